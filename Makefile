@@ -1,0 +1,87 @@
+# graph_fdw: builds against an installed PostgreSQL (15 or later) with PGXS.
+#
+#	make                          build, with -Wall -Wextra
+#	make WERROR=1                 the same; a warning is an error
+#	make install                  into the server that pg_config names
+#	make installcheck             pg_regress, against a running server and the
+#	                              emulator at GRAPH_EMULATOR_PORT
+#	make prove_installcheck       the TAP tests in t/, as an ordinary user
+#	make dist                     an archive of HEAD for PGXN
+#
+# Another server: make PG_CONFIG=/usr/lib/postgresql/17/bin/pg_config
+# scripts/test.sh does all of this in a temporary folder.
+
+MODULE_big = graph_fdw
+OBJS = \
+	graph_fdw.o \
+	option.o \
+	resource.o \
+	import.o \
+	deparse.o \
+	plan.o \
+	scan.o \
+	token.o \
+	http.o \
+	error.o \
+	json.o \
+	row.o \
+	decode.o
+
+EXTENSION = graph_fdw
+DATA = graph_fdw--1.0.sql
+PGFILEDESC = "graph_fdw - foreign data wrapper for Microsoft Graph security alerts"
+
+# Every file in sql/ is a test; setup makes what the others use.
+TESTS := $(sort $(basename $(notdir $(wildcard $(or $(VPATH),.)/sql/*.sql))))
+REGRESS := $(strip $(filter setup,$(TESTS)) $(filter-out setup,$(TESTS)))
+REGRESS_OPTS = --encoding=UTF8 --no-locale
+EXTRA_CLEAN = $(wildcard $(EXTENSION)-*.zip)
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error $(PG_CONFIG) does not work: install the server's development files (Debian: postgresql-server-dev-NN) or set PG_CONFIG)
+endif
+
+# Cleaning and packing need no libraries.
+ifneq ($(filter-out clean distclean dist,$(or $(MAKECMDGOALS),all)),)
+PKG_CONFIG ?= pkg-config
+LIBRARIES = libcurl jansson
+ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
+$(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl and jansson (Debian: pkg-config libcurl4-openssl-dev libjansson-dev))
+endif
+PG_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
+SHLIB_LINK := $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
+endif
+
+# The one warning that the server's own headers cause, and that its callbacks,
+# whose parameters are prescribed, would cause too (looked at in 15 and 17).
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
+ifneq ($(filter-out 0 no,$(WERROR)),)
+PG_CFLAGS += -Werror
+endif
+
+# A server with JIT wants bitcode made by its own clang.  Where that compiler
+# is not installed, do without: only inlining of our functions is lost.
+SERVER_CLANG := $(shell sed -n 's/^CLANG *= *//p' '$(dir $(PGXS))../Makefile.global')
+ifeq ($(shell command -v $(or $(SERVER_CLANG),clang) 2>/dev/null),)
+override with_llvm = no
+endif
+
+include $(PGXS)
+
+# PGXS knows no header dependencies.
+$(OBJS) $(OBJS:.o=.bc): graph_fdw.h
+resource.o resource.bc: resource_data.h
+
+# PGXS has the recipe but no target of its own.
+.PHONY: prove_installcheck
+prove_installcheck:
+	$(prove_installcheck)
+
+# The version is META.json's: PGXN wants three numbers.
+DISTVERSION = $(shell sed -n 's/^\t"version": "\(.*\)",$$/\1/p' '$(srcdir)/META.json')
+.PHONY: dist
+dist:
+	git -C '$(srcdir)' archive --format=zip --prefix=$(EXTENSION)-$(DISTVERSION)/ \
+		--output='$(CURDIR)/$(EXTENSION)-$(DISTVERSION).zip' HEAD

@@ -1,0 +1,94 @@
+"""Which switches does the emulator have, and what do they stand at?
+
+A setting is given at the start (--set name=value) or later (POST /_emulator/settings). Where the behaviour of the real
+service is not known, the default is the stricter reading.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+
+def switch(default, meaning: str, choices: tuple[str, ...] = ()):
+    return field(default=default, metadata={"meaning": meaning, "choices": choices})
+
+
+_TREATMENT = ("honour", "ignore", "refuse")
+
+
+@dataclass
+class Settings:
+    page_size: int = switch(100, "rows of a page when $top is absent")
+    top_max: int = switch(1000, "largest $top")
+    top_over_max: str = switch("clamp", "what a larger $top does", ("clamp", "refuse"))
+    skip_ceiling: int = switch(0, "largest $skip, beyond it 400; 0: none")
+    max_pages: int = switch(0, "pages of a scan after which links end although rows remain; 0: all")
+    next_link_by: str = switch("skiptoken", "what a nextLink carries", ("skiptoken", "skip"))
+    next_link_after_value: bool = switch(False, "place @odata.nextLink behind value")
+    filter: str = switch("honour", "what $filter does", _TREATMENT)
+    orderby: str = switch("honour", "what $orderby does", _TREATMENT)
+    select: str = switch("honour", "what $select does", _TREATMENT)
+    count: str = switch("honour", "what $count=true does", _TREATMENT)
+    count_segment: bool = switch(True, "serve alerts_v2/$count; otherwise 404")
+    filter_in: bool = switch(False, "accept in (...) in $filter")
+    filter_any: bool = switch(True, "accept evidence/any(...) in $filter")
+    filter_max_nodes: int = switch(0, "most comparisons of a $filter; 0: no limit")
+    fold_case: bool = switch(True, "compare strings in $filter without case")
+    gated_literals: bool = switch(False, "accept enum members behind the sentinel in $filter without the Prefer header")
+    hide_gated: bool = switch(True, "show unknownFutureValue to requests without the Prefer header")
+    max_url: int = switch(16384, "longest request target in bytes, beyond it 414")
+    chunked: bool = switch(True, "Transfer-Encoding: chunked; otherwise Content-Length")
+    gzip: bool = switch(True, "compress when the client accepts it")
+    latency_ms: int = switch(0, "wait before each answer of Graph and of the login")
+    bandwidth: int = switch(0, "bytes per second of a body; 0: no limit")
+    token_lifetime: int = switch(3599, "expires_in of issued tokens, in seconds")
+    rate_limit: int = switch(0, "Graph requests per window, beyond it 429; 0: no limit")
+    rate_limit_window: int = switch(60, "length of that window in seconds")
+    rate_limit_header: str = switch("seconds", "form of Retry-After", ("seconds", "date", "none"))
+    close_on_accept: int = switch(0, "so many next connections are closed as soon as they are accepted")
+    requests_per_connection: int = switch(0, "answers after which a connection is closed unannounced; 0: no limit")
+    device_code_polls: int = switch(2, "authorization_pending answers before the outcome")
+    device_code_interval: int = switch(1, "seconds between polls that the answer asks for")
+    device_code_outcome: str = switch("approve", "how the sign-in ends", ("approve", "decline", "expire"))
+
+    def change(self, values: dict) -> None:
+        """Set several switches at once; ValueError, and nothing changed, when one is unknown or of the wrong kind."""
+        fields = {f.name: f for f in dataclasses.fields(self)}
+        checked = {}
+        for name, value in values.items():
+            if name not in fields:
+                raise ValueError(f"no setting is named {name!r}")
+            checked[name] = _checked(fields[name], value)
+        for name, value in checked.items():
+            setattr(self, name, value)
+
+    def values(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+# Only what the reference page of "list alerts_v2" documents, and its oldest known ceiling.
+STRICT = {"orderby": "refuse", "select": "refuse", "count_segment": False, "filter_any": False, "skip_ceiling": 500}
+
+
+def _checked(setting: dataclasses.Field, value):
+    choices = setting.metadata["choices"]
+    if choices and value not in choices:
+        raise ValueError(f"{setting.name} is one of {', '.join(choices)}")
+    if isinstance(setting.default, bool):
+        if not isinstance(value, bool):
+            raise ValueError(f"{setting.name} is true or false")
+    elif isinstance(setting.default, int) and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError(f"{setting.name} is a number from 0")
+    return value
+
+
+def from_text(assignment: str) -> dict:
+    """name=value of the command line as a change."""
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise ValueError(f"a setting is given as name=value, not {assignment!r}")
+    name = name.replace("-", "_")
+    if text in ("true", "false"):
+        return {name: text == "true"}
+    return {name: int(text) if text.isdecimal() else text}

@@ -1,0 +1,588 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_fdw.h
+ *		What the files of graph_fdw tell each other.
+ *
+ * A struct is here only if it crosses a file boundary, and a prototype is
+ * listed under the file that answers it; those lists are the map of the
+ * module.  Everything below the callbacks of graph_fdw.c is a straight line:
+ *
+ *		plan.c, deparse.c	which request?			(plain nodes in the plan)
+ *		scan.c				which record is next?	(token.c, http.c)
+ *		json.c				where is the member?	(bytes, no copies)
+ *		row.c, decode.c		what is it as a Datum?
+ *
+ * and each knows only those to its right.
+ *
+ * IDENTIFICATION
+ *		graph_fdw.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_FDW_H
+#define GRAPH_FDW_H
+
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "foreign/foreign.h"
+#include "nodes/execnodes.h"
+#include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
+#include "nodes/plannodes.h"
+#include "utils/rel.h"
+
+/*
+ * Differences between server versions, newest first.  Nothing outside this
+ * block asks for PG_VERSION_NUM.
+ */
+#if PG_VERSION_NUM < 150000
+#error "graph_fdw needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreignscan_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, outerpath, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, NIL, private)
+#else
+#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private)
+#endif
+
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define graph_new_wait_event(name)	WaitEventExtensionNew(name)
+#define graph_create_wait_set(n)	CreateWaitEventSet(NULL, n)
+#else
+#define graph_new_wait_event(name)	PG_WAIT_EXTENSION
+#define graph_create_wait_set(n)	CreateWaitEventSet(TopMemoryContext, n)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define graph_scan_user(plan, rte)	((plan)->checkAsUser)
+#else
+#define graph_scan_user(plan, rte)	((rte)->checkAsUser)
+#endif
+
+#define GRAPH_FDW_VERSION "1.0"
+
+/*-------------------------------------------------------------------------
+ * Limits, each with its reason.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * How deep objects and arrays may nest in one answer.  Evidence nests
+ * evidence (pod, containers, image, registry; facts.md section 10) to about
+ * ten levels; PostgreSQL's own jsonb parser recurses, so the bound must stay
+ * well under what the stack takes.
+ */
+#define GRAPH_MAX_DEPTH 128
+
+/*
+ * Longest nextLink in bytes.  It holds our own URL plus a skip token; servers
+ * and proxies commonly refuse request lines over 8 or 16 kB, so anything
+ * larger than this is not a link that could be followed.
+ */
+#define GRAPH_MAX_LINK (64 * 1024)
+
+/*
+ * Bytes of an answer kept between the socket and the reader.  Big enough that
+ * the pause and resume of a transfer cost nothing, small enough that LIMIT 1
+ * leaves most of an 8 MB page unsent.
+ */
+#define GRAPH_TRANSFER_WINDOW (128 * 1024)
+
+/*
+ * Longest small document: a token answer, an error body.  A Graph error is
+ * below 2 kB and a token answer below 10 kB; libpq-oauth uses 256 kB for the
+ * same purpose.
+ */
+#define GRAPH_MAX_DOCUMENT (256 * 1024)
+
+/*
+ * Longest piece of remote text that is repeated in a message, in bytes.
+ * Graph's longest useful message, the list of missing roles, is about 250.
+ */
+#define GRAPH_MAX_REMOTE_TEXT 1024
+
+/*-------------------------------------------------------------------------
+ * Options: what the user said (option.c).
+ *-------------------------------------------------------------------------
+ */
+
+typedef enum GraphPartialAction
+{
+	GRAPH_PARTIAL_ERROR,
+	GRAPH_PARTIAL_WARNING,
+} GraphPartialAction;
+
+/*
+ * The options of one foreign table, its server and, only while a scan runs, a
+ * user mapping; defaults are filled in.  Strings are in the memory context
+ * that was current in graph_get_options().
+ */
+typedef struct GraphOptions
+{
+	/* where to go */
+	char	   *cloud;
+	char	   *endpoint;		/* service root without version, no final '/' */
+	char	   *authority;		/* token authority, no final '/' */
+	char	   *scope;			/* of a token for the cloud, OAuth 2.0's sense */
+	char	   *api_version;	/* "v1.0" or "beta" */
+	char	   *tenant_id;		/* of the mapping, else of the server */
+	char	   *ca_file;		/* or NULL: the system's */
+	char	   *proxy;			/* or NULL: none */
+
+	/* how to go */
+	int			connect_timeout;	/* milliseconds */
+	int			request_timeout;	/* longest silence, milliseconds */
+	int			max_retries;
+	int			page_size;		/* $top of a list */
+	int			max_record_size;	/* bytes */
+	int			on_partial;		/* a GraphPartialAction */
+
+	/* who goes: NULL unless a user mapping was given */
+	char	   *client_id;
+	char	   *client_secret;
+	char	   *access_token;
+
+	/* what for */
+	int			resource;		/* a GraphResource */
+	char	   *evidence_type;	/* "deviceEvidence", or NULL: of any type */
+} GraphOptions;
+
+/*-------------------------------------------------------------------------
+ * Resources: what exists in Graph security (resource.c).
+ *-------------------------------------------------------------------------
+ */
+
+typedef enum GraphResource
+{
+	GRAPH_ALERTS,				/* one row per alert */
+	GRAPH_EVIDENCE,				/* one row per element of evidence */
+	GRAPH_COMMENTS,				/* one row per element of comments */
+} GraphResource;
+
+/* The Edm types of the metadata, as far as a column type follows from them. */
+typedef enum GraphEdmType
+{
+	GRAPH_EDM_STRING,
+	GRAPH_EDM_BOOLEAN,
+	GRAPH_EDM_INT32,
+	GRAPH_EDM_INT64,
+	GRAPH_EDM_DOUBLE,
+	GRAPH_EDM_DATETIME,			/* Edm.DateTimeOffset */
+	GRAPH_EDM_GUID,
+	GRAPH_EDM_ENUM,				/* text here: the service adds members */
+	GRAPH_EDM_COMPLEX,			/* an object of a declared type */
+	GRAPH_EDM_DICTIONARY,		/* an open object: any keys */
+} GraphEdmType;
+
+/* One property of one type of the metadata. */
+typedef struct GraphProperty
+{
+	const char *owner;			/* declaring type without namespace: "alert" */
+	const char *name;			/* as OData spells it: "createdDateTime" */
+	GraphEdmType type;
+	const char *type_name;		/* of an enum or complex value, without
+								 * namespace; else NULL */
+	bool		collection;
+} GraphProperty;
+
+/* One resource: what the table option "resource" may name. */
+typedef struct GraphResourceInfo
+{
+	const char *name;			/* "alerts", "evidence", "comments" */
+	const char *table;			/* the table that IMPORT makes of it */
+	const char *entity_set;		/* "/security/alerts_v2" */
+	const char *rows_member;	/* member of an alert whose elements are the
+								 * rows, or NULL: the alert is the row */
+	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
+} GraphResourceInfo;
+
+/* What the metadata says of a member of an enum. */
+typedef enum GraphEnumMember
+{
+	GRAPH_ENUM_UNKNOWN,			/* not in the metadata: perhaps newer */
+	GRAPH_ENUM_KNOWN,			/* always shown by its name */
+	GRAPH_ENUM_GATED,			/* shown by its name only with the header
+								 * "Prefer: include-unknown-enum-members" */
+} GraphEnumMember;
+
+/* What a column of a foreign table reads. */
+typedef enum GraphColumnSource
+{
+	GRAPH_SOURCE_PATHS,			/* the first of some paths that is present */
+	GRAPH_SOURCE_ORDINAL,		/* position in the alert, from 1 */
+	GRAPH_SOURCE_EVIDENCE_TYPE, /* @odata.type without its namespace */
+} GraphColumnSource;
+
+typedef struct GraphColumn
+{
+	AttrNumber	attnum;
+	char	   *name;			/* the column's */
+	GraphColumnSource source;
+
+	/*
+	 * The paths, in the order in which they are tried: lists of C strings of
+	 * OData steps separated by '/', "." for the whole object.  A path that
+	 * was written "../severity" is "severity" here with in_alert true.
+	 */
+	List	   *paths;			/* of char * */
+	List	   *in_alert;		/* of int, one for each path: read it from the
+								 * alert, not from the row's own object */
+} GraphColumn;
+
+/*-------------------------------------------------------------------------
+ * JSON: where in these bytes is the member? (json.c)
+ *-------------------------------------------------------------------------
+ */
+
+/* Bytes of somebody else's buffer; data is NULL where the member is absent. */
+typedef struct GraphSlice
+{
+	const char *data;
+	size_t		len;
+} GraphSlice;
+
+typedef struct GraphShape GraphShape;
+typedef struct GraphListReader GraphListReader;
+
+typedef enum GraphJsonStatus
+{
+	GRAPH_JSON_OK,
+	GRAPH_JSON_INCOMPLETE,		/* well-formed so far, but it ends too soon */
+	GRAPH_JSON_MALFORMED,
+} GraphJsonStatus;
+
+/* What is malformed, and where; the text is constant, lower case. */
+typedef struct GraphJsonError
+{
+	const char *problem;
+	size_t		offset;			/* from the start of the given bytes */
+} GraphJsonError;
+
+typedef enum GraphListEvent
+{
+	GRAPH_LIST_MORE,			/* give me more bytes */
+	GRAPH_LIST_RECORD,			/* here is the next element of "value" */
+	GRAPH_LIST_END,				/* the document is complete */
+	GRAPH_LIST_MALFORMED,
+} GraphListEvent;
+
+/*-------------------------------------------------------------------------
+ * Small documents (decode.c).
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * What a failed answer says of itself; members that it does not have are
+ * NULL.  The texts are as they came: error.c makes them harmless.
+ */
+typedef struct GraphRemoteError
+{
+	char	   *code;			/* Graph: error.code; token: error */
+	char	   *message;		/* Graph: error.message; token:
+								 * error_description */
+	char	   *request_id;		/* innerError.request-id; token: trace_id */
+	char	   *client_request_id;	/* token: correlation_id */
+	int			aadsts;			/* first of error_codes, else 0 */
+} GraphRemoteError;
+
+typedef struct GraphTokenAnswer
+{
+	char	   *access_token;	/* the caller wipes it */
+	int64		expires_in;		/* seconds; a day's worth at most */
+} GraphTokenAnswer;
+
+typedef struct GraphDecoder GraphDecoder;
+
+/*-------------------------------------------------------------------------
+ * HTTP: bytes there and back (http.c).
+ *-------------------------------------------------------------------------
+ */
+
+typedef struct GraphTransfer GraphTransfer;
+
+typedef struct GraphHttpRequest
+{
+	const char *url;
+	const char *bearer;			/* token for Authorization, or NULL */
+	List	   *headers;		/* of char *, "Name: value" */
+	const char *form;			/* body to POST as a form, or NULL: a GET */
+
+	const char *ca_file;		/* or NULL */
+	const char *proxy;			/* or NULL */
+	int			connect_timeout;	/* milliseconds */
+	int			request_timeout;	/* longest silence, milliseconds */
+	bool		fresh_connection;	/* do not reuse a kept one */
+} GraphHttpRequest;
+
+/* How a transfer ended. */
+typedef enum GraphTransport
+{
+	GRAPH_TRANSPORT_OK,
+	GRAPH_TRANSPORT_RESOLVE,
+	GRAPH_TRANSPORT_CONNECT,
+	GRAPH_TRANSPORT_TLS,
+	GRAPH_TRANSPORT_CONNECT_TIMEOUT,
+	GRAPH_TRANSPORT_SILENCE,	/* nothing came for request_timeout */
+	GRAPH_TRANSPORT_BROKEN,		/* it was cut, or the body is too short */
+	GRAPH_TRANSPORT_ENCODING,	/* the compressed body is damaged */
+	GRAPH_TRANSPORT_TOO_LARGE,	/* the header, or a small document */
+	GRAPH_TRANSPORT_OTHER,
+} GraphTransport;
+
+/* What is known of an answer once its header has been read. */
+typedef struct GraphHttpHeader
+{
+	int			status;			/* 0: there was no answer */
+	int			retry_after;	/* seconds, or -1: the server did not say */
+	char		content_type[128];
+	char		request_id[128];
+	char		warning[256];
+} GraphHttpHeader;
+
+/*-------------------------------------------------------------------------
+ * Planning (plan.c, deparse.c)
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * What the planner knows of a foreign table: RelOptInfo.fdw_private.  The
+ * options hold no secret, since no user mapping is read while planning.
+ */
+typedef struct GraphRelInfo
+{
+	Oid			relid;
+	char	   *table_name;
+	GraphOptions options;
+	const GraphResourceInfo *resource;
+	double		alerts;			/* in the service, estimated */
+	double		rows_per_alert;
+	Expr	   *key;			/* value that a restriction gives the key */
+} GraphRelInfo;
+
+/*
+ * What a plan holds: the elements of ForeignScan.fdw_private.  They are plain
+ * nodes, without a secret.  fdw_exprs holds the key's value if there is one.
+ */
+enum GraphPlanPrivate
+{
+	GRAPH_PLAN_BY_KEY,			/* Boolean: one alert by its key */
+	GRAPH_PLAN_COLUMNS,			/* IntList: attribute numbers to fill in */
+};
+
+/*-------------------------------------------------------------------------
+ * Scans: what is the next record? (scan.c)
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * Who asks, and where: everything that a request needs and the plan must not
+ * hold.  Made when a scan starts, in the scan's memory context.
+ */
+typedef struct GraphSession
+{
+	GraphOptions options;		/* with the user mapping's */
+	Oid			serverid;
+	Oid			umid;			/* user mapping */
+	char	   *server_name;
+	char	   *bearer;			/* the token in use, or NULL: see token.c */
+} GraphSession;
+
+typedef struct GraphScan GraphScan;
+typedef struct GraphRowReader GraphRowReader;
+
+/* What a scan has done so far. */
+typedef struct GraphScanCounters
+{
+	uint64		requests;		/* sent, retries included */
+	uint64		retries;
+	uint64		pages;			/* answers that held alerts */
+	uint64		records;		/* alerts */
+	uint64		bytes;			/* of bodies, as decompressed */
+} GraphScanCounters;
+
+/* One alert, good until the next call for this scan. */
+typedef struct GraphRecord
+{
+	GraphSlice	whole;
+	GraphSlice	id;				/* a JSON string */
+	GraphSlice *slots;			/* by the slot numbers of the scan's shape */
+} GraphRecord;
+
+/*-------------------------------------------------------------------------
+ * Who answers what.
+ *-------------------------------------------------------------------------
+ */
+
+/* in option.c */
+extern void graph_get_options(ForeignTable *table, ForeignServer *server,
+							  UserMapping *user, GraphOptions *result);
+extern char *graph_column_property(Oid relid, AttrNumber attnum);
+extern void graph_options_wipe(GraphOptions *options, List *list);
+
+/* in resource.c */
+extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
+extern const GraphResourceInfo *graph_resource_by_name(const char *name);
+extern const char *const *graph_evidence_types(int *count);
+extern bool graph_is_evidence_type(const char *name);
+extern List *graph_type_properties(const char *type_name);
+extern const GraphProperty *graph_find_property(const char *type_name,
+												const char *name);
+extern char *graph_snake_case(const char *name);
+extern const char *graph_property_problem(const char *value);
+extern GraphEnumMember graph_enum_member(const char *enum_name,
+										 const char *literal);
+extern bool graph_can_filter(const char *alert_property);
+extern bool graph_can_sort(const char *alert_property);
+extern GraphColumn *graph_resolve_column(GraphResource resource,
+										 const char *evidence_type,
+										 const char *table_name,
+										 const char *column_name,
+										 const char *property);
+
+/* in import.c */
+extern List *graph_import_commands(const char *remote_schema,
+								   const char *server_name,
+								   const char *local_schema,
+								   ImportForeignSchemaType list_type,
+								   List *table_names);
+
+/* in plan.c */
+extern void graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
+extern void graph_plan_paths(PlannerInfo *root, RelOptInfo *baserel);
+extern ForeignScan *graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel,
+									ForeignPath *best_path, List *tlist,
+									List *scan_clauses, Plan *outer_plan);
+
+/* in deparse.c */
+extern Expr *graph_key_value(PlannerInfo *root, RelOptInfo *baserel,
+							 Expr *clause);
+extern bool graph_is_key_column(PlannerInfo *root, RelOptInfo *baserel,
+								Expr *expr);
+extern char *graph_key_path(const GraphResourceInfo *info, const char *key);
+extern char *graph_list_path(const GraphResourceInfo *info,
+							 const GraphOptions *options);
+
+/* in scan.c */
+extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
+extern void graph_scan_start(GraphScan *scan, const char *path, bool by_key);
+extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
+extern void graph_scan_stop(GraphScan *scan);
+extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
+
+/* in token.c */
+extern GraphSession *graph_session_open(Oid relid, Oid userid);
+extern void graph_token_get(GraphSession *session);
+extern bool graph_token_renew(GraphSession *session);
+
+/* in http.c */
+extern const char *graph_url_problem(const char *url);
+extern const char *graph_proxy_problem(const char *url);
+extern char *graph_url_escape(const char *text);
+extern char *graph_url_unescape(const char *text);
+extern char *graph_url_origin(const char *url);
+extern GraphTransfer *graph_http_start(MemoryContext owner,
+									   const GraphHttpRequest *request);
+extern bool graph_http_wait(GraphTransfer *transfer);
+extern bool graph_http_wait_all(GraphTransfer *transfer, size_t limit);
+extern GraphSlice graph_http_unread(GraphTransfer *transfer);
+extern void graph_http_consume(GraphTransfer *transfer, size_t bytes);
+extern const GraphHttpHeader *graph_http_header(GraphTransfer *transfer);
+extern GraphTransport graph_http_result(GraphTransfer *transfer,
+										const char **text);
+extern uint64 graph_http_received(GraphTransfer *transfer);
+extern void graph_http_end(GraphTransfer *transfer);
+extern void graph_http_sleep(int milliseconds);
+
+/* in error.c */
+extern bool graph_status_is_retriable(int status);
+extern bool graph_transport_is_retriable(GraphTransport transport);
+extern bool graph_token_error_is_retriable(const GraphRemoteError *remote);
+extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
+extern char *graph_harmless_text(const GraphSession *session,
+								 const char *remote);
+pg_noreturn extern void graph_report_status(const GraphSession *session,
+											const char *request,
+											const GraphHttpHeader *header,
+											const char *body, size_t len,
+											const char *why);
+pg_noreturn extern void graph_report_token_status(const GraphSession *session,
+												  const GraphHttpHeader *header,
+												  const GraphRemoteError *remote,
+												  const char *why);
+pg_noreturn extern void graph_report_transport(const GraphSession *session,
+											   const char *request,
+											   const char *where,
+											   GraphTransport transport,
+											   const char *text,
+											   const char *why);
+extern void graph_report_partial(const GraphSession *session,
+								 const char *request, const char *problem);
+pg_noreturn extern void graph_report_document(const GraphSession *session,
+											  const char *request,
+											  const char *problem);
+
+/* in row.c */
+extern GraphRowReader *graph_row_reader_create(Relation relation,
+											   List *attnums,
+											   const GraphOptions *options);
+extern GraphShape *graph_row_shape(GraphRowReader *reader);
+extern void graph_row_start(GraphRowReader *reader,
+							const GraphRecord *record);
+extern void graph_row_stop(GraphRowReader *reader);
+extern bool graph_row_next(GraphRowReader *reader, Datum *values,
+						   bool *isnull);
+
+/* in json.c */
+extern GraphShape *graph_shape_create(void);
+extern int	graph_shape_add(GraphShape *shape, const char *path);
+extern int	graph_shape_size(const GraphShape *shape);
+extern GraphJsonStatus graph_json_locate(const char *data, size_t len,
+										 const GraphShape *shape,
+										 GraphSlice *slots, size_t *end,
+										 GraphJsonError *error);
+extern bool graph_json_next_element(GraphSlice array, size_t *position,
+									const GraphShape *shape,
+									GraphSlice *slots, GraphSlice *element);
+extern bool graph_json_is_blank(const char *data, size_t len);
+extern GraphListReader *graph_list_reader_create(const GraphShape *shape);
+extern GraphListEvent graph_list_read(GraphListReader *reader,
+									  const char *data, size_t len,
+									  size_t *used,
+									  GraphSlice *record, GraphSlice *slots,
+									  GraphJsonError *error);
+extern GraphSlice graph_list_next_link(const GraphListReader *reader);
+extern GraphSlice graph_list_count(const GraphListReader *reader);
+extern bool graph_list_has_value(const GraphListReader *reader);
+extern bool graph_list_has_error(const GraphListReader *reader);
+
+/* in decode.c */
+extern GraphDecoder *graph_decoder_create(Oid type, int32 typmod);
+extern Datum graph_decode(GraphDecoder *decoder, GraphSlice value,
+						  bool *isnull);
+extern bool graph_slice_is_null(GraphSlice value);
+extern bool graph_slice_is_string(GraphSlice value);
+extern char *graph_decode_string(GraphSlice value);
+extern char *graph_decode_type_name(GraphSlice odata_type);
+extern void graph_decode_graph_error(const char *body, size_t len,
+									 GraphRemoteError *error);
+extern void graph_decode_token_error(const char *body, size_t len,
+									 GraphRemoteError *error);
+extern const char *graph_decode_token(const char *body, size_t len,
+									  GraphTokenAnswer *answer);
+
+#endif							/* GRAPH_FDW_H */

@@ -1,0 +1,1514 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.c
+ *		Where in these bytes is the member?
+ *
+ * An answer is read in one pass and without a tree: the end of each record
+ * is found, the wanted members are located in it, and everything else is
+ * stepped over.  What is handed out are slices of the caller's own bytes,
+ * raw as they stand there, so a string still has its quotes and escapes and
+ * a number all of its digits.
+ *
+ * Everything that is walked or stepped over is checked to be JSON as RFC 8259
+ * has it: grammar, escapes, numbers, no control characters in strings, and no
+ * more than GRAPH_MAX_DEPTH levels.  What is not checked is whether strings
+ * are valid UTF-8: most of them are never looked at again, and decode.c checks
+ * those that are.
+ *
+ * Assumed: bytes in UTF-8, or something that ASCII can be told from; member
+ * names of a shape in UTF-8.  Nothing here knows of HTTP, options, Datums or
+ * encodings, and the functions that read neither throw nor allocate; they
+ * return a status and say what is wrong in constant texts.
+ *
+ * IDENTIFICATION
+ *		json.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#if defined(__SSE2__) && !defined(GRAPH_NO_SIMD)
+#define GRAPH_USE_SSE2
+#include <emmintrin.h>
+#endif
+
+#include "mb/pg_wchar.h"
+
+#include "graph_fdw.h"
+
+/*
+ * One member that somebody wants, or that is on the way to such a one.  Nodes
+ * live in the array of their shape and name each other by index; 0 is the
+ * root, and as nobody's child it also says "none".
+ */
+typedef struct ShapeNode
+{
+	char	   *name;			/* unescaped, UTF-8 */
+	size_t		name_len;
+	int			slot;			/* where its value goes, or -1 */
+	int			first_child;
+	int			next_sibling;
+	int			child_count;
+
+	/* children by hash of their names, linear probing; NULL if childless */
+	int		   *table;
+	int			table_bits;		/* it has 2 ^ table_bits entries */
+} ShapeNode;
+
+struct GraphShape
+{
+	MemoryContext context;
+	ShapeNode  *nodes;
+	int			node_count;
+	int			node_space;
+	int			slot_count;
+};
+
+/*
+ * A walk over one value.  The reading functions take the byte to start at and
+ * return the byte after what they read, or NULL when they cannot go on; then
+ * status, problem and where say why.
+ */
+typedef struct JsonScan
+{
+	const char *end;
+	const GraphShape *shape;	/* NULL: only step over */
+	GraphSlice *slots;
+	bool		open_ended;		/* more bytes may follow, so that a number at
+								 * the end of these may be longer */
+	bool		escaped;		/* a string had a backslash */
+
+	GraphJsonStatus status;
+	const char *problem;
+	const char *where;			/* for INCOMPLETE: start of the token that the
+								 * bytes end in */
+
+	int			depth;
+	char		closers[GRAPH_MAX_DEPTH];	/* what ends each open level that
+											 * is stepped over */
+} JsonScan;
+
+/*
+ * How far a value that came in part has been looked at.  Only nesting and
+ * strings are followed, which is all that it takes to find its end.
+ */
+typedef struct JsonFrame
+{
+	bool		active;
+	bool		in_string;
+	int			depth;
+	size_t		scanned;		/* from the start of the value */
+} JsonFrame;
+
+/* What comes next in a list document, white space aside. */
+typedef enum ListPhase
+{
+	LIST_START,					/* nothing was read yet: maybe a BOM */
+	LIST_OPEN,					/* the opening brace */
+	LIST_FIRST_KEY,				/* a key or the closing brace */
+	LIST_KEY,					/* a key */
+	LIST_COLON,					/* a colon */
+	LIST_MEMBER,				/* the value of a member */
+	LIST_NEXT_MEMBER,			/* a comma or the closing brace */
+	LIST_FIRST_ELEMENT,			/* a record or the end of "value" */
+	LIST_ELEMENT,				/* a record */
+	LIST_NEXT_ELEMENT,			/* a comma or the end of "value" */
+	LIST_END,					/* nothing */
+	LIST_BROKEN,				/* nothing can be said any more */
+} ListPhase;
+
+/* Members of a list document that mean something to us. */
+typedef enum ListMember
+{
+	MEMBER_OTHER,
+	MEMBER_VALUE,
+	MEMBER_NEXT_LINK,
+	MEMBER_COUNT,
+	MEMBER_ERROR,
+} ListMember;
+
+/*
+ * Longest "@odata.count" that is kept.  A 64-bit number takes 20 digits, and
+ * quotes two more; anything longer is not a count.
+ */
+#define MAX_COUNT_TEXT 32
+
+struct GraphListReader
+{
+	const GraphShape *shape;
+	ListPhase	phase;
+	ListMember	member;			/* whose value comes */
+	JsonFrame	frame;			/* of the value that comes */
+	const char *problem;		/* if phase is LIST_BROKEN */
+
+	bool		seen_value;
+	bool		has_value;		/* and it was an array */
+	bool		has_error;
+	size_t		count_len;
+	size_t		link_len;
+	char		count[MAX_COUNT_TEXT];
+	char		link[GRAPH_MAX_LINK];
+};
+
+/* to be declared in graph_fdw.h, in json.c, for decode.c */
+extern const char *graph_json_unescape(const char *p, const char *end,
+									   uint32 *character);
+
+static const char *locate_value(JsonScan *scan, const char *p,
+								const ShapeNode *node);
+
+/*-------------------------------------------------------------------------
+ * Shapes: which members are wanted.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_shape_create
+ *		Make a shape that wants nothing yet, in the current memory context.
+ */
+GraphShape *
+graph_shape_create(void)
+{
+	GraphShape *shape = palloc0(sizeof(GraphShape));
+
+	shape->context = CurrentMemoryContext;
+	shape->node_space = 16;
+	shape->nodes = palloc0(shape->node_space * sizeof(ShapeNode));
+	shape->node_count = 1;
+	shape->nodes[0].slot = -1;
+	return shape;
+}
+
+/*
+ * Place of a name in the table of its parent.
+ *
+ * Three bytes and the length tell nearly all of the members of one type
+ * apart, and reading only bytes of the name itself never runs past the end of
+ * what has arrived.
+ */
+static inline uint32
+hash_name(const char *name, size_t len, int bits)
+{
+	uint32		hash = (uint32) len;
+
+	if (len > 0)
+		hash += ((uint32) (unsigned char) name[0] << 8) +
+			((uint32) (unsigned char) name[len / 2] << 16) +
+			((uint32) (unsigned char) name[len - 1] << 24);
+	return (hash * UINT32_C(0x9E3779B1)) >> (32 - bits);
+}
+
+static inline const ShapeNode *
+find_child(const GraphShape *shape, const ShapeNode *parent,
+		   const char *name, size_t len)
+{
+	uint32		at;
+
+	if (parent->table == NULL)
+		return NULL;
+
+	at = hash_name(name, len, parent->table_bits);
+	while (parent->table[at] != 0)
+	{
+		const ShapeNode *child = &shape->nodes[parent->table[at]];
+
+		if (child->name_len == len && memcmp(child->name, name, len) == 0)
+			return child;
+		at = (at + 1) & ((UINT32_C(1) << parent->table_bits) - 1);
+	}
+	return NULL;
+}
+
+/*
+ * Make the table of a node anew, at most a quarter full, so that a name that
+ * is not wanted mostly meets an empty place at once.
+ */
+static void
+build_table(GraphShape *shape, ShapeNode *parent)
+{
+	size_t		size;
+	int			child;
+
+	parent->table_bits = 4;
+	while ((1 << parent->table_bits) < 4 * parent->child_count)
+		parent->table_bits++;
+	size = ((size_t) 1 << parent->table_bits) * sizeof(int);
+
+	if (parent->table != NULL)
+		pfree(parent->table);
+	parent->table = MemoryContextAllocZero(shape->context, size);
+
+	for (child = parent->first_child; child != 0;
+		 child = shape->nodes[child].next_sibling)
+	{
+		const ShapeNode *node = &shape->nodes[child];
+		uint32		at;
+
+		at = hash_name(node->name, node->name_len, parent->table_bits);
+		while (parent->table[at] != 0)
+			at = (at + 1) & ((UINT32_C(1) << parent->table_bits) - 1);
+		parent->table[at] = child;
+	}
+}
+
+/* Find or make the child of a node that has this name. */
+static int
+add_child(GraphShape *shape, int parent, const char *name, size_t len)
+{
+	const ShapeNode *found;
+	ShapeNode  *node;
+	int			child;
+
+	found = find_child(shape, &shape->nodes[parent], name, len);
+	if (found != NULL)
+		return found - shape->nodes;
+
+	if (shape->node_count == shape->node_space)
+	{
+		shape->node_space *= 2;
+		shape->nodes = repalloc(shape->nodes,
+								shape->node_space * sizeof(ShapeNode));
+	}
+	child = shape->node_count++;
+	node = &shape->nodes[child];
+	memset(node, 0, sizeof(ShapeNode));
+	node->name = MemoryContextAlloc(shape->context, len + 1);
+	memcpy(node->name, name, len);
+	node->name[len] = '\0';
+	node->name_len = len;
+	node->slot = -1;
+	node->next_sibling = shape->nodes[parent].first_child;
+
+	shape->nodes[parent].first_child = child;
+	shape->nodes[parent].child_count++;
+	build_table(shape, &shape->nodes[parent]);
+	return child;
+}
+
+/*
+ * graph_shape_add
+ *		Want the member at a path; returns the number of its slot.
+ *
+ * A path is member names in UTF-8 with '/' between them, or "." for the whole
+ * value.  The same path has the same slot however often it is added.
+ */
+int
+graph_shape_add(GraphShape *shape, const char *path)
+{
+	int			node = 0;
+
+	if (strcmp(path, ".") != 0)
+	{
+		for (;;)
+		{
+			size_t		len = strcspn(path, "/");
+
+			node = add_child(shape, node, path, len);
+			if (path[len] == '\0')
+				break;
+			path += len + 1;
+		}
+	}
+
+	if (shape->nodes[node].slot < 0)
+		shape->nodes[node].slot = shape->slot_count++;
+	return shape->nodes[node].slot;
+}
+
+/*
+ * graph_shape_size
+ *		How many slots a shape fills.
+ */
+int
+graph_shape_size(const GraphShape *shape)
+{
+	return shape->slot_count;
+}
+
+/*-------------------------------------------------------------------------
+ * Tokens.
+ *-------------------------------------------------------------------------
+ */
+
+static const char *
+malformed(JsonScan *scan, const char *where, const char *problem)
+{
+	scan->status = GRAPH_JSON_MALFORMED;
+	scan->problem = problem;
+	scan->where = where;
+	return NULL;
+}
+
+static const char *
+incomplete(JsonScan *scan, const char *token)
+{
+	scan->status = GRAPH_JSON_INCOMPLETE;
+	scan->problem = "unexpected end of the text";
+	scan->where = token;
+	return NULL;
+}
+
+static inline bool
+is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static inline const char *
+skip_space(const char *p, const char *end)
+{
+	while (p < end && unlikely(is_space(*p)))
+		p++;
+	return p;
+}
+
+/*
+ * Step over the bytes of a string that mean nothing but themselves: up to a
+ * quote, a backslash, a control character or the end of the bytes.
+ *
+ * This is where most of the time goes, since most bytes are in strings; hence
+ * 16 of them at a time where the machine can, and 8 where it cannot.
+ */
+static inline const char *
+skip_plain(const char *p, const char *end)
+{
+#ifdef GRAPH_USE_SSE2
+	const __m128i quote = _mm_set1_epi8('"');
+	const __m128i backslash = _mm_set1_epi8('\\');
+	const __m128i control = _mm_set1_epi8(0x1F);
+
+	while (end - p >= (ptrdiff_t) sizeof(__m128i))
+	{
+		__m128i		chunk = _mm_loadu_si128((const __m128i *) p);
+		__m128i		special;
+		int			mask;
+
+		special = _mm_or_si128(_mm_cmpeq_epi8(chunk, quote),
+							   _mm_cmpeq_epi8(chunk, backslash));
+		special = _mm_or_si128(special,
+							   _mm_cmpeq_epi8(_mm_min_epu8(chunk, control),
+											  chunk));
+		mask = _mm_movemask_epi8(special);
+		if (mask != 0)
+			return p + __builtin_ctz(mask);
+		p += sizeof(__m128i);
+	}
+#else
+	const uint64 ones = UINT64CONST(0x0101010101010101);
+
+	while (end - p >= (ptrdiff_t) sizeof(uint64))
+	{
+		uint64		word;
+		uint64		quote;
+		uint64		backslash;
+		uint64		special;
+
+		/* x - ones borrows into the top bit of a byte that is zero */
+		memcpy(&word, p, sizeof(uint64));
+		quote = word ^ (ones * '"');
+		backslash = word ^ (ones * '\\');
+		special = ((quote - ones) & ~quote) |
+			((backslash - ones) & ~backslash) |
+			((word - ones * 0x20) & ~word);
+		if ((special & (ones * 0x80)) != 0)
+			break;
+		p += sizeof(uint64);
+	}
+#endif
+
+	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
+		p++;
+	return p;
+}
+
+static inline int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Step over an escape, of which p is the backslash. */
+static const char *
+skip_escape(JsonScan *scan, const char *p, const char *token)
+{
+	const char *escape = p;
+	int			i;
+
+	if (++p == scan->end)
+		return incomplete(scan, token);
+
+	switch (*p++)
+	{
+		case '"':
+		case '\\':
+		case '/':
+		case 'b':
+		case 'f':
+		case 'n':
+		case 'r':
+		case 't':
+			return p;
+
+		case 'u':
+			for (i = 0; i < 4; i++, p++)
+			{
+				if (p == scan->end)
+					return incomplete(scan, token);
+				if (hex_value(*p) < 0)
+					return malformed(scan, escape, "invalid escape in a string");
+			}
+			return p;
+
+		default:
+			return malformed(scan, escape, "invalid escape in a string");
+	}
+}
+
+/* Step over a string, of which p is the opening quote. */
+static inline const char *
+skip_string(JsonScan *scan, const char *p)
+{
+	const char *token = p++;
+
+	for (;;)
+	{
+		p = skip_plain(p, scan->end);
+		if (unlikely(p == scan->end))
+			return incomplete(scan, token);
+		if (likely(*p == '"'))
+			return p + 1;
+		if (*p != '\\')
+			return malformed(scan, p, "control character in a string");
+
+		scan->escaped = true;
+		p = skip_escape(scan, p, token);
+		if (p == NULL)
+			return NULL;
+	}
+}
+
+static inline const char *
+skip_digits(const char *p, const char *end)
+{
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	return p;
+}
+
+/* Step over one or more digits, as a number has them in three places. */
+static const char *
+need_digits(JsonScan *scan, const char *p, const char *token)
+{
+	const char *after = skip_digits(p, scan->end);
+
+	if (after > p)
+		return after;
+	if (p == scan->end)
+		return incomplete(scan, token);
+	return malformed(scan, p, "invalid number");
+}
+
+static const char *
+skip_number(JsonScan *scan, const char *p)
+{
+	const char *token = p;
+	const char *end = scan->end;
+
+	if (*p == '-')
+		p++;
+	if (p < end && *p == '0')
+		p++;
+	else if ((p = need_digits(scan, p, token)) == NULL)
+		return NULL;
+
+	if (p < end && *p == '.')
+	{
+		p = need_digits(scan, p + 1, token);
+		if (p == NULL)
+			return NULL;
+	}
+
+	if (p < end && (*p == 'e' || *p == 'E'))
+	{
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		p = need_digits(scan, p, token);
+		if (p == NULL)
+			return NULL;
+	}
+
+	if (p == end && (scan->depth > 0 || scan->open_ended))
+		return incomplete(scan, token);
+	return p;
+}
+
+static const char *
+skip_word(JsonScan *scan, const char *p, const char *word, size_t len)
+{
+	size_t		available = scan->end - p;
+
+	if (memcmp(p, word, Min(len, available)) != 0)
+		return malformed(scan, p, "invalid literal");
+	if (available < len)
+		return incomplete(scan, p);
+	return p + len;
+}
+
+/* Step over a value that is neither a string nor has anything inside. */
+static const char *
+skip_scalar(JsonScan *scan, const char *p)
+{
+	switch (*p)
+	{
+		case 't':
+			return skip_word(scan, p, "true", 4);
+		case 'f':
+			return skip_word(scan, p, "false", 5);
+		case 'n':
+			return skip_word(scan, p, "null", 4);
+		case '-':
+		case '0':
+		case '1':
+		case '2':
+		case '3':
+		case '4':
+		case '5':
+		case '6':
+		case '7':
+		case '8':
+		case '9':
+			return skip_number(scan, p);
+		default:
+			return malformed(scan, p, "unexpected character");
+	}
+}
+
+/*
+ * Step over a key and its colon, from the white space before the one to the
+ * white space after the other.  If key is not NULL, it gets the key without
+ * its quotes, and scan->escaped tells whether that has escapes.
+ */
+static inline const char *
+skip_key(JsonScan *scan, const char *p, GraphSlice *key)
+{
+	const char *end = scan->end;
+	const char *token;
+
+	p = skip_space(p, end);
+	if (unlikely(p == end))
+		return incomplete(scan, p);
+	if (unlikely(*p != '"'))
+		return malformed(scan, p, "unexpected character");
+
+	token = p;
+	scan->escaped = false;
+	p = skip_string(scan, p);
+	if (unlikely(p == NULL))
+		return NULL;
+	if (key != NULL)
+	{
+		key->data = token + 1;
+		key->len = p - token - 2;
+	}
+
+	p = skip_space(p, end);
+	if (unlikely(p == end))
+		return incomplete(scan, p);
+	if (unlikely(*p != ':'))
+		return malformed(scan, p, "unexpected character");
+	return p + 1;
+}
+
+/*
+ * graph_json_unescape
+ *		The character that an escape stands for; p is its backslash.
+ *
+ * Returns the byte after the escape.  Two escapes that are a surrogate pair
+ * are one character.  What no text can hold, U+0000 and half a pair, becomes
+ * U+FFFD, as does anything that only an unchecked string could have.
+ */
+const char *
+graph_json_unescape(const char *p, const char *end, uint32 *character)
+{
+	static const char letters[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
+	uint32		units[2] = {0, 0};
+	int			i;
+	int			j;
+
+	*character = 0xFFFD;
+	if (end - p < 2)
+		return end;
+
+	if (p[1] != 'u')
+	{
+		for (i = 0; letters[i] != '\0'; i += 2)
+			if (letters[i] == p[1])
+				*character = (unsigned char) letters[i + 1];
+		return p + 2;
+	}
+
+	for (i = 0; i < 2 && end - p >= 6 * (i + 1); i++)
+	{
+		const char *unit = p + 6 * i;
+
+		if (unit[0] != '\\' || unit[1] != 'u')
+			break;
+		for (j = 2; j < 6; j++)
+			units[i] = units[i] * 16 + (hex_value(unit[j]) & 0xF);
+		if (!is_utf16_surrogate_first(units[0]))
+			break;
+	}
+
+	if (is_utf16_surrogate_first(units[0]) &&
+		is_utf16_surrogate_second(units[1]))
+	{
+		*character = surrogate_pair_to_codepoint(units[0], units[1]);
+		return p + 12;
+	}
+	if (units[0] != 0 && (units[0] & 0xF800) != 0xD800)
+		*character = units[0];
+	return end - p < 6 ? end : p + 6;
+}
+
+/* Is this key, which has escapes, that name? */
+static bool
+escaped_key_is(GraphSlice key, const char *name, size_t name_len)
+{
+	const char *p = key.data;
+	const char *end = key.data + key.len;
+	size_t		at = 0;
+
+	while (p < end)
+	{
+		unsigned char bytes[4];
+		int			len = 1;
+
+		if (*p == '\\')
+		{
+			uint32		character;
+
+			p = graph_json_unescape(p, end, &character);
+			unicode_to_utf8(character, bytes);
+			len = pg_utf_mblen(bytes);
+		}
+		else
+			bytes[0] = (unsigned char) *p++;
+
+		if (name_len - at < (size_t) len ||
+			memcmp(name + at, bytes, len) != 0)
+			return false;
+		at += len;
+	}
+	return at == name_len;
+}
+
+/*-------------------------------------------------------------------------
+ * Values.
+ *-------------------------------------------------------------------------
+ */
+
+/* Go into an object or array; p is its opening bracket. */
+static inline const char *
+open_level(JsonScan *scan, const char *p)
+{
+	if (unlikely(scan->depth == GRAPH_MAX_DEPTH))
+		return malformed(scan, p, "nested too deeply");
+	scan->closers[scan->depth++] = (*p == '{') ? '}' : ']';
+	return skip_space(p + 1, scan->end);
+}
+
+/*
+ * Step over any value, white space before it included.
+ *
+ * One loop and a stack of closing brackets: no recursion, however a document
+ * is nested, and no call for what most values are.
+ */
+static const char *
+skip_value(JsonScan *scan, const char *p)
+{
+	const char *end = scan->end;
+	int			base = scan->depth;
+
+value:
+	p = skip_space(p, end);
+	if (unlikely(p == end))
+		return incomplete(scan, p);
+	if (likely(*p == '"'))
+		p = skip_string(scan, p);
+	else if (*p == '{' || *p == '[')
+	{
+		p = open_level(scan, p);
+		if (unlikely(p == NULL))
+			return NULL;
+		if (p == end || *p != scan->closers[scan->depth - 1])
+			goto element;
+		scan->depth--;
+		p++;
+	}
+	else
+		p = skip_scalar(scan, p);
+	if (unlikely(p == NULL))
+		return NULL;
+
+	/* after a value: a comma, or the end of one or more levels */
+	while (scan->depth > base)
+	{
+		p = skip_space(p, end);
+		if (unlikely(p == end))
+			return incomplete(scan, p);
+		if (*p == ',')
+		{
+			p++;
+			goto element;
+		}
+		if (unlikely(*p != scan->closers[scan->depth - 1]))
+			return malformed(scan, p, "unexpected character");
+		scan->depth--;
+		p++;
+	}
+	return p;
+
+element:
+	if (scan->closers[scan->depth - 1] == '}')
+	{
+		p = skip_key(scan, p, NULL);
+		if (unlikely(p == NULL))
+			return NULL;
+	}
+	goto value;
+}
+
+/*
+ * Forget what an earlier member of the same name had inside.  depth is that
+ * of the member; no path leads further down than objects may nest.
+ */
+static void
+reset_below(JsonScan *scan, const ShapeNode *node, int depth)
+{
+	const GraphShape *shape = scan->shape;
+	int			child;
+
+	if (depth == GRAPH_MAX_DEPTH)
+		return;
+	for (child = node->first_child; child != 0;
+		 child = shape->nodes[child].next_sibling)
+	{
+		if (shape->nodes[child].slot >= 0)
+			memset(&scan->slots[shape->nodes[child].slot], 0,
+				   sizeof(GraphSlice));
+		reset_below(scan, &shape->nodes[child], depth + 1);
+	}
+}
+
+/* Which wanted member of an object is this key, if any? */
+static inline const ShapeNode *
+match_key(const JsonScan *scan, const ShapeNode *node, GraphSlice key)
+{
+	const GraphShape *shape = scan->shape;
+	int			child;
+
+	if (likely(!scan->escaped))
+		return find_child(shape, node, key.data, key.len);
+
+	for (child = node->first_child; child != 0;
+		 child = shape->nodes[child].next_sibling)
+	{
+		if (escaped_key_is(key, shape->nodes[child].name,
+						   shape->nodes[child].name_len))
+			return &shape->nodes[child];
+	}
+	return NULL;
+}
+
+/* Walk an object in which something is wanted; p is its opening brace. */
+static const char *
+locate_members(JsonScan *scan, const char *p, const ShapeNode *node)
+{
+	const char *end = scan->end;
+
+	p = open_level(scan, p);
+	if (p == NULL)
+		return NULL;
+	if (p < end && *p == '}')
+	{
+		scan->depth--;
+		return p + 1;
+	}
+
+	for (;;)
+	{
+		const ShapeNode *child;
+		GraphSlice	key;
+
+		p = skip_key(scan, p, &key);
+		if (unlikely(p == NULL))
+			return NULL;
+		child = match_key(scan, node, key);
+		p = (child == NULL) ? skip_value(scan, p) :
+			locate_value(scan, p, child);
+		if (unlikely(p == NULL))
+			return NULL;
+
+		p = skip_space(p, end);
+		if (unlikely(p == end))
+			return incomplete(scan, p);
+		if (*p == '}')
+			break;
+		if (unlikely(*p != ','))
+			return malformed(scan, p, "unexpected character");
+		p++;
+	}
+	scan->depth--;
+	return p + 1;
+}
+
+/*
+ * Read a value that is wanted, or has something inside that is.  Recursion
+ * goes no deeper than the paths of the shape, nor than GRAPH_MAX_DEPTH.
+ */
+static const char *
+locate_value(JsonScan *scan, const char *p, const ShapeNode *node)
+{
+	const char *start;
+
+	p = skip_space(p, scan->end);
+	start = p;
+	if (node->first_child != 0 && scan->depth > 0)
+		reset_below(scan, node, scan->depth);
+
+	if (node->first_child != 0 && p < scan->end && *p == '{')
+		p = locate_members(scan, p, node);
+	else
+		p = skip_value(scan, p);
+
+	if (p != NULL && node->slot >= 0)
+	{
+		scan->slots[node->slot].data = start;
+		scan->slots[node->slot].len = p - start;
+	}
+	return p;
+}
+
+/*
+ * Set up a scan and read one value with it.  Cheaper than an initializer:
+ * the stack of brackets need not be cleared.
+ */
+static const char *
+start_scan(JsonScan *scan, const char *data, size_t len, bool open_ended,
+		   const GraphShape *shape, GraphSlice *slots)
+{
+	scan->end = data + len;
+	scan->shape = shape;
+	scan->slots = slots;
+	scan->open_ended = open_ended;
+	scan->status = GRAPH_JSON_OK;
+	scan->depth = 0;
+
+	if (shape == NULL || shape->slot_count == 0)
+		return skip_value(scan, data);
+
+	memset(slots, 0, shape->slot_count * sizeof(GraphSlice));
+	return locate_value(scan, data, &shape->nodes[0]);
+}
+
+/* What a scan that ended at p, or did not, has to say to its caller. */
+static GraphJsonStatus
+finish_scan(const JsonScan *scan, const char *data, const char *p,
+			size_t *end, GraphJsonError *error)
+{
+	if (p != NULL)
+	{
+		*end = p - data;
+		return GRAPH_JSON_OK;
+	}
+	error->problem = scan->problem;
+	error->offset = (scan->status == GRAPH_JSON_INCOMPLETE ?
+					 scan->end : scan->where) - data;
+	return scan->status;
+}
+
+/*
+ * graph_json_locate
+ *		Read the value at the start of some bytes, and find members in it.
+ *
+ * slots are those of the shape, each the member's raw bytes or {NULL, 0} where
+ * it is absent, and mean something only if the result is GRAPH_JSON_OK; then
+ * *end is just past the value, and nothing is said about what follows it.
+ * Without a shape the value is only checked and stepped over.  Of members that
+ * have the same name, the last one counts, as it does in jsonb.
+ */
+GraphJsonStatus
+graph_json_locate(const char *data, size_t len, const GraphShape *shape,
+				  GraphSlice *slots, size_t *end, GraphJsonError *error)
+{
+	JsonScan	scan;
+	const char *p;
+
+	p = start_scan(&scan, data, len, false, shape, slots);
+	return finish_scan(&scan, data, p, end, error);
+}
+
+/*
+ * graph_json_is_blank
+ *		Are these bytes JSON's whitespace only?
+ */
+bool
+graph_json_is_blank(const char *data, size_t len)
+{
+	return skip_space(data, data + len) == data + len;
+}
+
+/*
+ * graph_json_next_element
+ *		Read the next element of an array that graph_json_locate() has found.
+ *
+ * *position is 0 for the first call and kept by us.  Returns false when there
+ * is no further element, and at once if the value is absent or not an array.
+ * element may be NULL, and so may shape together with slots.
+ */
+bool
+graph_json_next_element(GraphSlice array, size_t *position,
+						const GraphShape *shape, GraphSlice *slots,
+						GraphSlice *element)
+{
+	JsonScan	scan;
+	const char *p;
+	const char *end = array.data + array.len;
+	const char *after;
+
+	if (array.data == NULL || array.len == 0 || array.data[0] != '[')
+		return false;
+
+	/* past the opening bracket, or past the comma after the last element */
+	p = array.data + Max(*position, 1);
+	p = skip_space(p, end);
+	if (*position > 0 && p < end && *p == ',')
+		p = skip_space(p + 1, end);
+	if (p == end || *p == ']')
+		return false;
+
+	after = start_scan(&scan, p, end - p, false, shape, slots);
+	if (after == NULL)
+		return false;			/* cannot happen in an array that was checked */
+	if (element != NULL)
+	{
+		element->data = p;
+		element->len = after - p;
+	}
+	*position = after - array.data;
+	return true;
+}
+
+/*-------------------------------------------------------------------------
+ * Frames: where does a value end that has not arrived as a whole?
+ *-------------------------------------------------------------------------
+ */
+
+/* Go to the end of the string that the frame is in; false if not there yet. */
+static bool
+frame_string(JsonFrame *frame, const char *data, size_t len)
+{
+	const char *end = data + len;
+	const char *p = data + frame->scanned;
+
+	while (frame->in_string)
+	{
+		p = skip_plain(p, end);
+
+		/* a backslash waits for the byte that it makes harmless */
+		if (p == end || (*p == '\\' && p + 1 == end))
+			break;
+		if (*p == '"')
+			frame->in_string = false;
+		p += (*p == '\\') ? 2 : 1;
+	}
+	frame->scanned = p - data;
+	return !frame->in_string;
+}
+
+/* Go to the end of a number or word: it is where something else follows. */
+static bool
+frame_scalar(JsonFrame *frame, const char *data, size_t len)
+{
+	while (frame->scanned < len)
+	{
+		char		c = data[frame->scanned];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			  c == '-' || c == '+' || c == '.' || c == 'E'))
+			return true;
+		frame->scanned++;
+	}
+	return false;
+}
+
+/*
+ * Go on to the end of a value that starts at data; false if it is not there
+ * yet.  Then frame->scanned is its length.
+ *
+ * Each byte is looked at once, in however many pieces the value comes.  A
+ * value that is nested too deeply "ends" where it becomes so: it can be judged
+ * there.
+ */
+static bool
+frame_value(JsonFrame *frame, const char *data, size_t len)
+{
+	if (data[0] != '"' && data[0] != '{' && data[0] != '[')
+		return frame_scalar(frame, data, len);
+
+	for (;;)
+	{
+		char		c;
+
+		if (frame->in_string)
+		{
+			if (!frame_string(frame, data, len))
+				return false;
+			if (frame->depth == 0)
+				return true;
+		}
+		if (frame->scanned == len)
+			return false;
+
+		c = data[frame->scanned++];
+		if (c == '"')
+			frame->in_string = true;
+		else if (c == '{' || c == '[')
+		{
+			if (++frame->depth > GRAPH_MAX_DEPTH)
+				return true;
+		}
+		else if (c == '}' || c == ']')
+		{
+			if (--frame->depth <= 0)
+				return true;
+		}
+	}
+}
+
+/*
+ * Read a value of which more may be to come.
+ *
+ * Mostly it is there as a whole, so that is tried first.  If it is not, the
+ * attempt is not repeated for every few bytes that arrive, which would take
+ * quadratic time, but only when the end of the value is there.
+ */
+static GraphJsonStatus
+read_value(JsonFrame *frame, const char *data, size_t len,
+		   const GraphShape *shape, GraphSlice *slots,
+		   size_t *end, GraphJsonError *error)
+{
+	JsonScan	scan;
+	const char *p;
+	GraphJsonStatus status;
+
+	if (!frame->active)
+	{
+		p = start_scan(&scan, data, len, true, shape, slots);
+		status = finish_scan(&scan, data, p, end, error);
+		if (status != GRAPH_JSON_INCOMPLETE)
+			return status;
+
+		frame->active = true;
+		frame->in_string = false;
+		frame->depth = scan.depth;
+		frame->scanned = scan.where - data;
+	}
+
+	if (!frame_value(frame, data, len))
+		return GRAPH_JSON_INCOMPLETE;
+	frame->active = false;
+
+	p = start_scan(&scan, data, frame->scanned, false, shape, slots);
+	status = finish_scan(&scan, data, p, end, error);
+	if (status == GRAPH_JSON_INCOMPLETE)
+	{
+		/* a word that is too short, since more bytes would not help */
+		error->problem = "unexpected character";
+		status = GRAPH_JSON_MALFORMED;
+	}
+	return status;
+}
+
+/*-------------------------------------------------------------------------
+ * List documents.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_list_reader_create
+ *		Make a reader of one OData collection document.
+ *
+ * The shape says what is wanted of each record; it may be NULL.
+ */
+GraphListReader *
+graph_list_reader_create(const GraphShape *shape)
+{
+	GraphListReader *reader = palloc(sizeof(GraphListReader));
+
+	/* the room for the link is large, and needs no clearing */
+	memset(reader, 0, offsetof(GraphListReader, count));
+	reader->shape = shape;
+	reader->phase = LIST_START;
+	return reader;
+}
+
+static GraphListEvent
+broken(GraphListReader *reader, const char *problem, size_t offset,
+	   GraphJsonError *error)
+{
+	reader->phase = LIST_BROKEN;
+	reader->problem = problem;
+	error->problem = problem;
+	error->offset = offset;
+	return GRAPH_LIST_MALFORMED;
+}
+
+/*
+ * Step over a byte order mark; false if it may yet become one.  RFC 8259 lets
+ * a reader ignore it, and some gateways put one there.
+ */
+static bool
+skip_bom(GraphListReader *reader, const char *data, size_t len, size_t *pos)
+{
+	static const char bom[] = "\xEF\xBB\xBF";
+
+	if (memcmp(data, bom, Min(len, 3)) == 0)
+	{
+		if (len < 3)
+			return false;
+		*pos = 3;
+	}
+	reader->phase = LIST_OPEN;
+	return true;
+}
+
+static bool
+key_is(GraphSlice key, const char *name)
+{
+	if (memchr(key.data, '\\', key.len) != NULL)
+		return escaped_key_is(key, name, strlen(name));
+	return key.len == strlen(name) && memcmp(key.data, name, key.len) == 0;
+}
+
+static ListMember
+classify_member(GraphSlice key)
+{
+	if (key_is(key, "value"))
+		return MEMBER_VALUE;
+	if (key_is(key, "@odata.nextLink"))
+		return MEMBER_NEXT_LINK;
+	if (key_is(key, "@odata.count"))
+		return MEMBER_COUNT;
+	if (key_is(key, "error"))
+		return MEMBER_ERROR;
+	return MEMBER_OTHER;
+}
+
+/* Keep what we need of a member's value; returns a problem, or NULL. */
+static const char *
+remember_member(GraphListReader *reader, const char *data, size_t len)
+{
+	switch (reader->member)
+	{
+		case MEMBER_NEXT_LINK:
+			if (len > GRAPH_MAX_LINK)
+				return "\"@odata.nextLink\" is too long";
+			memcpy(reader->link, data, len);
+			reader->link_len = len;
+			break;
+
+		case MEMBER_COUNT:
+			reader->count_len = (len <= MAX_COUNT_TEXT) ? len : 0;
+			memcpy(reader->count, data, reader->count_len);
+			break;
+
+		case MEMBER_ERROR:
+			/* "error": null says that there is none */
+			reader->has_error |= (data[0] != 'n');
+			break;
+
+		case MEMBER_VALUE:
+		case MEMBER_OTHER:
+			break;
+	}
+	return NULL;
+}
+
+/*
+ * The phase that a byte of punctuation leads to, or LIST_BROKEN if it is not
+ * one that can come now: a key, a value, or an error.
+ */
+static ListPhase
+follow_punctuation(const GraphListReader *reader, char c)
+{
+	switch (reader->phase)
+	{
+		case LIST_OPEN:
+			return (c == '{') ? LIST_FIRST_KEY : LIST_BROKEN;
+
+		case LIST_FIRST_KEY:
+			return (c == '}') ? LIST_END : LIST_BROKEN;
+
+		case LIST_COLON:
+			return (c == ':') ? LIST_MEMBER : LIST_BROKEN;
+
+		case LIST_MEMBER:
+			return (c == '[' && reader->member == MEMBER_VALUE) ?
+				LIST_FIRST_ELEMENT : LIST_BROKEN;
+
+		case LIST_NEXT_MEMBER:
+			if (c == '}')
+				return LIST_END;
+			return (c == ',') ? LIST_KEY : LIST_BROKEN;
+
+		case LIST_FIRST_ELEMENT:
+			return (c == ']') ? LIST_NEXT_MEMBER : LIST_BROKEN;
+
+		case LIST_NEXT_ELEMENT:
+			if (c == ']')
+				return LIST_NEXT_MEMBER;
+			return (c == ',') ? LIST_ELEMENT : LIST_BROKEN;
+
+		default:
+			return LIST_BROKEN;
+	}
+}
+
+/* May this byte start the key or value that the reader waits for? */
+static bool
+starts_item(const GraphListReader *reader, char c)
+{
+	switch (reader->phase)
+	{
+		case LIST_FIRST_KEY:
+		case LIST_KEY:
+			return c == '"';
+
+		case LIST_FIRST_ELEMENT:
+		case LIST_ELEMENT:
+			return c == '{';
+
+		case LIST_MEMBER:
+			return true;
+
+		default:
+			return false;
+	}
+}
+
+/* What is wrong with a byte that can neither be punctuation nor an item? */
+static const char *
+describe_misfit(const GraphListReader *reader, char c)
+{
+	switch (reader->phase)
+	{
+		case LIST_OPEN:
+			return "the document is not an object";
+
+		case LIST_END:
+			return "text after the end of the document";
+
+		case LIST_FIRST_ELEMENT:
+		case LIST_ELEMENT:
+			if (c != '\0' && strchr("\"[-0123456789tfn", c) != NULL)
+				return "element of \"value\" is not an object";
+			return "unexpected character";
+
+		default:
+			return "unexpected character";
+	}
+}
+
+/* A key or the value of a member has been read: which, and what next? */
+static const char *
+accept_value(GraphListReader *reader, const char *data, size_t len)
+{
+	GraphSlice	key;
+
+	if (reader->phase == LIST_MEMBER)
+	{
+		reader->phase = LIST_NEXT_MEMBER;
+		return remember_member(reader, data, len);
+	}
+
+	key.data = data + 1;
+	key.len = len - 2;
+	reader->member = classify_member(key);
+	reader->phase = LIST_COLON;
+	if (reader->member == MEMBER_VALUE)
+	{
+		if (reader->seen_value)
+			return "member \"value\" is given twice";
+		reader->seen_value = true;
+	}
+	return NULL;
+}
+
+/*
+ * Read the key, member or record at *pos.  *done is set if that is the event
+ * to return; otherwise *pos is past it.
+ */
+static GraphListEvent
+read_item(GraphListReader *reader, const char *data, size_t len, size_t *pos,
+		  GraphSlice *record, GraphSlice *slots, GraphJsonError *error,
+		  bool *done)
+{
+	bool		is_record = (reader->phase == LIST_ELEMENT ||
+							 reader->phase == LIST_FIRST_ELEMENT);
+	const char *start = data + *pos;
+	const char *problem;
+	size_t		end = 0;
+
+	*done = true;
+	switch (read_value(&reader->frame, start, len - *pos,
+					   is_record ? reader->shape : NULL, slots,
+					   &end, error))
+	{
+		case GRAPH_JSON_INCOMPLETE:
+			return GRAPH_LIST_MORE;
+		case GRAPH_JSON_MALFORMED:
+			return broken(reader, error->problem, *pos + error->offset,
+						  error);
+		case GRAPH_JSON_OK:
+			break;
+	}
+
+	if (is_record)
+	{
+		*pos += end;
+		record->data = start;
+		record->len = end;
+		reader->phase = LIST_NEXT_ELEMENT;
+		return GRAPH_LIST_RECORD;
+	}
+
+	problem = accept_value(reader, start, end);
+	if (problem != NULL)
+		return broken(reader, problem, *pos, error);
+	*pos += end;
+	*done = false;
+	return GRAPH_LIST_MORE;
+}
+
+/*
+ * graph_list_read
+ *		Read on in a list document, up to its next record.
+ *
+ * data are the bytes that have arrived and not been dropped: the caller drops
+ * the first *used of them before it calls again, with more bytes after GRAPH_
+ * LIST_MORE, else with more or without.  A record and its slots are slices of
+ * data, and it is returned as soon as its last byte is there.  GRAPH_LIST_END
+ * comes with the closing brace; bytes that come after it may be given too, and
+ * must be white space.
+ *
+ * A value of the document has to fit into data as a whole.  How large that may
+ * become is for the caller to say.
+ */
+GraphListEvent
+graph_list_read(GraphListReader *reader, const char *data, size_t len,
+				size_t *used, GraphSlice *record, GraphSlice *slots,
+				GraphJsonError *error)
+{
+	size_t		pos = 0;
+
+	*used = 0;
+	if (reader->phase == LIST_BROKEN)
+		return broken(reader, reader->problem, 0, error);
+	if (reader->phase == LIST_START &&
+		(len == 0 || !skip_bom(reader, data, len, &pos)))
+		return GRAPH_LIST_MORE;
+
+	for (;;)
+	{
+		ListPhase	next;
+		GraphListEvent event;
+		bool		done;
+
+		while (pos < len && is_space(data[pos]))
+			pos++;
+		*used = pos;
+		if (pos == len)
+			return reader->phase == LIST_END ?
+				GRAPH_LIST_END : GRAPH_LIST_MORE;
+
+		next = follow_punctuation(reader, data[pos]);
+		if (next != LIST_BROKEN)
+		{
+			reader->has_value |= (next == LIST_FIRST_ELEMENT);
+			reader->phase = next;
+			*used = ++pos;
+			if (next == LIST_END)
+				return GRAPH_LIST_END;
+			continue;
+		}
+
+		if (!starts_item(reader, data[pos]))
+		{
+			*used = 0;
+			return broken(reader, describe_misfit(reader, data[pos]), pos,
+						  error);
+		}
+		event = read_item(reader, data, len, &pos, record, slots, error,
+						  &done);
+		if (done)
+		{
+			*used = (event == GRAPH_LIST_MALFORMED) ? 0 : pos;
+			return event;
+		}
+	}
+}
+
+/*
+ * graph_list_next_link, graph_list_count
+ *		The raw values of "@odata.nextLink" and "@odata.count", as far as they
+ *		have been read; data is NULL if there is none.
+ *
+ * They live as long as the reader.
+ */
+GraphSlice
+graph_list_next_link(const GraphListReader *reader)
+{
+	GraphSlice	link;
+
+	link.data = reader->link_len > 0 ? reader->link : NULL;
+	link.len = reader->link_len;
+	return link;
+}
+
+GraphSlice
+graph_list_count(const GraphListReader *reader)
+{
+	GraphSlice	count;
+
+	count.data = reader->count_len > 0 ? reader->count : NULL;
+	count.len = reader->count_len;
+	return count;
+}
+
+/*
+ * graph_list_has_value
+ *		Was there a member "value", and was it an array?
+ */
+bool
+graph_list_has_value(const GraphListReader *reader)
+{
+	return reader->has_value;
+}
+
+/*
+ * graph_list_has_error
+ *		Was there a member "error" that is not null?
+ */
+bool
+graph_list_has_error(const GraphListReader *reader)
+{
+	return reader->has_error;
+}

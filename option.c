@@ -1,0 +1,627 @@
+/*-------------------------------------------------------------------------
+ *
+ * option.c
+ *		What may the user say, and what did they say?
+ *
+ * One table says everything about an option: on which object it may be set,
+ * by whom, what its values are, its default, and where in GraphOptions it
+ * goes.  The validator, its hints and the getter all follow that table, and
+ * so does the option list of the README.
+ *
+ * Two rules are kept here.  A secret may be given on a user mapping only, and
+ * no message repeats one.  An option that chooses where a secret is sent, or
+ * that reads a file of the server's host, may be set by a superuser only: the
+ * owner of a foreign server could otherwise collect the secrets of every role
+ * that has a mapping for it.
+ *
+ * Validation looks at text and nothing else; it never touches the network, so
+ * that a dump can be restored while the service is away.
+ *
+ * IDENTIFICATION
+ *		option.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/reloptions.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "graph_fdw.h"
+
+typedef enum OptionKind
+{
+	OPTION_TEXT,
+	OPTION_URL,					/* of the service or the token authority */
+	OPTION_PROXY,
+	OPTION_CHOICE,				/* one of some words */
+	OPTION_INTEGER,
+	OPTION_DURATION,			/* milliseconds, with PostgreSQL's units */
+	OPTION_SIZE,				/* bytes, with PostgreSQL's units */
+	OPTION_TENANT,				/* a GUID or a domain name */
+	OPTION_HEADER_TEXT,			/* goes into a header: visible ASCII */
+	OPTION_PATH,				/* an OData path; resource.c knows more */
+} OptionKind;
+
+#define OPTION_SUPERUSER	0x01	/* only a superuser may set it */
+#define OPTION_SECRET		0x02	/* no message repeats its value */
+
+/* A word of a choice and the int that stands for it. */
+typedef struct OptionWord
+{
+	const char *word;
+	int			value;
+} OptionWord;
+
+typedef struct GraphOptionRow
+{
+	const char *name;
+	Oid			catalog;		/* the object that it may be set on */
+	OptionKind	kind;
+	int			flags;
+	size_t		offset;			/* in GraphOptions */
+	bool		is_int;			/* an int there, else a char * */
+	int			minimum;
+	int			maximum;
+	const OptionWord *words;	/* of a choice, ends with NULL */
+	const char *preset;			/* default, as a user would write it */
+} GraphOptionRow;
+
+static const OptionWord cloud_words[] = {
+	{"global", 0}, {"usgov", 0}, {"usgovdod", 0}, {"china", 0}, {NULL, 0}
+};
+static const OptionWord version_words[] = {
+	{"v1.0", 0}, {"beta", 0}, {NULL, 0}
+};
+static const OptionWord partial_words[] = {
+	{"error", GRAPH_PARTIAL_ERROR}, {"warning", GRAPH_PARTIAL_WARNING}, {NULL, 0}
+};
+static const OptionWord resource_words[] = {
+	{"alerts", GRAPH_ALERTS}, {"evidence", GRAPH_EVIDENCE},
+	{"comments", GRAPH_COMMENTS}, {NULL, 0}
+};
+
+#define SERVER	ForeignServerRelationId
+#define MAPPING	UserMappingRelationId
+#define TABLE	ForeignTableRelationId
+#define COLUMN	AttributeRelationId
+#define STRING_AT(field)	offsetof(GraphOptions, field), false, 0, 0, NULL
+#define INT_AT(field, minimum, maximum) \
+	offsetof(GraphOptions, field), true, minimum, maximum, NULL
+#define WORD_AT(field, words)	offsetof(GraphOptions, field), false, 0, 0, words
+#define ENUM_AT(field, words)	offsetof(GraphOptions, field), true, 0, 0, words
+#define NOWHERE		0, false, 0, 0, NULL	/* read by graph_column_property() */
+
+/*
+ * The largest record is bounded by jsonb, whose values and whose whole stay
+ * below 256 MB (JENTRY_OFFLENMASK in utils/jsonb.h).
+ */
+#define MAX_RECORD_BYTES	(255 * 1024 * 1024)
+#define MAX_DURATION_MS		(24 * 60 * 60 * 1000)
+
+/*
+ * The options.  One that may be set on two objects has two rows; where both
+ * are set, the later row wins, so the more specific object comes later.
+ */
+static const GraphOptionRow option_table[] = {
+	/* where to go */
+	{"cloud", SERVER, OPTION_CHOICE, 0, WORD_AT(cloud, cloud_words), "global"},
+	{"endpoint", SERVER, OPTION_URL, OPTION_SUPERUSER, STRING_AT(endpoint), NULL},
+	{"authority", SERVER, OPTION_URL, OPTION_SUPERUSER, STRING_AT(authority), NULL},
+	{"api_version", SERVER, OPTION_CHOICE, 0, WORD_AT(api_version, version_words), "v1.0"},
+	{"tenant_id", SERVER, OPTION_TENANT, 0, STRING_AT(tenant_id), NULL},
+	{"ca_file", SERVER, OPTION_TEXT, OPTION_SUPERUSER, STRING_AT(ca_file), NULL},
+	{"proxy", SERVER, OPTION_PROXY, OPTION_SUPERUSER, STRING_AT(proxy), NULL},
+
+	/* how to go */
+	{"connect_timeout", SERVER, OPTION_DURATION, 0, INT_AT(connect_timeout, 1, MAX_DURATION_MS), "10s"},
+	{"request_timeout", SERVER, OPTION_DURATION, 0, INT_AT(request_timeout, 1, MAX_DURATION_MS), "60s"},
+	{"max_retries", SERVER, OPTION_INTEGER, 0, INT_AT(max_retries, 0, 100), "5"},
+	{"page_size", SERVER, OPTION_INTEGER, 0, INT_AT(page_size, 1, 1000), "1000"},
+	{"max_record_size", SERVER, OPTION_SIZE, 0, INT_AT(max_record_size, 1024, MAX_RECORD_BYTES), "64MB"},
+	{"on_partial", SERVER, OPTION_CHOICE, 0, ENUM_AT(on_partial, partial_words), "error"},
+
+	/* who goes */
+	{"tenant_id", MAPPING, OPTION_TENANT, 0, STRING_AT(tenant_id), NULL},
+	{"client_id", MAPPING, OPTION_TEXT, 0, STRING_AT(client_id), NULL},
+	{"client_secret", MAPPING, OPTION_TEXT, OPTION_SECRET, STRING_AT(client_secret), NULL},
+	{"access_token", MAPPING, OPTION_HEADER_TEXT, OPTION_SECRET, STRING_AT(access_token), NULL},
+
+	/* what for */
+	{"resource", TABLE, OPTION_CHOICE, 0, ENUM_AT(resource, resource_words), "alerts"},
+	{"evidence_type", TABLE, OPTION_TEXT, 0, STRING_AT(evidence_type), NULL},
+	{"page_size", TABLE, OPTION_INTEGER, 0, INT_AT(page_size, 1, 1000), NULL},
+	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
+};
+
+/* The endpoints of a cloud; facts and Graph's "national cloud deployments". */
+typedef struct GraphCloud
+{
+	const char *name;
+	const char *endpoint;
+	const char *authority;
+} GraphCloud;
+
+static const GraphCloud cloud_table[] = {
+	{"global", "https://graph.microsoft.com",
+	"https://login.microsoftonline.com"},
+	{"usgov", "https://graph.microsoft.us",
+	"https://login.microsoftonline.us"},
+	{"usgovdod", "https://dod-graph.microsoft.us",
+	"https://login.microsoftonline.us"},
+	{"china", "https://microsoftgraph.chinacloudapi.cn",
+	"https://login.chinacloudapi.cn"},
+};
+
+PG_FUNCTION_INFO_V1(graph_fdw_validator);
+
+static const GraphOptionRow *find_option(const char *name, Oid catalog);
+static void complain_unknown(const char *name, Oid catalog);
+static bool parse_value(const GraphOptionRow *row, const char *value,
+						int *number, const char **problem);
+static void check_option(const GraphOptionRow *row, const char *value);
+static void check_mapping(List *options);
+static void check_table(List *options);
+static void apply_options(GraphOptions *result, List *options, Oid catalog);
+
+/*
+ * graph_fdw_validator
+ *		Check the options of one object; called by the DDL commands.
+ *
+ * The list holds all options that the object will have, also those that the
+ * command leaves as they are.
+ */
+Datum
+graph_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid			catalog = PG_GETARG_OID(1);
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const GraphOptionRow *row = find_option(def->defname, catalog);
+
+		if (row == NULL)
+			complain_unknown(def->defname, catalog);
+		check_option(row, defGetString(def));
+	}
+
+	if (catalog == UserMappingRelationId)
+		check_mapping(options);
+	else if (catalog == ForeignTableRelationId)
+		check_table(options);
+
+	PG_RETURN_VOID();
+}
+
+/*
+ * graph_get_options
+ *		What was said for a table, its server and a user mapping.
+ *
+ * table and user may be NULL; without a user the result holds no secret.  The
+ * strings are copies in the current memory context.
+ */
+void
+graph_get_options(ForeignTable *table, ForeignServer *server,
+				  UserMapping *user, GraphOptions *result)
+{
+	memset(result, 0, sizeof(GraphOptions));
+	for (size_t i = 0; i < lengthof(option_table); i++)
+	{
+		const GraphOptionRow *row = &option_table[i];
+		List	   *preset;
+
+		if (row->preset == NULL)
+			continue;
+		preset = list_make1(makeDefElem(pstrdup(row->name),
+										(Node *) makeString(pstrdup(row->preset)),
+										-1));
+		apply_options(result, preset, row->catalog);
+	}
+
+	apply_options(result, server->options, ForeignServerRelationId);
+	if (table)
+		apply_options(result, table->options, ForeignTableRelationId);
+	if (user)
+		apply_options(result, user->options, UserMappingRelationId);
+
+	for (size_t i = 0; i < lengthof(cloud_table); i++)
+	{
+		if (strcmp(cloud_table[i].name, result->cloud) != 0)
+			continue;
+		result->scope = psprintf("%s/.default", cloud_table[i].endpoint);
+		if (result->endpoint == NULL)
+			result->endpoint = pstrdup(cloud_table[i].endpoint);
+		if (result->authority == NULL)
+			result->authority = pstrdup(cloud_table[i].authority);
+	}
+}
+
+/*
+ * graph_column_property
+ *		The option "property" of a column, or NULL where it has none.
+ */
+char *
+graph_column_property(Oid relid, AttrNumber attnum)
+{
+	ListCell   *cell;
+
+	foreach(cell, GetForeignColumnOptions(relid, attnum))
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+
+		if (strcmp(def->defname, "property") == 0)
+			return defGetString(def);
+	}
+	return NULL;
+}
+
+/*
+ * graph_options_wipe
+ *		Overwrite the secrets of options that are no longer needed, those of
+ *		GraphOptions or of a list as the catalog gives it; either may be NULL.
+ */
+void
+graph_options_wipe(GraphOptions *options, List *list)
+{
+	ListCell   *cell;
+
+	foreach(cell, list)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const GraphOptionRow *row = find_option(def->defname,
+												UserMappingRelationId);
+
+		if (row && (row->flags & OPTION_SECRET))
+			explicit_bzero(strVal(def->arg), strlen(strVal(def->arg)));
+	}
+	if (options == NULL)
+		return;
+	for (size_t i = 0; i < lengthof(option_table); i++)
+	{
+		const GraphOptionRow *row = &option_table[i];
+		char	   *secret;
+
+		if ((row->flags & OPTION_SECRET) == 0)
+			continue;
+		secret = *(char **) ((char *) options + row->offset);
+		if (secret)
+			explicit_bzero(secret, strlen(secret));
+	}
+}
+
+/*
+ * find_option
+ *		The row of an option on an object, or NULL.
+ */
+static const GraphOptionRow *
+find_option(const char *name, Oid catalog)
+{
+	for (size_t i = 0; i < lengthof(option_table); i++)
+	{
+		if (option_table[i].catalog == catalog &&
+			strcmp(option_table[i].name, name) == 0)
+			return &option_table[i];
+	}
+	return NULL;
+}
+
+/*
+ * complain_unknown
+ *		Raise the error for an option that the object cannot have, with a hint
+ *		that lists those that it can.
+ */
+static void
+complain_unknown(const char *name, Oid catalog)
+{
+	StringInfoData valid;
+	bool		secret = false;
+
+	initStringInfo(&valid);
+	for (size_t i = 0; i < lengthof(option_table); i++)
+	{
+		const GraphOptionRow *row = &option_table[i];
+
+		if (strcmp(row->name, name) == 0 && row->flags & OPTION_SECRET)
+			secret = true;
+		if (row->catalog == catalog)
+			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "",
+							 row->name);
+	}
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("invalid option \"%s\"", name),
+			 secret ?
+			 errhint("A secret may be set on a user mapping only.") :
+			 valid.len > 0 ?
+			 errhint("Valid options in this context are: %s", valid.data) :
+			 errhint("There are no valid options in this context.")));
+}
+
+/*
+ * check_option
+ *		Raise an error if this user may not set the option to this value.
+ */
+static void
+check_option(const GraphOptionRow *row, const char *value)
+{
+	int			number;
+	const char *problem = NULL;
+
+	if ((row->flags & OPTION_SUPERUSER) && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", row->name),
+				 errdetail("Only a superuser may set an option that chooses where secrets are sent or that reads a file of the server.")));
+
+	if (parse_value(row, value, &number, &problem))
+		return;
+
+	if (row->flags & OPTION_SECRET)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", row->name),
+				 errdetail("%s", problem)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", row->name, value),
+			 errdetail("%s", problem)));
+}
+
+/*
+ * parse_word
+ *		Find a word of a choice; false with the valid ones listed.
+ */
+static bool
+parse_word(const GraphOptionRow *row, const char *value, int *number,
+		   const char **problem)
+{
+	StringInfoData valid;
+
+	initStringInfo(&valid);
+	appendStringInfoString(&valid, "Valid values are: ");
+	for (const OptionWord *word = row->words; word->word; word++)
+	{
+		if (strcmp(word->word, value) == 0)
+		{
+			*number = word->value;
+			return true;
+		}
+		appendStringInfo(&valid, "%s\"%s\"", word == row->words ? "" : ", ",
+						 word->word);
+	}
+	appendStringInfoChar(&valid, '.');
+	*problem = valid.data;
+	return false;
+}
+
+/*
+ * parse_number
+ *		Read a number with its unit and hold it against the row's range.
+ */
+static bool
+parse_number(const GraphOptionRow *row, const char *value, int *number,
+			 const char **problem)
+{
+	const char *hint = NULL;
+	int			unit = row->kind == OPTION_DURATION ? GUC_UNIT_MS :
+		row->kind == OPTION_SIZE ? GUC_UNIT_BYTE : 0;
+	const char *unit_name = row->kind == OPTION_DURATION ? " ms" :
+		row->kind == OPTION_SIZE ? " bytes" : "";
+
+	if (!parse_int(value, number, unit, &hint))
+	{
+		*problem = hint ? hint : "The value must be an integer.";
+		return false;
+	}
+	if (*number < row->minimum || *number > row->maximum)
+	{
+		*problem = psprintf("The value must be between %d and %d%s.",
+							row->minimum, row->maximum, unit_name);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * parse_value
+ *		Is this a value of the option?  If not, *problem is a sentence.
+ *
+ * *number is set for options that are integers in GraphOptions.
+ */
+static bool
+parse_value(const GraphOptionRow *row, const char *value, int *number,
+			const char **problem)
+{
+	if (value[0] == '\0')
+	{
+		*problem = "The value must not be empty.";
+		return false;
+	}
+
+	switch (row->kind)
+	{
+		case OPTION_CHOICE:
+			return parse_word(row, value, number, problem);
+		case OPTION_INTEGER:
+		case OPTION_DURATION:
+		case OPTION_SIZE:
+			return parse_number(row, value, number, problem);
+		case OPTION_URL:
+			*problem = graph_url_problem(value);
+			return *problem == NULL;
+		case OPTION_PROXY:
+			*problem = graph_proxy_problem(value);
+			return *problem == NULL;
+		case OPTION_TENANT:
+			/* it becomes a path segment of the token endpoint */
+			if (strspn(value, "abcdefghijklmnopqrstuvwxyz"
+					   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == strlen(value) &&
+				strspn(value, ".") != strlen(value))
+				return true;
+			*problem = "A tenant is a GUID or a domain name.";
+			return false;
+		case OPTION_HEADER_TEXT:
+			for (const char *p = value; *p; p++)
+			{
+				if (*p > ' ' && *p < 0x7f)
+					continue;
+				*problem = "The value must consist of visible ASCII characters.";
+				return false;
+			}
+			return true;
+		case OPTION_PATH:
+			*problem = graph_property_problem(value);
+			return *problem == NULL;
+		case OPTION_TEXT:
+			return true;
+	}
+	return true;				/* keep the compiler quiet */
+}
+
+/*
+ * has_option
+ *		Is an option in the list?
+ */
+static bool
+has_option(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * check_mapping
+ *		A user mapping has exactly one login, and a whole one.
+ *
+ * tenant_id is not asked for here: it may be the server's.
+ */
+static void
+check_mapping(List *options)
+{
+	bool		secret = has_option(options, "client_secret");
+	bool		token = has_option(options, "access_token");
+
+	if (secret && token)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("options \"client_secret\" and \"access_token\" cannot be set together"),
+				 errdetail("A user mapping has exactly one login.")));
+	if (secret && !has_option(options, "client_id"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"client_id\" is missing"),
+				 errdetail("A login by \"client_secret\" needs the application's client id.")));
+	if (!secret && !token)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("user mapping has no login"),
+				 errhint("Set \"tenant_id\", \"client_id\" and \"client_secret\", or \"access_token\".")));
+}
+
+/*
+ * check_table
+ *		Options of a table that depend on each other.
+ */
+static void
+check_table(List *options)
+{
+	ListCell   *cell;
+	const char *resource = "alerts";
+	const char *type = NULL;
+
+	foreach(cell, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+
+		if (strcmp(def->defname, "resource") == 0)
+			resource = defGetString(def);
+		else if (strcmp(def->defname, "evidence_type") == 0)
+			type = defGetString(def);
+	}
+
+	if (type == NULL)
+		return;
+	if (strcmp(resource, "evidence") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"evidence_type\" requires option \"resource\" to be \"evidence\"")));
+
+	/* the service adds types, so one that is not known here is no error */
+	if (!graph_is_evidence_type(type))
+		ereport(NOTICE,
+				(errmsg("evidence type \"%s\" is not among those that graph_fdw %s knows",
+						type, GRAPH_FDW_VERSION),
+				 errhint("Evidence types are written as in Microsoft Graph, for example \"deviceEvidence\".")));
+}
+
+/*
+ * without_final_slashes
+ *		A copy of a URL to which a path can be appended.
+ */
+static char *
+without_final_slashes(const char *url)
+{
+	char	   *copy = pstrdup(url);
+	size_t		len = strlen(copy);
+
+	while (len > 0 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	return copy;
+}
+
+/*
+ * apply_options
+ *		Put an object's options into the result.
+ *
+ * They were checked when the DDL ran.  Whatever is not (an option that an
+ * older or newer version of the extension accepted) is an error here too.
+ */
+static void
+apply_options(GraphOptions *result, List *options, Oid catalog)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const GraphOptionRow *row = find_option(def->defname, catalog);
+		const char *value = defGetString(def);
+		const char *problem;
+		int			number = 0;
+		char	   *field;
+
+		if (row == NULL)
+			complain_unknown(def->defname, catalog);
+		if (!parse_value(row, value, &number, &problem))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("invalid value for option \"%s\"", row->name)));
+
+		field = (char *) result + row->offset;
+		if (row->is_int)
+			*(int *) field = number;
+		else if (row->kind == OPTION_URL)
+			*(char **) field = without_final_slashes(value);
+		else
+			*(char **) field = pstrdup(value);
+	}
+}

@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+#
+# demo.sh: graph_fdw on Debian 12 or 13 with nothing prepared.
+#
+# What is needed and missing is installed with apt-get.  The tour runs in a
+# PostgreSQL of its own against an emulator of Microsoft Graph, both of which
+# are gone when it ends; no tenant and no account is needed.
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+# An app of the emulator that may read alerts.  Its secret is in the emulator's
+# source, so it may be shown here; a real one may not.
+tenant_id=11111111-2222-3333-4444-555555555555
+client_id=cccccccc-dddd-eeee-ffff-000000000000
+client_secret='emulator-secret-read-only'
+
+usage() {
+    cat <<'USAGE'
+Usage: scripts/demo.sh [--psql | --tenant]
+
+Without an option: a tour of graph_fdw, each statement followed by its result.
+
+  --psql     connect only, and leave you in psql there
+  --tenant   how to use graph_fdw with a tenant of your own
+  --help     this text
+
+PG_CONFIG=/path/to/pg_config takes another PostgreSQL than Debian's.
+USAGE
+}
+
+explain_tenant() {
+    cat <<'TENANT'
+graph_fdw with a tenant of your own
+
+1. Register an application (https://entra.microsoft.com, as Application
+   Administrator or above): Entra ID > App registrations > New registration.
+   Any name, accounts of this directory only, no redirect URI.
+   Note "Application (client) ID" and "Directory (tenant) ID".
+
+2. Give it the right to read alerts: API permissions > Add a permission >
+   Microsoft Graph > Application permissions > SecurityAlert.Read.All.
+   Then "Grant admin consent", as Privileged Role Administrator or above:
+   without consent every query ends with 403.
+
+3. Make a secret: Certificates & secrets > New client secret.  Note its Value,
+   which is shown once; the Secret ID is something else.
+
+   Steps 1 to 3 with the Azure CLI:
+
+     app=$(az ad app create --display-name graph_fdw --query appId -o tsv)
+     az ad sp create --id "$app"
+     az ad app permission add --id "$app" \
+       --api 00000003-0000-0000-c000-000000000000 \
+       --api-permissions 472e4a4d-bb4a-4026-98d1-0b0d74cb74a5=Role
+     az ad app permission admin-consent --id "$app"
+     az ad app credential reset --id "$app" --years 1
+
+4. Install graph_fdw where your PostgreSQL runs:
+
+     make && sudo make install       (PG_CONFIG=... for one of several)
+
+   The server must reach graph.microsoft.com and login.microsoftonline.com
+   on port 443.
+
+5. Connect, as a superuser.  Keep the secret out of psql's history: put it into
+   the environment (read -rs GRAPH_SECRET; export GRAPH_SECRET), then in psql:
+
+     \getenv secret GRAPH_SECRET
+     CREATE EXTENSION graph_fdw;
+     CREATE SERVER graph FOREIGN DATA WRAPPER graph_fdw;
+     CREATE USER MAPPING FOR CURRENT_USER SERVER graph
+       OPTIONS (tenant_id 'your tenant id',
+                client_id 'your client id',
+                client_secret :'secret');
+     CREATE SCHEMA defender;
+     IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO defender;
+
+   A national cloud: CREATE SERVER ... OPTIONS (cloud 'usgov'), or 'usgovdod',
+   'china'.  The statement is in the server's log if log_statement is on.
+
+6. Look:
+
+     SELECT created_date_time, severity, title
+     FROM defender.alerts
+     WHERE created_date_time >= now() - interval '1 day';
+
+   401 or AADSTS7000215: the secret is wrong, or is the Secret ID.
+   403: the permission or the consent is missing, or is minutes old.
+TENANT
+}
+
+#------------------------------------------------------------------------------
+# The tour
+#------------------------------------------------------------------------------
+
+psql_arguments=()
+
+# Settings of every psql here, and what the files in scripts/demo/ refer to.
+prepare_psql() {
+    local bold='' plain=''
+
+    if [ -t 1 ]; then
+        bold=$'\e[1m' plain=$'\e[0m'
+    fi
+    psql_arguments=(
+        --no-psqlrc --set=ON_ERROR_STOP=1 --pset=pager=off
+        --set=bold="$bold" --set=plain="$plain"
+        --set=graph="http://127.0.0.1:$GRAPH_EMULATOR_PORT"
+        --set=tenant_id="$tenant_id" --set=client_id="$client_id" --set=client_secret="$client_secret"
+    )
+    export PGTZ=UTC
+}
+
+# Run one file of the tour, each statement before its result.
+show_sql() {
+    run "$pg_bin/psql" "${psql_arguments[@]}" --echo-queries "${@:2}" --file="$work/build/scripts/demo/$1"
+}
+
+# The one value that a query returns.
+query() {
+    "$pg_bin/psql" --no-psqlrc --no-align --tuples-only --command="$1"
+}
+
+start_servers() {
+    init_postgres <<CONF
+shared_preload_libraries = 'pg_cron'
+cron.database_name = 'postgres'
+cron.use_background_workers = on
+cron.host = '$work/socket'
+CONF
+    start_postgres
+    start_emulator --seed 1
+}
+
+# What an analyst does in the portal; another app of the emulator may write.
+resolve_alert() {
+    run python3 "$work/build/scripts/demo/resolve_alert.py" "http://127.0.0.1:$GRAPH_EMULATOR_PORT" \
+        "$tenant_id" aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee 'emulator-secret-~Q8+/=&%' "$1"
+}
+
+# Wait until a run that started after run $1 has succeeded.
+wait_for_cron() {
+    local last=$1 begun=$SECONDS
+
+    while [ "$(query "SELECT count(*) FROM cron.job_run_details WHERE runid > $last AND status = 'succeeded'")" = 0 ]; do
+        if ((SECONDS - begun > 150)); then
+            printf '\n'
+            die "pg_cron did not refresh the copy:" \
+                "$(query "SELECT status, return_message FROM cron.job_run_details")" "$(tail -n 20 "$work/postgres.log")"
+        fi
+        if [ -t 1 ]; then
+            printf '\rWaiting for pg_cron ... %d s' $((SECONDS - begun))
+        elif (((SECONDS - begun) % 10 == 0)); then
+            printf 'Waiting for pg_cron ... %d s\n' $((SECONDS - begun))
+        fi
+        sleep 1
+    done
+    printf '\rpg_cron has refreshed the copy (%d s)\n\n' $((SECONDS - begun))
+}
+
+tour() {
+    local schedule='* * * * *' alert last
+
+    # pg_cron runs jobs by the second from 1.5 on
+    if [ "$(query "SELECT string_to_array(substring(default_version FROM '^[0-9.]+'), '.')::int[] >= '{1,5}'
+                   FROM pg_available_extensions WHERE name = 'pg_cron'")" = t ]; then
+        schedule='2 seconds'
+    fi
+
+    show_sql 1-connect.sql
+    show_sql 2-look.sql
+    show_sql 3-keep.sql --set=schedule="$schedule"
+
+    alert=$(query "SELECT id FROM recent_alerts WHERE status = 'new' ORDER BY created_date_time DESC, id LIMIT 1")
+    resolve_alert "$alert"
+    # only a run that began after the change has to show it
+    last=$(query "SELECT coalesce(max(runid), 0) FROM cron.job_run_details")
+    printf 'The alert is resolved in the portal; the schedule is "%s".\n' "$schedule"
+    wait_for_cron "$last"
+    show_sql 4-refreshed.sql --set=resolved="$alert"
+
+    printf '\nThat was graph_fdw.  scripts/demo.sh --psql to try it, --tenant for your own tenant.\n'
+}
+
+open_psql() {
+    show_sql 1-connect.sql
+    cat <<'PSQL'
+
+The tables are in the schema "defender"; \d defender.* lists them.  Try:
+
+    SELECT severity, count(*) FROM defender.alerts GROUP BY severity;
+
+Everything is removed when you leave (\q).
+
+PSQL
+    # Ctrl-C is psql's, to cancel a query
+    trap : INT
+    PSQL_HISTORY=/dev/null "${user[@]}" "$pg_bin/psql" --pset=pager=off || true
+}
+
+main() {
+    local mode=tour
+
+    case $#:${1:-} in
+        0:) ;;
+        1:--psql) mode=open_psql ;;
+        1:--tenant) explain_tenant; exit 0 ;;
+        1:--help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+
+    need_cron=1
+    trap clean_up EXIT
+    set_up
+    step "Starting PostgreSQL and an emulator of Microsoft Graph" start_servers
+    prepare_psql
+    "$mode"
+}
+
+main "$@"

@@ -1,0 +1,49 @@
+\echo
+\echo :bold'5. Join'        :plain' Which of our machines do this week''s alerts concern, and whose are they?'
+\echo
+CREATE TABLE assets (host text PRIMARY KEY, owner text NOT NULL, purpose text NOT NULL);
+
+INSERT INTO assets VALUES
+  ('srv-0008.contoso.test', 'Infrastructure', 'file server'),
+  ('srv-0010.contoso.test', 'Infrastructure', 'mail relay'),
+  ('ws-0027.contoso.test', 'Finance', 'payroll'),
+  ('ws-0032.contoso.test', 'Sales', 'laptop'),
+  ('ws-0050.contoso.test', 'Reception', 'kiosk');
+
+SELECT a.host, a.owner, a.purpose, count(DISTINCT e.alert_id) AS alerts, max(e.alert_created_date_time) AS latest
+FROM assets a
+JOIN defender.device_evidence e ON e.device_dns_name = a.host
+WHERE e.alert_created_date_time >= now() - interval '7 days'
+GROUP BY a.host
+ORDER BY alerts DESC, a.host;
+
+\echo
+\echo :bold'6. Keep a copy' :plain' Dashboards read the copy; only a refresh costs requests.'
+\echo
+CREATE MATERIALIZED VIEW recent_alerts AS
+SELECT id, title, severity, status, created_date_time, last_update_date_time
+FROM defender.alerts
+WHERE created_date_time >= now() - interval '30 days';
+
+CREATE UNIQUE INDEX ON recent_alerts (id);
+
+REFRESH MATERIALIZED VIEW CONCURRENTLY recent_alerts;
+
+SELECT severity, count(*), max(last_update_date_time) AS latest_update
+FROM recent_alerts
+GROUP BY severity
+ORDER BY count(*) DESC;
+
+\echo
+\echo :bold'7. Schedule'    :plain' pg_cron refreshes the copy.'
+\echo
+CREATE EXTENSION pg_cron;
+
+SELECT cron.schedule('refresh recent alerts', :'schedule', 'REFRESH MATERIALIZED VIEW CONCURRENTLY recent_alerts');
+
+\echo 'A colleague is about to resolve the newest alert in the portal:'
+SELECT id, status, last_update_date_time
+FROM recent_alerts
+WHERE status = 'new'
+ORDER BY created_date_time DESC, id
+LIMIT 1;

@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+#
+# test.sh: every test of graph_fdw, on Debian 12 or 13 with nothing prepared.
+#
+# What is needed and missing is installed with apt-get; the tests run in a
+# temporary folder against a PostgreSQL and an emulator of Microsoft Graph of
+# their own.  The last line is "N passed, N failed".
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+usage() {
+    cat <<'USAGE'
+Usage: scripts/test.sh [--only unit|regress|tap] [--keep]
+
+  --only PART   run a part: unit (the emulator's tests, the generated table, a
+                build without warnings), regress (pg_regress) or tap (t/)
+  --keep        leave the temporary folder, and say where it is
+  --help        this text
+
+PG_CONFIG=/path/to/pg_config tests with another PostgreSQL.
+USAGE
+}
+
+passed=0
+failed=0
+only=
+
+#------------------------------------------------------------------------------
+# Counting
+#------------------------------------------------------------------------------
+
+# count TITLE STATUS PASSED FAILED OUTPUT: add the result of one run and show
+# it.  A run that failed without a failed test counts as one: it did not get to
+# its tests.
+count() {
+    local title=$1 status=$2 good=$3 bad=$4 output=$5
+
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    if [ "$bad" -eq 0 ]; then
+        printf '%s: %d passed\n' "$title" "$good"
+    else
+        printf '%s: %d passed, %d FAILED\n' "$title" "$good" "$bad"
+        show "$output"
+    fi
+}
+
+# The end of a file, marked as such.
+show() {
+    if [ -s "$1" ]; then
+        printf -- '--- %s\n' "${1#"$work"/}"
+        tail -n "${2:-100}" "$1"
+        printf -- '---\n'
+    fi
+}
+
+# Number of lines of a file that match.
+lines() {
+    grep -c -E "$1" "$2" || true
+}
+
+finish() {
+    local status=$?
+
+    clean_up
+    # a set-up that failed, or an interruption
+    if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    if [ "$status" -eq 0 ] && [ "$failed" -ne 0 ]; then status=1; fi
+    exit "$status"
+}
+
+wanted() {
+    [ -z "$only" ] || [ "$only" = "$1" ]
+}
+
+#------------------------------------------------------------------------------
+# The parts
+#------------------------------------------------------------------------------
+
+# The emulator's own tests.
+test_emulator() {
+    local output=$work/unittest.out status=0 ran bad skipped
+
+    run timeout -k 10 300 env -C "$work/build" python3 -m unittest discover emulator >"$output" 2>&1 || status=$?
+    ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$output")
+    # "FAILED (failures=1, errors=2, skipped=3)" or "OK (skipped=3)"
+    bad=$(summed 'failures|errors|unexpected successes' "$output")
+    skipped=$(summed 'skipped' "$output")
+    count "Emulator" "$status" $((${ran:-0} > bad + skipped ? ran - bad - skipped : 0)) "$bad" "$output"
+}
+
+# Sum of the numbers that unittest's last line gives for some words.
+summed() {
+    awk -v words="^($1)\$" -F'[(,)] ?' '
+        /^(OK|FAILED) \(/ { for (i = 2; i <= NF; i++) if (split($i, part, "=") == 2 && part[1] ~ words) n += part[2] }
+        END { print n + 0 }' "$2"
+}
+
+# The table of properties in C is what the metadata says.
+test_generated() {
+    local output=$work/generate.out status=0
+
+    run env -C "$work/build" python3 metadata/generate.py --check >"$output" 2>&1 || status=$?
+    count "Generated table" "$status" $((status == 0)) 0 "$output"
+}
+
+# Not one warning.  In a copy, so that what the other tests use stays built.
+test_warnings() {
+    local output=$work/warnings.out status=0
+
+    "${user[@]}" cp -R "$work/build" "$work/warnings"
+    run make -C "$work/warnings" PG_CONFIG="$pg_config" WERROR=1 with_llvm=no -s -B -k -j"$(nproc)" \
+        >"$output" 2>&1 || status=$?
+    count "Build without warnings" "$status" $((status == 0)) 0 "$output"
+}
+
+# pg_regress.  PostgreSQL 15 prints "test name ... ok", later ones TAP.
+test_regress() {
+    local output=$work/regress.out status=0
+
+    make_extension -s installcheck >"$output" 2>&1 || status=$?
+    count "Regression tests" "$status" \
+        "$(lines '^(test +|     )[^ ]+ +\.\.\. ok |^ok [0-9]+ ' "$output")" \
+        "$(lines '\.\.\. FAILED |^not ok [0-9]+ ' "$output")" "$output"
+    if [ "$status" -ne 0 ]; then
+        show "$work/build/regression.diffs" 400
+        show "$work/postgres.log" 40
+    fi
+}
+
+# The TAP tests, file by file: each counts its own, and a file that dies is a
+# failure of its own.
+test_tap() {
+    local file name output status log_file
+
+    for file in "$work"/build/t/*.pl; do
+        if ! [ -e "$file" ]; then return; fi
+        name=$(basename "$file" .pl)
+        output=$work/$name.out
+        status=0
+        TEMP_CONFIG=$work/extension.conf \
+            run timeout -k 10 300 make -s -C "$work/build" PG_CONFIG="$pg_config" prove_installcheck \
+            PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$output" 2>&1 || status=$?
+        count "t/$name" "$status" \
+            "$(grep -E '^ok [0-9]+' "$output" | grep -c -v -i '# skip' || true)" \
+            "$(grep -E '^not ok [0-9]+' "$output" | grep -c -v -i '# todo' || true)" "$output"
+        if [ "$status" -ne 0 ]; then
+            # the next file starts with an empty tmp_check
+            for log_file in "$work/build/tmp_check/log/"*"$name"*; do show "$log_file" 60; done
+            if [ -n "$keep" ]; then mv "$work/build/tmp_check" "$work/tmp_check.$name"; fi
+        fi
+    done
+}
+
+main() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --only)
+                only=${2:-}
+                case $only in
+                    unit | regress | tap) shift ;;
+                    *) usage >&2; exit 2 ;;
+                esac ;;
+            --keep) keep=1 ;;
+            --help) usage; exit 0 ;;
+            *) usage >&2; exit 2 ;;
+        esac
+        shift
+    done
+
+    if wanted tap; then need_perl=1; fi
+    trap finish EXIT
+    set_up
+
+    if wanted unit; then
+        test_emulator
+        test_generated
+        test_warnings
+    fi
+    if wanted regress; then
+        step "Starting PostgreSQL and the emulator" start_servers
+        test_regress
+    fi
+    if wanted tap; then
+        test_tap
+    fi
+}
+
+start_servers() {
+    init_postgres </dev/null
+    start_postgres
+    # the same alerts in every run
+    start_emulator --now 2026-08-01T12:00:00Z
+}
+
+main "$@"

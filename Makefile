@@ -18,6 +18,7 @@ OBJS = \
 	resource.o \
 	import.o \
 	deparse.o \
+	filter.o \
 	plan.o \
 	scan.o \
 	token.o \

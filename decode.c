@@ -54,18 +54,15 @@
 
 /*
  * The library comes last and has one function less: json_object() is also a
- * function of the server.  (That jansson itself calls its own at run time is
- * because it is linked so, or has versioned symbols: 2.14 has both.)
+ * function of the server.  Which of the two jansson itself calls at run time
+ * is for its linking to say: it has to be built with -Bsymbolic-functions, as
+ * its own build and the distributions' packages are.
  */
 #define json_object jansson_json_object
 #include <jansson.h>
 #undef json_object
 
 #include "graph_fdw.h"
-
-/* to be declared in graph_fdw.h, in json.c, for decode.c */
-extern const char *graph_json_unescape(const char *p, const char *end,
-									   uint32 *character);
 
 /* Makes a Datum of a value that is neither absent nor null. */
 typedef Datum (*DecodeFunction) (GraphDecoder *decoder, GraphSlice value);
@@ -101,6 +98,9 @@ struct GraphDecoder
 
 /* A token that claims to live longer is asked for again after a day. */
 #define MAX_TOKEN_LIFE (24 * 60 * 60)
+
+/* Text is brought into another encoding so many bytes at a time. */
+#define CONVERSION_PIECE 256
 
 /* What takes the place of what cannot be shown, U+FFFD, in UTF-8. */
 static const char replacement[] = "\xEF\xBF\xBD";
@@ -290,19 +290,15 @@ static void
 append_converted(StringInfo out, Oid proc, int encoding,
 				 const char *p, const char *end)
 {
-	/* room for one piece at a time, cut between characters */
-	enum
-	{
-		PIECE = 256
-	};
-	unsigned char converted[PIECE * MAX_CONVERSION_GROWTH + 1];
+	unsigned char converted[CONVERSION_PIECE * MAX_CONVERSION_GROWTH + 1];
 
 	while (p < end)
 	{
 		int			len = 0;
 		int			done = 0;
 
-		while (p + len < end && IS_HIGHBIT_SET(p[len]) && len + 4 <= PIECE)
+		while (p + len < end && IS_HIGHBIT_SET(p[len]) &&
+			   len <= CONVERSION_PIECE - 4)
 			len += pg_utf_mblen((const unsigned char *) p + len);
 		if (len == 0)
 		{
@@ -371,7 +367,7 @@ value_text(GraphSlice value, bool unescape, int reserve, size_t *len)
 
 	next_run = unescape ? clean_run : clean_json_run;
 	run = next_run(p, end);
-	if (run == end - p)
+	if (run == (size_t) (end - p))
 	{
 		char	   *text = palloc(reserve + run + 1);
 
@@ -1012,8 +1008,9 @@ check_token(const json_t *root)
 		return "access_token is empty";
 	if (!is_header_safe(json_string_value(token), json_string_length(token)))
 		return "access_token has characters that a header cannot have";
-	if (type != NULL && (!json_is_string(type) ||
-						 pg_strcasecmp(json_string_value(type), "Bearer") != 0))
+	if (type != NULL &&
+		(!json_is_string(type) ||
+		 pg_strcasecmp(json_string_value(type), "Bearer") != 0))
 		return "token_type is not Bearer";
 	return NULL;
 }

@@ -25,6 +25,7 @@
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -43,12 +44,15 @@ typedef struct GraphExecState
 {
 	MemoryContext context;		/* holds all of this */
 	GraphSession *session;
-	const GraphResourceInfo *resource;
-	GraphRowReader *reader;
+	GraphRowReader *reader;		/* NULL if only a count is wanted */
 	GraphScan  *scan;
-	bool		by_key;
-	ExprState  *key;			/* value of the key, if by_key */
-	bool		started;		/* the request is known for these parameters */
+	List	   *values;			/* ExprState: of the plan's values */
+
+	/* the request for the parameters at hand */
+	MemoryContext request_context;
+	GraphRequest request;
+	bool		started;
+	bool		count_given;
 } GraphExecState;
 
 PG_FUNCTION_INFO_V1(graph_fdw_handler);
@@ -60,6 +64,10 @@ static void graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 								   Oid foreigntableid);
 static void graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 								 Oid foreigntableid);
+static void graphGetForeignUpperPaths(PlannerInfo *root,
+									  UpperRelationKind stage,
+									  RelOptInfo *input_rel,
+									  RelOptInfo *output_rel, void *extra);
 static ForeignScan *graphGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel,
 										Oid foreigntableid,
 										ForeignPath *best_path, List *tlist,
@@ -82,6 +90,7 @@ graph_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ImportForeignSchema = graphImportForeignSchema;
 	routine->GetForeignRelSize = graphGetForeignRelSize;
 	routine->GetForeignPaths = graphGetForeignPaths;
+	routine->GetForeignUpperPaths = graphGetForeignUpperPaths;
 	routine->GetForeignPlan = graphGetForeignPlan;
 	routine->ExplainForeignScan = graphExplainForeignScan;
 	routine->BeginForeignScan = graphBeginForeignScan;
@@ -142,6 +151,18 @@ graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 }
 
 /*
+ * graphGetForeignUpperPaths
+ *		Offer to do a step after the scan, which is to count.
+ */
+static void
+graphGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
+						  RelOptInfo *input_rel, RelOptInfo *output_rel,
+						  void *extra)
+{
+	graph_plan_upper(root, stage, input_rel, output_rel);
+}
+
+/*
  * graphGetForeignPlan
  *		Make the plan node of the path that was chosen.
  */
@@ -155,59 +176,287 @@ graphGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid,
 }
 
 /*
- * explain_path
- *		The path that a scan would ask for.
- *
- * A key that is not a constant is shown as an expression, {in braces}: nothing
- * is evaluated to explain a plan.
+ * plan_int, plan_list
+ *		An element of a plan's private list.
  */
-static char *
-explain_path(ForeignScanState *node, ExplainState *es)
+static int
+plan_int(const ForeignScan *plan, enum GraphPlanPrivate which)
+{
+	return intVal(list_nth(plan->fdw_private, which));
+}
+
+static List *
+plan_list(const ForeignScan *plan, enum GraphPlanPrivate which)
+{
+	return list_nth(plan->fdw_private, which);
+}
+
+/*
+ * scanned_entry
+ *		The range table entry of the foreign table that a scan reads.
+ */
+static RangeTblEntry *
+scanned_entry(ForeignScanState *node)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Relation	relation = node->ss.ss_currentRelation;
-	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
-	const GraphResourceInfo *resource;
+	int			relid = plan->scan.scanrelid;
+
+	if (relid == 0)
+		relid = bms_next_member(graph_base_relids(plan), -1);
+	return exec_rt_fetch(relid, node->ss.ps.state);
+}
+
+/*
+ * join_names
+ *		A $select of some properties, or NULL.
+ */
+static char *
+join_names(List *names)
+{
+	StringInfoData result;
+	ListCell   *cell;
+
+	if (names == NIL)
+		return NULL;
+	initStringInfo(&result);
+	foreach(cell, names)
+		appendStringInfo(&result, "%s%s", result.len > 0 ? "," : "",
+						 strVal(lfirst(cell)));
+	return result.data;
+}
+
+/*
+ * make_request
+ *		What a plan asks for, with these values; false if no row can come of
+ *		it, so that nothing has to be asked.
+ */
+static bool
+make_request(const ForeignScan *plan, const GraphOptions *options,
+			 const GraphValue *values, GraphRequest *request)
+{
+	List	   *order = plan_list(plan, GRAPH_PLAN_ORDER);
+	bool		no_rows = false;
+
+	memset(request, 0, sizeof(GraphRequest));
+	request->mode = plan_int(plan, GRAPH_PLAN_MODE);
+	request->entity_set = graph_resource_info(options->resource)->entity_set;
+	request->page_size = options->page_size;
+	request->first_page = Min(plan_int(plan, GRAPH_PLAN_FIRST_PAGE),
+							  options->page_size);
+	request->select = join_names(plan_list(plan, GRAPH_PLAN_SELECT));
+	if (order)
+	{
+		request->order_property = strVal(linitial(order));
+		request->descending = boolVal(lsecond(order));
+		request->nulls_first = boolVal(lthird(order));
+	}
+	if (request->mode != GRAPH_SCAN_KEYS)
+	{
+		request->filter = graph_filter_text(plan_list(plan, GRAPH_PLAN_FILTERS),
+											values, &no_rows);
+		return !no_rows;
+	}
+
+	request->keys = graph_key_list(plan_list(plan, GRAPH_PLAN_KEYS), values,
+								   &request->nkeys);
+	if (request->nkeys > plan_int(plan, GRAPH_PLAN_MOST_KEYS))
+		request->mode = GRAPH_SCAN_LIST;	/* fewer requests */
+	return request->nkeys > 0;
+}
+
+/*-------------------------------------------------------------------------
+ * EXPLAIN
+ *-------------------------------------------------------------------------
+ */
+
+/* So many ids of a list are shown. */
+#define EXPLAINED_KEYS	3
+
+/*
+ * explain_expression
+ *		An expression of the plan as SQL.
+ */
+static char *
+explain_expression(ForeignScanState *node, ExplainState *es, Node *expr)
+{
+	List	   *context = set_deparse_context_plan(es->deparse_cxt,
+												   node->ss.ps.plan, NIL);
+
+	return deparse_expression(expr, context,
+							  list_length(es->rtable) > 1 || es->verbose,
+							  false);
+}
+
+/*
+ * explain_values
+ *		The values of a plan as far as they are known without evaluating
+ *		anything.
+ */
+static GraphValue *
+explain_values(ForeignScanState *node, ExplainState *es, bool *all_known)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	int			count = plan_int(plan, GRAPH_PLAN_NVALUES);
+	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
+
+	*all_known = true;
+	for (int i = 0; i < count; i++)
+	{
+		Node	   *expr = list_nth(plan->fdw_exprs, i);
+		Const	   *constant = (Const *) expr;
+
+		values[i].type = exprType(expr);
+		values[i].known = IsA(expr, Const);
+		if (values[i].known)
+		{
+			values[i].value = constant->constvalue;
+			values[i].isnull = constant->constisnull;
+		}
+		else
+		{
+			values[i].label = explain_expression(node, es, expr);
+			*all_known = false;
+		}
+	}
+	return values;
+}
+
+/*
+ * explain_keys
+ *		The lookups of a plan by ids that are constants.
+ */
+static char *
+explain_keys(const GraphRequest *request)
+{
+	StringInfoData text;
+	int			shown = 0;
+
+	initStringInfo(&text);
+	for (int i = 0; i < request->nkeys && shown < EXPLAINED_KEYS; i++)
+	{
+		char	   *path = graph_key_path(request->entity_set, request->keys[i]);
+
+		if (path)
+			appendStringInfo(&text, "%s%s", shown++ > 0 ? ", " : "GET ", path);
+	}
+	if (shown == 0)
+		return pstrdup("none (no alert has this id)");
+	if (shown == EXPLAINED_KEYS && request->nkeys > shown)
+		appendStringInfo(&text, ", ... (%d ids)", request->nkeys);
+	return text.data;
+}
+
+/*
+ * explain_request
+ *		The request that a scan would make.
+ *
+ * What is not a constant is shown as an expression, {in braces}: nothing is
+ * evaluated to explain a plan.
+ */
+static char *
+explain_request(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	ForeignTable *table = GetForeignTable(scanned_entry(node)->relid);
+	List	   *keys = plan_list(plan, GRAPH_PLAN_KEYS);
 	GraphOptions options;
-	Node	   *key;
-	List	   *context;
-	char	   *path;
+	GraphValue *values;
+	GraphRequest request;
+	bool		all_known;
 
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
-	resource = graph_resource_info(options.resource);
-	if (!boolVal(list_nth(plan->fdw_private, GRAPH_PLAN_BY_KEY)))
-		return graph_list_path(resource, &options);
+	values = explain_values(node, es, &all_known);
+	if (keys && !all_known)
+		return psprintf("GET %s/{%s}%s",
+						graph_resource_info(options.resource)->entity_set,
+						values[linitial_int(keys)].known ?
+						explain_expression(node, es, linitial(plan->fdw_exprs)) :
+						values[linitial_int(keys)].label,
+						list_length(keys) > 1 ? ", ..." : "");
+	if (!make_request(plan, &options, values, &request))
+		return pstrdup("none (no alert can match)");
+	if (request.mode == GRAPH_SCAN_KEYS)
+		return explain_keys(&request);
+	return psprintf("GET %s",
+					graph_request_path(&request,
+									   request.mode == GRAPH_SCAN_COUNT ? 1 :
+									   request.first_page, true, false));
+}
 
-	key = linitial(plan->fdw_exprs);
-	if (IsA(key, Const))
+/*
+ * explain_clauses
+ *		What is done with each clause.
+ */
+static void
+explain_clauses(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List	   *labels = plan_list(plan, GRAPH_PLAN_LABELS);
+	List	   *lines = NIL;
+	int			first = plan_int(plan, GRAPH_PLAN_NVALUES);
+	ListCell   *cell;
+
+	for (int i = 0; i < list_length(labels); i++)
+		lines = lappend(lines,
+						psprintf("%s: %s",
+								 explain_expression(node, es,
+													list_nth(plan->fdw_exprs,
+															 first + i)),
+								 strVal(list_nth(labels, i))));
+	if (lines == NIL)
+		return;
+	if (es->format != EXPLAIN_FORMAT_TEXT)
 	{
-		Const	   *value = (Const *) key;
-
-		path = value->constisnull ? NULL :
-			graph_key_path(resource, TextDatumGetCString(value->constvalue));
-		return path;
+		ExplainPropertyList("Graph Clauses", lines, es);
+		return;
 	}
-	context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, NIL);
-	return psprintf("%s/{%s}", resource->entity_set,
-					deparse_expression(key, context, true, false));
+	foreach(cell, lines)
+		ExplainPropertyText("Graph Clause", lfirst(cell), es);
+}
+
+/*
+ * explain_counters
+ *		What was done, for EXPLAIN ANALYZE.
+ */
+static void
+explain_counters(ForeignScanState *node, ExplainState *es)
+{
+	GraphExecState *state = node->fdw_state;
+	const GraphScanCounters *counters = graph_scan_counters(state->scan);
+
+	ExplainPropertyInteger("Graph Requests", NULL, counters->requests, es);
+	ExplainPropertyInteger("Graph Retries", NULL, counters->retries, es);
+	ExplainPropertyInteger("Graph Pages", NULL, counters->pages, es);
+	ExplainPropertyInteger("Graph Records", NULL, counters->records, es);
+	if (!es->costs && !es->timing)
+		return;					/* what varies from run to run */
+	ExplainPropertyInteger("Graph Bytes", NULL, counters->bytes, es);
+	if (es->timing)
+		ExplainPropertyFloat("Graph Time Waited", "ms",
+							 counters->waited / 1000.0, 3, es);
 }
 
 /*
  * graphExplainForeignScan
- *		Show the request, without making it.
+ *		Show the request, and why not more is sent, without making it; after an
+ *		execution also what it took.
  */
 static void
 graphExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
-	char	   *path;
-
-	if (!es->verbose)
-		return;
-	path = explain_path(node, es);
-	ExplainPropertyText("Graph Request",
-						path ? psprintf("GET %s", path) :
-						"none (no alert has this id)", es);
+	if (es->verbose)
+	{
+		ExplainPropertyText("Graph Request", explain_request(node, es), es);
+		explain_clauses(node, es);
+	}
+	if (es->analyze && node->fdw_state)
+		explain_counters(node, es);
 }
+
+/*-------------------------------------------------------------------------
+ * Execution
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * graphBeginForeignScan
@@ -217,38 +466,66 @@ static void
 graphBeginForeignScan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	EState	   *estate = node->ss.ps.state;
-	Relation	relation = node->ss.ss_currentRelation;
-	RangeTblEntry *rte pg_attribute_unused() =
-		exec_rt_fetch(plan->scan.scanrelid, estate);
+	RangeTblEntry *rte = scanned_entry(node);
 	Oid			userid = graph_scan_user(plan, rte);
 	GraphExecState *state;
+	GraphShape *shape;
 	MemoryContext context;
 	MemoryContext old;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	context = AllocSetContextCreate(estate->es_query_cxt, "graph_fdw scan",
-									ALLOCSET_DEFAULT_SIZES);
+	context = AllocSetContextCreate(node->ss.ps.state->es_query_cxt,
+									"graph_fdw scan", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	state = palloc0(sizeof(GraphExecState));
 	state->context = context;
-	state->session = graph_session_open(RelationGetRelid(relation),
+	state->request_context = AllocSetContextCreate(context,
+												   "graph_fdw parameters",
+												   ALLOCSET_SMALL_SIZES);
+	state->session = graph_session_open(rte->relid,
 										OidIsValid(userid) ? userid : GetUserId());
-	state->resource = graph_resource_info(state->session->options.resource);
-	state->reader = graph_row_reader_create(relation,
-											list_nth(plan->fdw_private,
-													 GRAPH_PLAN_COLUMNS),
-											&state->session->options);
-	state->scan = graph_scan_create(state->session,
-									graph_row_shape(state->reader));
-	state->by_key = boolVal(list_nth(plan->fdw_private, GRAPH_PLAN_BY_KEY));
+	if (node->ss.ss_currentRelation)
+	{
+		state->reader = graph_row_reader_create(node->ss.ss_currentRelation,
+												plan_list(plan, GRAPH_PLAN_COLUMNS),
+												&state->session->options);
+		shape = graph_row_shape(state->reader);
+	}
+	else
+		shape = graph_shape_create();
+	state->scan = graph_scan_create(state->session, shape);
 	MemoryContextSwitchTo(old);
 
-	if (state->by_key)
-		state->key = ExecInitExpr(linitial(plan->fdw_exprs), &node->ss.ps);
+	state->values =
+		ExecInitExprList(list_copy_head(plan->fdw_exprs,
+										plan_int(plan, GRAPH_PLAN_NVALUES)),
+						 &node->ss.ps);
 	node->fdw_state = state;
+}
+
+/*
+ * evaluate_values
+ *		The values of the plan for the parameters at hand.
+ */
+static GraphValue *
+evaluate_values(ForeignScanState *node)
+{
+	GraphExecState *state = node->fdw_state;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	int			count = list_length(state->values);
+	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
+
+	for (int i = 0; i < count; i++)
+	{
+		values[i].known = true;
+		values[i].type = exprType(list_nth(plan->fdw_exprs, i));
+		values[i].value = ExecEvalExpr(list_nth(state->values, i),
+									   node->ss.ps.ps_ExprContext,
+									   &values[i].isnull);
+	}
+	return values;
 }
 
 /*
@@ -259,22 +536,65 @@ static void
 start_scan(ForeignScanState *node)
 {
 	GraphExecState *state = node->fdw_state;
-	ExprContext *econtext = node->ss.ps.ps_ExprContext;
-	char	   *path;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	GraphValue *values = evaluate_values(node);
+	MemoryContext old;
+	bool		rows;
 
-	if (state->by_key)
-	{
-		bool		isnull;
-		Datum		key = ExecEvalExpr(state->key, econtext, &isnull);
-
-		path = isnull ? NULL :
-			graph_key_path(state->resource, TextDatumGetCString(key));
-	}
-	else
-		path = graph_list_path(state->resource, &state->session->options);
-
-	graph_scan_start(state->scan, path, state->by_key);
+	MemoryContextReset(state->request_context);
+	old = MemoryContextSwitchTo(state->request_context);
+	rows = make_request(plan, &state->session->options, values,
+						&state->request);
+	graph_scan_start(state->scan, rows ? &state->request : NULL);
+	MemoryContextSwitchTo(old);
 	state->started = true;
+	state->count_given = false;
+}
+
+/*
+ * count_alerts
+ *		The number of alerts that match: the service's, or ours where it does
+ *		not count.
+ */
+static int64
+count_alerts(GraphExecState *state)
+{
+	GraphRecord record;
+	int64		count;
+
+	count = graph_scan_count(state->scan);
+	if (count >= 0)
+		return count;
+
+	state->request.mode = GRAPH_SCAN_LIST;
+	state->request.first_page = state->request.page_size;
+	graph_scan_start(state->scan, &state->request);
+	for (count = 0; graph_scan_next(state->scan, &record); count++)
+		 /* nothing else is wanted of it */ ;
+	return count;
+}
+
+/*
+ * give_count
+ *		The one row of a count.
+ */
+static TupleTableSlot *
+give_count(ForeignScanState *node)
+{
+	GraphExecState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	int64		count;
+
+	if (state->count_given)
+		return slot;
+	count = graph_scan_is_empty(state->scan) ? 0 : count_alerts(state);
+	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+	{
+		slot->tts_values[i] = Int64GetDatum(count);
+		slot->tts_isnull[i] = false;
+	}
+	state->count_given = true;
+	return ExecStoreVirtualTuple(slot);
 }
 
 /*
@@ -291,6 +611,8 @@ graphIterateForeignScan(ForeignScanState *node)
 	ExecClearTuple(slot);
 	if (!state->started)
 		start_scan(node);
+	if (state->reader == NULL)
+		return give_count(node);
 
 	while (!graph_row_next(state->reader, slot->tts_values, slot->tts_isnull))
 	{
@@ -314,7 +636,8 @@ graphReScanForeignScan(ForeignScanState *node)
 	if (!state->started)
 		return;
 	graph_scan_stop(state->scan);
-	graph_row_stop(state->reader);
+	if (state->reader)
+		graph_row_stop(state->reader);
 	state->started = false;
 }
 

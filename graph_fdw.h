@@ -40,9 +40,34 @@
 #error "graph_fdw needs PostgreSQL 15 or later"
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define graph_pathkey_is_descending(key)	((key)->pk_cmptype == COMPARE_GT)
+#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, pathkeys, outerpath, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, NIL, private)
+#else
+#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private)
+#endif
+#if PG_VERSION_NUM < 180000
+#define graph_pathkey_is_descending(key)	((key)->pk_strategy == BTGreaterStrategyNumber)
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define graph_estimate_array_length(root, expr)	estimate_array_length(root, expr)
+#else
+#define graph_estimate_array_length(root, expr)	estimate_array_length(expr)
 #endif
 
 #if PG_VERSION_NUM >= 180000
@@ -70,8 +95,10 @@
 
 #if PG_VERSION_NUM >= 160000
 #define graph_scan_user(plan, rte)	((plan)->checkAsUser)
+#define graph_base_relids(plan)	((plan)->fs_base_relids)
 #else
 #define graph_scan_user(plan, rte)	((rte)->checkAsUser)
+#define graph_base_relids(plan)	((plan)->fs_relids)
 #endif
 
 #define GRAPH_FDW_VERSION "1.0"
@@ -149,6 +176,11 @@ typedef struct GraphOptions
 	int			request_timeout;	/* longest silence, milliseconds */
 	int			max_retries;
 	int			page_size;		/* $top of a list */
+	int			concurrency;	/* requests in flight for one scan */
+	int			select_pushdown;	/* booleans */
+	int			order_pushdown;
+	int			count_pushdown;
+	int			evidence_filter;
 	int			max_record_size;	/* bytes */
 	int			on_partial;		/* a GraphPartialAction */
 
@@ -210,6 +242,16 @@ typedef struct GraphResourceInfo
 								 * rows, or NULL: the alert is the row */
 	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
 } GraphResourceInfo;
+
+/* A property of alerts that the service can filter, and perhaps sort. */
+typedef struct GraphQueryProperty
+{
+	const char *name;			/* "createdDateTime" */
+	GraphEdmType type;			/* STRING, ENUM or DATETIME */
+	const char *enum_name;		/* of an ENUM */
+	bool		nullable;
+	bool		sortable;
+} GraphQueryProperty;
 
 /* What the metadata says of a member of an enum. */
 typedef enum GraphEnumMember
@@ -360,6 +402,59 @@ typedef struct GraphHttpHeader
  */
 
 /*
+ * A condition on alerts in the form in which a plan holds it: nested lists
+ * whose first element says what the rest is.  "property" is a String, "value"
+ * an Integer that indexes the values of the plan.  What is sent returns at
+ * least the alerts for which the SQL condition is true.
+ */
+typedef enum GraphFilterKind
+{
+	GRAPH_FILTER_AND,			/* conditions ... */
+	GRAPH_FILTER_OR,			/* conditions ... */
+	GRAPH_FILTER_COMPARE,		/* property, GraphComparison, value */
+	GRAPH_FILTER_ANY,			/* property, value (an array): = ANY */
+	GRAPH_FILTER_ALL,			/* property, value (an array): <> ALL */
+	GRAPH_FILTER_NULL,			/* property: IS NULL */
+	GRAPH_FILTER_NOT_NULL,		/* property: IS NOT NULL */
+	GRAPH_FILTER_DISTINCT,		/* property, value: IS DISTINCT FROM */
+	GRAPH_FILTER_NOT_DISTINCT,	/* property, value */
+	GRAPH_FILTER_EVIDENCE,		/* evidence type, path in it, value: = */
+} GraphFilterKind;
+
+typedef enum GraphComparison
+{
+	GRAPH_EQ,
+	GRAPH_NE,
+	GRAPH_LT,
+	GRAPH_LE,
+	GRAPH_GT,
+	GRAPH_GE,
+} GraphComparison;
+
+/* A value of a plan when a filter is spelled out. */
+typedef struct GraphValue
+{
+	bool		known;			/* false while a plan is explained */
+	Oid			type;
+	Datum		value;
+	bool		isnull;
+	char	   *label;			/* the expression, where it is not known */
+} GraphValue;
+
+/* What can be done with some clauses: graph_classify(). */
+typedef struct GraphPushdown
+{
+	List	   *values;			/* Expr: evaluated when the scan starts */
+	List	   *keys;			/* int: the values that hold the wanted ids,
+								 * texts and arrays of them; or NIL */
+	List	   *filters;		/* conditions, all of which must hold */
+	List	   *sent;			/* RestrictInfo: those that are sent */
+	List	   *clauses;		/* Expr: each clause ... */
+	List	   *labels;			/* String: ... and what is done with it */
+	bool		exact;			/* everything is sent, and exact */
+} GraphPushdown;
+
+/*
  * What the planner knows of a foreign table: RelOptInfo.fdw_private.  The
  * options hold no secret, since no user mapping is read while planning.
  */
@@ -371,18 +466,59 @@ typedef struct GraphRelInfo
 	const GraphResourceInfo *resource;
 	double		alerts;			/* in the service, estimated */
 	double		rows_per_alert;
-	Expr	   *key;			/* value that a restriction gives the key */
+	GraphPushdown pushdown;		/* of the restrictions */
 } GraphRelInfo;
 
 /*
  * What a plan holds: the elements of ForeignScan.fdw_private.  They are plain
- * nodes, without a secret.  fdw_exprs holds the key's value if there is one.
+ * nodes, without a secret.  fdw_exprs holds the values, and after them the
+ * clauses, which are there to be explained and are not evaluated.
  */
 enum GraphPlanPrivate
 {
-	GRAPH_PLAN_BY_KEY,			/* Boolean: one alert by its key */
+	GRAPH_PLAN_MODE,			/* Integer: a GraphScanMode */
 	GRAPH_PLAN_COLUMNS,			/* IntList: attribute numbers to fill in */
+	GRAPH_PLAN_KEYS,			/* IntList: values that hold the ids */
+	GRAPH_PLAN_FILTERS,			/* List of conditions */
+	GRAPH_PLAN_ORDER,			/* List: String property, Boolean
+								 * descending, Boolean nulls first; or NIL */
+	GRAPH_PLAN_SELECT,			/* List of String: properties; or NIL */
+	GRAPH_PLAN_FIRST_PAGE,		/* Integer: $top of the first page */
+	GRAPH_PLAN_MOST_KEYS,		/* Integer: above so many, read the list */
+	GRAPH_PLAN_NVALUES,			/* Integer: of fdw_exprs */
+	GRAPH_PLAN_LABELS,			/* List of String: what is done with each
+								 * clause */
 };
+
+typedef enum GraphScanMode
+{
+	GRAPH_SCAN_LIST,
+	GRAPH_SCAN_KEYS,
+	GRAPH_SCAN_COUNT,			/* one row: the number of alerts */
+} GraphScanMode;
+
+/*
+ * What a scan asks for.  Strings are plain text: they are escaped when they
+ * become a URL, and shown as they are in EXPLAIN.
+ */
+typedef struct GraphRequest
+{
+	GraphScanMode mode;
+	const char *entity_set;
+
+	/* GRAPH_SCAN_KEYS */
+	char	  **keys;
+	int			nkeys;
+
+	/* GRAPH_SCAN_LIST and GRAPH_SCAN_COUNT; NULL where not asked */
+	char	   *filter;
+	char	   *select;
+	char	   *order_property;
+	bool		descending;
+	bool		nulls_first;
+	int			page_size;
+	int			first_page;		/* a first, smaller page */
+} GraphRequest;
 
 /*-------------------------------------------------------------------------
  * Scans: what is the next record? (scan.c)
@@ -413,6 +549,7 @@ typedef struct GraphScanCounters
 	uint64		pages;			/* answers that held alerts */
 	uint64		records;		/* alerts */
 	uint64		bytes;			/* of bodies, as decompressed */
+	int64		waited;			/* microseconds */
 } GraphScanCounters;
 
 /* One alert, good until the next call for this scan. */
@@ -442,12 +579,13 @@ extern bool graph_is_evidence_type(const char *name);
 extern List *graph_type_properties(const char *type_name);
 extern const GraphProperty *graph_find_property(const char *type_name,
 												const char *name);
+extern const GraphProperty *graph_find_path(const char *type_name,
+											const char *path);
 extern char *graph_snake_case(const char *name);
 extern const char *graph_property_problem(const char *value);
 extern GraphEnumMember graph_enum_member(const char *enum_name,
 										 const char *literal);
-extern bool graph_can_filter(const char *alert_property);
-extern bool graph_can_sort(const char *alert_property);
+extern const GraphQueryProperty *graph_query_property(const char *alert_property);
 extern GraphColumn *graph_resolve_column(GraphResource resource,
 										 const char *evidence_type,
 										 const char *table_name,
@@ -464,22 +602,33 @@ extern List *graph_import_commands(const char *remote_schema,
 /* in plan.c */
 extern void graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
 extern void graph_plan_paths(PlannerInfo *root, RelOptInfo *baserel);
+extern void graph_plan_upper(PlannerInfo *root, UpperRelationKind stage,
+							 RelOptInfo *input_rel, RelOptInfo *output_rel);
 extern ForeignScan *graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel,
 									ForeignPath *best_path, List *tlist,
 									List *scan_clauses, Plan *outer_plan);
 
 /* in deparse.c */
-extern Expr *graph_key_value(PlannerInfo *root, RelOptInfo *baserel,
-							 Expr *clause);
-extern bool graph_is_key_column(PlannerInfo *root, RelOptInfo *baserel,
-								Expr *expr);
-extern char *graph_key_path(const GraphResourceInfo *info, const char *key);
-extern char *graph_list_path(const GraphResourceInfo *info,
-							 const GraphOptions *options);
+extern void graph_classify(PlannerInfo *root, RelOptInfo *baserel,
+						   List *rinfos, GraphPushdown *pushdown);
+extern GraphColumn *graph_var_column(RelOptInfo *baserel, Var *var);
+extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
+													Expr *expr);
+extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
+
+/* in filter.c */
+extern char *graph_filter_text(List *filters, const GraphValue *values,
+							   bool *no_rows);
+extern char **graph_key_list(List *keys, const GraphValue *values, int *count);
+extern char *graph_key_path(const char *entity_set, const char *key);
+extern char *graph_request_path(const GraphRequest *request, int page_size,
+								bool with_select, bool escape);
 
 /* in scan.c */
 extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
-extern void graph_scan_start(GraphScan *scan, const char *path, bool by_key);
+extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
+extern int64 graph_scan_count(GraphScan *scan);
+extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern void graph_scan_stop(GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
@@ -497,7 +646,10 @@ extern char *graph_url_unescape(const char *text);
 extern char *graph_url_origin(const char *url);
 extern GraphTransfer *graph_http_start(MemoryContext owner,
 									   const GraphHttpRequest *request);
+extern void graph_http_wait_any(GraphTransfer **transfers, int count,
+								TimestampTz until);
 extern bool graph_http_wait(GraphTransfer *transfer);
+extern bool graph_http_done(const GraphTransfer *transfer);
 extern bool graph_http_wait_all(GraphTransfer *transfer, size_t limit);
 extern GraphSlice graph_http_unread(GraphTransfer *transfer);
 extern void graph_http_consume(GraphTransfer *transfer, size_t bytes);
@@ -558,6 +710,9 @@ extern GraphJsonStatus graph_json_locate(const char *data, size_t len,
 extern bool graph_json_next_element(GraphSlice array, size_t *position,
 									const GraphShape *shape,
 									GraphSlice *slots, GraphSlice *element);
+extern const char *graph_json_unescape(const char *p, const char *end,
+									   uint32 *character);
+extern GraphSlice graph_json_drop_context(char *data, size_t len);
 extern bool graph_json_is_blank(const char *data, size_t len);
 extern GraphListReader *graph_list_reader_create(const GraphShape *shape);
 extern GraphListEvent graph_list_read(GraphListReader *reader,

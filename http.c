@@ -1049,45 +1049,108 @@ resume(GraphTransfer *transfer)
 }
 
 /*
- * graph_http_wait
- *		Wait until there are more unread bytes than now.
+ * time_left
+ *		Milliseconds until a transfer has been silent for too long; one that is
+ *		not under way has all the time.
+ */
+static long
+time_left(const GraphTransfer *transfer, TimestampTz since)
+{
+	if (transfer->done)
+		return LONG_MAX;
+	return transfer->request_timeout -
+		TimestampDifferenceMilliseconds(Max(since, transfer->last_activity),
+										GetCurrentTimestamp());
+}
+
+/*
+ * make_progress
+ *		Let curl run, and tell whether there is news of any of some transfers:
+ *		more unread bytes than it had, or its end.
+ */
+static bool
+make_progress(GraphTransfer **transfers, const size_t *had, int count)
+{
+	bool		news = false;
+
+	for (int i = 0; i < count; i++)
+		resume(transfers[i]);
+	drive();
+	for (int i = 0; i < count; i++)
+	{
+		if (unread_bytes(transfers[i]) > had[i] || transfers[i]->done)
+			news = true;
+	}
+	return news;
+}
+
+/*
+ * graph_http_wait_any
+ *		Wait until there is news of any of some transfers, or until a time (0:
+ *		none is given).
  *
- * Returns false when there will be none: the transfer has ended.  A reader
- * that cannot go on with what it has calls this, so a full window is widened.
+ * A reader that cannot go on with the bytes that it has calls this, so a full
+ * window is widened.
+ */
+void
+graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
+{
+	TimestampTz since = GetCurrentTimestamp();
+	size_t	   *had = palloc(Max(count, 1) * sizeof(size_t));
+
+	start_mux();
+	for (int i = 0; i < count; i++)
+	{
+		had[i] = unread_bytes(transfers[i]);
+		if (had[i] > transfers[i]->window / 2)
+			transfers[i]->window = had[i] * 2;
+	}
+
+	for (;;)
+	{
+		long		left = until == 0 ? LONG_MAX :
+			TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+		CHECK_FOR_INTERRUPTS();
+		if (make_progress(transfers, had, count) || left <= 0)
+			break;
+		for (int i = 0; i < count; i++)
+			left = Min(left, time_left(transfers[i], since));
+		for (int i = 0; i < count && left <= 0; i++)
+		{
+			if (time_left(transfers[i], since) > 0)
+				continue;
+			transfers[i]->silent = true;
+			transfers[i]->done = true;
+		}
+		if (left > 0)
+			wait_for_activity(Min(left, INT_MAX));
+	}
+	pfree(had);
+}
+
+/*
+ * graph_http_wait
+ *		Wait until there are more unread bytes than now; false when there will
+ *		be none, because the transfer has ended.
  */
 bool
 graph_http_wait(GraphTransfer *transfer)
 {
 	size_t		had = unread_bytes(transfer);
-	TimestampTz since = GetCurrentTimestamp();
 
-	if (had > transfer->window / 2)
-		transfer->window = had * 2;
+	graph_http_wait_any(&transfer, 1, 0);
+	return unread_bytes(transfer) > had;
+}
 
-	for (;;)
-	{
-		long		left;
-
-		CHECK_FOR_INTERRUPTS();
-		resume(transfer);
-		if (!transfer->done)
-			drive();
-		if (unread_bytes(transfer) > had)
-			return true;
-		if (transfer->done)
-			return false;
-
-		left = transfer->request_timeout -
-			TimestampDifferenceMilliseconds(Max(since, transfer->last_activity),
-											GetCurrentTimestamp());
-		if (left <= 0)
-		{
-			transfer->silent = true;
-			transfer->done = true;
-			return false;
-		}
-		wait_for_activity(left);
-	}
+/*
+ * graph_http_done
+ *		Has the transfer ended?  There may still be unread bytes.
+ */
+bool
+graph_http_done(const GraphTransfer *transfer)
+{
+	return transfer->done;
 }
 
 /*
@@ -1267,19 +1330,7 @@ graph_http_end(GraphTransfer *transfer)
 void
 graph_http_sleep(int milliseconds)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													milliseconds);
-
-	start_mux();
-	for (;;)
-	{
-		long		left;
-
-		CHECK_FOR_INTERRUPTS();
-		drive();
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		if (left <= 0)
-			return;
-		wait_for_activity(left);
-	}
+	graph_http_wait_any(NULL, 0,
+						TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													milliseconds));
 }

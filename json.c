@@ -150,10 +150,6 @@ struct GraphListReader
 	char		link[GRAPH_MAX_LINK];
 };
 
-/* to be declared in graph_fdw.h, in json.c, for decode.c */
-extern const char *graph_json_unescape(const char *p, const char *end,
-									   uint32 *character);
-
 static const char *locate_value(JsonScan *scan, const char *p,
 								const ShapeNode *node);
 
@@ -437,6 +433,7 @@ hex_value(char c)
 static const char *
 skip_escape(JsonScan *scan, const char *p, const char *token)
 {
+	static const char bad_escape[] = "invalid escape in a string";
 	const char *escape = p;
 	int			i;
 
@@ -461,12 +458,12 @@ skip_escape(JsonScan *scan, const char *p, const char *token)
 				if (p == scan->end)
 					return incomplete(scan, token);
 				if (hex_value(*p) < 0)
-					return malformed(scan, escape, "invalid escape in a string");
+					return malformed(scan, escape, bad_escape);
 			}
 			return p;
 
 		default:
-			return malformed(scan, escape, "invalid escape in a string");
+			return malformed(scan, escape, bad_escape);
 	}
 }
 
@@ -966,6 +963,46 @@ graph_json_is_blank(const char *data, size_t len)
 }
 
 /*
+ * graph_json_drop_context
+ *		The document without a leading member "@odata.context".
+ *
+ * A single entity carries the envelope's annotation among its own members; in
+ * a list the same entity does not have it.  The bytes are the caller's to
+ * change: the comma after the member becomes the opening brace.
+ */
+GraphSlice
+graph_json_drop_context(char *data, size_t len)
+{
+	static const char name[] = "\"@odata.context\"";
+	GraphSlice	document = {data, len};
+	const char *end = data + len;
+	const char *p = skip_space(data, end);
+
+	if (p == end || *p != '{')
+		return document;
+	p = skip_space(p + 1, end);
+	if (end - p < (ptrdiff_t) sizeof(name) ||
+		memcmp(p, name, sizeof(name) - 1) != 0)
+		return document;
+	p = skip_space(p + sizeof(name) - 1, end);
+	if (p == end || *p != ':')
+		return document;
+	p = skip_space(p + 1, end);
+	if (p == end || *p != '"')
+		return document;
+	for (p++; p < end && *p != '"' && *p != '\\'; p++)
+		 /* a URL, so nothing is escaped in it */ ;
+	p = p < end && *p == '"' ? skip_space(p + 1, end) : end;
+	if (p == end || *p != ',')
+		return document;
+
+	data[p - data] = '{';
+	document.data = p;
+	document.len = end - p;
+	return document;
+}
+
+/*
  * graph_json_next_element
  *		Read the next element of an array that graph_json_locate() has found.
  *
@@ -996,7 +1033,7 @@ graph_json_next_element(GraphSlice array, size_t *position,
 
 	after = start_scan(&scan, p, end - p, false, shape, slots);
 	if (after == NULL)
-		return false;			/* cannot happen in an array that was checked */
+		return false;			/* cannot be: the array was checked */
 	if (element != NULL)
 	{
 		element->data = p;
@@ -1407,7 +1444,7 @@ read_item(GraphListReader *reader, const char *data, size_t len, size_t *pos,
  * LIST_MORE, else with more or without.  A record and its slots are slices of
  * data, and it is returned as soon as its last byte is there.  GRAPH_LIST_END
  * comes with the closing brace; bytes that come after it may be given too, and
- * must be white space.
+ * must be white space.  error says something only after GRAPH_LIST_MALFORMED.
  *
  * A value of the document has to fit into data as a whole.  How large that may
  * become is for the caller to say.

@@ -45,6 +45,7 @@ typedef enum OptionKind
 	OPTION_PROXY,
 	OPTION_CHOICE,				/* one of some words */
 	OPTION_INTEGER,
+	OPTION_BOOLEAN,
 	OPTION_DURATION,			/* milliseconds, with PostgreSQL's units */
 	OPTION_SIZE,				/* bytes, with PostgreSQL's units */
 	OPTION_TENANT,				/* a GUID or a domain name */
@@ -99,6 +100,7 @@ static const OptionWord resource_words[] = {
 	offsetof(GraphOptions, field), true, minimum, maximum, NULL
 #define WORD_AT(field, words)	offsetof(GraphOptions, field), false, 0, 0, words
 #define ENUM_AT(field, words)	offsetof(GraphOptions, field), true, 0, 0, words
+#define BOOL_AT(field)	offsetof(GraphOptions, field), true, 0, 1, NULL
 #define NOWHERE		0, false, 0, 0, NULL	/* read by graph_column_property() */
 
 /*
@@ -127,6 +129,11 @@ static const GraphOptionRow option_table[] = {
 	{"request_timeout", SERVER, OPTION_DURATION, 0, INT_AT(request_timeout, 1, MAX_DURATION_MS), "60s"},
 	{"max_retries", SERVER, OPTION_INTEGER, 0, INT_AT(max_retries, 0, 100), "5"},
 	{"page_size", SERVER, OPTION_INTEGER, 0, INT_AT(page_size, 1, 1000), "1000"},
+	{"concurrency", SERVER, OPTION_INTEGER, 0, INT_AT(concurrency, 1, 32), "4"},
+	{"select_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(select_pushdown), "true"},
+	{"order_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(order_pushdown), "true"},
+	{"count_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(count_pushdown), "true"},
+	{"evidence_filter", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(evidence_filter), "false"},
 	{"max_record_size", SERVER, OPTION_SIZE, 0, INT_AT(max_record_size, 1024, MAX_RECORD_BYTES), "64MB"},
 	{"on_partial", SERVER, OPTION_CHOICE, 0, ENUM_AT(on_partial, partial_words), "error"},
 
@@ -140,6 +147,9 @@ static const GraphOptionRow option_table[] = {
 	{"resource", TABLE, OPTION_CHOICE, 0, ENUM_AT(resource, resource_words), "alerts"},
 	{"evidence_type", TABLE, OPTION_TEXT, 0, STRING_AT(evidence_type), NULL},
 	{"page_size", TABLE, OPTION_INTEGER, 0, INT_AT(page_size, 1, 1000), NULL},
+	{"select_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(select_pushdown), NULL},
+	{"order_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(order_pushdown), NULL},
+	{"count_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(count_pushdown), NULL},
 	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
 };
 
@@ -408,6 +418,22 @@ parse_word(const GraphOptionRow *row, const char *value, int *number,
 }
 
 /*
+ * parse_boolean
+ *		Read a boolean, in the spellings of PostgreSQL's settings.
+ */
+static bool
+parse_boolean(const char *value, int *number, const char **problem)
+{
+	bool		result;
+
+	*problem = "The value must be a Boolean.";
+	if (!parse_bool(value, &result))
+		return false;
+	*number = result;
+	return true;
+}
+
+/*
  * parse_number
  *		Read a number with its unit and hold it against the row's range.
  */
@@ -455,6 +481,8 @@ parse_value(const GraphOptionRow *row, const char *value, int *number,
 	{
 		case OPTION_CHOICE:
 			return parse_word(row, value, number, problem);
+		case OPTION_BOOLEAN:
+			return parse_boolean(value, number, problem);
 		case OPTION_INTEGER:
 		case OPTION_DURATION:
 		case OPTION_SIZE:

@@ -3,16 +3,17 @@
  * plan.c
  *		Which paths exist, and what do they cost?
  *
- * There are two kinds: the list of all alerts, and one alert by its id, whose
- * value is a constant, a parameter, or comes from an outer row.  Paths by key
- * are always offered; with honest prices the planner picks between N lookups
- * and one list.
+ * For a table: the list of alerts under what can be filtered, the same in the
+ * order that the query wants, lookups by ids that the query names, and both
+ * with values that come from the rows of other tables.  For count(*): the
+ * service's own count, where it means the same.  All are offered, and with
+ * honest prices the planner picks.
  *
  * A request is the unit of cost.  Nothing is asked of the service while
  * planning: that would happen before permissions are checked, and a plan
  * would fail when the service is away.
  *
- * What this file refuses to know: HTTP, JSON.
+ * What this file refuses to know: HTTP, JSON, how a condition is spelled.
  *
  * IDENTIFICATION
  *		plan.c
@@ -23,8 +24,11 @@
 
 #include <math.h>
 
+#include "access/stratnum.h"
 #include "access/sysattr.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -32,7 +36,11 @@
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
+#include "utils/typcache.h"
 
 #include "graph_fdw.h"
 
@@ -40,8 +48,8 @@
  * Prices, in the planner's unit (a sequential page read, some 0.1 ms).
  *
  * A request takes some 100 ms and is one of 150 a minute, so it is dear.  An
- * alert in a list is about 8 kB to transfer and to read; a page of 1000 takes
- * the service seconds, and so costs as much as ten requests.
+ * alert in a list is about 8 kB to transfer and to read, so a page of 1000 of
+ * them costs as much as ten requests, which is what it takes the service too.
  */
 #define REQUEST_COST	1000.0
 #define ALERT_COST		10.0
@@ -53,8 +61,29 @@
 #define EVIDENCE_PER_ALERT	5.0
 #define COMMENTS_PER_ALERT	0.5
 
-static Expr *find_key(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
-static void add_key_paths(PlannerInfo *root, RelOptInfo *baserel);
+/*
+ * The first page of a list of which a part is wanted and checked here holds
+ * at least so many alerts: fewer would make more requests likely.
+ */
+#define SMALLEST_CHECKED_PAGE	100
+
+/* Up to so many ids are always asked for one by one. */
+#define FEW_KEYS	20
+
+/* The estimated work of a scan. */
+typedef struct ScanPrice
+{
+	double		rows;
+	Cost		startup;
+	Cost		total;
+} ScanPrice;
+
+static void price_scan(PlannerInfo *root, RelOptInfo *baserel,
+					   const GraphPushdown *pushdown, double rows,
+					   ScanPrice *price);
+static void add_ordered_path(PlannerInfo *root, RelOptInfo *baserel,
+							 const ScanPrice *price);
+static void add_parameterized_paths(PlannerInfo *root, RelOptInfo *baserel);
 
 /*
  * graph_plan_size
@@ -81,144 +110,379 @@ graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	info->alerts = clamp_row_est(baserel->tuples / info->rows_per_alert);
 
 	set_baserel_size_estimates(root, baserel);
-	info->key = find_key(root, baserel, baserel->baserestrictinfo);
-	if (info->key)
-		baserel->rows = clamp_row_est(info->rows_per_alert);
+	graph_classify(root, baserel, baserel->baserestrictinfo, &info->pushdown);
+	if (info->pushdown.keys)
+	{
+		ScanPrice	price;
+
+		price_scan(root, baserel, &info->pushdown, baserel->rows, &price);
+		baserel->rows = price.rows;
+	}
 }
 
 /*
  * graph_plan_paths
- *		GetForeignPaths: the list, or the one alert that a restriction names,
- *		and lookups by the rows of another table.
+ *		GetForeignPaths: all the ways to scan a table.
  */
 void
 graph_plan_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
 	GraphRelInfo *info = baserel->fdw_private;
-	Cost		startup = REQUEST_COST;
-	Cost		run;
+	ScanPrice	price;
 
-	if (info->key)
-		run = ALERT_COST;
-	else
-		run = REQUEST_COST * (ceil(info->alerts / info->options.page_size) - 1) +
-			ALERT_COST * info->alerts;
-	run += (cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
-		(info->key ? info->rows_per_alert : baserel->tuples);
-	startup += baserel->baserestrictcost.startup;
-
+	price_scan(root, baserel, &info->pushdown, baserel->rows, &price);
 	add_path(baserel, (Path *)
-			 graph_create_foreignscan_path(root, baserel, NULL, baserel->rows,
-										   startup, startup + run, NIL,
+			 graph_create_foreignscan_path(root, baserel, NULL, price.rows,
+										   price.startup, price.total, NIL,
 										   baserel->lateral_relids, NULL, NIL));
-	if (info->key == NULL)
-		add_key_paths(root, baserel);
+	if (info->pushdown.keys)
+		return;
+	add_ordered_path(root, baserel, &price);
+	add_parameterized_paths(root, baserel);
+}
+
+/*-------------------------------------------------------------------------
+ * Prices
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * list_cost
+ *		The cost of a list of so many alerts.
+ */
+static Cost
+list_cost(const GraphRelInfo *info, double alerts)
+{
+	return REQUEST_COST * ceil(Max(alerts, 1.0) / info->options.page_size) +
+		ALERT_COST * alerts;
 }
 
 /*
- * find_key
- *		The value that some of these restrictions gives the key, or NULL.
+ * key_cost
+ *		The cost of one of several lookups, of which some are under way at
+ *		once.
  */
-static Expr *
-find_key(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
+static Cost
+key_cost(const GraphRelInfo *info)
 {
+	return REQUEST_COST / info->options.concurrency + ALERT_COST;
+}
+
+/*
+ * count_keys
+ *		About how many ids do the values hold?
+ */
+static double
+count_keys(PlannerInfo *root, const GraphPushdown *pushdown)
+{
+	double		result = 0;
 	ListCell   *cell;
 
-	foreach(cell, clauses)
+	foreach(cell, pushdown->keys)
 	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		Expr	   *value;
+		Node	   *value = list_nth(pushdown->values, lfirst_int(cell));
 
-		if (rinfo->pseudoconstant)
-			continue;
-		value = graph_key_value(root, baserel, rinfo->clause);
-		if (value)
-			return value;
-	}
-	return NULL;
-}
-
-/*
- * matches_key
- *		Callback: would this member of an equivalence class be our key?
- *
- * Asked by generate_implied_equalities_for_column().  The operator that will
- * be made is checked again in graph_key_value().
- */
-static bool
-matches_key(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
-			EquivalenceMember *em, void *arg)
-{
-	return graph_is_key_column(root, rel, em->em_expr);
-}
-
-/*
- * join_key_clauses
- *		The join clauses, written or implied, that give the key a value.
- */
-static List *
-join_key_clauses(PlannerInfo *root, RelOptInfo *baserel)
-{
-	List	   *result = NIL;
-	List	   *candidates = list_copy(baserel->joininfo);
-	ListCell   *cell;
-
-	if (baserel->has_eclass_joins)
-		candidates = list_concat(candidates,
-								 generate_implied_equalities_for_column(root, baserel,
-																		matches_key, NULL,
-																		baserel->lateral_referencers));
-	foreach(cell, candidates)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(rinfo, baserel) &&
-			graph_key_value(root, baserel, rinfo->clause))
-			result = lappend(result, rinfo);
+		result += exprType(value) == TEXTOID ? 1 :
+			graph_estimate_array_length(root, value);
 	}
 	return result;
 }
 
 /*
- * add_key_paths
- *		Offer lookups that take the key from rows of other tables: one path
- *		for each set of tables that can give it.
+ * price_scan
+ *		What a scan costs whose clauses are classified so, and that gives so
+ *		many rows after all clauses have been checked.
  */
 static void
-add_key_paths(PlannerInfo *root, RelOptInfo *baserel)
+price_scan(PlannerInfo *root, RelOptInfo *baserel,
+		   const GraphPushdown *pushdown, double rows, ScanPrice *price)
 {
 	GraphRelInfo *info = baserel->fdw_private;
+	double		alerts = info->alerts;
+	Cost		run;
+
+	price->startup = REQUEST_COST + ALERT_COST +
+		baserel->baserestrictcost.startup;
+	if (pushdown->keys)
+	{
+		double		keys = Max(count_keys(root, pushdown), 1.0);
+
+		alerts = Min(keys, alerts);
+		run = keys <= 1 ? 0 :
+			Min((keys - 1) * key_cost(info), list_cost(info, info->alerts));
+		rows = Min(rows, alerts * info->rows_per_alert);
+	}
+	else
+	{
+		alerts = clamp_row_est(alerts *
+							   clauselist_selectivity(root, pushdown->sent,
+													  baserel->relid,
+													  JOIN_INNER, NULL));
+		run = list_cost(info, alerts) - REQUEST_COST;
+	}
+	run += (cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
+		alerts * info->rows_per_alert;
+
+	price->rows = clamp_row_est(rows);
+	price->total = price->startup + run;
+}
+
+/*-------------------------------------------------------------------------
+ * Paths
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * find_order
+ *		The property by which the service can sort as a path key says, or NULL.
+ */
+static const GraphQueryProperty *
+find_order(RelOptInfo *baserel, PathKey *pathkey)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	ListCell   *cell;
+
+	if (!info->options.order_pushdown || pathkey->pk_eclass->ec_has_volatile ||
+		pathkey->pk_opfamily != lookup_type_cache(TIMESTAMPTZOID,
+												  TYPECACHE_BTREE_OPFAMILY)->btree_opf)
+		return NULL;
+	foreach(cell, pathkey->pk_eclass->ec_members)
+	{
+		EquivalenceMember *member = lfirst(cell);
+		const GraphQueryProperty *property;
+
+		if (member->em_is_const ||
+			!bms_equal(member->em_relids, baserel->relids))
+			continue;
+		property = graph_var_property(baserel, member->em_expr);
+		if (property && property->sortable)
+			return property;
+	}
+	return NULL;
+}
+
+/*
+ * add_ordered_path
+ *		Offer the list in the order of the query's first sort key; the planner
+ *		sorts by further ones incrementally.
+ */
+static void
+add_ordered_path(PlannerInfo *root, RelOptInfo *baserel, const ScanPrice *price)
+{
+	PathKey    *first;
+
+	if (root->query_pathkeys == NIL)
+		return;
+	first = linitial_node(PathKey, root->query_pathkeys);
+	if (find_order(baserel, first) == NULL)
+		return;
+	add_path(baserel, (Path *)
+			 graph_create_foreignscan_path(root, baserel, NULL, price->rows,
+										   price->startup, price->total,
+										   list_make1(first),
+										   baserel->lateral_relids, NULL, NIL));
+}
+
+/*
+ * is_useful_column
+ *		Callback: could a value for this member of an equivalence class be
+ *		sent?
+ *
+ * Asked by generate_implied_equalities_for_column().  The clause that will be
+ * made is classified again.
+ */
+static bool
+is_useful_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+				 EquivalenceMember *em, void *arg)
+{
+	Expr	   *wanted = arg;
+
+	if (wanted)
+		return equal(em->em_expr, wanted);
+	return graph_is_key_column(rel, em->em_expr) ||
+		graph_var_property(rel, em->em_expr) != NULL;
+}
+
+/*
+ * useful_columns
+ *		Those members of equivalence classes that is_useful_column() likes.
+ *
+ * generate_implied_equalities_for_column() works for one column at a time.
+ */
+static List *
+useful_columns(PlannerInfo *root, RelOptInfo *baserel)
+{
+	List	   *result = NIL;
+	int			index = -1;
+
+	while ((index = bms_next_member(baserel->eclass_indexes, index)) >= 0)
+	{
+		EquivalenceClass *ec = list_nth(root->eq_classes, index);
+		ListCell   *cell;
+
+		foreach(cell, ec->ec_members)
+		{
+			EquivalenceMember *em = lfirst(cell);
+
+			if (bms_equal(em->em_relids, baserel->relids) &&
+				is_useful_column(root, baserel, ec, em, NULL))
+				result = list_append_unique(result, em->em_expr);
+		}
+	}
+	return result;
+}
+
+/*
+ * candidate_clauses
+ *		The join clauses, written or implied, with this table on one side.
+ */
+static List *
+candidate_clauses(PlannerInfo *root, RelOptInfo *baserel)
+{
+	List	   *result = list_copy(baserel->joininfo);
+	ListCell   *cell;
+
+	if (!baserel->has_eclass_joins)
+		return result;
+	foreach(cell, useful_columns(root, baserel))
+		result = list_concat(result,
+							 generate_implied_equalities_for_column(root, baserel,
+																	is_useful_column,
+																	lfirst(cell),
+																	baserel->lateral_referencers));
+	return result;
+}
+
+/*
+ * add_parameterized_path
+ *		Offer scans that take values from the rows of some other tables.
+ */
+static void
+add_parameterized_path(PlannerInfo *root, RelOptInfo *baserel, Relids outer)
+{
+	ParamPathInfo *param_info = get_baserel_parampathinfo(root, baserel, outer);
+	GraphPushdown pushdown;
+	ScanPrice	price;
+
+	graph_classify(root, baserel,
+				   list_concat_copy(baserel->baserestrictinfo,
+									param_info->ppi_clauses),
+				   &pushdown);
+	price_scan(root, baserel, &pushdown, param_info->ppi_rows, &price);
+	param_info->ppi_rows = price.rows;
+	add_path(baserel, (Path *)
+			 graph_create_foreignscan_path(root, baserel, NULL, price.rows,
+										   price.startup, price.total, NIL,
+										   outer, NULL, NIL));
+}
+
+/*
+ * add_parameterized_paths
+ *		The same for each set of other tables that can give values to send.
+ */
+static void
+add_parameterized_paths(PlannerInfo *root, RelOptInfo *baserel)
+{
 	List	   *seen = NIL;
 	ListCell   *cell;
 
-	foreach(cell, join_key_clauses(root, baserel))
+	foreach(cell, candidate_clauses(root, baserel))
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		Relids		outer = bms_union(rinfo->clause_relids,
-									  baserel->lateral_relids);
-		ParamPathInfo *param_info;
-		double		rows;
-		Cost		total;
+		GraphPushdown pushdown;
+		Relids		outer;
 
+		if (!join_clause_is_movable_to(rinfo, baserel))
+			continue;
+		graph_classify(root, baserel, list_make1(rinfo), &pushdown);
+		if (pushdown.keys == NIL && pushdown.filters == NIL)
+			continue;
+		outer = bms_union(rinfo->clause_relids, baserel->lateral_relids);
 		outer = bms_del_member(outer, baserel->relid);
-		if (bms_is_empty(outer))
+		if (bms_is_empty(outer) || list_member(seen, outer))
 			continue;
-		param_info = get_baserel_parampathinfo(root, baserel, outer);
-		if (list_member_ptr(seen, param_info))
-			continue;
-		seen = lappend(seen, param_info);
-
-		rows = clamp_row_est(Min(param_info->ppi_rows, info->rows_per_alert));
-		param_info->ppi_rows = rows;
-		total = REQUEST_COST + ALERT_COST +
-			(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
-			info->rows_per_alert;
-		add_path(baserel, (Path *)
-				 graph_create_foreignscan_path(root, baserel, NULL, rows,
-											   REQUEST_COST, total, NIL,
-											   outer, NULL, NIL));
+		seen = lappend(seen, outer);
+		add_parameterized_path(root, baserel, outer);
 	}
 }
+
+/*
+ * is_row_count
+ *		Is this count(*), or count() of a constant that is not null?
+ */
+static bool
+is_row_count(Node *expr)
+{
+	Aggref	   *agg = (Aggref *) expr;
+	TargetEntry *arg;
+
+	if (!IsA(expr, Aggref) || agg->aggfilter || agg->aggdistinct ||
+		agg->aggorder || agg->aggsplit != AGGSPLIT_SIMPLE)
+		return false;
+	if (agg->aggfnoid == F_COUNT_)
+		return true;
+	if (agg->aggfnoid != F_COUNT_ANY)
+		return false;
+	arg = linitial_node(TargetEntry, agg->args);
+	return IsA(arg->expr, Const) && !((Const *) arg->expr)->constisnull;
+}
+
+/*
+ * can_count
+ *		Does the service's count of what this scan asks for answer the query's
+ *		grouping step?
+ *
+ * Only where every clause is sent and exact, and nothing but rows is counted.
+ */
+static bool
+can_count(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel)
+{
+	Query	   *parse = root->parse;
+	GraphRelInfo *info = input_rel->fdw_private;
+	ListCell   *cell;
+
+	if (!IS_SIMPLE_REL(input_rel) || info == NULL || output_rel->fdw_private ||
+		parse->groupClause || parse->groupingSets || parse->havingQual ||
+		parse->hasTargetSRFs || parse->rowMarks || root->hasPseudoConstantQuals ||
+		!bms_is_empty(input_rel->lateral_relids))
+		return false;
+	if (info->options.resource != GRAPH_ALERTS ||
+		!info->options.count_pushdown || info->pushdown.keys ||
+		!info->pushdown.exact)
+		return false;
+	if (root->upper_targets[UPPERREL_GROUP_AGG]->exprs == NIL)
+		return false;
+	foreach(cell, root->upper_targets[UPPERREL_GROUP_AGG]->exprs)
+	{
+		if (!is_row_count(lfirst(cell)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * graph_plan_upper
+ *		GetForeignUpperPaths: let the service count.
+ */
+void
+graph_plan_upper(PlannerInfo *root, UpperRelationKind stage,
+				 RelOptInfo *input_rel, RelOptInfo *output_rel)
+{
+	if (stage != UPPERREL_GROUP_AGG || !can_count(root, input_rel, output_rel))
+		return;
+	output_rel->fdw_private = input_rel->fdw_private;
+	add_path(output_rel, (Path *)
+			 graph_create_foreign_upper_path(root, output_rel,
+											 root->upper_targets[UPPERREL_GROUP_AGG],
+											 1, REQUEST_COST,
+											 REQUEST_COST + cpu_tuple_cost,
+											 NIL, NULL, NIL));
+}
+
+/*-------------------------------------------------------------------------
+ * Plans
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * needed_columns
@@ -244,6 +508,135 @@ needed_columns(RelOptInfo *baserel, List *clauses)
 }
 
 /*
+ * add_property
+ *		Append a property's name to a list that has each once.
+ */
+static List *
+add_property(List *select, const char *name, size_t len)
+{
+	return list_append_unique(select, makeString(pnstrdup(name, len)));
+}
+
+/*
+ * selected_properties
+ *		The properties that the columns read, for $select; NIL if all may be
+ *		needed.
+ */
+static List *
+selected_properties(RelOptInfo *baserel, List *attnums)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	const char *rows_member = info->resource->rows_member;
+	List	   *select = add_property(NIL, "id", 2);
+	ListCell   *cell;
+
+	if (!info->options.select_pushdown || list_member_int(attnums, 0))
+		return NIL;
+	if (rows_member)
+		select = add_property(select, rows_member, strlen(rows_member));
+
+	foreach(cell, attnums)
+	{
+		Var		   *var = makeVar(baserel->relid, lfirst_int(cell), TEXTOID,
+								  -1, InvalidOid, 0);
+		GraphColumn *column = graph_var_column(baserel, var);
+		ListCell   *path;
+		ListCell   *in_alert;
+
+		forboth(path, column->paths, in_alert, column->in_alert)
+		{
+			const char *name = lfirst(path);
+
+			if (rows_member && !lfirst_int(in_alert))
+				continue;		/* inside rows_member */
+			if (strcmp(name, ".") == 0)
+				return NIL;
+			select = add_property(select, name, strcspn(name, "/"));
+		}
+	}
+	return select;
+}
+
+/*
+ * first_page
+ *		How many alerts the first page should hold.
+ *
+ * With LIMIT, or EXISTS, a part of the list may do.  This is about sizes
+ * only: should more rows be wanted, more are read.
+ */
+static int
+first_page(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *path,
+		   const GraphPushdown *pushdown)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	double		wanted = root->limit_tuples;
+
+	if (wanted <= 0 && root->tuple_fraction >= 1)
+		wanted = root->tuple_fraction;
+	if (wanted <= 0 || path->path.param_info ||
+		bms_membership(root->all_baserels) != BMS_SINGLETON ||
+		(root->query_pathkeys && path->path.pathkeys == NIL))
+		return info->options.page_size;
+
+	if (!pushdown->exact || info->options.evidence_type ||
+		info->options.resource == GRAPH_COMMENTS)
+		wanted = Max(wanted, SMALLEST_CHECKED_PAGE);
+	return (int) Min(wanted, info->options.page_size);
+}
+
+/*
+ * most_keys
+ *		Above so many ids, the list costs less.
+ */
+static int
+most_keys(const GraphRelInfo *info)
+{
+	double		keys = list_cost(info, info->alerts) / key_cost(info);
+
+	return (int) Min(Max(keys, FEW_KEYS), INT_MAX);
+}
+
+/*
+ * make_private
+ *		The plan's private list; see GraphPlanPrivate.
+ */
+static List *
+make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
+			 const GraphPushdown *pushdown, List *order, List *select,
+			 int first)
+{
+	List	   *result = list_make4(makeInteger(mode), columns,
+									pushdown->keys, pushdown->filters);
+
+	result = lappend(result, order);
+	result = lappend(result, select);
+	result = lappend(result, makeInteger(first));
+	result = lappend(result, makeInteger(most_keys(info)));
+	result = lappend(result, makeInteger(list_length(pushdown->values)));
+	return lappend(result, mode == GRAPH_SCAN_COUNT ? NIL : pushdown->labels);
+}
+
+/*
+ * plan_count
+ *		The plan node of the service's count.
+ *
+ * It has no clauses: all of them are sent, and exact.
+ */
+static ForeignScan *
+plan_count(RelOptInfo *upper_rel, ForeignPath *best_path, List *tlist)
+{
+	GraphRelInfo *info = upper_rel->fdw_private;
+	List	   *scan_tlist = make_tlist_from_pathtarget(best_path->path.pathtarget);
+
+	return make_foreignscan(tlist, NIL, 0, info->pushdown.values,
+							make_private(GRAPH_SCAN_COUNT, info, NIL,
+										 &info->pushdown, NIL,
+										 info->options.select_pushdown ?
+										 list_make1(makeString("id")) : NIL, 1),
+							scan_tlist, NIL, NULL);
+}
+
+/*
  * graph_plan_scan
  *		GetForeignPlan: make the plan node of the chosen path.
  *
@@ -253,12 +646,38 @@ ForeignScan *
 graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 				List *tlist, List *scan_clauses, Plan *outer_plan)
 {
-	Expr	   *key = find_key(root, baserel, scan_clauses);
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
-	List	   *private = list_make2(makeBoolean(key != NULL),
-									 needed_columns(baserel, clauses));
+	GraphRelInfo *info = baserel->fdw_private;
+	GraphPushdown pushdown;
+	GraphScanMode mode;
+	List	   *columns;
+	List	   *select;
+	List	   *order = NIL;
+
+	if (baserel->reloptkind == RELOPT_UPPER_REL)
+		return plan_count(baserel, best_path, tlist);
+
+	graph_classify(root, baserel, scan_clauses, &pushdown);
+	mode = pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST;
+	columns = needed_columns(baserel, clauses);
+	select = selected_properties(baserel, columns);
+	if (best_path->path.pathkeys)
+	{
+		PathKey    *key = linitial_node(PathKey, best_path->path.pathkeys);
+		const char *name = find_order(baserel, key)->name;
+
+		order = list_make3(makeString(pstrdup(name)),
+						   makeBoolean(graph_pathkey_is_descending(key)),
+						   makeBoolean(key->pk_nulls_first));
+		if (select)
+			select = add_property(select, name, strlen(name));
+	}
 
 	return make_foreignscan(tlist, clauses, baserel->relid,
-							key ? list_make1(key) : NIL,
-							private, NIL, NIL, outer_plan);
+							list_concat_copy(pushdown.values, pushdown.clauses),
+							make_private(mode, info, columns, &pushdown, order,
+										 select,
+										 first_page(root, baserel, best_path,
+													&pushdown)),
+							NIL, NIL, outer_plan);
 }

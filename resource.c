@@ -66,25 +66,19 @@ static const GraphResourceInfo resources[] = {
 };
 
 /*
- * What the service filters and sorts, of the properties of an alert.  Eight
- * are documented as filterable; another one is refused or, worse, ignored.
- * Order is documented for none, but these two are in production use.
+ * The properties that the service filters alerts by (Graph, "List alerts_v2",
+ * the August 2026 page) and those that it sorts by.  Whether a null is
+ * possible decides what "ne" is worth: it keeps the nulls.
  */
-typedef struct AlertQueryProperty
-{
-	const char *name;
-	bool		sortable;
-} AlertQueryProperty;
-
-static const AlertQueryProperty query_properties[] = {
-	{"assignedTo", false},
-	{"classification", false},
-	{"createdDateTime", true},
-	{"determination", false},
-	{"lastUpdateDateTime", true},
-	{"serviceSource", false},
-	{"severity", false},
-	{"status", false},
+static const GraphQueryProperty query_properties[] = {
+	{"assignedTo", GRAPH_EDM_STRING, NULL, true, false},
+	{"classification", GRAPH_EDM_ENUM, "alertClassification", true, false},
+	{"createdDateTime", GRAPH_EDM_DATETIME, NULL, true, true},
+	{"determination", GRAPH_EDM_ENUM, "alertDetermination", true, false},
+	{"lastUpdateDateTime", GRAPH_EDM_DATETIME, NULL, true, true},
+	{"serviceSource", GRAPH_EDM_ENUM, "serviceSource", false, false},
+	{"severity", GRAPH_EDM_ENUM, "alertSeverity", false, false},
+	{"status", GRAPH_EDM_ENUM, "alertStatus", false, false},
 };
 
 /*
@@ -388,6 +382,30 @@ graph_find_property(const char *type_name, const char *name)
 }
 
 /*
+ * graph_find_path
+ *		The property at the end of an exactly spelled path that starts in a
+ *		type, or NULL.
+ */
+const GraphProperty *
+graph_find_path(const char *type_name, const char *path)
+{
+	const GraphProperty *property = NULL;
+	char	   *steps = pstrdup(path);
+	char	   *next;
+
+	for (char *step = strtok_r(steps, "/", &next); step;
+		 step = strtok_r(NULL, "/", &next))
+	{
+		if (property)
+			type_name = property->type_name;
+		property = type_name ? graph_find_property(type_name, step) : NULL;
+		if (property == NULL || strcmp(property->name, step) != 0)
+			return NULL;
+	}
+	return property;
+}
+
+/*
  * graph_enum_member
  *		What do we know of this member of an enum?
  *
@@ -414,41 +432,20 @@ graph_enum_member(const char *enum_name, const char *literal)
 }
 
 /*
- * find_query_property
- *		Find what the service can do with a property of an alert, or NULL.
+ * graph_query_property
+ *		What the service can do with a property of an alert, or NULL if it can
+ *		neither filter nor sort by it.
  */
-static const AlertQueryProperty *
-find_query_property(const char *name)
+const GraphQueryProperty *
+graph_query_property(const char *alert_property)
 {
 	for (size_t i = 0; i < lengthof(query_properties); i++)
 	{
-		if (strcmp(query_properties[i].name, name) == 0)
+		if (strcmp(query_properties[i].name, alert_property) == 0)
 			return &query_properties[i];
 	}
 
 	return NULL;
-}
-
-/*
- * graph_can_filter
- *		Does the service filter alerts by this property?
- */
-bool
-graph_can_filter(const char *alert_property)
-{
-	return find_query_property(alert_property) != NULL;
-}
-
-/*
- * graph_can_sort
- *		Does the service sort alerts by this property?
- */
-bool
-graph_can_sort(const char *alert_property)
-{
-	const AlertQueryProperty *property = find_query_property(alert_property);
-
-	return property != NULL && property->sortable;
 }
 
 

@@ -1,7 +1,7 @@
 """Whose bearer token is this, and how does a client get one?
 
-The token endpoint is two tables: GRANTS, by grant_type, and PROOFS, the ways in which a client proves who it is. A new
-login is a function and a row.
+The token endpoint is two tables: GRANTS, by grant_type, and PROOFS, by the form field with which a client proves
+who it is. A new login is a function and a row.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ MAIN_APP = App("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "graph-emulator-app", "em
 APPS = {app.client_id: app for app in (
     MAIN_APP,
     App("bbbbbbbb-cccc-dddd-eeee-ffffffffffff", "app-without-roles", "emulator-secret-no-roles", ()),
-    App("cccccccc-dddd-eeee-ffff-000000000000", "app-that-reads", "emulator-secret-read-only", ("SecurityAlert.Read.All",)),
+    App("cccccccc-dddd-eeee-ffff-000000000000", "app-that-reads", "emulator-secret-read-only",
+        ("SecurityAlert.Read.All",)),
 )}
 
 
@@ -220,6 +221,12 @@ def prove_by_assertion(app: App, form: dict[str, str]) -> None:
                       "No matching federated identity record found for presented assertion.")
 
 
+PROOFS: dict[str, Callable[[App, dict[str, str]], None]] = {
+    "client_secret": lambda app, form: prove_by_secret(app, form["client_secret"]),
+    "client_assertion": prove_by_assertion,
+}
+
+
 def authenticate(request, form: dict[str, str]) -> App:
     """The app of a confidential client, after its proof."""
     basic = basic_credentials(request)
@@ -228,14 +235,12 @@ def authenticate(request, form: dict[str, str]) -> App:
         prove_by_secret(app, basic[1])
         return app
     app = find_app(needed(form, "client_id"))
-    if "client_secret" in form:
-        prove_by_secret(app, form["client_secret"])
-    elif "client_assertion" in form:
-        prove_by_assertion(app, form)
-    else:
-        raise Refused(401, "invalid_client", 7000218, "The request body must contain the following parameter: "
-                                                      "'client_assertion' or 'client_secret'.")
-    return app
+    for field_name, prove in PROOFS.items():
+        if field_name in form:
+            prove(app, form)
+            return app
+    raise Refused(401, "invalid_client", 7000218, "The request body must contain the following parameter: "
+                                                  "'client_assertion' or 'client_secret'.")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -293,7 +298,8 @@ def device_code(login: Login, request, form: dict[str, str]) -> Response:
     return json_response(200, {
         "user_code": user_code, "device_code": code, "verification_uri": where, "expires_in": 900,
         "interval": login.settings.device_code_interval,
-        "message": f"To sign in, use a web browser to open the page {where} and enter the code {user_code} to authenticate.",
+        "message": f"To sign in, use a web browser to open the page {where} and enter the code {user_code} to "
+                   "authenticate.",
     })
 
 
@@ -301,7 +307,8 @@ def managed_identity(login: Login, request) -> Response:
     """GET /metadata/identity/oauth2/token, as on an Azure VM. Its numbers are strings."""
     query = dict(parse_qsl(request.query))
     if request.headers.get("metadata") != "true":
-        return json_response(400, {"error": "bad_request_102", "error_description": "Required metadata header not specified"})
+        return json_response(400, {"error": "bad_request_102",
+                                   "error_description": "Required metadata header not specified"})
     if "api-version" not in query or not query.get("resource"):
         return json_response(400, {"error": "invalid_request", "error_description": "Required parameters are missing"})
     app = APPS.get(query.get("client_id", MAIN_APP.client_id))

@@ -104,7 +104,8 @@ def _mail(scene: Scene) -> str:
 
 
 def _url(scene: Scene) -> str:
-    return f"https://{scene.rng.choice(vocabulary.HOSTS_OUTSIDE)}/{scene.word()}/{scene.rng.randrange(10**6)}?q=a%20b&x=1#é"
+    host = scene.rng.choice(vocabulary.HOSTS_OUTSIDE)
+    return f"https://{host}/{scene.word()}/{scene.rng.randrange(10**6)}?q=a%20b&x=1#é"
 
 
 def _sentence(scene: Scene) -> str:
@@ -127,16 +128,18 @@ _TEXTS: dict[str, Maker] = {
     "owners": _human("displayName"), "submitter": _human("userPrincipalName"),
     "fileName": lambda scene: scene.file[0], "filePath": lambda scene: scene.file[1],
     "filePublisher": _one_of(["Microsoft Corporation", "Contoso Ltd.", "株式会社コントソ"]),
-    "sha1": _hex(40), "sha256": _hex(64), "md5": _hex(32), "sha256Ac": _hex(64), "value": _hex(64), "signatureHash": _hex(64),
+    "sha1": _hex(40), "sha256": _hex(64), "md5": _hex(32), "sha256Ac": _hex(64), "value": _hex(64),
+    "signatureHash": _hex(64),
     "registryHive": _one_of(["HKEY_LOCAL_MACHINE", "HKEY_USERS"]),
     "registryKey": _one_of(["SYSTEM\\CurrentControlSet\\Services\\Sense", "SOFTWARE\\Microsoft\\Windows\\Run\\Größe"]),
     "registryValueType": _one_of(["String", "ExpandString", "Dword"]), "processCommandLine": _one_of(vocabulary.COMMANDS),
     "macAddress": lambda scene: "-".join(f"{scene.rng.randrange(256):02X}" for _ in range(6)),
     "countryLetterCode": _one_of(["DE", "US", "JP", "BR", ""]), "countryName": _one_of(["Germany", "日本", "Brasil"]),
-    "city": _one_of(["Köln", "東京", "São Paulo", "Redmond"]), "subject": _one_of(["Re: invoice", "Ihre Rechnung №7", "💰 hello"]),
+    "city": _one_of(["Köln", "東京", "São Paulo", "Redmond"]),
+    "subject": _one_of(["Re: invoice", "Ihre Rechnung №7", "💰 hello"]),
     "distinguishedName": lambda scene: f"CN={scene.word()},OU=Groups,DC=contoso,DC=test",
     "internetMessageId": lambda scene: f"<{vocabulary.hexadecimal(scene.rng, 24)}@mail.example>",
-    "resourceId": lambda scene: f"/subscriptions/{vocabulary.guid(scene.rng)}/resourceGroups/rg-{scene.word()}/providers/x",
+    "resourceId": lambda scene: f"/subscriptions/{_guid(scene)}/resourceGroups/rg-{scene.word()}/providers/x",
     "url": _url, "urls": _url, "webUrl": _url, "baseUrl": _url, "devicePageLink": _url,
     "ipAddress": _address, "senderIp": _address, "senderIP": _address, "allowedIpAddresses": _address,
     "emailAddress": _mail, "email": _mail, "sender": _mail, "senderFromAddress": _mail, "suspiciousRecipients": _mail,
@@ -170,7 +173,8 @@ def _dictionary(scene: Scene) -> dict:
     found: dict[str, object] = {f"{scene.word()}-{n}": _plain(scene) for n in range(scene.rng.randrange(1, 4))}
     if scene.full or scene.chance(0.2):
         found.update({"@odata.type": f"#{NAMESPACE}dictionary", "Hops@odata.type": "#Int64", "Hops": _integer(scene),
-                      "Nested": {"a": [1, 2.50, None, {"b": True}], "path": "C:\\x/y"}, "": "empty name", "ключ": "значение"})
+                      "Nested": {"a": [1, 2.50, None, {"b": True}], "path": "C:\\x/y"}, "": "empty name",
+                      "ключ": "значение"})
     return found
 
 
@@ -294,7 +298,9 @@ class Generator:
             span = min(3 * 3600 * TICKS_PER_SECOND, self._now % TICKS_PER_DAY)
             return self._now - span * (number + 1) // (TODAYS_HIGH + 1)
         ticks = self._now - int(rng.random() * DAYS * TICKS_PER_DAY)
-        if number % 97 == 0:            # rounds up into the next second, and often meets others there
+        if number % 40 == 11:           # midnight, where several meet
+            return ticks - ticks % TICKS_PER_DAY
+        if number % 97 == 0:            # the last 100 ns of an hour, which rounding moves into the next one
             return ticks - ticks % (3600 * TICKS_PER_SECOND) - 1
         return ticks
 

@@ -595,13 +595,13 @@ class UglyTest(ServerTest):
 
 class ProcessTest(unittest.TestCase):
     def test_stops_at_once_with_a_stalled_client(self):
-        process = subprocess.Popen([sys.executable, str(HERE / "graph_emulator.py"), "--alerts", "5", "--until-stdin-closes"],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        command = [sys.executable, str(HERE / "graph_emulator.py"), "--alerts", "5", "--until-stdin-closes"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         port = int(process.stdout.readline())
         stall = base64.urlsafe_b64encode(b'{"kind":"stall"}').decode()
         client = socket.create_connection(("127.0.0.1", port))
         client.sendall(f"GET /fault/{stall}{LIST} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        self.assertIn(b" 401 ", client.recv(65536))
+        self.assertIn(b" 401 ", client.recv(65536))     # the head; the body never comes
         start = time.monotonic()
         output, errors = process.communicate(timeout=10)
         self.assertLess(time.monotonic() - start, 2)

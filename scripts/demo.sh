@@ -151,7 +151,7 @@ wait_for_cron() {
                 "$(query "SELECT status, return_message FROM cron.job_run_details")" "$(tail -n 20 "$work/postgres.log")"
         fi
         if [ -t 1 ]; then
-            printf '\rWaiting for pg_cron ... %d s' $((SECONDS - begun))
+            printf '\rWaiting for pg_cron ... %d s ' $((SECONDS - begun))
         elif (((SECONDS - begun) % 10 == 0)); then
             printf 'Waiting for pg_cron ... %d s\n' $((SECONDS - begun))
         fi
@@ -195,9 +195,11 @@ The tables are in the schema "defender"; \d defender.* lists them.  Try:
 Everything is removed when you leave (\q).
 
 PSQL
-    # Ctrl-C is psql's, to cancel a query
+    # Ctrl-C is psql's, to cancel a query; any other signal ends this script
+    # (which ends psql) and so must not wait for psql
     trap : INT
-    PSQL_HISTORY=/dev/null "${user[@]}" "$pg_bin/psql" --pset=pager=off || true
+    PSQL_HISTORY=/dev/null "${user[@]}" "$pg_bin/psql" --pset=pager=off <&0 {lifeline}>&- {screen}>&- &
+    while kill -0 "$!" 2>/dev/null; do wait "$!" || true; done
 }
 
 main() {

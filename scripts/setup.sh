@@ -3,7 +3,7 @@
 # It installs the packages that are missing, builds graph_fdw from a copy of
 # this checkout, and runs a PostgreSQL and an emulator of Microsoft Graph that
 # last as long as the script.  Everything it makes is in one folder, $work,
-# which clean_up removes together with every process started here.
+# which is gone at the end, as is every process started here.
 #
 # shellcheck shell=bash
 
@@ -15,6 +15,9 @@ need_perl=              # not empty: the caller runs TAP tests
 work=                   # the folder of this run
 keep=                   # not empty: leave it there
 log=                    # $work/log: what the steps print
+screen=                 # file descriptor of the screen
+lifeline=               # file descriptor whose closing wakes the janitor
+janitor=                # process that removes $work
 step_title=             # the step that is running
 job=                    # process group of the command that is running
 postmaster=             # process of the throwaway PostgreSQL
@@ -45,37 +48,53 @@ begin() {
     # The emulator is on loopback; a proxy of this machine does not know it.
     export no_proxy="127.0.0.1,localhost${no_proxy:+,$no_proxy}"
 
+    exec {screen}>&1
     work=$(mktemp -d /tmp/graph_fdw.XXXXXX)
     log=$work/log
     : >"$log"
+    start_janitor
+}
+
+# The last to leave: waits for the end of this script, even of one that is
+# killed and cannot clean up, and removes what is left.
+start_janitor() {
+    exec {lifeline}> >(
+        trap '' HUP INT TERM
+        set +e
+        read -r _
+        stop_stray_postgres
+        if [ -z "$keep" ]; then rm -rf "$work"; fi
+    )
+    janitor=$!
 }
 
 # End every process of this run and remove its folder.  Called once, on EXIT.
 clean_up() {
     trap '' HUP INT TERM
     set +e
+    # a signal may have come while the output went to a file
+    if [ -n "$screen" ]; then exec >&"$screen"; fi
 
     if [ -n "$step_title" ]; then
         printf 'FAILED\n'
-        if [ -s "$log" ]; then
-            printf -- '--- end of the log\n'
-            tail -n 40 "$log"
-            printf -- '---\n'
-        fi
+        show_log_end
     fi
 
     if [ -n "$apt_drop_in" ]; then remove_apt_drop_in; fi
     if [ -n "$job" ]; then end_group "$job"; fi
-    stop_emulator
+    if [ -n "$emulator_process" ]; then stop_emulator; fi
     if [ -n "$postmaster" ]; then stop_postgres; fi
-    if [ -z "$work" ]; then return; fi
-    stop_stray_postgres
-
-    if [ -n "$keep" ]; then
-        printf 'Kept: %s\n' "$work"
-    else
-        rm -rf "$work"
+    if [ -n "$janitor" ]; then
+        exec {lifeline}>&-
+        wait "$janitor"
     fi
+    if [ -n "$keep" ] && [ -n "$work" ]; then printf 'Kept: %s\n' "$work"; fi
+}
+
+# What the last step printed: the end of the log, back to the step's title.
+show_log_end() {
+    awk '/^=== / { n = 0 } { text[n++] = $0 }
+         END { for (i = n > 60 ? n - 60 : 0; i < n; i++) print text[i]; print "===" }' "$log"
 }
 
 # End a process group: asked first, since a TAP test stops its own servers
@@ -93,12 +112,16 @@ end_group() {
 
 # A TAP test that was killed leaves its servers; their data is in our folder.
 stop_stray_postgres() {
-    local file pid
+    local file pid i
 
-    while IFS= read -r file; do
+    find "$work" -name postmaster.pid 2>/dev/null | while IFS= read -r file; do
         read -r pid <"$file" || continue
-        kill -QUIT "$pid" 2>/dev/null
-    done < <(find "$work" -name postmaster.pid 2>/dev/null)
+        kill -QUIT "$pid" 2>/dev/null || continue
+        for ((i = 0; i < 50; i++)); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+    done
 }
 
 die() {
@@ -123,11 +146,12 @@ step() {
 
 # Run a command as the unprivileged user, in a session of its own, and wait for
 # it: bash acts on a signal while it waits for a job, but not while a command
-# runs in the foreground, and the session can be ended as a whole.
+# runs in the foreground, and the session can be ended as a whole.  What it
+# might leave running does not hold our lifeline or the screen.
 run() {
     local status=0
 
-    setsid "${user[@]}" "$@" </dev/null &
+    setsid "${user[@]}" "$@" </dev/null {lifeline}>&- {screen}>&- &
     job=$!
     wait "$job" || status=$?
     job=
@@ -371,7 +395,7 @@ start_postgres() {
 
     export PGHOST=$work/socket PGUSER=postgres PGDATABASE=postgres
     setsid "${user[@]}" setpriv --pdeathsig QUIT "$pg_bin/postgres" -D "$work/data" \
-        </dev/null >>"$work/postgres.log" 2>&1 &
+        </dev/null >>"$work/postgres.log" 2>&1 {lifeline}>&- {screen}>&- &
     postmaster=$!
     for ((i = 0; i < 300; i++)); do
         if "$pg_bin/pg_isready" -q; then return; fi
@@ -407,7 +431,7 @@ stop_postgres() {
 start_emulator() {
     coproc emulator {
         exec setsid "${user[@]}" python3 "$work/build/emulator/graph_emulator.py" --until-stdin-closes "$@" \
-            2>>"$work/emulator.log"
+            2>>"$work/emulator.log" {lifeline}>&- {screen}>&-
     }
     # shellcheck disable=SC2154 # coproc assigns it
     emulator_process=$emulator_PID
@@ -420,7 +444,6 @@ start_emulator() {
 }
 
 stop_emulator() {
-    if [ -z "$emulator_process" ]; then return; fi
     if [ -n "${emulator[1]:-}" ]; then
         eval "exec ${emulator[1]}>&-"
     fi

@@ -2,13 +2,19 @@
 \echo :bold'1. Connect'    :plain' A server, a login and the tables.  The secret is the emulator''s, and public.'
 \echo
 CREATE EXTENSION graph_fdw;
+\echo
 
 CREATE SERVER graph FOREIGN DATA WRAPPER graph_fdw
   OPTIONS (endpoint :'graph', authority :'graph');
+\echo
 
 CREATE USER MAPPING FOR CURRENT_USER SERVER graph
-  OPTIONS (tenant_id :'tenant_id', client_id :'client_id', client_secret :'client_secret');
+  OPTIONS (tenant_id :'tenant_id',
+           client_id :'client_id',
+           client_secret :'client_secret');
+\echo
 
 CREATE SCHEMA defender;
+\echo
 
 IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO defender;

@@ -6,11 +6,13 @@ SELECT id, title, severity, status, created_date_time
 FROM defender.alerts
 WHERE id = 'da637578995287051192_756343937';
 
+\set QUIET on
 \x on
 SELECT id, title, severity, status, created_date_time
 FROM defender.alerts
 WHERE id = 'da637578995287051192_756343937';
 \x off
+\set QUIET off
 
 \echo
 \echo :bold'3. Today'       :plain' Severity and time are filtered by the service, not here.'

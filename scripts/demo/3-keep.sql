@@ -2,6 +2,7 @@
 \echo :bold'5. Join'        :plain' Which of our machines do this week''s alerts concern, and whose are they?'
 \echo
 CREATE TABLE assets (host text PRIMARY KEY, owner text NOT NULL, purpose text NOT NULL);
+\echo
 
 INSERT INTO assets VALUES
   ('srv-0008.contoso.test', 'Infrastructure', 'file server'),
@@ -9,6 +10,7 @@ INSERT INTO assets VALUES
   ('ws-0027.contoso.test', 'Finance', 'payroll'),
   ('ws-0032.contoso.test', 'Sales', 'laptop'),
   ('ws-0050.contoso.test', 'Reception', 'kiosk');
+\echo
 
 SELECT a.host, a.owner, a.purpose, count(DISTINCT e.alert_id) AS alerts, max(e.alert_created_date_time) AS latest
 FROM assets a
@@ -24,12 +26,15 @@ CREATE MATERIALIZED VIEW recent_alerts AS
 SELECT id, title, severity, status, created_date_time, last_update_date_time
 FROM defender.alerts
 WHERE created_date_time >= now() - interval '30 days';
+\echo
 
 CREATE UNIQUE INDEX ON recent_alerts (id);
+\echo
 
 REFRESH MATERIALIZED VIEW CONCURRENTLY recent_alerts;
+\echo
 
-SELECT severity, count(*), max(last_update_date_time) AS latest_update
+SELECT severity, count(*), max(created_date_time) AS latest
 FROM recent_alerts
 GROUP BY severity
 ORDER BY count(*) DESC;
@@ -38,6 +43,7 @@ ORDER BY count(*) DESC;
 \echo :bold'7. Schedule'    :plain' pg_cron refreshes the copy.'
 \echo
 CREATE EXTENSION pg_cron;
+\echo
 
 SELECT cron.schedule('refresh recent alerts', :'schedule', 'REFRESH MATERIALIZED VIEW CONCURRENTLY recent_alerts');
 

@@ -1,0 +1,285 @@
+
+# Is a lookup by key one request, for the alert with that id and nothing else?
+#
+# An id is data: whatever is in it, the request asks for the alert of that id
+# or is not made at all.  The other clauses of the query still count.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster;
+use GraphEmulator qw(alert evidence);
+use Test::More;
+
+my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
+my $node = GraphCluster->connected_to($emulator);
+my $root = '/v1.0/security/alerts_v2';
+my $list = "GET $root?\$top=1000";
+
+$emulator->add_alerts(
+	map {
+		alert(
+			id              => "a$_",
+			title           => "Title $_",
+			severity        => $_ % 2 ? 'high' : 'low',
+			createdDateTime => sprintf('2026-07-01T10:%02d:00Z', $_),
+			evidence        => [
+				evidence('deviceEvidence', hostName  => "host-$_"),
+				evidence('ipEvidence',     ipAddress => "192.0.2.$_")
+			],
+			comments => [ { comment => "Comment $_" } ])
+	} 1 .. 9);
+$emulator->clear;
+
+# Does the query give these rows with these requests?
+sub check
+{
+	my ($name, $query, $rows, @requests) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	is($node->sql($query), $rows, $name);
+	$emulator->is_requests($name, @requests);
+	return;
+}
+
+#------------------------------------------------------------------------------
+# Where the key's value comes from
+#------------------------------------------------------------------------------
+
+$node->sql(<<'SQL');
+CREATE TABLE watch (alert text, note varchar(20), padded char(4));
+INSERT INTO watch VALUES ('a1', 'one', 'a1'), ('a2', 'two', 'a2'), (NULL, 'none', NULL), ('gone', 'gone', 'gone');
+CREATE FUNCTION title_sql(key text) RETURNS text LANGUAGE sql AS
+	'SELECT title FROM defender.alerts WHERE id = key';
+CREATE FUNCTION title_plpgsql(key text) RETURNS text LANGUAGE plpgsql AS
+	'BEGIN RETURN (SELECT title FROM defender.alerts WHERE id = key); END';
+CREATE FUNCTION stable_key() RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'a5' $$;
+CREATE FUNCTION volatile_key() RETURNS text LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN 'a5'; END $$;
+CREATE VIEW titles AS SELECT id, title FROM defender.alerts;
+ANALYZE watch;
+SQL
+
+my $select = 'SELECT title FROM defender.alerts WHERE';
+check('constant', "$select id = 'a1'", 'Title 1', "GET $root/a1");
+check('constant on the left', "$select 'a1' = id", 'Title 1', "GET $root/a1");
+check('varchar constant', "$select id = 'a1'::varchar", 'Title 1', "GET $root/a1");
+check('no such alert', "$select id = 'gone'", '', "GET $root/gone");
+check('constant NULL', "$select id = NULL", '');
+check('constant NULL of a type', "$select id = NULL::text", '');
+check('expression', "$select id = 'a' || (1 + 1)", 'Title 2', "GET $root/a2");
+check('setting', "SET my.key = 'a3'; $select id = current_setting('my.key')",
+	'Title 3', "GET $root/a3");
+check('stable function', "$select id = stable_key()", 'Title 5', "GET $root/a5");
+check('volatile function', "$select id = volatile_key()", 'Title 5', $list);
+check('sub-select', "$select id = (SELECT alert FROM watch WHERE note = 'two')",
+	'Title 2', "GET $root/a2");
+check('sub-select without rows', "$select id = (SELECT alert FROM watch WHERE false)", '');
+check('SQL function', q{SELECT title_sql('a4')}, 'Title 4', "GET $root/a4");
+check('PL/pgSQL function', q{SELECT title_plpgsql(k) FROM unnest('{a4,NULL,gone}'::text[]) AS k},
+	"Title 4\n\n", "GET $root/a4", "GET $root/gone");
+check('view', q{SELECT title FROM titles WHERE id = 'a6'}, 'Title 6', "GET $root/a6");
+
+foreach my $mode (qw(force_custom_plan force_generic_plan auto))
+{
+	check("parameter, $mode",
+		"SET plan_cache_mode = $mode; PREPARE p(text) AS $select id = \$1;"
+		  . join('', map { "EXECUTE p('a$_');" } 1 .. 7)
+		  . "EXECUTE p(NULL); EXECUTE p('gone');",
+		join("\n", map { "Title $_" } 1 .. 7),
+		(map { "GET $root/a$_" } 1 .. 7), "GET $root/gone");
+}
+
+# Outer columns.
+my $nested = 'SET enable_hashjoin = off; SET enable_mergejoin = off;'
+  . 'SET enable_material = off; SET enable_memoize = off;';
+check('outer column',
+	"$nested SELECT note, title FROM watch JOIN defender.alerts ON id = alert ORDER BY note",
+	"one|Title 1\ntwo|Title 2",
+	"GET $root/a1", "GET $root/a2", "GET $root/gone");
+check('outer join',
+	"$nested SELECT note, title FROM watch LEFT JOIN defender.alerts ON id = alert ORDER BY note",
+	"gone|\nnone|\none|Title 1\ntwo|Title 2",
+	"GET $root/a1", "GET $root/a2", "GET $root/gone");
+check('lateral',
+	'SELECT note, t FROM watch, LATERAL (SELECT title || note AS t FROM defender.alerts WHERE id = alert OFFSET 0) AS l',
+	"one|Title 1one\ntwo|Title 2two",
+	"GET $root/a1", "GET $root/a2", "GET $root/gone");
+check('correlated sub-select',
+	q{SELECT note, (SELECT title FROM defender.alerts WHERE id = alert) FROM watch WHERE note < 'p'},
+	"one|Title 1\nnone|\ngone|", "GET $root/a1", "GET $root/gone");
+check('EXISTS', "$nested SELECT note FROM watch WHERE EXISTS "
+	  . '(SELECT FROM defender.alerts WHERE id = alert)',
+	"one\ntwo", "GET $root/a1", "GET $root/a2", "GET $root/gone");
+check('outer column that is computed',
+	"$nested SELECT note, title FROM watch JOIN defender.alerts ON id = lower(alert) || '' WHERE note = 'two'",
+	'two|Title 2', "GET $root/a2");
+check('a join of two tables of one alert',
+	q{SELECT a.title, e.host_name FROM defender.alerts a JOIN defender.device_evidence e ON e.alert_id = a.id WHERE a.id = 'a3'},
+	'Title 3|host-3', ("GET $root/a3") x 2);
+check('UNION ALL', "$select id = 'a1' UNION ALL $select id = 'a2'",
+	"Title 1\nTitle 2", "GET $root/a1", "GET $root/a2");
+
+#------------------------------------------------------------------------------
+# Evidence and comments
+#------------------------------------------------------------------------------
+
+check('evidence',
+	q{SELECT ordinal, evidence_type, alert_title FROM defender.alert_evidence WHERE alert_id = 'a2'},
+	"1|deviceEvidence|Title 2\n2|ipEvidence|Title 2", "GET $root/a2");
+check('evidence of a type',
+	q{SELECT ordinal, ip_address FROM defender.ip_evidence WHERE alert_id = 'a2'},
+	'2|192.0.2.2', "GET $root/a2");
+check('comments', q{SELECT alert_id, ordinal, comment FROM defender.alert_comments WHERE alert_id = 'a2'},
+	'a2|1|Comment 2', "GET $root/a2");
+check('evidence of no alert', q{SELECT * FROM defender.alert_evidence WHERE alert_id = 'gone'},
+	'', "GET $root/gone");
+check('evidence of NULL', q{SELECT * FROM defender.alert_evidence WHERE alert_id = NULL}, '');
+check('evidence by an outer column',
+	"$nested SELECT note, host_name FROM watch JOIN defender.device_evidence ON alert_id = alert",
+	"one|host-1\ntwo|host-2", "GET $root/a1", "GET $root/a2", "GET $root/gone");
+
+# Columns that are the key under another name, and some that are not.
+$node->sql(<<'SQL');
+CREATE FOREIGN TABLE renamed (a int OPTIONS (property '.'), k varchar OPTIONS (property 'id'), title text) SERVER graph;
+ALTER FOREIGN TABLE renamed DROP COLUMN a;
+CREATE FOREIGN TABLE not_key (
+	padded char(4) OPTIONS (property 'id'), either text OPTIONS (property 'id|title'),
+	nested text OPTIONS (property 'id/id'), folded text OPTIONS (property 'id') COLLATE "C", title text) SERVER graph;
+CREATE FOREIGN TABLE own_id (alert_id text, mine text OPTIONS (property '../id'), host_name text)
+	SERVER graph OPTIONS (resource 'evidence');
+SQL
+check('another name', q{SELECT title FROM renamed WHERE k = 'a1'}, 'Title 1', "GET $root/a1");
+check('char(n)', q{SELECT title FROM not_key WHERE padded = 'a1'}, 'Title 1', $list);
+check('alternatives', q{SELECT title FROM not_key WHERE either = 'a1'}, 'Title 1', $list);
+check('nested', q{SELECT title FROM not_key WHERE nested = 'a1'}, '', $list);
+check('collation C', q{SELECT title FROM not_key WHERE folded = 'a1'}, 'Title 1', "GET $root/a1");
+check('path to the key', q{SELECT host_name FROM own_id WHERE mine = 'a1' AND host_name <> ''},
+	'host-1', "GET $root/a1");
+
+SKIP:
+{
+	skip 'this PostgreSQL knows no ICU', 2
+	  if $node->sql(q{SELECT count(*) FROM pg_collation WHERE collprovider = 'i'}) eq '0';
+	$node->sql(q{CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = false)});
+	check('a collation in which other strings are equal',
+		"$select id = 'A1' COLLATE folding", 'Title 1', $list);
+}
+
+#------------------------------------------------------------------------------
+# The other clauses
+#------------------------------------------------------------------------------
+
+check('another clause', "$select id = 'a1' AND severity = 'low'", '', "GET $root/a1");
+check('another clause that holds', "$select id = 'a1' AND severity = 'high'",
+	'Title 1', "GET $root/a1");
+check('two ids', "$select id = 'a1' AND id = 'a2'", '');
+check('two ids that are not constants',
+	"SET my.one = 'a1'; SET my.two = 'a2'; $select id = current_setting('my.one') AND id = current_setting('my.two')",
+	'');
+check('OR', "$select id = 'a1' OR severity = 'none'", 'Title 1', $list);
+check('NOT', "SELECT count(*) FROM defender.alerts WHERE NOT id = 'a1'", 8, $list);
+check('<>', "SELECT count(*) FROM defender.alerts WHERE id <> 'a1'", 8, $list);
+check('= ANY', "$select id = ANY ('{a1,a2}') ORDER BY 1", "Title 1\nTitle 2", $list);
+check('LIKE', "$select id LIKE 'a1'", 'Title 1', $list);
+check('false', "$select id = 'a1' AND false", '');
+check('a condition on no column', "$select id = 'a1' AND current_setting('is_superuser') = 'no'", '');
+check('LIMIT 0', "$select id = 'a1' LIMIT 0", '');
+check('a column of the same row', "$select id = title", '', $list);
+check('EXPLAIN', "EXPLAIN (VERBOSE, COSTS OFF) $select id = 'a1' AND severity = 'low'",
+	"Foreign Scan on defender.alerts\n  Output: title\n"
+	  . "  Filter: ((alerts.id = 'a1'::text) AND (alerts.severity = 'low'::text))\n"
+	  . '  Graph Request: GET /security/alerts_v2/a1');
+check('a cursor read to and fro', "BEGIN; DECLARE c SCROLL CURSOR FOR $select id = 'a1';"
+	  . 'FETCH c; FETCH c; FETCH BACKWARD c; COMMIT', "Title 1\nTitle 1", "GET $root/a1");
+
+#------------------------------------------------------------------------------
+# Ids that are hostile
+#------------------------------------------------------------------------------
+
+# Those that no request can carry safely: none is made.
+my %refused = (
+	'empty'            => '',
+	'dot'              => '.',
+	'dots'             => '..',
+	'up'               => '../users',
+	'down and up'      => 'x/../../users',
+	'ends in dots'     => 'x/..',
+	'backslash and up' => '..\users',
+	'encoded dots'     => '%2e%2e',
+	'encoded up'       => '..%2fusers',
+	'dot and slash'    => './a1',
+	'very long'        => 'x' x 10_240);
+
+# Those that one can.
+my %asked = (
+	'slash'          => [ 'a/b',           'a%2Fb' ],
+	'query'          => [ 'a?$top=1',      'a%3F%24top%3D1' ],
+	'only a query'   => [ '?$filter=a',    '%3F%24filter%3Da' ],
+	'quote'          => [ q{o'brien},      'o%27brien' ],
+	'double quote'   => [ 'say "no"',      'say%20%22no%22' ],
+	'newline'        => [ "a\nb",          'a%0Ab' ],
+	'header'         => [ "a HTTP/1.1\r\nHost: x", 'a%20HTTP%2F1.1%0D%0AHost%3A%20x' ],
+	'tab'            => [ "a\tb",          'a%09b' ],
+	'backslash'      => [ 'a\b',           'a%5Cb' ],
+	'percent'        => [ '100%',          '100%25' ],
+	'encoded slash'  => [ 'a%2fb',         'a%252fb' ],
+	'encoded twice'  => [ '%252e%252e',    '%25252e%25252e' ],
+	'encoded letter' => [ '%61',           '%2561' ],
+	'hash'           => [ '#a',            '%23a' ],
+	'space'          => [ ' a ',           '%20a%20' ],
+	'blank'          => [ ' ',             '%20' ],
+	'plus'           => [ 'a+b',           'a%2Bb' ],
+	'ampersand'      => [ 'a&b=c;d',       'a%26b%3Dc%3Bd' ],
+	'brackets'       => [ q{('a')},        '%28%27a%27%29' ],
+	'at and colon'   => [ 'http://a@b:1/', 'http%3A%2F%2Fa%40b%3A1%2F' ],
+	'dots and more'  => [ '...',           '...' ],
+	'dot at the end' => [ 'a..',           'a..' ],
+	'unicode'        => [ "\xc3\xa9\xe6\x97\xa5\xf0\x9f\x92\xa3", '%C3%A9%E6%97%A5%F0%9F%92%A3' ],
+	'control'        => [ "\x01\x7f",      '%01%7F' ],
+	'a kilobyte'     => [ 'x' x 1024,      'x' x 1024 ]);
+
+# An SQL literal.
+sub literal
+{
+	my ($text) = @_;
+	return "'" . $text =~ s/'/''/gr . "'";
+}
+
+foreach my $name (sort keys %refused)
+{
+	my $id = literal($refused{$name});
+	check("$name", "$select id = $id", '');
+	check("$name, evidence", "SELECT * FROM defender.alert_evidence WHERE alert_id = $id", '');
+}
+
+foreach my $name (sort keys %asked)
+{
+	my ($id, $encoded) = @{ $asked{$name} };
+	my $literal = literal($id);
+	my $decoded = $id;
+
+	check("$name, no such alert", "$select id = $literal", '', "GET $root/$encoded");
+	utf8::decode($decoded);
+	$emulator->add_alerts(alert(id => $decoded, title => "The $name",
+			evidence => [ evidence('urlEvidence', url => 'u') ]));
+	check($name, "$select id = $literal", "The $name", "GET $root/$encoded");
+	check("$name, evidence",
+		"SELECT alert_id = $literal, url FROM defender.url_evidence WHERE alert_id = $literal",
+		't|u', "GET $root/$encoded");
+}
+is($node->sql('SELECT count(*) FROM defender.alerts'),
+	9 + scalar(keys %asked), 'the list has them all');
+$emulator->clear;
+
+# What is a resource of its own below a collection, and no alert.
+foreach my $segment ('$count', '$value', '$ref')
+{
+	my (undef, $rows, $error) = $node->psql('postgres', "$select id = '$segment'");
+
+	is("$rows$error", '', "$segment is no alert");
+	$emulator->is_requests($segment);
+}
+
+done_testing();

@@ -1,0 +1,153 @@
+
+# A PostgreSQL that is connected to an emulator of Microsoft Graph.
+#
+#	my $node = GraphCluster->connected_to($emulator);
+#	$node->sql('SELECT count(*) FROM defender.alerts');
+#	like($node->error('SELECT 1/0')->{message}, qr/zero/);
+#
+# It is a PostgreSQL::Test::Cluster, and its database postgres has the
+# extension, the server "graph", a user mapping by access token, and everything
+# imported into the schema "defender".
+
+package GraphCluster;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+
+our @ISA       = ('PostgreSQL::Test::Cluster');
+our @EXPORT_OK = qw(options);
+
+my $json = JSON::PP->new->utf8;
+
+# Make and start one.  %params may have conf, lines for postgresql.conf, and
+# what connect_database() knows.
+sub connected_to
+{
+	my ($class, $emulator, %params) = @_;
+	my $node = $class->new($params{name} || 'main');
+
+	$node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
+	$node->append_conf('postgresql.conf', $params{conf}) if $params{conf};
+	$node->start;
+	$node->connect_database($emulator, %params);
+	return $node;
+}
+
+# Connect a database to an emulator.
+#
+# database => 'other', server => { page_size => 10 }, mapping => { ... },
+# import => 0 or text that comes before FROM SERVER
+sub connect_database
+{
+	my ($self, $emulator, %params) = @_;
+	my $server  = options(
+		endpoint  => $emulator->url,
+		authority => $emulator->url,
+		%{ $params{server} || {} });
+	my $mapping = options(
+		%{ $params{mapping} || { access_token => 'emulator-access-token' } });
+
+	$self->sql(<<"SQL", %params);
+CREATE EXTENSION graph_fdw;
+CREATE SERVER graph FOREIGN DATA WRAPPER graph_fdw $server;
+CREATE USER MAPPING FOR CURRENT_USER SERVER graph $mapping;
+CREATE SCHEMA defender;
+
+-- Run a query to its end, and say how it failed, or null.
+CREATE FUNCTION query_error(query text) RETURNS json LANGUAGE plpgsql AS \$\$
+DECLARE
+	state text; message text; detail text; hint text; context text;
+BEGIN
+	EXECUTE query;
+	RETURN NULL;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE,
+		message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+	RETURN json_build_object('state', state, 'message', message,
+		'detail', detail, 'hint', hint, 'context', context);
+END \$\$;
+SQL
+	$self->sql('IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO defender', %params)
+	  if $params{import} // 1;
+	return;
+}
+
+# An OPTIONS clause.
+sub options
+{
+	my (%options) = @_;
+	my @items;
+
+	foreach my $option (sort keys %options)
+	{
+		my $value = $options{$option};
+		$value =~ s/'/''/g;
+		push @items, "$option '$value'";
+	}
+	return @items ? 'OPTIONS (' . join(', ', @items) . ')' : '';
+}
+
+# Set options of the server: set_server(page_size => 10).  undef drops one.
+sub set_server
+{
+	my ($self, %options) = @_;
+	my %present = map { /^(\w+)=/ ? ($1 => 1) : () } split /\n/,
+	  $self->sql(q{SELECT unnest(srvoptions) FROM pg_foreign_server WHERE srvname = 'graph'});
+	my @changes;
+
+	foreach my $option (sort keys %options)
+	{
+		my $value = $options{$option};
+		push @changes, !defined $value ? "DROP $option"
+		  : ($present{$option} ? 'SET' : 'ADD') . " $option '$value'"
+		  if defined $value || $present{$option};
+	}
+	$self->sql('ALTER SERVER graph OPTIONS (' . join(', ', @changes) . ')')
+	  if @changes;
+	return;
+}
+
+# The result of statements that must succeed.
+sub sql
+{
+	my ($self, $sql, %params) = @_;
+	return $self->safe_psql($params{database} || 'postgres', $sql);
+}
+
+# How a query fails: a hash of state, message, detail, hint and context, and
+# "text", all of it; empty if it does not fail.  before => statements that come
+# first in the session.
+sub error
+{
+	my ($self, $query, %params) = @_;
+	my $before = $params{before} ? "$params{before};" : '';
+	my $text =
+	  $self->sql("$before SELECT query_error(\$query\$$query\$query\$)", %params);
+
+	# what "before" printed comes first
+	$text = (split /\n/, $text)[-1];
+	return {} unless defined $text && $text ne '';
+	my $error = $json->decode($text);
+	$error->{text} = join "\n", @$error{qw(state message detail hint context)};
+	return $error;
+}
+
+# A session that stays open, and goes on after an error.
+sub session
+{
+	my ($self, %params) = @_;
+	my $session =
+	  $self->background_psql($params{database} || 'postgres',
+		on_error_stop => 0);
+
+	$session->query('\set VERBOSITY verbose');
+	return $session;
+}
+
+1;

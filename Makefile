@@ -20,6 +20,8 @@ OBJS = \
 	deparse.o \
 	filter.o \
 	plan.o \
+	analyze.o \
+	join.o \
 	scan.o \
 	token.o \
 	http.o \

@@ -80,8 +80,20 @@ static const char reason_member[] = "not a value that the service is known to fi
 static const char reason_key[] = "alerts are asked for by their id";
 
 /*
+ * graph_pushdown_init
+ *		No clauses so far: all alerts, exactly.
+ */
+void
+graph_pushdown_init(GraphPushdown *pushdown)
+{
+	memset(pushdown, 0, sizeof(GraphPushdown));
+	pushdown->exact = true;
+}
+
+/*
  * graph_classify
- *		Sort restrictions into what is sent and what is not.
+ *		Sort restrictions into what is sent and what is not, and add them to
+ *		those that were.
  *
  * If they name ids, alerts are asked for by these, and nothing else is sent.
  */
@@ -92,9 +104,6 @@ graph_classify(PlannerInfo *root, RelOptInfo *baserel, List *rinfos,
 	ClassifyContext context = {baserel, baserel->fdw_private, pushdown, false, NULL};
 	Expr	   *key_clause = NULL;
 	ListCell   *cell;
-
-	memset(pushdown, 0, sizeof(GraphPushdown));
-	pushdown->exact = true;
 
 	foreach(cell, rinfos)
 	{
@@ -314,6 +323,20 @@ is_text_equality(ClassifyContext *context, Oid operator, Oid collation)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * graph_is_text_equality
+ *		The same for a clause.
+ */
+bool
+graph_is_text_equality(Expr *clause)
+{
+	OpExpr	   *op = (OpExpr *) clause;
+	ClassifyContext context = {0};
+
+	return IsA(clause, OpExpr) && list_length(op->args) == 2 &&
+		is_text_equality(&context, op->opno, op->inputcollid);
 }
 
 /*

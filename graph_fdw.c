@@ -23,11 +23,11 @@
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "fmgr.h"
-#include "foreign/fdwapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
 
@@ -44,7 +44,8 @@ typedef struct GraphExecState
 {
 	MemoryContext context;		/* holds all of this */
 	GraphSession *session;
-	GraphRowReader *reader;		/* NULL if only a count is wanted */
+	GraphRowReader *reader;		/* of one table, */
+	GraphJoin  *join;			/* or of several; neither: a count is wanted */
 	GraphScan  *scan;
 	List	   *values;			/* ExprState: of the plan's values */
 
@@ -64,6 +65,10 @@ static void graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 								   Oid foreigntableid);
 static void graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 								 Oid foreigntableid);
+static void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
+									 RelOptInfo *outerrel,
+									 RelOptInfo *innerrel, JoinType jointype,
+									 JoinPathExtraData *extra);
 static void graphGetForeignUpperPaths(PlannerInfo *root,
 									  UpperRelationKind stage,
 									  RelOptInfo *input_rel,
@@ -72,6 +77,9 @@ static ForeignScan *graphGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel,
 										Oid foreigntableid,
 										ForeignPath *best_path, List *tlist,
 										List *scan_clauses, Plan *outer_plan);
+static bool graphAnalyzeForeignTable(Relation relation,
+									 AcquireSampleRowsFunc *func,
+									 BlockNumber *totalpages);
 static void graphExplainForeignScan(ForeignScanState *node, ExplainState *es);
 static void graphBeginForeignScan(ForeignScanState *node, int eflags);
 static TupleTableSlot *graphIterateForeignScan(ForeignScanState *node);
@@ -88,8 +96,10 @@ graph_fdw_handler(PG_FUNCTION_ARGS)
 	FdwRoutine *routine = makeNode(FdwRoutine);
 
 	routine->ImportForeignSchema = graphImportForeignSchema;
+	routine->AnalyzeForeignTable = graphAnalyzeForeignTable;
 	routine->GetForeignRelSize = graphGetForeignRelSize;
 	routine->GetForeignPaths = graphGetForeignPaths;
+	routine->GetForeignJoinPaths = graphGetForeignJoinPaths;
 	routine->GetForeignUpperPaths = graphGetForeignUpperPaths;
 	routine->GetForeignPlan = graphGetForeignPlan;
 	routine->ExplainForeignScan = graphExplainForeignScan;
@@ -129,6 +139,17 @@ graphImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 }
 
 /*
+ * graphAnalyzeForeignTable
+ *		How to sample a table.
+ */
+static bool
+graphAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func,
+						 BlockNumber *totalpages)
+{
+	return graph_analyze(relation, func, totalpages);
+}
+
+/*
  * graphGetForeignRelSize
  *		Estimate the rows of a scan.
  */
@@ -148,6 +169,18 @@ graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 					 Oid foreigntableid)
 {
 	graph_plan_paths(root, baserel);
+}
+
+/*
+ * graphGetForeignJoinPaths
+ *		Offer to read tables together that come in the same answers.
+ */
+static void
+graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
+						 RelOptInfo *outerrel, RelOptInfo *innerrel,
+						 JoinType jointype, JoinPathExtraData *extra)
+{
+	graph_join_paths(root, joinrel, outerrel, innerrel, jointype, extra);
 }
 
 /*
@@ -415,6 +448,32 @@ explain_clauses(ForeignScanState *node, ExplainState *es)
 }
 
 /*
+ * explain_members
+ *		The tables that are read together.
+ */
+static void
+explain_members(const ForeignScan *plan, ExplainState *es)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, plan_list(plan, GRAPH_PLAN_MEMBERS))
+	{
+		bool		nullable;
+		int			rti = graph_join_member(lfirst(cell), &nullable);
+		RangeTblEntry *rte = rt_fetch(rti, es->rtable);
+		char	   *alias = list_nth(es->rtable_names, rti - 1);
+
+		names = lappend(names,
+						psprintf("%s%s%s%s", nullable ? "LEFT " : "",
+								 quote_identifier(get_rel_name(rte->relid)),
+								 alias ? " " : "",
+								 alias ? quote_identifier(alias) : ""));
+	}
+	ExplainPropertyList("Graph Relations", names, es);
+}
+
+/*
  * explain_counters
  *		What was done, for EXPLAIN ANALYZE.
  */
@@ -444,6 +503,10 @@ explain_counters(ForeignScanState *node, ExplainState *es)
 static void
 graphExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+
+	if (list_length(plan->fdw_private) > GRAPH_PLAN_MEMBERS)
+		explain_members(plan, es);
 	if (es->verbose)
 	{
 		ExplainPropertyText("Graph Request", explain_request(node, es), es);
@@ -486,15 +549,16 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 												   ALLOCSET_SMALL_SIZES);
 	state->session = graph_session_open(rte->relid,
 										OidIsValid(userid) ? userid : GetUserId());
+	shape = graph_shape_create();
 	if (node->ss.ss_currentRelation)
-	{
 		state->reader = graph_row_reader_create(node->ss.ss_currentRelation,
 												plan_list(plan, GRAPH_PLAN_COLUMNS),
-												&state->session->options);
-		shape = graph_row_shape(state->reader);
-	}
-	else
-		shape = graph_shape_create();
+												NIL, &state->session->options,
+												shape);
+	else if (plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
+		state->join = graph_join_create(node,
+										plan_list(plan, GRAPH_PLAN_MEMBERS),
+										shape);
 	state->scan = graph_scan_create(state->session, shape);
 	MemoryContextSwitchTo(old);
 
@@ -598,21 +662,13 @@ give_count(ForeignScanState *node)
 }
 
 /*
- * graphIterateForeignScan
- *		The next row, or an empty slot at the end.
+ * next_row
+ *		The next row of one table.
  */
 static TupleTableSlot *
-graphIterateForeignScan(ForeignScanState *node)
+next_row(GraphExecState *state, TupleTableSlot *slot)
 {
-	GraphExecState *state = node->fdw_state;
-	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	GraphRecord record;
-
-	ExecClearTuple(slot);
-	if (!state->started)
-		start_scan(node);
-	if (state->reader == NULL)
-		return give_count(node);
 
 	while (!graph_row_next(state->reader, slot->tts_values, slot->tts_isnull))
 	{
@@ -622,6 +678,46 @@ graphIterateForeignScan(ForeignScanState *node)
 		graph_row_start(state->reader, &record);
 	}
 	return ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * next_joined_row
+ *		The next row of several tables.
+ */
+static TupleTableSlot *
+next_joined_row(ForeignScanState *node, TupleTableSlot *slot)
+{
+	GraphExecState *state = node->fdw_state;
+	GraphRecord record;
+
+	while (!graph_join_next(state->join, slot, node->ss.ps.ps_ExprContext))
+	{
+		graph_join_stop(state->join);
+		if (!graph_scan_next(state->scan, &record))
+			break;
+		graph_join_start(state->join, &record);
+	}
+	return slot;
+}
+
+/*
+ * graphIterateForeignScan
+ *		The next row, or an empty slot at the end.
+ */
+static TupleTableSlot *
+graphIterateForeignScan(ForeignScanState *node)
+{
+	GraphExecState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	ExecClearTuple(slot);
+	if (!state->started)
+		start_scan(node);
+	if (state->reader)
+		return next_row(state, slot);
+	if (state->join)
+		return next_joined_row(node, slot);
+	return give_count(node);
 }
 
 /*
@@ -638,6 +734,8 @@ graphReScanForeignScan(ForeignScanState *node)
 	graph_scan_stop(state->scan);
 	if (state->reader)
 		graph_row_stop(state->reader);
+	if (state->join)
+		graph_join_stop(state->join);
 	state->started = false;
 }
 

@@ -25,6 +25,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
@@ -62,6 +63,20 @@
 #endif
 #if PG_VERSION_NUM < 180000
 #define graph_pathkey_is_descending(key)	((key)->pk_strategy == BTGreaterStrategyNumber)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreign_join_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, outerpath, NIL, private)
+#define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti, false)
+#elif PG_VERSION_NUM >= 170000
+#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, NIL, private)
+#define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
+#else
+#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private)
+#define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
 #endif
 
 #if PG_VERSION_NUM >= 170000
@@ -488,6 +503,7 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_NVALUES,			/* Integer: of fdw_exprs */
 	GRAPH_PLAN_LABELS,			/* List of String: what is done with each
 								 * clause */
+	GRAPH_PLAN_MEMBERS,			/* joins only: List, see join.c */
 };
 
 typedef enum GraphScanMode
@@ -540,6 +556,7 @@ typedef struct GraphSession
 
 typedef struct GraphScan GraphScan;
 typedef struct GraphRowReader GraphRowReader;
+typedef struct GraphJoin GraphJoin;
 
 /* What a scan has done so far. */
 typedef struct GraphScanCounters
@@ -608,13 +625,41 @@ extern ForeignScan *graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel,
 									ForeignPath *best_path, List *tlist,
 									List *scan_clauses, Plan *outer_plan);
 
+extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
+							   const GraphPushdown *pushdown, double *alerts,
+							   Cost *startup, Cost *total);
+extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
+extern List *graph_make_private(GraphScanMode mode, const GraphRelInfo *info,
+								List *columns, const GraphPushdown *pushdown,
+								List *order, List *select, int first);
+
+/* in join.c */
+extern void graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
+							 RelOptInfo *outerrel, RelOptInfo *innerrel,
+							 JoinType jointype, JoinPathExtraData *extra);
+extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
+									List *tlist, Plan *outer_plan);
+extern int	graph_join_member(List *member, bool *nullable);
+extern GraphJoin *graph_join_create(ForeignScanState *node, List *members,
+									GraphShape *shape);
+extern void graph_join_start(GraphJoin *join, const GraphRecord *record);
+extern void graph_join_stop(GraphJoin *join);
+extern bool graph_join_next(GraphJoin *join, TupleTableSlot *slot,
+							ExprContext *econtext);
+
+/* in analyze.c */
+extern bool graph_analyze(Relation relation, AcquireSampleRowsFunc *func,
+						  BlockNumber *totalpages);
+
 /* in deparse.c */
+extern void graph_pushdown_init(GraphPushdown *pushdown);
 extern void graph_classify(PlannerInfo *root, RelOptInfo *baserel,
 						   List *rinfos, GraphPushdown *pushdown);
 extern GraphColumn *graph_var_column(RelOptInfo *baserel, Var *var);
 extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
 													Expr *expr);
 extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
+extern bool graph_is_text_equality(Expr *clause);
 
 /* in filter.c */
 extern char *graph_filter_text(List *filters, const GraphValue *values,
@@ -690,9 +735,9 @@ pg_noreturn extern void graph_report_document(const GraphSession *session,
 
 /* in row.c */
 extern GraphRowReader *graph_row_reader_create(Relation relation,
-											   List *attnums,
-											   const GraphOptions *options);
-extern GraphShape *graph_row_shape(GraphRowReader *reader);
+											   List *attnums, List *indexes,
+											   const GraphOptions *options,
+											   GraphShape *shape);
 extern void graph_row_start(GraphRowReader *reader,
 							const GraphRecord *record);
 extern void graph_row_stop(GraphRowReader *reader);

@@ -110,6 +110,7 @@ graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	info->alerts = clamp_row_est(baserel->tuples / info->rows_per_alert);
 
 	set_baserel_size_estimates(root, baserel);
+	graph_pushdown_init(&info->pushdown);
 	graph_classify(root, baserel, baserel->baserestrictinfo, &info->pushdown);
 	if (info->pushdown.keys)
 	{
@@ -189,6 +190,38 @@ count_keys(PlannerInfo *root, const GraphPushdown *pushdown)
 }
 
 /*
+ * graph_price_alerts
+ *		How many alerts a request with these clauses gives, and what it costs to
+ *		read them.
+ */
+void
+graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
+				   const GraphPushdown *pushdown, double *alerts,
+				   Cost *startup, Cost *total)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	Cost		run;
+
+	*startup = REQUEST_COST + ALERT_COST;
+	if (pushdown->keys)
+	{
+		double		keys = Max(count_keys(root, pushdown), 1.0);
+
+		*alerts = Min(keys, info->alerts);
+		run = keys <= 1 ? 0 :
+			Min((keys - 1) * key_cost(info), list_cost(info, info->alerts));
+	}
+	else
+	{
+		*alerts = clamp_row_est(info->alerts *
+								clauselist_selectivity(root, pushdown->sent, 0,
+													   JOIN_INNER, NULL));
+		run = list_cost(info, *alerts) - REQUEST_COST;
+	}
+	*total = *startup + run;
+}
+
+/*
  * price_scan
  *		What a scan costs whose clauses are classified so, and that gives so
  *		many rows after all clauses have been checked.
@@ -198,33 +231,17 @@ price_scan(PlannerInfo *root, RelOptInfo *baserel,
 		   const GraphPushdown *pushdown, double rows, ScanPrice *price)
 {
 	GraphRelInfo *info = baserel->fdw_private;
-	double		alerts = info->alerts;
-	Cost		run;
+	double		alerts;
 
-	price->startup = REQUEST_COST + ALERT_COST +
-		baserel->baserestrictcost.startup;
-	if (pushdown->keys)
-	{
-		double		keys = Max(count_keys(root, pushdown), 1.0);
-
-		alerts = Min(keys, alerts);
-		run = keys <= 1 ? 0 :
-			Min((keys - 1) * key_cost(info), list_cost(info, info->alerts));
-		rows = Min(rows, alerts * info->rows_per_alert);
-	}
-	else
-	{
-		alerts = clamp_row_est(alerts *
-							   clauselist_selectivity(root, pushdown->sent,
-													  baserel->relid,
-													  JOIN_INNER, NULL));
-		run = list_cost(info, alerts) - REQUEST_COST;
-	}
-	run += (cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
+	graph_price_alerts(root, baserel, pushdown, &alerts,
+					   &price->startup, &price->total);
+	price->startup += baserel->baserestrictcost.startup;
+	price->total += baserel->baserestrictcost.startup +
+		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
 		alerts * info->rows_per_alert;
-
+	if (pushdown->keys)
+		rows = Min(rows, alerts * info->rows_per_alert);
 	price->rows = clamp_row_est(rows);
-	price->total = price->startup + run;
 }
 
 /*-------------------------------------------------------------------------
@@ -364,6 +381,7 @@ add_parameterized_path(PlannerInfo *root, RelOptInfo *baserel, Relids outer)
 	GraphPushdown pushdown;
 	ScanPrice	price;
 
+	graph_pushdown_init(&pushdown);
 	graph_classify(root, baserel,
 				   list_concat_copy(baserel->baserestrictinfo,
 									param_info->ppi_clauses),
@@ -394,6 +412,7 @@ add_parameterized_paths(PlannerInfo *root, RelOptInfo *baserel)
 
 		if (!join_clause_is_movable_to(rinfo, baserel))
 			continue;
+		graph_pushdown_init(&pushdown);
 		graph_classify(root, baserel, list_make1(rinfo), &pushdown);
 		if (pushdown.keys == NIL && pushdown.filters == NIL)
 			continue;
@@ -518,12 +537,12 @@ add_property(List *select, const char *name, size_t len)
 }
 
 /*
- * selected_properties
+ * graph_selected_properties
  *		The properties that the columns read, for $select; NIL if all may be
  *		needed.
  */
-static List *
-selected_properties(RelOptInfo *baserel, List *attnums)
+List *
+graph_selected_properties(RelOptInfo *baserel, List *attnums)
 {
 	GraphRelInfo *info = baserel->fdw_private;
 	const char *rows_member = info->resource->rows_member;
@@ -597,13 +616,13 @@ most_keys(const GraphRelInfo *info)
 }
 
 /*
- * make_private
+ * graph_make_private
  *		The plan's private list; see GraphPlanPrivate.
  */
-static List *
-make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
-			 const GraphPushdown *pushdown, List *order, List *select,
-			 int first)
+List *
+graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
+				   const GraphPushdown *pushdown, List *order, List *select,
+				   int first)
 {
 	List	   *result = list_make4(makeInteger(mode), columns,
 									pushdown->keys, pushdown->filters);
@@ -629,7 +648,7 @@ plan_count(RelOptInfo *upper_rel, ForeignPath *best_path, List *tlist)
 	List	   *scan_tlist = make_tlist_from_pathtarget(best_path->path.pathtarget);
 
 	return make_foreignscan(tlist, NIL, 0, info->pushdown.values,
-							make_private(GRAPH_SCAN_COUNT, info, NIL,
+							graph_make_private(GRAPH_SCAN_COUNT, info, NIL,
 										 &info->pushdown, NIL,
 										 info->options.select_pushdown ?
 										 list_make1(makeString("id")) : NIL, 1),
@@ -656,11 +675,14 @@ graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 
 	if (baserel->reloptkind == RELOPT_UPPER_REL)
 		return plan_count(baserel, best_path, tlist);
+	if (IS_JOIN_REL(baserel))
+		return graph_plan_join(root, baserel, tlist, outer_plan);
 
+	graph_pushdown_init(&pushdown);
 	graph_classify(root, baserel, scan_clauses, &pushdown);
 	mode = pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST;
 	columns = needed_columns(baserel, clauses);
-	select = selected_properties(baserel, columns);
+	select = graph_selected_properties(baserel, columns);
 	if (best_path->path.pathkeys)
 	{
 		PathKey    *key = linitial_node(PathKey, best_path->path.pathkeys);
@@ -675,7 +697,7 @@ graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 
 	return make_foreignscan(tlist, clauses, baserel->relid,
 							list_concat_copy(pushdown.values, pushdown.clauses),
-							make_private(mode, info, columns, &pushdown, order,
+							graph_make_private(mode, info, columns, &pushdown, order,
 										 select,
 										 first_page(root, baserel, best_path,
 													&pushdown)),

@@ -46,12 +46,11 @@ struct GraphRowReader
 	char	   *table_name;
 	const char *rows_member;	/* NULL: the alert is the row */
 	char	   *evidence_type;	/* only rows of this type, or NULL */
-	int			natts;
+	int			natts;			/* of a row that is ours alone, else 0 */
 	RowColumn  *columns;
 	int			ncolumns;
 
 	GraphShape *alert_shape;
-	int			id_slot;
 	int			rows_slot;		/* of rows_member */
 	GraphShape *row_shape;		/* of an element; alert_shape without one */
 	int			type_slot;		/* of @odata.type in row_shape */
@@ -69,7 +68,8 @@ struct GraphRowReader
 };
 
 static void add_column(GraphRowReader *reader, Relation relation,
-					   AttrNumber attnum, const GraphOptions *options);
+					   AttrNumber attnum, int index,
+					   const GraphOptions *options);
 static void fill_row(GraphRowReader *reader, Datum *values, bool *isnull);
 
 /*
@@ -77,11 +77,13 @@ static void fill_row(GraphRowReader *reader, Datum *values, bool *isnull);
  *		Resolve the columns that a scan fills in, in the current memory
  *		context.
  *
- * attnums is an integer list; 0 in it stands for all columns.
+ * attnums is an integer list; 0 in it stands for all columns.  indexes says
+ * where each goes in the row, or is NIL: the row is one of the table.  What
+ * has to be located in an alert is added to the shape.
  */
 GraphRowReader *
-graph_row_reader_create(Relation relation, List *attnums,
-						const GraphOptions *options)
+graph_row_reader_create(Relation relation, List *attnums, List *indexes,
+						const GraphOptions *options, GraphShape *shape)
 {
 	GraphRowReader *reader = palloc0(sizeof(GraphRowReader));
 	TupleDesc	tupdesc = RelationGetDescr(relation);
@@ -90,25 +92,26 @@ graph_row_reader_create(Relation relation, List *attnums,
 	reader->table_name = pstrdup(RelationGetRelationName(relation));
 	reader->rows_member = graph_resource_info(options->resource)->rows_member;
 	reader->evidence_type = options->evidence_type;
-	reader->natts = tupdesc->natts;
-	reader->columns = palloc0(tupdesc->natts * sizeof(RowColumn));
+	reader->natts = indexes ? 0 : tupdesc->natts;
+	reader->columns = palloc0(Max(tupdesc->natts, list_length(attnums)) *
+							  sizeof(RowColumn));
 
-	reader->alert_shape = graph_shape_create();
-	reader->id_slot = graph_shape_add(reader->alert_shape, "id");
-	reader->row_shape = reader->alert_shape;
+	reader->alert_shape = reader->row_shape = shape;
 	if (reader->rows_member)
 	{
-		reader->rows_slot = graph_shape_add(reader->alert_shape,
-											reader->rows_member);
+		reader->rows_slot = graph_shape_add(shape, reader->rows_member);
 		reader->row_shape = graph_shape_create();
 		reader->type_slot = graph_shape_add(reader->row_shape, "@odata.type");
 	}
 
-	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
+	for (int i = 0; i < list_length(indexes); i++)
+		add_column(reader, relation, list_nth_int(attnums, i),
+				   list_nth_int(indexes, i), options);
+	for (AttrNumber attnum = 1; attnum <= reader->natts; attnum++)
 	{
 		if (!TupleDescAttr(tupdesc, attnum - 1)->attisdropped &&
 			(all || list_member_int(attnums, attnum)))
-			add_column(reader, relation, attnum, options);
+			add_column(reader, relation, attnum, attnum - 1, options);
 	}
 
 	if (reader->rows_member)
@@ -118,22 +121,12 @@ graph_row_reader_create(Relation relation, List *attnums,
 }
 
 /*
- * graph_row_shape
- *		What a scan has to locate in each record.
- */
-GraphShape *
-graph_row_shape(GraphRowReader *reader)
-{
-	return reader->alert_shape;
-}
-
-/*
  * add_column
  *		Resolve one column.
  */
 static void
 add_column(GraphRowReader *reader, Relation relation, AttrNumber attnum,
-		   const GraphOptions *options)
+		   int index, const GraphOptions *options)
 {
 	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation),
 												attnum - 1);
@@ -150,7 +143,7 @@ add_column(GraphRowReader *reader, Relation relation, AttrNumber attnum,
 	ListCell   *in_alert;
 
 	column->name = source->name;
-	column->index = attnum - 1;
+	column->index = index;
 	column->source = source->source;
 	column->decoder = graph_decoder_create(attribute->atttypid,
 										   attribute->atttypmod);
@@ -250,8 +243,8 @@ is_wanted(GraphRowReader *reader)
  * graph_row_next
  *		The next row of the alert; false if there is none.
  *
- * Values are made in the current memory context.  Columns that nobody asked
- * for are NULL.
+ * Values are made in the current memory context.  In a row of the table,
+ * columns that nobody asked for are NULL.
  */
 bool
 graph_row_next(GraphRowReader *reader, Datum *values, bool *isnull)
@@ -360,8 +353,11 @@ fill_row(GraphRowReader *reader, Datum *values, bool *isnull)
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 
-	memset(values, 0, reader->natts * sizeof(Datum));
-	memset(isnull, true, reader->natts * sizeof(bool));
+	if (reader->natts > 0)
+	{
+		memset(values, 0, reader->natts * sizeof(Datum));
+		memset(isnull, true, reader->natts * sizeof(bool));
+	}
 	for (int i = 0; i < reader->ncolumns; i++)
 	{
 		RowColumn  *column = &reader->columns[i];

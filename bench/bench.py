@@ -548,7 +548,7 @@ class Bench:
     def _show_profile(self, name: str, file: Path) -> None:
         if not self.profile:
             return
-        done = subprocess.run(["callgrind_annotate", "--threshold=97", str(file)], capture_output=True, text=True)
+        done = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=97", str(file)], capture_output=True, text=True)
         lines = [line.strip() for line in done.stdout.splitlines() if re.match(r"\s*[0-9,]+ \(", line)]
         print(f"\nWhere instructions go: {name}")
         for line in lines[:35]:

@@ -16,7 +16,7 @@ use Test::More;
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
 my $node = GraphCluster->connected_to($emulator);
 my $root = '/v1.0/security/alerts_v2';
-my $list = "GET $root?\$top=1000";
+my $list = qr{^GET $root\?};
 
 $emulator->add_alerts(
 	map {
@@ -39,7 +39,7 @@ sub check
 	my ($name, $query, $rows, @requests) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	is($node->sql($query), $rows, $name);
+	is($node->result($query), $rows, $name);
 	$emulator->is_requests($name, @requests);
 	return;
 }
@@ -118,6 +118,11 @@ check('outer column that is computed',
 check('a join of two tables of one alert',
 	q{SELECT a.title, e.host_name FROM defender.alerts a JOIN defender.device_evidence e ON e.alert_id = a.id WHERE a.id = 'a3'},
 	'Title 3|host-3', ("GET $root/a3") x 2);
+is($node->result("$nested SELECT note, a.title, host_name, comment FROM watch
+	JOIN defender.alerts a ON a.id = alert JOIN defender.device_evidence e ON e.alert_id = a.id
+	JOIN defender.alert_comments c ON c.alert_id = e.alert_id ORDER BY note"),
+	"one|Title 1|host-1|Comment 1\ntwo|Title 2|host-2|Comment 2", 'a join of four tables');
+$emulator->clear;
 check('UNION ALL', "$select id = 'a1' UNION ALL $select id = 'a2'",
 	"Title 1\nTitle 2", "GET $root/a1", "GET $root/a2");
 
@@ -181,16 +186,14 @@ check('two ids that are not constants',
 check('OR', "$select id = 'a1' OR severity = 'none'", 'Title 1', $list);
 check('NOT', "SELECT count(*) FROM defender.alerts WHERE NOT id = 'a1'", 8, $list);
 check('<>', "SELECT count(*) FROM defender.alerts WHERE id <> 'a1'", 8, $list);
-check('= ANY', "$select id = ANY ('{a1,a2}') ORDER BY 1", "Title 1\nTitle 2", $list);
 check('LIKE', "$select id LIKE 'a1'", 'Title 1', $list);
 check('false', "$select id = 'a1' AND false", '');
 check('a condition on no column', "$select id = 'a1' AND current_setting('is_superuser') = 'no'", '');
 check('LIMIT 0', "$select id = 'a1' LIMIT 0", '');
 check('a column of the same row', "$select id = title", '', $list);
-check('EXPLAIN', "EXPLAIN (VERBOSE, COSTS OFF) $select id = 'a1' AND severity = 'low'",
-	"Foreign Scan on defender.alerts\n  Output: title\n"
-	  . "  Filter: ((alerts.id = 'a1'::text) AND (alerts.severity = 'low'::text))\n"
-	  . '  Graph Request: GET /security/alerts_v2/a1');
+like($node->result("EXPLAIN (VERBOSE, COSTS OFF) $select id = 'a1' AND severity = 'low'"),
+	qr{^  Filter: .*'a1'.*'low'.*^  Graph Request: GET /security/alerts_v2/a1$}ms, 'EXPLAIN');
+$emulator->is_requests('EXPLAIN');
 check('a cursor read to and fro', "BEGIN; DECLARE c SCROLL CURSOR FOR $select id = 'a1';"
 	  . 'FETCH c; FETCH c; FETCH BACKWARD c; COMMIT', "Title 1\nTitle 1", "GET $root/a1");
 
@@ -269,7 +272,7 @@ foreach my $name (sort keys %asked)
 		"SELECT alert_id = $literal, url FROM defender.url_evidence WHERE alert_id = $literal",
 		't|u', "GET $root/$encoded");
 }
-is($node->sql('SELECT count(*) FROM defender.alerts'),
+is($node->result('SELECT count(*) FROM defender.alerts'),
 	9 + scalar(keys %asked), 'the list has them all');
 $emulator->clear;
 

@@ -213,7 +213,7 @@ foreach my $setting ("TimeZone = 'Asia/Kathmandu'", "TimeZone = 'America/St_John
 	"DateStyle = 'SQL, DMY'", "DateStyle = 'German'", 'extra_float_digits = -15',
 	'standard_conforming_strings = off')
 {
-	is( $node->sql("SET $setting; SELECT extract(epoch FROM i), t - timestamp 'epoch', d - date 'epoch', f = 0.1 FROM times"),
+	is( $node->result("SET $setting; SELECT extract(epoch FROM i), t - timestamp 'epoch', d - date 'epoch', f = 0.1 FROM times"),
 		'1782901230.123456|20635 days 10:20:30.123456|20635|t', $setting);
 }
 
@@ -240,18 +240,18 @@ CREATE FOREIGN TABLE generated (title text,
 	shout text OPTIONS (property 'title') GENERATED ALWAYS AS (upper(title)) STORED) SERVER graph;
 CREATE FOREIGN TABLE no_columns () SERVER graph;
 SQL
-is( $node->sql(q{SET TimeZone = 'UTC'; SELECT "systemTags", severity, "Created_Date_Time", title, whole->>'id', "Mixed", either, id, incidentid, last_one IS NULL FROM odd}),
+is( $node->result(q{SET TimeZone = 'UTC'; SELECT "systemTags", severity, "Created_Date_Time", title, whole->>'id', "Mixed", either, id, incidentid, last_one IS NULL FROM odd}),
 	'{a,b}|high|2026-07-01 10:00:00.123457+00|A title|t1|1|A title|t1|28282|t',
 	'columns in any order and of any spelling');
-is($node->sql('SELECT o.*, o FROM odd AS o') =~ s/\|.*//sr, '{a,b}', 'all of them, and a whole row');
-is( $node->sql(q{SELECT severity, parent, alert->>'id', whole->>'hostName', place, kind, vm, name, alert_id, "alertTitle", incident_id, tag FROM inside}),
+is($node->result('SELECT o.*, o FROM odd AS o') =~ s/\|.*//sr, '{a,b}', 'all of them, and a whole row');
+is( $node->result(q{SELECT severity, parent, alert->>'id', whole->>'hostName', place, kind, vm, name, alert_id, "alertTitle", incident_id, tag FROM inside}),
 	"own|high|t1|ws-1|1|deviceEvidence|vm-1|ws-1|t1|A title|28282|{a,b}\n"
 	  . '|high|t1||2|ipEvidence||192.0.2.7|t1|A title|28282|{a,b}',
 	'an element and its alert');
-is($node->sql('SELECT title, severity FROM parent'), 'A title|high', 'a child table');
-is($node->sql('SELECT title, shout FROM generated'), 'A title|A title',
+is($node->result('SELECT title, severity FROM parent'), 'A title|high', 'a child table');
+is($node->result('SELECT title, shout FROM generated'), 'A title|A title',
 	'a generated column is what the property says');
-is($node->sql('SELECT count(*), count(n) FROM no_columns n'), '1|1', 'no columns');
+is($node->result('SELECT count(*), count(n) FROM no_columns n'), '1|1', 'no columns');
 
 #------------------------------------------------------------------------------
 # Values that do not fit, and properties that cannot be
@@ -268,8 +268,8 @@ is($error->{state}, '22P02', 'a value that does not fit');
 like($error->{context}, qr/^column "bad" of foreign table "misfit", alert "t1"$/m, 'which value that is');
 like($node->error('SELECT bad FROM misfit_inside')->{context},
 	qr/^column "bad" of foreign table "misfit_inside", alert "t1"$/m, 'which value of an element');
-is($node->sql(q{SELECT title FROM misfit WHERE id = 't1'}), 'A title', 'unless nobody asks for it');
-is($node->sql('SELECT count(place) FROM misfit_inside'), 2, 'nor in an element');
+is($node->result(q{SELECT title FROM misfit WHERE id = 't1'}), 'A title', 'unless nobody asks for it');
+is($node->result('SELECT count(place) FROM misfit_inside'), 2, 'nor in an element');
 
 $error = $node->error('SELECT * FROM misnamed');
 is($error->{state}, 'HV005', 'a column that matches nothing');

@@ -120,6 +120,16 @@ sub sql
 	return $self->safe_psql($params{database} || 'postgres', $sql);
 }
 
+# What statements print, an error included.
+sub result
+{
+	my ($self, $sql, %params) = @_;
+	my (undef, $rows, $error) =
+	  $self->psql($params{database} || 'postgres', $sql);
+
+	return $error =~ /ERROR|FATAL|PANIC/ ? $rows . $error : $rows;
+}
+
 # How a query fails: a hash of state, message, detail, hint and context, and
 # "text", all of it; empty if it does not fail.  before => statements that come
 # first in the session.

@@ -1,0 +1,705 @@
+/*-------------------------------------------------------------------------
+ *
+ * join.c
+ *		Which tables are read as one stream, and how are their rows combined?
+ *
+ * Alerts, their evidence and their comments come in the same answers, so
+ * tables of them that are joined by the alert's id need no more requests
+ * together than one of them alone.  Such a join, inner or left, of any number
+ * of them, is one scan: each alert is read once, and its rows are the product
+ * of what the tables find in it.
+ *
+ * For inner joins all clauses stay in the plan's qual and are checked on the
+ * combined row.  What restricts the nullable side of a left join has to be
+ * checked before its columns become NULL, so those clauses go with the table.
+ * The alert's id needs no check: all sides read it from the same alert.
+ *
+ * A query that changes or locks rows may have to check a row again, which a
+ * joined scan cannot do without a local plan at hand; such queries are not
+ * joined here.
+ *
+ * What this file refuses to know: HTTP, JSON, how a condition is spelled.
+ *
+ * IDENTIFICATION
+ *		join.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/value.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "utils/memutils.h"
+
+#include "graph_fdw.h"
+
+/* One table of a joined scan, while planning. */
+typedef struct JoinMember
+{
+	RelOptInfo *rel;
+	bool		nullable;		/* on the inner side of a left join */
+} JoinMember;
+
+/* What the planner knows of a joined scan: RelOptInfo.fdw_private. */
+typedef struct GraphJoinInfo
+{
+	List	   *members;		/* of JoinMember *; the first is not nullable */
+	List	   *rinfos;			/* RestrictInfo: of the joins, checked on the
+								 * combined row */
+} GraphJoinInfo;
+
+/* The elements of a member in GRAPH_PLAN_MEMBERS. */
+enum MemberPrivate
+{
+	MEMBER_RTI,					/* Integer: range table index */
+	MEMBER_NULLABLE,			/* Boolean */
+	MEMBER_COLUMNS,				/* IntList: attribute numbers ... */
+	MEMBER_INDEXES,				/* IntList: ... and where they go in the row */
+	MEMBER_FIRST_QUAL,			/* Integer: in fdw_exprs */
+	MEMBER_QUALS,				/* Integer: how many */
+};
+
+/* One table of a joined scan, while it runs. */
+typedef struct RowMember
+{
+	GraphRowReader *reader;
+	bool		nullable;
+	ExprState  *quals;			/* NULL: none */
+	List	   *indexes;		/* of its columns in the row */
+	MemoryContext context;		/* of the values of its row */
+	bool		matched;		/* this alert has given a row */
+	bool		extended;		/* a row of NULLs was given instead */
+} RowMember;
+
+struct GraphJoin
+{
+	int			nmembers;
+	RowMember  *members;
+	int			level;			/* the member whose row is wanted next; -1: no
+								 * alert is at hand */
+	GraphRecord record;
+
+	/* the combined row; a slot's arrays may not be kept from row to row */
+	int			natts;
+	Datum	   *values;
+	bool	   *isnull;
+};
+
+/*-------------------------------------------------------------------------
+ * Planning
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * as_join
+ *		A base relation, or one that was joined here before, as a join.
+ */
+static GraphJoinInfo *
+as_join(RelOptInfo *rel)
+{
+	GraphJoinInfo *join;
+	JoinMember *member;
+
+	if (rel->fdw_private == NULL)
+		return NULL;
+	if (IS_JOIN_REL(rel))
+		return rel->fdw_private;
+	if (rel->reloptkind != RELOPT_BASEREL)
+		return NULL;
+	member = palloc0(sizeof(JoinMember));
+	member->rel = rel;
+	join = palloc0(sizeof(GraphJoinInfo));
+	join->members = list_make1(member);
+	return join;
+}
+
+/*
+ * is_member_key
+ *		Is this expression the alert's id in a table that always has a row?
+ */
+static bool
+is_member_key(GraphJoinInfo *join, Expr *expr)
+{
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		JoinMember *member = lfirst(cell);
+
+		if (!member->nullable && graph_is_key_column(member->rel, expr))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * joins_by_id
+ *		Does this clause say that both sides are of the same alert?
+ */
+static bool
+joins_by_id(GraphJoinInfo *outer, GraphJoinInfo *inner, Expr *clause)
+{
+	OpExpr	   *op = (OpExpr *) clause;
+
+	if (!graph_is_text_equality(clause))
+		return false;
+	return (is_member_key(outer, linitial(op->args)) &&
+			is_member_key(inner, lsecond(op->args))) ||
+		(is_member_key(inner, linitial(op->args)) &&
+		 is_member_key(outer, lsecond(op->args)));
+}
+
+/*
+ * are_plain
+ *		Clauses of one security level and without gating ones, of which the
+ *		columns are ordinary.
+ */
+static bool
+are_plain(List *rinfos)
+{
+	ListCell   *cell;
+
+	foreach(cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (rinfo->pseudoconstant || rinfo->security_level > 0 ||
+			contain_subplans((Node *) rinfo->clause))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * has_plain_target
+ *		Are the columns that the join gives ordinary ones?  Whole rows, system
+ *		columns and placeholders are left to the executor's own join.
+ */
+static bool
+has_plain_target(List *exprs)
+{
+	ListCell   *cell;
+
+	foreach(cell, exprs)
+	{
+		Var		   *var = lfirst(cell);
+
+		if (!IsA(var, Var) || var->varattno <= 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * can_join
+ *		Can these two be one scan?  *rinfos are the clauses to check on the
+ *		combined row.
+ */
+static bool
+can_join(GraphJoinInfo *outer, GraphJoinInfo *inner, RelOptInfo *joinrel,
+		 JoinType jointype, List *restrictlist, List **rinfos)
+{
+	bool		by_id = false;
+	ListCell   *cell;
+
+	*rinfos = NIL;
+	if (jointype == JOIN_LEFT && list_length(inner->members) > 1)
+		return false;
+	foreach(cell, restrictlist)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		bool		is_id = joins_by_id(outer, inner, rinfo->clause);
+
+		if (jointype == JOIN_LEFT &&
+			!RINFO_IS_PUSHED_DOWN(rinfo, joinrel->relids))
+		{
+			if (!is_id)
+				return false;	/* would have to be checked before the NULLs */
+			by_id = true;
+			continue;
+		}
+		by_id = by_id || (is_id && jointype == JOIN_INNER);
+		*rinfos = lappend(*rinfos, rinfo);
+	}
+	return by_id;
+}
+
+/*
+ * members_are_plain
+ *		Has no table a restriction that a joined scan cannot check?
+ */
+static bool
+members_are_plain(GraphJoinInfo *join)
+{
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		JoinMember *member = lfirst(cell);
+
+		if (!are_plain(member->rel->baserestrictinfo) ||
+			!bms_is_empty(member->rel->lateral_relids))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * combine
+ *		The join of two.
+ */
+static GraphJoinInfo *
+combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
+		List *rinfos)
+{
+	GraphJoinInfo *join = palloc0(sizeof(GraphJoinInfo));
+	ListCell   *cell;
+
+	join->members = list_copy(outer->members);
+	foreach(cell, inner->members)
+	{
+		JoinMember *member = palloc(sizeof(JoinMember));
+
+		*member = *(JoinMember *) lfirst(cell);
+		member->nullable = member->nullable || jointype == JOIN_LEFT;
+		join->members = lappend(join->members, member);
+	}
+	join->rinfos = list_concat(list_concat_copy(outer->rinfos, inner->rinfos),
+							   rinfos);
+	return join;
+}
+
+/*
+ * classify_members
+ *		What of a joined scan's restrictions is sent.
+ *
+ * The nullable side's are not: alerts without a match are wanted too.  A
+ * table whose restrictions name ids comes first.
+ */
+static void
+classify_members(PlannerInfo *root, GraphJoinInfo *join, GraphPushdown *pushdown)
+{
+	ListCell   *cell;
+
+	graph_pushdown_init(pushdown);
+	for (int with_keys = 1; with_keys >= 0; with_keys--)
+	{
+		foreach(cell, join->members)
+		{
+			JoinMember *member = lfirst(cell);
+			GraphRelInfo *info = member->rel->fdw_private;
+
+			if (!member->nullable && (info->pushdown.keys != NIL) == with_keys)
+				graph_classify(root, member->rel, member->rel->baserestrictinfo,
+							   pushdown);
+		}
+	}
+}
+
+/*
+ * price_join
+ *		The rows and the cost of a joined scan: the alerts are read once.
+ */
+static void
+price_join(PlannerInfo *root, GraphJoinInfo *join, double *rows, Cost *startup,
+		   Cost *total)
+{
+	JoinMember *first = linitial(join->members);
+	GraphPushdown pushdown;
+	double		alerts;
+	ListCell   *cell;
+
+	classify_members(root, join, &pushdown);
+	graph_price_alerts(root, first->rel, &pushdown, &alerts, startup, total);
+	*rows = alerts;
+	foreach(cell, join->members)
+	{
+		JoinMember *member = lfirst(cell);
+		GraphRelInfo *info = member->rel->fdw_private;
+		double		per_alert = member->rel->rows / info->alerts;
+
+		*rows *= member->nullable ? Max(per_alert, 1.0) :
+			Min(per_alert * info->alerts / alerts, info->rows_per_alert);
+	}
+	*rows = clamp_row_est(*rows);
+	*total += cpu_tuple_cost * *rows;
+}
+
+/*
+ * combined_clauses
+ *		What is checked on the combined row: the joins' clauses and those of
+ *		tables that always have a row.
+ */
+static List *
+combined_clauses(GraphJoinInfo *join)
+{
+	List	   *rinfos = list_copy(join->rinfos);
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		JoinMember *member = lfirst(cell);
+
+		if (!member->nullable)
+			rinfos = list_concat(rinfos, member->rel->baserestrictinfo);
+	}
+	return extract_actual_clauses(rinfos, false);
+}
+
+/*
+ * scan_target
+ *		The columns of the combined row: all that the query and the clauses
+ *		use.
+ */
+static List *
+scan_target(RelOptInfo *joinrel, GraphJoinInfo *join, List *clauses)
+{
+	List	   *exprs = list_copy(joinrel->reltarget->exprs);
+	ListCell   *cell;
+
+	exprs = list_concat(exprs, pull_var_clause((Node *) clauses,
+											   PVC_INCLUDE_PLACEHOLDERS));
+	foreach(cell, join->members)
+	{
+		JoinMember *member = lfirst(cell);
+		List	   *own = extract_actual_clauses(member->rel->baserestrictinfo,
+												 false);
+
+		exprs = list_concat(exprs, pull_var_clause((Node *) own,
+												   PVC_INCLUDE_PLACEHOLDERS));
+	}
+	return add_to_flat_tlist(NIL, exprs);
+}
+
+/*
+ * graph_join_paths
+ *		GetForeignJoinPaths: offer to read two relations as one stream.
+ */
+void
+graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+				 RelOptInfo *innerrel, JoinType jointype,
+				 JoinPathExtraData *extra)
+{
+	GraphJoinInfo *outer = as_join(outerrel);
+	GraphJoinInfo *inner = as_join(innerrel);
+	GraphJoinInfo *join;
+	List	   *rinfos;
+	double		rows;
+	Cost		startup;
+	Cost		total;
+
+	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
+		(jointype != JOIN_INNER && jointype != JOIN_LEFT) ||
+		root->parse->commandType != CMD_SELECT || root->rowMarks ||
+		!bms_is_empty(joinrel->lateral_relids) ||
+		!are_plain(extra->restrictlist) ||
+		!members_are_plain(outer) || !members_are_plain(inner) ||
+		!can_join(outer, inner, joinrel, jointype, extra->restrictlist, &rinfos))
+		return;
+
+	join = combine(outer, inner, jointype, rinfos);
+	if (!has_plain_target(get_tlist_exprs(scan_target(joinrel, join,
+													  combined_clauses(join)),
+										  true)))
+		return;
+
+	joinrel->fdw_private = join;
+	price_join(root, join, &rows, &startup, &total);
+	add_path(joinrel, (Path *)
+			 graph_create_foreign_join_path(root, joinrel, NULL, rows, startup,
+											total, NIL,
+											joinrel->lateral_relids, NULL, NIL));
+}
+
+/*
+ * plan_member
+ *		A member's element of the plan; its own clauses are appended to *exprs.
+ */
+static List *
+plan_member(JoinMember *member, List *target, List **exprs)
+{
+	List	   *columns = NIL;
+	List	   *indexes = NIL;
+	List	   *quals = NIL;
+	List	   *result;
+	ListCell   *cell;
+
+	foreach(cell, target)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		Var		   *var = castNode(Var, entry->expr);
+
+		if ((Index) var->varno != member->rel->relid)
+			continue;
+		columns = lappend_int(columns, var->varattno);
+		indexes = lappend_int(indexes, entry->resno - 1);
+	}
+	if (member->nullable)
+		quals = extract_actual_clauses(member->rel->baserestrictinfo, false);
+
+	result = list_make4(makeInteger(member->rel->relid),
+						makeBoolean(member->nullable), columns, indexes);
+	result = lappend(result, makeInteger(list_length(*exprs)));
+	result = lappend(result, makeInteger(list_length(quals)));
+	*exprs = list_concat(*exprs, quals);
+	return result;
+}
+
+/*
+ * selected_by_all
+ *		The properties that all members together read; NIL if all may be.
+ */
+static List *
+selected_by_all(GraphJoinInfo *join, List *members)
+{
+	List	   *select = NIL;
+	ListCell   *cell;
+	ListCell   *private;
+
+	forboth(cell, join->members, private, members)
+	{
+		JoinMember *member = lfirst(cell);
+		List	   *own = graph_selected_properties(member->rel,
+													list_nth(lfirst(private),
+															 MEMBER_COLUMNS));
+
+		if (own == NIL)
+			return NIL;
+		select = list_concat_unique(select, own);
+	}
+	return select;
+}
+
+/*
+ * graph_plan_join
+ *		GetForeignPlan for a joined scan.
+ */
+ForeignScan *
+graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
+				Plan *outer_plan)
+{
+	GraphJoinInfo *join = joinrel->fdw_private;
+	JoinMember *first = linitial(join->members);
+	List	   *clauses = combined_clauses(join);
+	List	   *target = scan_target(joinrel, join, clauses);
+	List	   *members = NIL;
+	List	   *exprs;
+	List	   *private;
+	GraphPushdown pushdown;
+	ListCell   *cell;
+
+	classify_members(root, join, &pushdown);
+	exprs = list_concat_copy(pushdown.values, pushdown.clauses);
+	foreach(cell, join->members)
+		members = lappend(members, plan_member(lfirst(cell), target, &exprs));
+
+	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
+								 first->rel->fdw_private, NIL, &pushdown, NIL,
+								 selected_by_all(join, members), INT_MAX);
+	private = lappend(private, members);
+	return make_foreignscan(tlist, clauses, 0, exprs, private, target, NIL,
+							outer_plan);
+}
+
+/*-------------------------------------------------------------------------
+ * Execution
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_join_member
+ *		The range table index of a member of a joined scan's plan, and whether
+ *		it is on the nullable side.
+ */
+int
+graph_join_member(List *member, bool *nullable)
+{
+	*nullable = boolVal(list_nth(member, MEMBER_NULLABLE));
+	return intVal(list_nth(member, MEMBER_RTI));
+}
+
+/*
+ * begin_member
+ *		Resolve one table of a joined scan.
+ */
+static void
+begin_member(RowMember *member, List *private, ForeignScanState *node,
+			 GraphShape *shape)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	Index		rti = intVal(list_nth(private, MEMBER_RTI));
+	Relation	relation = graph_range_table_relation(node->ss.ps.state, rti);
+	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
+	int			first = intVal(list_nth(private, MEMBER_FIRST_QUAL));
+	int			count = intVal(list_nth(private, MEMBER_QUALS));
+	GraphOptions options;
+
+	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
+	member->nullable = boolVal(list_nth(private, MEMBER_NULLABLE));
+	member->indexes = list_nth(private, MEMBER_INDEXES);
+	member->reader = graph_row_reader_create(relation,
+											 list_nth(private, MEMBER_COLUMNS),
+											 member->indexes, &options, shape);
+	member->context = AllocSetContextCreate(CurrentMemoryContext,
+											"graph_fdw joined row",
+											ALLOCSET_SMALL_SIZES);
+	if (count > 0)
+		member->quals = ExecInitQual(list_copy_tail(list_copy_head(plan->fdw_exprs,
+																   first + count),
+													first),
+									 &node->ss.ps);
+}
+
+/*
+ * graph_join_create
+ *		What a joined scan needs to make its rows, in the current memory
+ *		context; the shape gets what has to be located in each alert.
+ */
+GraphJoin *
+graph_join_create(ForeignScanState *node, List *members, GraphShape *shape)
+{
+	GraphJoin  *join = palloc0(sizeof(GraphJoin));
+	ListCell   *cell;
+
+	join->members = palloc0(list_length(members) * sizeof(RowMember));
+	join->level = -1;
+	join->natts = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts;
+	join->values = palloc0(join->natts * sizeof(Datum));
+	join->isnull = palloc0(join->natts * sizeof(bool));
+	foreach(cell, members)
+		begin_member(&join->members[join->nmembers++], lfirst(cell), node,
+					 shape);
+	return join;
+}
+
+/*
+ * start_member
+ *		Let a member begin with the alert at hand.
+ */
+static void
+start_member(GraphJoin *join, int level)
+{
+	RowMember  *member = &join->members[level];
+
+	graph_row_start(member->reader, &join->record);
+	member->matched = member->extended = false;
+	join->level = level;
+}
+
+/*
+ * graph_join_start
+ *		Take up an alert; it must stay as it is until its last row was given.
+ */
+void
+graph_join_start(GraphJoin *join, const GraphRecord *record)
+{
+	join->record = *record;
+	start_member(join, 0);
+}
+
+/*
+ * graph_join_stop
+ *		Forget the alert: its bytes are gone.
+ */
+void
+graph_join_stop(GraphJoin *join)
+{
+	for (int i = 0; i < join->nmembers; i++)
+		graph_row_stop(join->members[i].reader);
+	join->level = -1;
+}
+
+/*
+ * fill_slot
+ *		Put the combined row, as far as it is made, into an empty slot.
+ */
+static void
+fill_slot(GraphJoin *join, TupleTableSlot *slot)
+{
+	memcpy(slot->tts_values, join->values, join->natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, join->isnull, join->natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * passes
+ *		Does a member's row satisfy the clauses that go with the table?
+ */
+static bool
+passes(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
+	   ExprContext *econtext)
+{
+	bool		result;
+
+	if (member->quals == NULL)
+		return true;
+	fill_slot(join, slot);
+	econtext->ecxt_scantuple = slot;
+	result = ExecQual(member->quals, econtext);
+	ExecClearTuple(slot);
+	return result;
+}
+
+/*
+ * next_of_member
+ *		The member's next row for the rows of those before it; for a nullable
+ *		one without any, a row of NULLs.
+ */
+static bool
+next_of_member(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
+			   ExprContext *econtext)
+{
+	MemoryContext old;
+	bool		found;
+	ListCell   *cell;
+
+	do
+	{
+		MemoryContextReset(member->context);
+		old = MemoryContextSwitchTo(member->context);
+		found = graph_row_next(member->reader, join->values, join->isnull);
+		MemoryContextSwitchTo(old);
+	} while (found && !passes(join, member, slot, econtext));
+
+	if (found)
+		member->matched = true;
+	if (found || !member->nullable || member->matched || member->extended)
+		return found;
+
+	foreach(cell, member->indexes)
+		join->isnull[lfirst_int(cell)] = true;
+	member->extended = true;
+	return true;
+}
+
+/*
+ * graph_join_next
+ *		Put the next combined row into the slot, which is empty; false if the
+ *		alert has no more.
+ */
+bool
+graph_join_next(GraphJoin *join, TupleTableSlot *slot, ExprContext *econtext)
+{
+	while (join->level >= 0)
+	{
+		if (!next_of_member(join, &join->members[join->level], slot, econtext))
+			join->level--;
+		else if (join->level == join->nmembers - 1)
+		{
+			fill_slot(join, slot);
+			return true;
+		}
+		else
+			start_member(join, join->level + 1);
+	}
+	return false;
+}

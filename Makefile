@@ -23,7 +23,13 @@ OBJS = \
 	analyze.o \
 	join.o \
 	scan.o \
+	stats.o \
 	token.o \
+	login.o \
+	assertion.o \
+	identity.o \
+	device.o \
+	check.o \
 	http.o \
 	error.o \
 	json.o \
@@ -49,9 +55,9 @@ endif
 # Cleaning and packing need no libraries.
 ifneq ($(filter-out clean distclean dist,$(or $(MAKECMDGOALS),all)),)
 PKG_CONFIG ?= pkg-config
-LIBRARIES = libcurl jansson
+LIBRARIES = libcurl jansson libcrypto
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
-$(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl and jansson (Debian: pkg-config libcurl4-openssl-dev libjansson-dev))
+$(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl, jansson and OpenSSL (Debian: pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev))
 endif
 PG_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
 SHLIB_LINK := $(shell $(PKG_CONFIG) --libs $(LIBRARIES))

@@ -35,6 +35,7 @@
 #include "postgres.h"
 
 #include <math.h>
+#include <time.h>
 
 #if defined(__SSE2__) && !defined(GRAPH_NO_SIMD)
 #define GRAPH_USE_SSE2
@@ -968,29 +969,51 @@ is_header_safe(const char *text, size_t len)
 	return true;
 }
 
-/*
- * Seconds that a token lives.  A number, by RFC 6749; a string, from a
- * managed identity's endpoint.
- */
-static int64
-token_life(const json_t *expires_in)
+/* A number, or a string that holds one as managed identities answer. */
+static bool
+lenient_number(const json_t *value, double *number)
 {
-	double		seconds;
 	char	   *end;
 
-	if (json_is_number(expires_in))
-		seconds = json_number_value(expires_in);
-	else if (json_is_string(expires_in))
+	if (json_is_number(value))
 	{
-		seconds = strtod(json_string_value(expires_in), &end);
-		if (end == json_string_value(expires_in) || *end != '\0' ||
-			isnan(seconds))
-			return DEFAULT_TOKEN_LIFE;
+		*number = json_number_value(value);
+		return true;
 	}
-	else
-		return DEFAULT_TOKEN_LIFE;
+	if (!json_is_string(value))
+		return false;
+	*number = strtod(json_string_value(value), &end);
+	return end != json_string_value(value) && *end == '\0' && !isnan(*number);
+}
 
+/*
+ * Seconds that a token lives: expires_in, by RFC 6749.  A managed identity of
+ * an App Service says expires_on instead, in seconds since 1970.
+ */
+static int64
+token_life(const json_t *root)
+{
+	double		seconds;
+
+	if (!lenient_number(json_object_get(root, "expires_in"), &seconds))
+	{
+		if (!lenient_number(json_object_get(root, "expires_on"), &seconds))
+			return DEFAULT_TOKEN_LIFE;
+		seconds -= time(NULL);
+	}
 	return (int64) Max(0.0, Min(seconds, (double) MAX_TOKEN_LIFE));
+}
+
+/* A member that is a secret text without blanks, palloc'd, or NULL. */
+static char *
+member_secret(const json_t *root, const char *name)
+{
+	const json_t *member = json_object_get(root, name);
+
+	if (!json_is_string(member) || json_string_length(member) == 0 ||
+		!is_header_safe(json_string_value(member), json_string_length(member)))
+		return NULL;
+	return pnstrdup(json_string_value(member), json_string_length(member));
 }
 
 /* What is wrong with an answer that should have a token in it, or NULL? */
@@ -1034,9 +1057,70 @@ graph_decode_token(const char *body, size_t len, GraphTokenAnswer *answer)
 		token = json_object_get(document->root, "access_token");
 		answer->access_token = pnstrdup(json_string_value(token),
 										json_string_length(token));
-		answer->expires_in = token_life(json_object_get(document->root,
-														"expires_in"));
+		answer->refresh_token = member_secret(document->root, "refresh_token");
+		answer->id_token = member_secret(document->root, "id_token");
+		answer->expires_in = token_life(document->root);
 	}
 	close_document(document);
 	return problem;
+}
+
+/* A whole number of seconds within limits, or the preset. */
+static int
+member_seconds(const json_t *root, const char *name, int preset, int most)
+{
+	double		seconds;
+
+	if (!lenient_number(json_object_get(root, name), &seconds) || seconds < 1)
+		return preset;
+	return (int) Min(seconds, most);
+}
+
+/*
+ * graph_decode_device_code
+ *		Read the answer that begins a login by device code (RFC 8628 section
+ *		3.2).
+ *
+ * Returns NULL, or what is wrong with the answer: a constant text.
+ */
+const char *
+graph_decode_device_code(const char *body, size_t len, GraphDeviceCode *code)
+{
+	Document   *document = open_document(body, len);
+	json_t	   *root = document->root;
+
+	memset(code, 0, sizeof(GraphDeviceCode));
+	code->device_code = member_secret(root, "device_code");
+	code->user_code = member_text(root, "user_code");
+	code->verification_uri = member_text(root, "verification_uri");
+	code->expires_in = member_seconds(root, "expires_in", 900, 3600);
+	code->interval = member_seconds(root, "interval", 5, 300);
+	close_document(document);
+
+	if (code->device_code == NULL)
+		return "device_code is missing";
+	if (code->user_code == NULL || code->user_code[0] == '\0')
+		return "user_code is missing";
+	if (code->verification_uri == NULL || code->verification_uri[0] == '\0')
+		return "verification_uri is missing";
+	return NULL;
+}
+
+/*
+ * graph_decode_account
+ *		Whose account is it by the claims of an id token?  NULL if they do not
+ *		say.
+ */
+char *
+graph_decode_account(const char *claims, size_t len)
+{
+	static const char *const names[] = {"preferred_username", "upn", "email",
+	"name", "sub"};
+	Document   *document = open_document(claims, len);
+	char	   *account = NULL;
+
+	for (size_t i = 0; i < lengthof(names) && account == NULL; i++)
+		account = member_text(document->root, names[i]);
+	close_document(document);
+	return account;
 }

@@ -24,6 +24,8 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
 #include "catalog/pg_collation.h"
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
@@ -41,6 +43,12 @@
 /* A Retry-After beyond this is not waited for: the query fails instead. */
 #define RETRY_LONGEST_ASKED_MS	(10 * 60 * 1000)
 
+/* A word behind "Bearer" that is shorter is no token. */
+#define SHORTEST_BEARER 16
+
+/* Clocks that differ by fewer seconds are not worth a word. */
+#define CLOCK_TOLERANCE	120
+
 typedef struct StatusRule
 {
 	int			first;			/* statuses first .. last */
@@ -55,12 +63,12 @@ typedef struct StatusRule
 static const StatusRule status_rules[] = {
 	{206, 206, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false, "Partial Content", NULL},
 	{300, 399, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false, "a redirect",
-	"Redirects are not followed, since a token belongs to one origin.  Check the server's options \"cloud\" and \"endpoint\"."},
+	"Redirects are not followed, since secrets and tokens belong to one origin.  Check the server's options \"cloud\", \"endpoint\" and \"authority\"."},
 	{400, 400, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, false, "Bad Request", NULL},
 	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Unauthorized",
 	"Check the login of the user mapping, and that the server's option \"cloud\" names the cloud of the tenant."},
 	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, false, "Forbidden",
-	"Grant the application permission SecurityAlert.Read.All to the app registration and give admin consent.  A token that was issued before does not have it: start a new session."},
+	"Grant the application permission SecurityAlert.Read.All to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect()."},
 	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, false, "Not Found",
 	"Check the server's options \"cloud\", \"endpoint\" and \"api_version\"."},
 	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false, "Proxy Authentication Required", NULL},
@@ -125,6 +133,36 @@ static const char hint_tenant[] =
 "Check the option \"tenant_id\", and that the server's option \"cloud\" names the cloud of the tenant.";
 static const char hint_cloud[] =
 "The tenant belongs to another cloud: set the server's option \"cloud\".";
+static const char hint_resource[] =
+"The tenant does not know Microsoft Graph by this address: check the server's option \"cloud\".";
+static const char hint_certificate[] =
+"Check that the certificate is among those of the app registration, and the options \"client_id\" and \"tenant_id\".";
+static const char hint_clock[] =
+"Check the clock of this machine.";
+static const char hint_federated[] =
+"Check the federated credentials of the app registration: issuer, subject and audience are those of the token in the file of option \"federated_token_file\".";
+static const char hint_refresh[] =
+"The refresh token has expired or was revoked: get another by logging in again, and set it as option \"refresh_token\" of the user mapping.";
+static const char hint_machine[] =
+"Check that this machine has a managed identity, and the option \"client_id\" of the user mapping if it is a user-assigned one.";
+static const char hint_person[] =
+"Log in again with graph_fdw_login().";
+static const char hint_public[] =
+"The app registration does not allow logins without a secret: enable public client flows in it, or set another login on the user mapping.";
+static const char hint_consent[] =
+"Grant the permission SecurityAlert.Read.All to the app registration and give admin consent.";
+static const char hint_interaction[] =
+"The tenant wants more of this login than it has, such as a second factor: log in again as a person, or use a login of the application.";
+
+/* What a person can do when the token endpoint refuses a login: by GraphLogin. */
+static const char *const refused_hints[] = {
+	[GRAPH_LOGIN_SECRET] = hint_secret,
+	[GRAPH_LOGIN_CERTIFICATE] = hint_certificate,
+	[GRAPH_LOGIN_FEDERATED] = hint_federated,
+	[GRAPH_LOGIN_MANAGED_IDENTITY] = hint_machine,
+	[GRAPH_LOGIN_REFRESH_TOKEN] = hint_refresh,
+	[GRAPH_LOGIN_PERSON] = hint_person,
+};
 
 static const TokenRule token_rules[] = {
 	{7000215, false, hint_secret},
@@ -138,9 +176,25 @@ static const TokenRule token_rules[] = {
 	{90038, false, hint_cloud},
 	{900382, false, hint_cloud},
 	{900432, false, hint_cloud},
-	{70011, false, hint_cloud},
-	{500011, false, hint_cloud},
-	{50001, false, hint_cloud},
+	{70011, false, hint_resource},
+	{500011, false, hint_resource},
+	{500014, false, hint_resource},
+	{50001, false, hint_resource},
+	{700027, false, hint_certificate},
+	{700030, false, hint_certificate},
+	{50012, false, hint_certificate},
+	{700023, false, hint_tenant},
+	{700024, false, hint_clock},
+	{700021, false, hint_federated},
+	{70021, false, hint_federated},
+	{700211, false, hint_federated},
+	{700212, false, hint_federated},
+	{700213, false, hint_federated},
+	{7000218, false, hint_public},
+	{65001, false, hint_consent},
+	{50076, false, hint_interaction},
+	{50079, false, hint_interaction},
+	{50158, false, hint_interaction},
 	{53003, false, "A conditional access policy of the tenant blocks this login."},
 	{90006, true, NULL},
 	{90012, true, NULL},
@@ -155,6 +209,8 @@ static const StatusRule *status_rule(int status);
 static const TransportRule *transport_rule(GraphTransport transport);
 static const TokenRule *token_rule(int aadsts);
 static char *blot_out(char *message, const char *secret);
+static char *blot_out_fields(char *message);
+static const char *describe_clock(const GraphHttpHeader *header);
 static char *describe_remote(const GraphSession *session,
 							 const GraphHttpHeader *header,
 							 const GraphRemoteError *remote);
@@ -253,10 +309,18 @@ graph_harmless_text(const GraphSession *session, const char *remote)
 
 	if (session)
 	{
-		text = blot_out(text, session->options.client_secret);
-		text = blot_out(text, session->options.access_token);
+		const GraphOptions *options = &session->options;
+		ListCell   *cell;
+
+		text = blot_out(text, options->client_secret);
+		text = blot_out(text, options->private_key_password);
+		text = blot_out(text, options->refresh_token);
+		text = blot_out(text, options->access_token);
 		text = blot_out(text, session->bearer);
+		foreach(cell, session->hidden)
+			text = blot_out(text, lfirst(cell));
 	}
+	text = blot_out_fields(text);
 
 	initStringInfo(&result);
 	for (const char *p = text; *p;)
@@ -334,10 +398,17 @@ graph_report_token_status(const GraphSession *session,
 	const TokenRule *token = token_rule(remote->aadsts);
 	char	   *detail = describe_remote(session, header, remote);
 	int			sqlstate = rule->sqlstate;
+	const char *hint = rule->hint;
 
 	/* 400 is how OAuth 2.0 says that a login is refused (RFC 6749 5.2) */
-	if (header->status == 400 || header->status == 403)
+	if (header->status == 400 || header->status == 401 || header->status == 403)
+	{
 		sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+		hint = token ? token->hint :
+			remote->code ? refused_hints[session->options.login] : NULL;
+		if (why == NULL)
+			why = describe_clock(header);
+	}
 
 	ereport(ERROR,
 			(errcode(sqlstate),
@@ -346,7 +417,7 @@ graph_report_token_status(const GraphSession *session,
 			 detail[0] || why ?
 			 errdetail("%s%s%s", detail, detail[0] && why ? "  " : "",
 					   why ? why : "") : 0,
-			 token && token->hint ? errhint("%s", token->hint) : 0));
+			 hint ? errhint("%s", hint) : 0));
 }
 
 /*
@@ -483,6 +554,65 @@ blot_out(char *message, const char *secret)
 		explicit_bzero(forms[i], strlen(forms[i]));
 	}
 	return message;
+}
+
+/*
+ * blot_out_fields
+ *		Replace what follows the names of secrets in a form, a URL or a header
+ *		that a remote text repeats; they may be somebody else's, or a link's.
+ */
+static char *
+blot_out_fields(char *message)
+{
+	static const char *const names[] = {"skiptoken=", "skiptoken%3D",
+		"client_secret=", "client_assertion=", "refresh_token=",
+	"access_token=", "device_code=", "Bearer "};
+	StringInfoData result;
+
+	initStringInfo(&result);
+	for (const char *p = message; *p;)
+	{
+		size_t		len = 0;
+
+		for (size_t i = 0; i < lengthof(names) && len == 0; i++)
+		{
+			if (pg_strncasecmp(p, names[i], strlen(names[i])) == 0)
+				len = strlen(names[i]);
+		}
+		if (len == 0)
+		{
+			appendStringInfoChar(&result, *p++);
+			continue;
+		}
+		appendBinaryStringInfo(&result, p, len);
+		p += len;
+		len = strcspn(p, " &\"'<>\t\r\n,;)");
+		if (len >= (p[-1] == ' ' ? SHORTEST_BEARER : 1))
+			appendStringInfoString(&result, "***");
+		else
+			appendBinaryStringInfo(&result, p, len);
+		p += len;
+	}
+	return result.data;
+}
+
+/*
+ * describe_clock
+ *		A sentence about our clock, if it is not the remote side's; else NULL.
+ *
+ * An assertion is good for minutes, so a clock that is wrong looks like a
+ * wrong key.
+ */
+static const char *
+describe_clock(const GraphHttpHeader *header)
+{
+	int64		ahead = (int64) time(NULL) - header->time;
+
+	if (header->time == 0 || (ahead < CLOCK_TOLERANCE && ahead > -CLOCK_TOLERANCE))
+		return NULL;
+	return psprintf("The clock of this machine is " INT64_FORMAT " minutes %s that of the service.",
+					(ahead < 0 ? -ahead : ahead) / 60,
+					ahead < 0 ? "behind" : "ahead of");
 }
 
 /*

@@ -25,13 +25,16 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
+#include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 /*
  * Differences between server versions, newest first.  Nothing outside this
@@ -111,9 +114,13 @@
 #if PG_VERSION_NUM >= 160000
 #define graph_scan_user(plan, rte)	((plan)->checkAsUser)
 #define graph_base_relids(plan)	((plan)->fs_base_relids)
+#define graph_server_aclcheck(serverid, userid, mode) \
+	object_aclcheck(ForeignServerRelationId, serverid, userid, mode)
 #else
 #define graph_scan_user(plan, rte)	((rte)->checkAsUser)
 #define graph_base_relids(plan)	((plan)->fs_relids)
+#define graph_server_aclcheck(serverid, userid, mode) \
+	pg_foreign_server_aclcheck(serverid, userid, mode)
 #endif
 
 #define GRAPH_FDW_VERSION "1.0"
@@ -170,6 +177,21 @@ typedef enum GraphPartialAction
 } GraphPartialAction;
 
 /*
+ * How a user mapping logs in: option.c finds out, login.c does it.
+ */
+typedef enum GraphLogin
+{
+	GRAPH_LOGIN_NONE,			/* no user mapping was given */
+	GRAPH_LOGIN_SECRET,
+	GRAPH_LOGIN_CERTIFICATE,
+	GRAPH_LOGIN_FEDERATED,
+	GRAPH_LOGIN_MANAGED_IDENTITY,
+	GRAPH_LOGIN_REFRESH_TOKEN,
+	GRAPH_LOGIN_ACCESS_TOKEN,
+	GRAPH_LOGIN_PERSON,			/* by graph_fdw_login(), for this session */
+} GraphLogin;
+
+/*
  * The options of one foreign table, its server and, only while a scan runs, a
  * user mapping; defaults are filled in.  Strings are in the memory context
  * that was current in graph_get_options().
@@ -192,6 +214,7 @@ typedef struct GraphOptions
 	int			max_retries;
 	int			page_size;		/* $top of a list */
 	int			concurrency;	/* requests in flight for one scan */
+	int			requests_per_minute;	/* 0: no limit */
 	int			select_pushdown;	/* booleans */
 	int			order_pushdown;
 	int			count_pushdown;
@@ -200,8 +223,15 @@ typedef struct GraphOptions
 	int			on_partial;		/* a GraphPartialAction */
 
 	/* who goes: NULL unless a user mapping was given */
+	GraphLogin	login;
 	char	   *client_id;
 	char	   *client_secret;
+	char	   *certificate_file;
+	char	   *private_key_file;
+	char	   *private_key_password;
+	char	   *federated_token_file;
+	int			managed_identity;	/* boolean */
+	char	   *refresh_token;
 	char	   *access_token;
 
 	/* what for */
@@ -359,9 +389,21 @@ typedef struct GraphRemoteError
 
 typedef struct GraphTokenAnswer
 {
-	char	   *access_token;	/* the caller wipes it */
+	char	   *access_token;	/* the caller wipes it and the next two */
+	char	   *refresh_token;	/* or NULL */
+	char	   *id_token;		/* or NULL */
 	int64		expires_in;		/* seconds; a day's worth at most */
 } GraphTokenAnswer;
+
+/* What a person needs to log in, and what asks whether they have. */
+typedef struct GraphDeviceCode
+{
+	char	   *device_code;	/* the caller wipes it */
+	char	   *user_code;
+	char	   *verification_uri;
+	int			expires_in;		/* seconds */
+	int			interval;		/* seconds between two questions */
+} GraphDeviceCode;
 
 typedef struct GraphDecoder GraphDecoder;
 
@@ -384,6 +426,8 @@ typedef struct GraphHttpRequest
 	int			connect_timeout;	/* milliseconds */
 	int			request_timeout;	/* longest silence, milliseconds */
 	bool		fresh_connection;	/* do not reuse a kept one */
+	bool		secret_answer;	/* overwrite what was received afterwards */
+	bool		link_local;		/* may ask the machine's metadata service */
 } GraphHttpRequest;
 
 /* How a transfer ended. */
@@ -409,6 +453,9 @@ typedef struct GraphHttpHeader
 	char		content_type[128];
 	char		request_id[128];
 	char		warning[256];
+	char		challenge[512]; /* WWW-Authenticate */
+	char		date[64];
+	int64		time;			/* the same in seconds since 1970, or 0 */
 } GraphHttpHeader;
 
 /*-------------------------------------------------------------------------
@@ -550,8 +597,11 @@ typedef struct GraphSession
 	GraphOptions options;		/* with the user mapping's */
 	Oid			serverid;
 	Oid			umid;			/* user mapping */
+	Oid			userid;			/* the role that asks */
 	char	   *server_name;
 	char	   *bearer;			/* the token in use, or NULL: see token.c */
+	List	   *hidden;			/* of char *, texts that no message repeats:
+								 * see graph_session_hide() */
 } GraphSession;
 
 typedef struct GraphScan GraphScan;
@@ -568,6 +618,17 @@ typedef struct GraphScanCounters
 	uint64		bytes;			/* of bodies, as decompressed */
 	int64		waited;			/* microseconds */
 } GraphScanCounters;
+
+/* What this backend has asked of a server. */
+typedef struct GraphStats
+{
+	Oid			serverid;
+	uint64		requests;		/* sent, retries included; not for tokens */
+	uint64		retries;
+	uint64		throttled;		/* answers 429 */
+	uint64		bytes;			/* of bodies, as decompressed */
+	uint64		records;		/* alerts */
+} GraphStats;
 
 /* One alert, good until the next call for this scan. */
 typedef struct GraphRecord
@@ -586,6 +647,7 @@ typedef struct GraphRecord
 extern void graph_get_options(ForeignTable *table, ForeignServer *server,
 							  UserMapping *user, GraphOptions *result);
 extern char *graph_column_property(Oid relid, AttrNumber attnum);
+extern const char *graph_login_name(GraphLogin login);
 extern void graph_options_wipe(GraphOptions *options, List *list);
 
 /* in resource.c */
@@ -678,10 +740,46 @@ extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern void graph_scan_stop(GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
 
+/* in stats.c */
+extern GraphStats *graph_stats(Oid serverid);
+extern TimestampTz graph_stats_may_send(GraphStats *stats, int per_minute);
+
 /* in token.c */
 extern GraphSession *graph_session_open(Oid relid, Oid userid);
+extern GraphSession *graph_session_open_server(const char *server_name);
+extern void graph_session_hide(GraphSession *session, const char *secret);
 extern void graph_token_get(GraphSession *session);
 extern bool graph_token_renew(GraphSession *session);
+extern bool graph_token_forget(GraphSession *session);
+extern TimestampTz graph_token_keep(GraphSession *session,
+									const GraphTokenAnswer *answer);
+extern TimestampTz graph_token_good_until(GraphSession *session);
+
+/* in login.c */
+extern void graph_login(GraphSession *session, const char *refresh_token,
+						GraphTokenAnswer *answer);
+extern char *graph_login_url(const GraphSession *session, const char *what);
+extern void graph_login_request(const GraphSession *session, const char *url,
+								StringInfo form, GraphHttpRequest *request);
+extern void graph_form_add(StringInfo form, const char *name,
+						   const char *value);
+extern void graph_token_answer_wipe(GraphTokenAnswer *answer);
+extern char *graph_read_file(const char *what, const char *path,
+							 bool private_key);
+
+/* in assertion.c */
+extern char *graph_assertion_create(const GraphOptions *options,
+									const char *audience);
+extern char *graph_base64url_decode(const char *text, size_t len,
+									size_t *result_len);
+
+/* in identity.c */
+extern void graph_identity_request(GraphSession *session,
+								   GraphHttpRequest *request);
+extern bool graph_identity_answer_challenge(GraphSession *session,
+											const GraphHttpHeader *header,
+											GraphHttpRequest *request);
+extern bool graph_identity_status_is_retriable(int status);
 
 /* in http.c */
 extern const char *graph_url_problem(const char *url);
@@ -689,6 +787,7 @@ extern const char *graph_proxy_problem(const char *url);
 extern char *graph_url_escape(const char *text);
 extern char *graph_url_unescape(const char *text);
 extern char *graph_url_origin(const char *url);
+extern bool graph_url_is_local(const char *url);
 extern GraphTransfer *graph_http_start(MemoryContext owner,
 									   const GraphHttpRequest *request);
 extern void graph_http_wait_any(GraphTransfer **transfers, int count,
@@ -703,6 +802,7 @@ extern GraphTransport graph_http_result(GraphTransfer *transfer,
 										const char **text);
 extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
+extern bool graph_http_disconnect(void);
 extern void graph_http_sleep(int milliseconds);
 
 /* in error.c */
@@ -784,5 +884,8 @@ extern void graph_decode_token_error(const char *body, size_t len,
 									 GraphRemoteError *error);
 extern const char *graph_decode_token(const char *body, size_t len,
 									  GraphTokenAnswer *answer);
+extern const char *graph_decode_device_code(const char *body, size_t len,
+											GraphDeviceCode *code);
+extern char *graph_decode_account(const char *claims, size_t len);
 
 #endif							/* GRAPH_FDW_H */

@@ -39,9 +39,12 @@
  */
 #include "postgres.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/epoll.h>
@@ -81,6 +84,10 @@ struct GraphTransfer
 	bool		added;			/* to the multi handle */
 	bool		has_fd;			/* counted with AcquireExternalFD() */
 	MemoryContextCallback callback;
+	char	   *form;			/* curl sends it from here, or NULL */
+	bool		secret_answer;
+	bool		link_local;
+	bool		forbidden;		/* an address that this request may not ask */
 
 	/* received and not yet consumed: buffer[start .. end), malloc'd */
 	char	   *buffer;
@@ -119,6 +126,9 @@ static struct
 	WaitEventSet *wait_set;
 	uint32		wait_event;
 	bool		broken;			/* an operation on the descriptors failed */
+	int			active;			/* transfers in the multi handle */
+	bool		used;			/* it may keep connections */
+	bool		disconnect;		/* drop them when no transfer is active */
 } mux = {
 	.events_fd = -1,
 #ifdef __linux__
@@ -127,6 +137,7 @@ static struct
 };
 
 static void start_mux(void);
+static void make_multi(void);
 static void wait_for_activity(long timeout);
 static void drive(void);
 static void release_transfer(void *arg);
@@ -240,16 +251,65 @@ split_url(const char *text, unsigned int flags)
 static bool
 is_loopback(const char *host)
 {
-	unsigned int a,
-				b,
-				c,
-				d;
-	char		rest;
+	struct in_addr address;
 
 	if (pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
 		return true;
-	return sscanf(host, "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &rest) == 4 &&
-		a == 127 && b < 256 && c < 256 && d < 256;
+	return inet_pton(AF_INET, host, &address) == 1 &&
+		ntohl(address.s_addr) >> 24 == 127;
+}
+
+/*
+ * is_link_local
+ *		Is this address one of the local link, where the metadata services of
+ *		clouds are?  It calls nothing but the C library, for open_socket().
+ *
+ * 169.254.0.0/16 and fe80::/10, the former in IPv6 clothes too, and the
+ * address fd00:ec2::254 that one cloud uses.
+ */
+static bool
+is_link_local(const struct sockaddr *address)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff,[11] = 0xff};
+	static const unsigned char service[16] = {0xfd, 0x00, 0x0e, 0xc2,
+	[14] = 0x02,[15] = 0x54};
+	const unsigned char *bytes;
+
+	if (address->sa_family == AF_INET)
+	{
+		bytes = (const unsigned char *)
+			&((const struct sockaddr_in *) address)->sin_addr;
+		return bytes[0] == 169 && bytes[1] == 254;
+	}
+	if (address->sa_family != AF_INET6)
+		return false;
+	bytes = ((const struct sockaddr_in6 *) address)->sin6_addr.s6_addr;
+	if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
+		return bytes[12] == 169 && bytes[13] == 254;
+	return (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) ||
+		memcmp(bytes, service, sizeof(service)) == 0;
+}
+
+/*
+ * host_is_link_local
+ *		The same for the host of a URL; a name is none, open_socket() sees what
+ *		it stands for.
+ */
+static bool
+host_is_link_local(const char *host)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+	char		text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
+		return is_link_local((struct sockaddr *) &v4);
+	if (host[0] != '[')
+		return false;
+	strlcpy(text, host + 1, sizeof(text));
+	text[strcspn(text, "]%")] = '\0';
+	return inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 &&
+		is_link_local((struct sockaddr *) &v6);
 }
 
 /*
@@ -283,6 +343,8 @@ graph_url_problem(const char *url)
 		return "A URL must not contain a user name or password.";
 	if (parts.query || parts.fragment || strpbrk(url, "?#"))
 		return "A URL must not contain a query or fragment.";
+	if (host_is_link_local(parts.host))
+		return "The address is one of the local link, where the machine's metadata service is.";
 	if (strcmp(parts.scheme, "https") == 0)
 		return NULL;
 	if (strcmp(parts.scheme, "http") != 0)
@@ -309,7 +371,24 @@ graph_proxy_problem(const char *url)
 		return "The value is not a proxy such as \"http://proxy.example:3128\".";
 	if (parts.user)
 		return "A proxy must not contain a user name or password, which anyone could read here.";
+	if (host_is_link_local(parts.host))
+		return "The address is one of the local link, where the machine's metadata service is.";
 	return NULL;
+}
+
+/*
+ * graph_url_is_local
+ *		Does a URL lead to this machine or its local link, as that of a service
+ *		that tells the machine's identity must?
+ */
+bool
+graph_url_is_local(const char *url)
+{
+	UrlParts	parts = split_url(url, 0);
+
+	return parts.valid && parts.host && parts.user == NULL &&
+		!has_blank_or_control(url) &&
+		(is_loopback(parts.host) || host_is_link_local(parts.host));
 }
 
 /*
@@ -507,7 +586,35 @@ take_header(char *line, size_t size, size_t count, void *arg)
 				header->request_id, sizeof(header->request_id));
 	keep_header(line, len, "warning",
 				header->warning, sizeof(header->warning));
+	keep_header(line, len, "www-authenticate",
+				header->challenge, sizeof(header->challenge));
+	keep_header(line, len, "date", header->date, sizeof(header->date));
 	return len;
+}
+
+/*
+ * open_socket
+ *		CURLOPT_OPENSOCKETFUNCTION: the socket for an address that was resolved,
+ *		unless it is one that only the managed identity's login may ask.
+ *
+ * Looking at the address and not at the URL alone, it does not matter what a
+ * name resolves to.
+ */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	GraphTransfer *transfer = arg;
+	int			type = address->socktype;
+
+	if (is_link_local(&address->addr) && !transfer->link_local)
+	{
+		transfer->forbidden = true;
+		return CURL_SOCKET_BAD;
+	}
+#ifdef SOCK_CLOEXEC
+	type |= SOCK_CLOEXEC;
+#endif
+	return socket(address->family, type, address->protocol);
 }
 
 #ifdef __linux__
@@ -717,6 +824,11 @@ start_mux(void)
 
 	if (mux.multi)
 		return;
+	if (mux.wait_set)
+	{
+		make_multi();
+		return;
+	}
 
 	block_signals(&saved);
 	code = curl_global_init(CURL_GLOBAL_ALL);
@@ -758,6 +870,16 @@ start_mux(void)
 						  NULL, NULL);
 	}
 
+	make_multi();
+}
+
+/*
+ * make_multi
+ *		Make the multi handle, which keeps the connections.
+ */
+static void
+make_multi(void)
+{
 	mux.multi = curl_multi_init();
 	if (mux.multi == NULL)
 		ereport(FATAL,
@@ -766,6 +888,43 @@ start_mux(void)
 	curl_multi_setopt(mux.multi, CURLMOPT_TIMERFUNCTION, timer_changed);
 	curl_multi_setopt(mux.multi, CURLMOPT_MAXCONNECTS,
 					  (long) MAX_KEPT_CONNECTIONS);
+}
+
+/*
+ * close_connections
+ *		Close the connections that are kept, by giving up their handle; the
+ *		next request makes another.
+ *
+ * It must not throw, as it may be called while a memory context is reset.
+ */
+static void
+close_connections(void)
+{
+	sigset_t	saved;
+
+	block_signals(&saved);
+	curl_multi_cleanup(mux.multi);
+	restore_signals(&saved);
+	mux.multi = NULL;
+	mux.used = false;
+	mux.disconnect = false;
+}
+
+/*
+ * graph_http_disconnect
+ *		Close the connections that are kept between requests; those in use
+ *		follow when the last of them ends.  Returns false if there were none.
+ */
+bool
+graph_http_disconnect(void)
+{
+	if (!mux.used)
+		return false;
+	if (mux.active > 0)
+		mux.disconnect = true;
+	else
+		close_connections();
+	return true;
 }
 
 /*
@@ -853,20 +1012,28 @@ release_transfer(void *arg)
 
 	block_signals(&saved);
 	if (transfer->added)
+	{
 		curl_multi_remove_handle(mux.multi, transfer->easy);
+		mux.active--;
+	}
 	if (transfer->easy)
 		curl_easy_cleanup(transfer->easy);
 	restore_signals(&saved);
+	if (mux.disconnect && mux.active == 0)
+		close_connections();
 
 	wipe_list(transfer->headers);
-	if (transfer->buffer)
-		explicit_bzero(transfer->buffer, Min(transfer->capacity, 4096));
+	if (transfer->form)
+		explicit_bzero(transfer->form, strlen(transfer->form));
+	if (transfer->buffer && transfer->secret_answer)
+		explicit_bzero(transfer->buffer, transfer->capacity);
 	free(transfer->buffer);
 	if (transfer->has_fd)
 		ReleaseExternalFD();
 	transfer->added = false;
 	transfer->easy = NULL;
 	transfer->headers = NULL;
+	transfer->form = NULL;
 	transfer->buffer = NULL;
 	transfer->start = transfer->end = transfer->capacity = 0;
 	transfer->has_fd = false;
@@ -912,7 +1079,13 @@ set_security(GraphTransfer *transfer, const GraphHttpRequest *request)
 	SETOPT(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
 	SETOPT(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (request->ca_file)
+	{
+		/* this file and not the system's authorities besides */
 		SETOPT(transfer, CURLOPT_CAINFO, request->ca_file);
+		SETOPT(transfer, CURLOPT_CAPATH, NULL);
+	}
+	SETOPT(transfer, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SETOPT(transfer, CURLOPT_OPENSOCKETDATA, transfer);
 	SETOPT(transfer, CURLOPT_PROXY, request->proxy ? request->proxy : "");
 	SETOPT(transfer, CURLOPT_NOPROXY, "");
 	SETOPT(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -960,8 +1133,9 @@ set_request(GraphTransfer *transfer, const GraphHttpRequest *request)
 	SETOPT(transfer, CURLOPT_URL, request->url);
 	if (request->form)
 	{
-		SETOPT(transfer, CURLOPT_POSTFIELDSIZE, (long) strlen(request->form));
-		SETOPT(transfer, CURLOPT_COPYPOSTFIELDS, request->form);
+		transfer->form = MemoryContextStrdup(transfer->owner, request->form);
+		SETOPT(transfer, CURLOPT_POSTFIELDSIZE, (long) strlen(transfer->form));
+		SETOPT(transfer, CURLOPT_POSTFIELDS, transfer->form);
 	}
 	if (request->bearer)
 	{
@@ -997,6 +1171,8 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	transfer->owner = owner;
 	transfer->window = GRAPH_TRANSFER_WINDOW;
 	transfer->request_timeout = request->request_timeout;
+	transfer->secret_answer = request->secret_answer;
+	transfer->link_local = request->link_local;
 	transfer->header.retry_after = -1;
 	transfer->callback.func = release_transfer;
 	transfer->callback.arg = transfer;
@@ -1020,6 +1196,11 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	code = curl_multi_add_handle(mux.multi, transfer->easy);
 	transfer->added = code == CURLM_OK;
 	restore_signals(&saved);
+	if (transfer->added)
+	{
+		mux.active++;
+		mux.used = true;
+	}
 	if (!transfer->added)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),
@@ -1225,6 +1406,7 @@ graph_http_header(GraphTransfer *transfer)
 		transfer->header.status = (int) status;
 		transfer->header.retry_after = retry_after > 0 ?
 			(int) Min(retry_after, INT_MAX) : -1;
+		transfer->header.time = Max(0, curl_getdate(transfer->header.date, NULL));
 	}
 	return &transfer->header;
 }
@@ -1295,6 +1477,11 @@ graph_http_result(GraphTransfer *transfer, const char **text)
 	{
 		*text = "its header is too large";
 		return GRAPH_TRANSPORT_TOO_LARGE;
+	}
+	if (transfer->forbidden && transfer->result != CURLE_OK)
+	{
+		*text = "its address is one of the local link, where the machine's metadata service is";
+		return GRAPH_TRANSPORT_OTHER;
 	}
 	if (transfer->result != CURLE_OK)
 		*text = transfer->error[0] ? transfer->error :

@@ -130,6 +130,7 @@ static const GraphOptionRow option_table[] = {
 	{"max_retries", SERVER, OPTION_INTEGER, 0, INT_AT(max_retries, 0, 100), "5"},
 	{"page_size", SERVER, OPTION_INTEGER, 0, INT_AT(page_size, 1, 1000), "1000"},
 	{"concurrency", SERVER, OPTION_INTEGER, 0, INT_AT(concurrency, 1, 32), "4"},
+	{"requests_per_minute", SERVER, OPTION_INTEGER, 0, INT_AT(requests_per_minute, 0, 100000), "0"},
 	{"select_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(select_pushdown), "true"},
 	{"order_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(order_pushdown), "true"},
 	{"count_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(count_pushdown), "true"},
@@ -141,6 +142,12 @@ static const GraphOptionRow option_table[] = {
 	{"tenant_id", MAPPING, OPTION_TENANT, 0, STRING_AT(tenant_id), NULL},
 	{"client_id", MAPPING, OPTION_TEXT, 0, STRING_AT(client_id), NULL},
 	{"client_secret", MAPPING, OPTION_TEXT, OPTION_SECRET, STRING_AT(client_secret), NULL},
+	{"certificate_file", MAPPING, OPTION_TEXT, OPTION_SUPERUSER, STRING_AT(certificate_file), NULL},
+	{"private_key_file", MAPPING, OPTION_TEXT, OPTION_SUPERUSER, STRING_AT(private_key_file), NULL},
+	{"private_key_password", MAPPING, OPTION_TEXT, OPTION_SECRET, STRING_AT(private_key_password), NULL},
+	{"federated_token_file", MAPPING, OPTION_TEXT, OPTION_SUPERUSER, STRING_AT(federated_token_file), NULL},
+	{"managed_identity", MAPPING, OPTION_BOOLEAN, OPTION_SUPERUSER, BOOL_AT(managed_identity), NULL},
+	{"refresh_token", MAPPING, OPTION_HEADER_TEXT, OPTION_SECRET, STRING_AT(refresh_token), NULL},
 	{"access_token", MAPPING, OPTION_HEADER_TEXT, OPTION_SECRET, STRING_AT(access_token), NULL},
 
 	/* what for */
@@ -151,6 +158,30 @@ static const GraphOptionRow option_table[] = {
 	{"order_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(order_pushdown), NULL},
 	{"count_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(count_pushdown), NULL},
 	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
+};
+
+/*
+ * The logins of a user mapping.  "own" options belong to one login only, and
+ * any of them says that it is meant; it is complete with all of them and those
+ * that it shares with others.
+ */
+typedef struct LoginRow
+{
+	GraphLogin	login;
+	const char *name;			/* as messages call it */
+	const char *own[2];
+	const char *shared;			/* or NULL */
+} LoginRow;
+
+static const LoginRow login_table[] = {
+	{GRAPH_LOGIN_SECRET, "client secret", {"client_secret"}, "client_id"},
+	{GRAPH_LOGIN_CERTIFICATE, "certificate",
+	{"certificate_file", "private_key_file"}, "client_id"},
+	{GRAPH_LOGIN_FEDERATED, "federated token", {"federated_token_file"}, "client_id"},
+	{GRAPH_LOGIN_MANAGED_IDENTITY, "managed identity", {"managed_identity"}, NULL},
+	{GRAPH_LOGIN_REFRESH_TOKEN, "refresh token", {"refresh_token"}, "client_id"},
+	{GRAPH_LOGIN_ACCESS_TOKEN, "access token", {"access_token"}, NULL},
+	{GRAPH_LOGIN_PERSON, "graph_fdw_login()", {NULL}, "client_id"},
 };
 
 /* The endpoints of a cloud; facts and Graph's "national cloud deployments". */
@@ -178,7 +209,10 @@ static const GraphOptionRow *find_option(const char *name, Oid catalog);
 static void complain_unknown(const char *name, Oid catalog);
 static bool parse_value(const GraphOptionRow *row, const char *value,
 						int *number, const char **problem);
+static bool is_option(const char *name);
 static void check_option(const GraphOptionRow *row, const char *value);
+static GraphLogin find_login(List *options);
+static void hide_statement(void *arg);
 static void check_mapping(List *options);
 static void check_table(List *options);
 static void apply_options(GraphOptions *result, List *options, Oid catalog);
@@ -195,7 +229,13 @@ graph_fdw_validator(PG_FUNCTION_ARGS)
 {
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid			catalog = PG_GETARG_OID(1);
+	ErrorContextCallback context;
 	ListCell   *cell;
+
+	context.callback = hide_statement;
+	context.arg = options;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 
 	foreach(cell, options)
 	{
@@ -212,7 +252,32 @@ graph_fdw_validator(PG_FUNCTION_ARGS)
 	else if (catalog == ForeignTableRelationId)
 		check_table(options);
 
+	error_context_stack = context.previous;
 	PG_RETURN_VOID();
+}
+
+/*
+ * hide_statement
+ *		Error context callback of the validator: keep a statement that holds a
+ *		secret out of the server's log, where one that failed is repeated.
+ *
+ * What is not known may be a secret whose name was misspelt.
+ */
+static void
+hide_statement(void *arg)
+{
+	List	   *options = arg;
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		const char *name = lfirst_node(DefElem, cell)->defname;
+		const GraphOptionRow *row = find_option(name, UserMappingRelationId);
+
+		if ((row && (row->flags & OPTION_SECRET)) ||
+			(row == NULL && !is_option(name)))
+			errhidestmt(true);
+	}
 }
 
 /*
@@ -244,7 +309,10 @@ graph_get_options(ForeignTable *table, ForeignServer *server,
 	if (table)
 		apply_options(result, table->options, ForeignTableRelationId);
 	if (user)
+	{
 		apply_options(result, user->options, UserMappingRelationId);
+		result->login = find_login(user->options);
+	}
 
 	for (size_t i = 0; i < lengthof(cloud_table); i++)
 	{
@@ -256,6 +324,21 @@ graph_get_options(ForeignTable *table, ForeignServer *server,
 		if (result->authority == NULL)
 			result->authority = pstrdup(cloud_table[i].authority);
 	}
+}
+
+/*
+ * graph_login_name
+ *		What messages call a login.
+ */
+const char *
+graph_login_name(GraphLogin login)
+{
+	for (size_t i = 0; i < lengthof(login_table); i++)
+	{
+		if (login_table[i].login == login)
+			return login_table[i].name;
+	}
+	return "none";
 }
 
 /*
@@ -328,6 +411,21 @@ find_option(const char *name, Oid catalog)
 }
 
 /*
+ * is_option
+ *		Is there an option of that name on any object?
+ */
+static bool
+is_option(const char *name)
+{
+	for (size_t i = 0; i < lengthof(option_table); i++)
+	{
+		if (strcmp(option_table[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * complain_unknown
  *		Raise the error for an option that the object cannot have, with a hint
  *		that lists those that it can.
@@ -374,7 +472,8 @@ check_option(const GraphOptionRow *row, const char *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to set option \"%s\"", row->name),
-				 errdetail("Only a superuser may set an option that chooses where secrets are sent or that reads a file of the server.")));
+				 errdetail("Only a superuser may set an option that chooses where secrets are sent, that reads a file of the server, or that uses the identity of its machine."),
+				 errhint("This holds for every change of an object that has such an option.")));
 
 	if (parse_value(row, value, &number, &problem))
 		return;
@@ -521,7 +620,7 @@ parse_value(const GraphOptionRow *row, const char *value, int *number,
 
 /*
  * has_option
- *		Is an option in the list?
+ *		Is an option in the list, and not switched off?
  */
 static bool
 has_option(List *options, const char *name)
@@ -530,39 +629,111 @@ has_option(List *options, const char *name)
 
 	foreach(cell, options)
 	{
-		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
-			return true;
+		DefElem    *def = lfirst_node(DefElem, cell);
+		bool		enabled = true;
+
+		if (strcmp(def->defname, name) != 0)
+			continue;
+		if (find_option(name, UserMappingRelationId)->kind == OPTION_BOOLEAN)
+			(void) parse_bool(defGetString(def), &enabled);
+		return enabled;
 	}
 	return false;
 }
 
 /*
- * check_mapping
- *		A user mapping has exactly one login, and a whole one.
+ * first_option
+ *		The first option of a login that is in the list and belongs to no
+ *		other, or NULL.
+ */
+static const char *
+first_option(const LoginRow *row, List *options)
+{
+	for (size_t i = 0; i < lengthof(row->own); i++)
+	{
+		if (row->own[i] && has_option(options, row->own[i]))
+			return row->own[i];
+	}
+	return NULL;
+}
+
+/*
+ * demand_option
+ *		Raise the error for an option without which another makes no sense.
+ */
+static void
+demand_option(List *options, const char *name, const char *needed_by)
+{
+	if (name == NULL || has_option(options, name))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+			 errmsg("option \"%s\" is missing", name),
+			 errdetail("A user mapping with option \"%s\" needs it.",
+					   needed_by)));
+}
+
+/*
+ * find_login
+ *		Which login do the options of a user mapping make?  Exactly one, and a
+ *		whole one; anything else is an error.
  *
- * tenant_id is not asked for here: it may be the server's.
+ * tenant_id is not asked for here: it may be the server's.  A mapping that
+ * says which application asks, and nothing by which that could prove itself,
+ * leaves it to a person to log in, for a session, with graph_fdw_login().
+ */
+static GraphLogin
+find_login(List *options)
+{
+	const LoginRow *found = NULL;
+	const char *option = NULL;
+
+	for (size_t i = 0; i < lengthof(login_table); i++)
+	{
+		const char *first = first_option(&login_table[i], options);
+
+		if (first == NULL)
+			continue;
+		if (found)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("options \"%s\" and \"%s\" cannot be set together",
+							option, first),
+					 errdetail("A user mapping has exactly one login.")));
+		found = &login_table[i];
+		option = first;
+	}
+
+	if (has_option(options, "private_key_password"))
+		demand_option(options, "private_key_file", "private_key_password");
+	if (found)
+	{
+		for (size_t i = 0; i < lengthof(found->own); i++)
+			demand_option(options, found->own[i], option);
+		demand_option(options, found->shared, option);
+		return found->login;
+	}
+	if (!has_option(options, "client_id"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("user mapping has no login"),
+				 errdetail("Options \"client_id\" and \"client_secret\" are missing, or those of another login."),
+				 errhint("A login is \"client_id\" with \"client_secret\", \"certificate_file\" and \"private_key_file\", \"federated_token_file\" or \"refresh_token\"; or \"managed_identity\"; or \"access_token\".  With \"client_id\" alone, each session logs in with graph_fdw_login().")));
+	return GRAPH_LOGIN_PERSON;
+}
+
+/*
+ * check_mapping
+ *		Options of a user mapping that depend on each other.
  */
 static void
 check_mapping(List *options)
 {
-	bool		secret = has_option(options, "client_secret");
-	bool		token = has_option(options, "access_token");
-
-	if (secret && token)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("options \"client_secret\" and \"access_token\" cannot be set together"),
-				 errdetail("A user mapping has exactly one login.")));
-	if (secret && !has_option(options, "client_id"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
-				 errmsg("option \"client_id\" is missing"),
-				 errdetail("A login by \"client_secret\" needs the application's client id.")));
-	if (!secret && !token)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
-				 errmsg("user mapping has no login"),
-				 errhint("Set \"tenant_id\", \"client_id\" and \"client_secret\", or \"access_token\".")));
+	if (find_login(options) == GRAPH_LOGIN_PERSON)
+		ereport(NOTICE,
+				(errmsg("user mapping has no login of its own"),
+				 errdetail("Option \"client_secret\" is missing, or that of another login."),
+				 errhint("Set one, or log in with graph_fdw_login() in each session.")));
 }
 
 /*

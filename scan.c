@@ -61,7 +61,7 @@ typedef struct GraphLane
 	bool		token_renewed;
 	TimestampTz not_before;		/* when it may be sent, 0: at once */
 
-	/* the records of this page that were handed out */
+	/* the records of this page, given or not */
 	uint64		page_records;
 	uint64		page_hash;		/* over their ids, in order */
 	uint64		skip_records;	/* of them, to skip after a new attempt */
@@ -94,6 +94,7 @@ struct GraphScan
 	GraphSlice *slots;
 	MemoryContext context;		/* of the scan */
 	GraphScanCounters counters;
+	GraphStats *stats;			/* of the server, for the whole session */
 
 	const GraphRequest *request;	/* NULL: there is none */
 	GraphLane  *lanes;
@@ -147,6 +148,7 @@ graph_scan_create(GraphSession *session, GraphShape *shape)
 	scan->context = CurrentMemoryContext;
 	scan->id_slot = graph_shape_add(shape, "id");
 	scan->order_slot = -1;
+	scan->stats = graph_stats(session->serverid);
 	scan->nlanes = session->options.concurrency;
 	scan->lanes = palloc0(scan->nlanes * sizeof(GraphLane));
 	return scan;
@@ -340,6 +342,7 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
 				case LANE_RECORD:
 					scan->current = number;
 					scan->counters.records++;
+					scan->stats->records++;
 					return true;
 				case LANE_MOVED:
 					moved = true;
@@ -440,6 +443,7 @@ start_request(GraphScan *scan, GraphLane *lane)
 	MemoryContextSwitchTo(old);
 
 	scan->counters.requests++;
+	scan->stats->requests++;
 	lane->header_seen = false;
 	lane->used = 0;
 	lane->page_records = 0;
@@ -456,6 +460,7 @@ end_request(GraphScan *scan, GraphLane *lane)
 	if (lane->transfer == NULL)
 		return;
 	scan->counters.bytes += graph_http_received(lane->transfer);
+	scan->stats->bytes += graph_http_received(lane->transfer);
 	graph_http_end(lane->transfer);
 	lane->transfer = NULL;
 	lane->reader = NULL;
@@ -539,6 +544,7 @@ prepare_retry(GraphScan *scan, GraphLane *lane, int retry_after)
 		scan->lanes[i].not_before = Max(scan->lanes[i].not_before, when);
 	lane->attempt++;
 	scan->counters.retries++;
+	scan->stats->retries++;
 	return NULL;
 }
 
@@ -651,6 +657,8 @@ check_status(GraphScan *scan, GraphLane *lane)
 		(header->status == 400 && drop_select(scan, lane)))
 		return false;
 
+	if (header->status == 429)
+		scan->stats->throttled++;
 	body = error_body(lane);
 	if (header->status == 404 && scan->request->mode == GRAPH_SCAN_KEYS &&
 		strncmp(header->content_type, "text/html", 9) != 0)
@@ -1167,7 +1175,11 @@ step_lane(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	{
 		if (lane->not_before > GetCurrentTimestamp())
 			return LANE_WAITS;
-		lane->not_before = 0;
+		lane->not_before =
+			graph_stats_may_send(scan->stats,
+								 scan->session->options.requests_per_minute);
+		if (lane->not_before != 0)
+			return LANE_WAITS;
 		start_request(scan, lane);
 		return LANE_MOVED;
 	}

@@ -4,19 +4,20 @@
  *		Whose bearer token, and is it still good?
  *
  * A session is opened for the role that a scan runs as: its user mapping says
- * how to log in, and the token that comes of it is kept in the backend, under
- * the mapping's OID and a fingerprint of all that the login was made of, so
- * that one mapping never uses another's token and a changed mapping logs in
- * anew.  A token is renewed some time before it expires.
+ * how to log in, and the token that comes of it is kept in the backend.  What
+ * is kept belongs to a user mapping and a role, since the mapping for PUBLIC
+ * serves many and one of them may have logged in as a person; beside it is a
+ * fingerprint of all that the login was made of, so that one login never uses
+ * another's token and a changed mapping logs in anew.  All scans of the
+ * backend share it.  A token is renewed some time before it expires, and when
+ * the service refuses it; with some logins that takes a refresh token, which
+ * is kept as well and replaced whenever the service sends another.
  *
  * Secrets are read when a scan starts and are overwritten when its memory
  * goes; the token cache lives in a memory context of its own and is
  * overwritten entry by entry.
  *
- * What this file refuses to know: scans, pages, alerts.
- *
- * Sources: RFC 6749 section 4.4 (client credentials) and 5.2 (errors); Entra,
- * "OAuth 2.0 client credentials flow".
+ * What this file refuses to know: scans, pages, alerts, how a login asks.
  *
  * IDENTIFICATION
  *		token.c
@@ -25,8 +26,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_foreign_server.h"
 #include "common/hashfn.h"
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -41,11 +46,23 @@
  */
 #define RENEW_MARGIN_SECONDS	300
 
+/* Whose token: the hash key, without padding. */
+typedef struct TokenKey
+{
+	Oid			umid;			/* user mapping */
+	Oid			userid;			/* role that asks */
+} TokenKey;
+
 typedef struct TokenEntry
 {
-	Oid			umid;			/* user mapping: the hash key */
+	TokenKey	key;
+	Oid			serverid;
+	uint32		mapping_hash;	/* by which invalidations name the mapping ... */
+	uint32		server_hash;	/* ... and the server */
+	bool		person;			/* only a person could log in again */
 	uint64		fingerprint;	/* of what the login was made of */
 	char	   *token;			/* in token_context, or NULL */
+	char	   *refresh_token;	/* the same */
 	TimestampTz good_until;
 } TokenEntry;
 
@@ -61,8 +78,14 @@ typedef struct SessionOwner
 
 static void open_cache(void);
 static void forget_tokens(Datum arg, int cacheid, uint32 hashvalue);
-static void drop_token(TokenEntry *entry);
+static void drop_text(char **text);
+static bool drop_entry(TokenEntry *entry);
 static void log_in(GraphSession *session, TokenEntry *entry);
+
+extern PGDLLEXPORT Datum graph_fdw_handler(PG_FUNCTION_ARGS);
+
+PG_FUNCTION_INFO_V1(graph_fdw_disconnect);
+PG_FUNCTION_INFO_V1(graph_fdw_disconnect_all);
 
 /*
  * wipe_session
@@ -72,10 +95,13 @@ static void
 wipe_session(void *arg)
 {
 	GraphSession *session = ((SessionOwner *) arg)->session;
+	ListCell   *cell;
 
 	graph_options_wipe(&session->options, NIL);
 	if (session->bearer)
 		explicit_bzero(session->bearer, strlen(session->bearer));
+	foreach(cell, session->hidden)
+		explicit_bzero(lfirst(cell), strlen(lfirst(cell)));
 }
 
 /*
@@ -109,6 +135,40 @@ get_mapping(Oid userid, Oid serverid)
 }
 
 /*
+ * open_session
+ *		A session of a role with a server, for a table or (NULL) none.
+ */
+static GraphSession *
+open_session(ForeignTable *table, ForeignServer *server, Oid userid)
+{
+	GraphSession *session = palloc0(sizeof(GraphSession));
+	SessionOwner *owner = palloc0(sizeof(SessionOwner));
+	UserMapping *mapping;
+
+	owner->session = session;
+	owner->callback.func = wipe_session;
+	owner->callback.arg = owner;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &owner->callback);
+
+	mapping = get_mapping(userid, server->serverid);
+	graph_get_options(table, server, mapping, &session->options);
+	graph_options_wipe(NULL, mapping->options);
+	session->serverid = server->serverid;
+	session->umid = mapping->umid;
+	session->userid = userid;
+	session->server_name = pstrdup(server->servername);
+
+	if (strcmp(session->options.cloud, "china") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("Microsoft Graph does not offer security alerts in cloud \"%s\"",
+						session->options.cloud),
+				 errhint("If the tenant is in another cloud, set the option \"cloud\" of server \"%s\".",
+						 session->server_name)));
+	return session;
+}
+
+/*
  * graph_session_open
  *		Read what a scan of a foreign table by a role needs to ask the service.
  *
@@ -119,22 +179,82 @@ GraphSession *
 graph_session_open(Oid relid, Oid userid)
 {
 	ForeignTable *table = GetForeignTable(relid);
-	ForeignServer *server = GetForeignServer(table->serverid);
-	UserMapping *mapping = get_mapping(userid, server->serverid);
-	GraphSession *session = palloc0(sizeof(GraphSession));
-	SessionOwner *owner = palloc0(sizeof(SessionOwner));
 
-	owner->session = session;
-	owner->callback.func = wipe_session;
-	owner->callback.arg = owner;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &owner->callback);
+	return open_session(table, GetForeignServer(table->serverid), userid);
+}
 
-	graph_get_options(table, server, mapping, &session->options);
-	graph_options_wipe(NULL, mapping->options);
-	session->serverid = server->serverid;
-	session->umid = mapping->umid;
-	session->server_name = pstrdup(server->servername);
-	return session;
+/*
+ * is_ours
+ *		Has this server a wrapper with our handler, and so our validator?
+ *
+ * Another wrapper may let anybody set options of these names, which are the
+ * superuser's here.
+ */
+static bool
+is_ours(const ForeignServer *server)
+{
+	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
+	FmgrInfo	handler;
+
+	if (!OidIsValid(wrapper->fdwhandler))
+		return false;
+	fmgr_info(wrapper->fdwhandler, &handler);
+	return handler.fn_addr == graph_fdw_handler;
+}
+
+/*
+ * graph_session_open_server
+ *		The same for the current role and a server, whose use it must have been
+ *		granted.
+ */
+GraphSession *
+graph_session_open_server(const char *server_name)
+{
+	ForeignServer *server = GetForeignServerByName(server_name, false);
+	AclResult	result = graph_server_aclcheck(server->serverid, GetUserId(),
+											   ACL_USAGE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_SERVER, server->servername);
+	if (!is_ours(server))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("server \"%s\" is not a server of graph_fdw",
+						server->servername)));
+	return open_session(NULL, server, GetUserId());
+}
+
+/*
+ * graph_session_hide
+ *		No message repeats this text from now on.
+ */
+void
+graph_session_hide(GraphSession *session, const char *secret)
+{
+	MemoryContext old;
+
+	if (secret[0] == '\0')
+		return;
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(session));
+	session->hidden = lappend(session->hidden, pstrdup(secret));
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * unhide
+ *		Forget the hidden texts after the first so many.
+ */
+static void
+unhide(GraphSession *session, int keep)
+{
+	while (list_length(session->hidden) > keep)
+	{
+		char	   *secret = llast(session->hidden);
+
+		explicit_bzero(secret, strlen(secret));
+		pfree(secret);
+		session->hidden = list_delete_last(session->hidden);
+	}
 }
 
 /*
@@ -144,9 +264,11 @@ graph_session_open(Oid relid, Oid userid)
 static uint64
 fingerprint(const GraphOptions *options)
 {
-	const char *parts[] = {options->authority, options->scope,
-		options->tenant_id, options->client_id, options->client_secret,
-	options->ca_file, options->proxy};
+	const char *parts[] = {graph_login_name(options->login),
+		options->authority, options->scope, options->tenant_id,
+		options->client_id, options->client_secret, options->certificate_file,
+		options->private_key_file, options->federated_token_file,
+	options->refresh_token, options->ca_file, options->proxy};
 	uint64		result = 0;
 
 	for (size_t i = 0; i < lengthof(parts); i++)
@@ -167,15 +289,22 @@ static TokenEntry *
 find_entry(GraphSession *session)
 {
 	uint64		print = fingerprint(&session->options);
+	TokenKey	key = {session->umid, session->userid};
 	TokenEntry *entry;
 	bool		found;
 
 	open_cache();
-	entry = hash_search(token_cache, &session->umid, HASH_ENTER, &found);
+	entry = hash_search(token_cache, &key, HASH_ENTER, &found);
 	if (!found)
-		entry->token = NULL;
+		entry->token = entry->refresh_token = NULL;
 	else if (entry->fingerprint != print)
-		drop_token(entry);
+		(void) drop_entry(entry);
+	entry->serverid = session->serverid;
+	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID,
+												ObjectIdGetDatum(session->umid));
+	entry->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID,
+											   ObjectIdGetDatum(session->serverid));
+	entry->person = session->options.login == GRAPH_LOGIN_PERSON;
 	entry->fingerprint = print;
 	return entry;
 }
@@ -220,6 +349,25 @@ graph_token_get(GraphSession *session)
 }
 
 /*
+ * graph_token_forget
+ *		Drop a token that another can be had for without a person; what gets
+ *		the other stays.  Returns false, and drops nothing, if that cannot be.
+ */
+bool
+graph_token_forget(GraphSession *session)
+{
+	TokenEntry *entry;
+
+	if (session->options.access_token)
+		return false;
+	entry = find_entry(session);
+	if (entry->person && entry->refresh_token == NULL)
+		return false;
+	drop_text(&entry->token);
+	return true;
+}
+
+/*
  * graph_token_renew
  *		Replace a token that the service has refused.
  *
@@ -236,10 +384,51 @@ graph_token_renew(GraphSession *session)
 
 	entry = find_entry(session);
 	if (entry->token && session->bearer &&
-		strcmp(entry->token, session->bearer) == 0)
-		drop_token(entry);
+		strcmp(entry->token, session->bearer) == 0 &&
+		!graph_token_forget(session))
+		return false;
 	graph_token_get(session);
 	return true;
+}
+
+/*
+ * graph_token_good_until
+ *		When will the session's token be renewed?  Infinity if we do not know.
+ */
+TimestampTz
+graph_token_good_until(GraphSession *session)
+{
+	TimestampTz result;
+
+	TIMESTAMP_NOEND(result);
+	if (session->options.access_token == NULL)
+		result = find_entry(session)->good_until;
+	return result;
+}
+
+/*
+ * graph_token_keep
+ *		Keep the token of an answer that has just come.  Returns until when it
+ *		is used.
+ */
+TimestampTz
+graph_token_keep(GraphSession *session, const GraphTokenAnswer *answer)
+{
+	TokenEntry *entry = find_entry(session);
+	int64		margin = Min(RENEW_MARGIN_SECONDS, answer->expires_in / 10);
+
+	drop_text(&entry->token);
+	entry->token = MemoryContextStrdup(token_context, answer->access_token);
+	if (answer->refresh_token &&
+		(entry->person || session->options.refresh_token))
+	{
+		drop_text(&entry->refresh_token);
+		entry->refresh_token = MemoryContextStrdup(token_context,
+												   answer->refresh_token);
+	}
+	entry->good_until = GetCurrentTimestamp() +
+		(answer->expires_in - margin) * USECS_PER_SEC;
+	return entry->good_until;
 }
 
 /*
@@ -268,11 +457,12 @@ open_cache(void)
 
 /*
  * forget_tokens
- *		Syscache callback: a user mapping or a server has changed.
+ *		Syscache callback: user mappings or servers have changed.
  *
- * Logging in once too often is cheap, so nothing finer than "all" is done.
  * It must not touch the catalogs or throw.  Entries stay: somebody up the
- * stack may hold a pointer to one.
+ * stack may hold a pointer to one.  A hash value of zero says that any may
+ * have changed; then a person's login stays, for its fingerprint tells whether
+ * it is still the same.
  */
 static void
 forget_tokens(Datum arg, int cacheid, uint32 hashvalue)
@@ -282,178 +472,74 @@ forget_tokens(Datum arg, int cacheid, uint32 hashvalue)
 
 	hash_seq_init(&status, token_cache);
 	while ((entry = hash_seq_search(&status)) != NULL)
-		drop_token(entry);
-}
-
-/*
- * drop_token
- *		Overwrite and free the token of an entry.
- */
-static void
-drop_token(TokenEntry *entry)
-{
-	if (entry->token)
 	{
-		explicit_bzero(entry->token, strlen(entry->token));
-		pfree(entry->token);
+		uint32		hash = cacheid == USERMAPPINGOID ?
+			entry->mapping_hash : entry->server_hash;
+
+		if (hashvalue == 0 ? !entry->person : hash == hashvalue)
+			(void) drop_entry(entry);
 	}
-	entry->token = NULL;
 }
 
 /*
- * append_field
- *		Add a field to a form (application/x-www-form-urlencoded).
+ * drop_text
+ *		Overwrite and free a text of the cache.
  */
 static void
-append_field(StringInfo form, const char *name, const char *value)
+drop_text(char **text)
 {
-	char	   *escaped = graph_url_escape(value);
-
-	appendStringInfo(form, "%s%s=%s", form->len > 0 ? "&" : "", name, escaped);
-	explicit_bzero(escaped, strlen(escaped));
-	pfree(escaped);
+	if (*text)
+	{
+		explicit_bzero(*text, strlen(*text));
+		pfree(*text);
+	}
+	*text = NULL;
 }
 
 /*
- * make_request
- *		The token request of a login by client secret.
- *
- * StringInfo would leave copies of the secret behind as it grows, so the form
- * has room for all of it from the start.
- */
-static void
-make_request(const GraphSession *session, StringInfo url, StringInfo form,
-			 GraphHttpRequest *request)
-{
-	const GraphOptions *options = &session->options;
-
-	if (options->tenant_id == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
-				 errmsg("option \"tenant_id\" is missing"),
-				 errhint("Set \"tenant_id\" on the user mapping or on server \"%s\".",
-						 session->server_name)));
-
-	appendStringInfo(url, "%s/%s/oauth2/v2.0/token", options->authority,
-					 graph_url_escape(options->tenant_id));
-	enlargeStringInfo(form, 256 + 3 * (strlen(options->client_id) +
-									   strlen(options->client_secret) +
-									   strlen(options->scope)) * 2);
-	append_field(form, "grant_type", "client_credentials");
-	append_field(form, "client_id", options->client_id);
-	append_field(form, "scope", options->scope);
-	append_field(form, "client_secret", options->client_secret);
-
-	memset(request, 0, sizeof(GraphHttpRequest));
-	request->url = url->data;
-	request->form = form->data;
-	request->ca_file = options->ca_file;
-	request->proxy = options->proxy;
-	request->connect_timeout = options->connect_timeout;
-	request->request_timeout = options->request_timeout;
-	request->headers = list_make1("Accept: application/json");
-}
-
-/*
- * try_once
- *		Send the token request.  Returns true with the answer, or false if the
- *		same request may succeed later; other failures are errors.
- *
- * last tells that there will be no later, and why (a sentence, or NULL).
+ * drop_entry
+ *		Overwrite and free all that an entry has; false if it had nothing.
  */
 static bool
-try_once(GraphSession *session, const GraphHttpRequest *request,
-		 bool last, const char *why, int *retry_after,
-		 GraphTokenAnswer *answer)
+drop_entry(TokenEntry *entry)
 {
-	GraphTransfer *transfer = graph_http_start(CurrentMemoryContext, request);
-	bool		fits = graph_http_wait_all(transfer, GRAPH_MAX_DOCUMENT);
-	const GraphHttpHeader *header = graph_http_header(transfer);
-	GraphSlice	body = graph_http_unread(transfer);
-	const char *text;
-	GraphTransport transport = fits ? graph_http_result(transfer, &text) :
-		GRAPH_TRANSPORT_TOO_LARGE;
-	const char *problem;
+	bool		had = entry->token || entry->refresh_token;
 
-	*retry_after = header->retry_after;
-	if (transport != GRAPH_TRANSPORT_OK)
-	{
-		if (!last && graph_transport_is_retriable(transport))
-		{
-			graph_http_end(transfer);
-			return false;
-		}
-		graph_report_transport(session, "token request",
-							   session->options.authority, transport,
-							   fits ? text : "", why);
-	}
-
-	if (header->status != 200)
-	{
-		GraphRemoteError remote;
-
-		graph_decode_token_error(body.data, body.len, &remote);
-		if (!last && (graph_status_is_retriable(header->status) ||
-					  graph_token_error_is_retriable(&remote)))
-		{
-			graph_http_end(transfer);
-			return false;
-		}
-		graph_report_token_status(session, header, &remote, why);
-	}
-
-	problem = graph_decode_token(body.data, body.len, answer);
-	if (problem)
-		graph_report_document(session, "token request", problem);
-	graph_http_end(transfer);
-	return true;
+	drop_text(&entry->token);
+	drop_text(&entry->refresh_token);
+	return had;
 }
 
 /*
- * request_token
- *		Get a token from the token endpoint, with retries.
+ * demand_person
+ *		Raise the error for a login that waits for somebody at the keyboard.
  */
 static void
-request_token(GraphSession *session, GraphTokenAnswer *answer)
+demand_person(const GraphSession *session, bool expired)
 {
-	StringInfoData url;
-	StringInfoData form;
-	GraphHttpRequest request;
-	int			attempts = session->options.max_retries;
+	const char *call = psprintf("SELECT * FROM graph_fdw_login(%s)",
+								quote_literal_cstr(session->server_name));
 
-	initStringInfo(&url);
-	initStringInfo(&form);
-	make_request(session, &url, &form, &request);
-
-	for (int attempt = 0;; attempt++)
-	{
-		const char *why = NULL;
-		int			retry_after;
-		int			delay;
-
-		if (try_once(session, &request, attempt >= attempts,
-					 attempt > 0 ? psprintf("It was tried %d times.", attempt + 1) : NULL,
-					 &retry_after, answer))
-			break;
-		delay = graph_retry_delay(attempt, retry_after, &why);
-		if (delay < 0)
-		{
-			/* no use in waiting: the last attempt is now, and reports */
-			(void) try_once(session, &request, true, why, &retry_after, answer);
-			break;
-		}
-		graph_http_sleep(delay);
-	}
-
-	explicit_bzero(form.data, form.len);
+	if (expired)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("the login of this session to server \"%s\" has expired",
+						session->server_name),
+				 errhint("Log in again: %s", call)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("not logged in to server \"%s\"", session->server_name),
+			 errdetail("The user mapping has no login of its own, and this session has not logged in."),
+			 errhint("Log in as a person (%s), or set \"client_secret\" or another login on the user mapping.",
+					 call)));
 }
 
 /*
  * log_in
  *		Get a token and keep it in the session's cache entry.
  *
- * The exchange waits and may process invalidations, so the entry is looked up
- * again afterwards.
+ * The exchange waits and may process invalidations, so the entry is not used
+ * after it.
  */
 static void
 log_in(GraphSession *session, TokenEntry *entry)
@@ -462,19 +548,70 @@ log_in(GraphSession *session, TokenEntry *entry)
 												  "graph_fdw login",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
+	int			hidden = list_length(session->hidden);
+	char	   *refresh_token = NULL;
 	GraphTokenAnswer answer;
-	int64		margin;
 
-	request_token(session, &answer);
+	if (entry->person && entry->refresh_token == NULL)
+		demand_person(session, entry->token != NULL);
+	if (entry->refresh_token)
+		refresh_token = pstrdup(entry->refresh_token);
 
-	entry = find_entry(session);
-	drop_token(entry);
-	margin = Min(RENEW_MARGIN_SECONDS, answer.expires_in / 10);
-	entry->token = MemoryContextStrdup(token_context, answer.access_token);
-	entry->good_until = GetCurrentTimestamp() +
-		(answer.expires_in - margin) * USECS_PER_SEC;
-	explicit_bzero(answer.access_token, strlen(answer.access_token));
+	graph_login(session, refresh_token, &answer);
+	(void) graph_token_keep(session, &answer);
 
+	graph_token_answer_wipe(&answer);
+	if (refresh_token)
+		explicit_bzero(refresh_token, strlen(refresh_token));
+	unhide(session, hidden);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/*
+ * disconnect
+ *		Drop what the session keeps for a server, or (InvalidOid) for all.
+ *
+ * Connections are not any server's own: all that are kept are closed.
+ */
+static bool
+disconnect(Oid serverid)
+{
+	bool		had = graph_http_disconnect();
+	HASH_SEQ_STATUS status;
+	TokenEntry *entry;
+
+	if (token_cache == NULL)
+		return had;
+	hash_seq_init(&status, token_cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if ((!OidIsValid(serverid) || entry->serverid == serverid) &&
+			drop_entry(entry))
+			had = true;
+	}
+	return had;
+}
+
+/*
+ * graph_fdw_disconnect
+ *		SQL function: forget this session's tokens for a server, and close the
+ *		kept connections.  Returns false if there was nothing.
+ */
+Datum
+graph_fdw_disconnect(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_BOOL(disconnect(GetForeignServerByName(name, false)->serverid));
+}
+
+/*
+ * graph_fdw_disconnect_all
+ *		The same for all servers.
+ */
+Datum
+graph_fdw_disconnect_all(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(disconnect(InvalidOid));
 }

@@ -272,7 +272,8 @@ class Bench:
         self.only: set[str] = arguments.only
         self.profile: bool = arguments.profile
         self.pages = 2 if arguments.small else 20
-        self.sizes = (1, 10) if arguments.small else (10, 100)
+        self.sizes = (1, 10) if arguments.small else (10, 100)      # pages of a short and a long list
+        self.scans = (1, 2) if arguments.small else (1, 4)          # pages under callgrind
         self.db = Postgres(arguments.folder, arguments.pg_bin)
         self.data = self.folder / "tmp"
         self.table = Table(self.data / "result.csv")
@@ -301,7 +302,7 @@ class Bench:
     def _prepare(self) -> None:
         self.db.run("CREATE EXTENSION graph_fdw; CREATE EXTENSION file_fdw; CREATE EXTENSION plpython3u;\n"
                     "CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;")
-        for count in sorted({1, 2, self.pages, *self.sizes}):
+        for count in sorted({1, self.pages, *self.sizes, *self.scans}):
             self.db.add_server(_server(count), self.nginx.root, f"pages-{count}")
             # windows need a service that knows $filter, which files do not
             self.concurrency = self.db.has("concurrency", "1", _server(count))
@@ -486,6 +487,8 @@ class Bench:
                 rows.append(Row(f"above it, {work.name} columns of {count * pages.PER_PAGE:,} alerts",
                                 statistics.median(peaks) - idle, "MB",
                                 goal=Goal(16, 8) if count == self.sizes[1] else None))
+        query = ways.graph_query(ways.FIVE, f"{_server(self.sizes[1])}.alerts")
+        rows.append(Row("the same without JIT, five columns", self._peak(f"SET jit = off;\n{query}") - idle, "MB"))
         self.table.group("Peak memory (VmHWM), with libraries", rows)
 
     def growth(self) -> None:
@@ -503,7 +506,7 @@ class Bench:
     def instructions(self) -> None:
         """Instructions for one more alert, which no other load of the machine changes."""
         keys, more_keys = 100, 300
-        urls = [self.nginx.first_page(count) for count in (1, 2)]
+        urls = [self.nginx.first_page(count) for count in (1, 2)]   # the floor program takes long here
         floor = self._difference([self._floor_under_callgrind("list", url) for url in urls]) / pages.PER_PAGE
         key_files = [self.data / f"keys-{count}" for count in (keys, more_keys)]
         for file, count in zip(key_files, (keys, more_keys)):
@@ -514,8 +517,8 @@ class Bench:
         with self.db.under_callgrind("ExecutorRun") as run:
             for work, label in ((ways.FIVE, "five scalar columns"), (ways.EVIDENCE, "evidence, ten text columns"),
                                 (ways.all_columns(), "all columns of alerts")):
-                files = [run(ways.graph_query(work, f"{_server(count)}.{work.table}")) for count in (1, 2)]
-                value = self._difference(files) / pages.PER_PAGE
+                files = [run(ways.graph_query(work, f"{_server(count)}.{work.table}")) for count in self.scans]
+                value = self._difference(files) / pages.PER_PAGE / (self.scans[1] - self.scans[0])
                 rows.append(Row(f"graph_fdw, {label}", value, "", value / floor))
                 self._show_profile(label, files[1])
             files = [run(self._lookups(f"(SELECT id FROM keys LIMIT {count})")) for count in (keys, more_keys)]

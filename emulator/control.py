@@ -159,6 +159,11 @@ def expire_tokens(emulator, request, params):
     return {"expired": emulator.logins.expire_all(static_too)}
 
 
+def add_certificate(emulator, request, params):
+    document = _document(request)
+    emulator.logins.register(document["client_id"], document["certificate"])
+
+
 def reset(emulator, request, params):
     emulator.reset()
 
@@ -178,6 +183,7 @@ CONTROLS: dict[tuple[str, str], Callable] = {
     ("DELETE", "alerts"): remove_alerts,
     ("POST", "ugly"): add_ugly_alerts,
     ("POST", "tokens/expire"): expire_tokens,
+    ("POST", "certificates"): add_certificate,
     ("POST", "reset"): reset,
 }
 
@@ -188,7 +194,7 @@ def answer(emulator, request) -> Response:
         return json_response(404, {"error": "no such control; GET /_emulator/ lists them"})
     try:
         result = control(emulator, request, dict(parse_qsl(request.query, keep_blank_values=True)))
-    except (BadFault, ValueError, TypeError) as error:
+    except (BadFault, KeyError, ValueError, TypeError) as error:
         return json_response(400, {"error": str(error)})
     return result if isinstance(result, Response) else json_response(200, {"ok": True} if result is None else result)
 

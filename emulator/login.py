@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import secrets
 import threading
 import time
@@ -15,11 +16,14 @@ from dataclasses import dataclass, field
 from typing import Callable
 from urllib.parse import parse_qsl, unquote_plus
 
-from reply import NO_STORE, Response, json_response, login_error
+import assertion
+from reply import NO_STORE, Response, http_date, json_response, login_error
 from settings import Settings
 
 TENANTS = ("11111111-2222-3333-4444-555555555555", "contoso.test")
 STATIC_TOKEN = "emulator-access-token"
+IDENTITY_HEADER = "emulator-identity-header"
+ARC_SECRET = "emulator-arc-secret"
 REFRESH_TOKEN = "emulator-refresh-token"
 READ_ROLES = ("SecurityAlert.Read.All", "SecurityAlert.ReadWrite.All", "SecurityIncident.Read.All",
               "SecurityIncident.ReadWrite.All")
@@ -61,6 +65,7 @@ class Token:
 class DeviceSignIn:
     app: App
     expires: float
+    scope: str
     polls: int = 0
 
 
@@ -78,6 +83,8 @@ class Login:
     tokens: dict[str, Token] = field(default_factory=dict)
     refresh_tokens: dict[str, App] = field(default_factory=dict)
     sign_ins: dict[str, DeviceSignIn] = field(default_factory=dict)
+    certificates: dict[str, list[assertion.Certificate]] = field(default_factory=dict)
+    used_assertions: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self):
@@ -88,6 +95,16 @@ class Login:
             self.tokens = {STATIC_TOKEN: Token(MAIN_APP, float("inf"))}
             self.refresh_tokens = {REFRESH_TOKEN: MAIN_APP}
             self.sign_ins = {}
+            self.certificates = {}
+            self.used_assertions = set()
+
+    def register(self, client_id: str, pem: str) -> None:
+        """Add a certificate to an app; ValueError when it is none."""
+        if client_id not in APPS:
+            raise ValueError(f"no app is {client_id!r}")
+        certificate = assertion.Certificate.read(pem)
+        with self.lock:
+            self.certificates.setdefault(client_id, []).append(certificate)
 
     def bearer(self, authorization: str) -> Token | None:
         """The token of an Authorization header, expired or not; None when it was never issued."""
@@ -122,6 +139,8 @@ class Login:
             form = read_form(request)
             return device_code(self, request, form) if endpoint == "devicecode" else self.token(request, form)
         except Refused as refusal:
+            if self.settings.clock_offset:
+                refusal.response.headers["Date"] = http_date(self.settings.clock_offset)
             return refusal.response
 
     def token(self, request, form: dict[str, str]) -> Response:
@@ -142,7 +161,10 @@ class Login:
         refresh = secrets.token_urlsafe(512)
         with self.lock:
             self.refresh_tokens[refresh] = app
-        return self.token_answer(app, scope=scope, refresh_token=refresh)
+        claims = {"aud": app.client_id, "preferred_username": "adele@contoso.test", "name": "Adele Vance"}
+        id_token = ".".join(assertion.encode(json.dumps(part).encode()) for part in ({"alg": "none"}, claims, ""))
+        return self.token_answer(app, scope=scope, refresh_token=refresh,
+                                 **({"id_token": id_token} if "openid" in scope.split() else {}))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -203,41 +225,51 @@ def basic_credentials(request) -> tuple[str, str] | None:
 # ---------------------------------------------------------------------------------------------------------------------
 # Proofs: how a client shows that it is the app it names
 
-def prove_by_secret(app: App, secret: str) -> None:
+def prove_by_secret(login: Login, request, app: App, form: dict[str, str]) -> None:
+    compare_secret(app, form["client_secret"])
+
+
+def compare_secret(app: App, secret: str) -> None:
     if not secrets.compare_digest(secret.encode(), app.secret.encode()):
         raise Refused(401, "invalid_client", 7000215,
                       "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
                       f"value, not the client secret ID, for a secret added to app '{app.client_id}'.")
 
 
-def prove_by_assertion(app: App, form: dict[str, str]) -> None:
-    """A federated token is compared as text. A certificate's signed assertion would be verified here."""
+def prove_by_assertion(login: Login, request, app: App, form: dict[str, str]) -> None:
+    """A federated token is compared as text. What is signed is verified if the app has a certificate."""
     if form.get("client_assertion_type") != JWT_BEARER:
         raise Refused(400, "invalid_request", 900144,
                       "The request body must contain the following parameter: 'client_assertion_type'.")
-    assertion = form["client_assertion"]
-    if not app.federated_token or assertion != app.federated_token:
+    text, certificates = form["client_assertion"], login.certificates.get(app.client_id)
+    if certificates and text.count(".") == 2:
+        try:
+            assertion.check(text, certificates, app.client_id, f"{request.origin}{request.prefix}{request.path}",
+                            login.used_assertions, time.time() + login.settings.clock_offset)
+        except assertion.BadAssertion as error:
+            raise Refused(401, "invalid_client", error.number, str(error)) from None
+    elif not app.federated_token or text != app.federated_token:
         raise Refused(400, "invalid_request", 70021,
                       "No matching federated identity record found for presented assertion.")
 
 
-PROOFS: dict[str, Callable[[App, dict[str, str]], None]] = {
-    "client_secret": lambda app, form: prove_by_secret(app, form["client_secret"]),
+PROOFS: dict[str, Callable[[Login, object, App, dict[str, str]], None]] = {
+    "client_secret": prove_by_secret,
     "client_assertion": prove_by_assertion,
 }
 
 
-def authenticate(request, form: dict[str, str]) -> App:
+def authenticate(login: Login, request, form: dict[str, str]) -> App:
     """The app of a confidential client, after its proof."""
     basic = basic_credentials(request)
     if basic is not None:
         app = find_app(basic[0])
-        prove_by_secret(app, basic[1])
+        compare_secret(app, basic[1])
         return app
     app = find_app(needed(form, "client_id"))
     for field_name, prove in PROOFS.items():
         if field_name in form:
-            prove(app, form)
+            prove(login, request, app, form)
             return app
     raise Refused(401, "invalid_client", 7000218, "The request body must contain the following parameter: "
                                                   "'client_assertion' or 'client_secret'.")
@@ -247,7 +279,7 @@ def authenticate(request, form: dict[str, str]) -> App:
 # Grants
 
 def client_credentials(login: Login, request, form: dict[str, str]) -> Response:
-    app = authenticate(request, form)
+    app = authenticate(login, request, form)
     check_default_scope(request, needed(form, "scope"))
     return login.token_answer(app)
 
@@ -255,10 +287,12 @@ def client_credentials(login: Login, request, form: dict[str, str]) -> Response:
 def refresh_token(login: Login, request, form: dict[str, str]) -> Response:
     app = find_app(needed(form, "client_id"))
     if "client_secret" in form:
-        prove_by_secret(app, form["client_secret"])
+        compare_secret(app, form["client_secret"])
     if login.refresh_tokens.get(needed(form, "refresh_token")) is not app:
         raise Refused(400, "invalid_grant", 70000, "The provided value for the input parameter 'refresh_token' is not "
                                                    "valid. The refresh token has expired or was revoked.")
+    if login.settings.rotate_refresh_tokens:
+        del login.refresh_tokens[form["refresh_token"]]
     return login.delegated_answer(app, form.get("scope") or f"{request.origin}/.default")
 
 
@@ -271,13 +305,15 @@ def device_code_poll(login: Login, request, form: dict[str, str]) -> Response:
     if sign_in.polls <= login.settings.device_code_polls:
         raise Refused(400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is pending. "
                                                            "Continue polling.")
+    if sign_in.polls == login.settings.device_code_polls + 1 and login.settings.device_code_slow_down:
+        raise Refused(400, "slow_down", 70016, "Continue polling less often.")
     outcome = login.settings.device_code_outcome
     if outcome == "decline":
         raise Refused(400, "authorization_declined", 70018, "The user declined the authorization.")
     if outcome == "expire" or time.monotonic() >= sign_in.expires:
         raise Refused(400, "expired_token", 70020, "The provided device code has expired.")
     del login.sign_ins[form["device_code"]]
-    return login.delegated_answer(app, "SecurityAlert.Read.All")
+    return login.delegated_answer(app, sign_in.scope)
 
 
 GRANTS: dict[str, Callable[[Login, object, dict[str, str]], Response]] = {
@@ -290,10 +326,10 @@ GRANTS: dict[str, Callable[[Login, object, dict[str, str]], Response]] = {
 def device_code(login: Login, request, form: dict[str, str]) -> Response:
     """POST /{tenant}/oauth2/v2.0/devicecode: where the device flow begins."""
     app = find_app(needed(form, "client_id"))
-    needed(form, "scope")
+    scope = needed(form, "scope")
     code, user_code = secrets.token_urlsafe(96), secrets.token_hex(4).upper()
     with login.lock:
-        login.sign_ins[code] = DeviceSignIn(app, time.monotonic() + 900)
+        login.sign_ins[code] = DeviceSignIn(app, time.monotonic() + 900, scope)
     where = f"{request.origin}/devicelogin"
     return json_response(200, {
         "user_code": user_code, "device_code": code, "verification_uri": where, "expires_in": 900,
@@ -304,8 +340,18 @@ def device_code(login: Login, request, form: dict[str, str]) -> Response:
 
 
 def managed_identity(login: Login, request) -> Response:
-    """GET /metadata/identity/oauth2/token, as on an Azure VM. Its numbers are strings."""
+    """GET /metadata/identity/oauth2/token, as on the machine that the setting names. Its numbers are strings."""
     query = dict(parse_qsl(request.query))
+    if request.proxied:
+        return json_response(403, {"error": "forbidden", "error_description": "A proxy may not ask"})
+    if login.settings.identity_host == "app_service":
+        return app_service_identity(login, request, query)
+    if login.settings.identity_host == "arc" and "authorization" not in request.headers:
+        challenge = json_response(401, {"error": "unauthorized"})
+        challenge.headers["WWW-Authenticate"] = f"Basic realm={login.settings.identity_challenge}"
+        return challenge
+    if login.settings.identity_host == "arc" and request.headers["authorization"] != f"Basic {ARC_SECRET}":
+        return json_response(401, {"error": "unauthorized", "error_description": "The secret is wrong"})
     if request.headers.get("metadata") != "true":
         return json_response(400, {"error": "bad_request_102",
                                    "error_description": "Required metadata header not specified"})
@@ -319,4 +365,17 @@ def managed_identity(login: Login, request) -> Response:
         "access_token": login.issue(app), "refresh_token": "", "expires_in": str(lifetime),
         "expires_on": str(now + lifetime), "not_before": str(now), "resource": query["resource"],
         "token_type": "Bearer", "client_id": app.client_id, "ext_expires_in": str(lifetime),
+    })
+
+
+def app_service_identity(login: Login, request, query: dict[str, str]) -> Response:
+    """The same of an App Service: another header, and when the token ends instead of how long it lives."""
+    if request.headers.get("x-identity-header") != IDENTITY_HEADER:
+        return json_response(401, {"error": "unauthorized", "error_description": "X-IDENTITY-HEADER is wrong"})
+    app = APPS.get(query.get("client_id", MAIN_APP.client_id))
+    if app is None or query.get("api-version") != "2019-08-01" or not query.get("resource"):
+        return json_response(400, {"statusCode": 400, "message": "No Managed Identity found"})
+    return json_response(200, {
+        "access_token": login.issue(app), "expires_on": str(int(time.time()) + login.settings.token_lifetime),
+        "resource": query["resource"], "token_type": "Bearer", "client_id": app.client_id,
     })

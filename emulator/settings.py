@@ -50,6 +50,11 @@ class Settings:
     requests_per_connection: int = switch(0, "answers after which a connection is closed unannounced; 0: no limit")
     device_code_polls: int = switch(2, "authorization_pending answers before the outcome")
     device_code_interval: int = switch(1, "seconds between polls that the answer asks for")
+    device_code_slow_down: bool = switch(False, "after them, one slow_down")
+    clock_offset: int = switch(0, "seconds by which the clock is ahead that judges assertions")
+    rotate_refresh_tokens: bool = switch(False, "a refresh token can be used once")
+    identity_host: str = switch("vm", "the machine whose identity is asked for", ("vm", "app_service", "arc"))
+    identity_challenge: str = switch("", "path of the file that Arc's challenge names")
     device_code_outcome: str = switch("approve", "how the sign-in ends", ("approve", "decline", "expire"))
 
     def change(self, values: dict) -> None:

@@ -200,6 +200,7 @@ missing_packages() {
     have pkg-config || echo pkg-config
     pkg-config --exists libcurl 2>/dev/null || missing_library libcurl libcurl4-openssl-dev
     pkg-config --exists jansson 2>/dev/null || missing_library jansson libjansson-dev
+    pkg-config --exists libcrypto 2>/dev/null || missing_library libcrypto libssl-dev
     # python3-minimal has the command and a part of the library
     python3 -c 'import gzip, http.server, ssl, unittest' 2>/dev/null || echo python3
 
@@ -214,6 +215,7 @@ missing_packages() {
 
     if [ -n "$need_perl" ]; then
         have prove || echo perl
+        have openssl || echo openssl
         perl -MIPC::Run -MTest::More -e 1 2>/dev/null || echo libipc-run-perl
     fi
 }

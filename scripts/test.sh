@@ -193,8 +193,8 @@ main() {
 start_servers() {
     init_postgres </dev/null
     start_postgres
-    # the same alerts in every run
-    start_emulator --now 2026-08-01T12:00:00Z
+    # the same alerts in every run; sql/setup.sql says so, too
+    start_emulator --alerts 2000 --seed 1 --now 2026-11-01T00:00:00Z
 }
 
 main "$@"

@@ -1,0 +1,182 @@
+--
+-- What may be said where, by whom, and what is said about mistakes.
+--
+SET client_min_messages = warning;
+CREATE ROLE regress_graph_owner;
+CREATE ROLE regress_graph_user;
+GRANT USAGE ON FOREIGN DATA WRAPPER graph_fdw TO regress_graph_owner;
+RESET client_min_messages;
+
+-- ===================================================================
+-- The wrapper itself has no options
+-- ===================================================================
+ALTER FOREIGN DATA WRAPPER graph_fdw OPTIONS (cloud 'global');         -- ERROR
+
+-- ===================================================================
+-- Servers
+-- ===================================================================
+CREATE SERVER s FOREIGN DATA WRAPPER graph_fdw;
+DROP SERVER s;
+-- everything at once
+CREATE SERVER s FOREIGN DATA WRAPPER graph_fdw OPTIONS (
+  cloud 'usgov', endpoint 'https://gateway.example/graph/', authority 'https://login.example',
+  api_version 'beta', tenant_id '11111111-2222-3333-4444-555555555555',
+  ca_file '/etc/ssl/certs/ca-certificates.crt', proxy 'http://proxy.example:3128',
+  connect_timeout '2s', request_timeout '5min', max_retries '0', page_size '100', concurrency '32',
+  select_pushdown 'off', order_pushdown 'no', count_pushdown '0', evidence_filter 'yes',
+  max_record_size '1MB', on_partial 'warning');
+SELECT unnest(srvoptions) AS option FROM pg_foreign_server WHERE srvname = 's';
+ALTER SERVER s OPTIONS (SET cloud 'china', DROP proxy, DROP ca_file);
+ALTER SERVER s OPTIONS (SET cloud 'mars');                             -- ERROR
+ALTER SERVER s OPTIONS (ADD cluod 'global');                           -- ERROR
+ALTER SERVER s OPTIONS (ADD cloud 'global');                           -- ERROR
+ALTER SERVER s OPTIONS (SET api_version 'v2.0');                       -- ERROR
+ALTER SERVER s OPTIONS (SET on_partial 'ignore');                      -- ERROR
+-- table, mapping and column options do not belong here
+ALTER SERVER s OPTIONS (ADD resource 'alerts');                        -- ERROR
+ALTER SERVER s OPTIONS (ADD client_id 'x');                            -- ERROR
+ALTER SERVER s OPTIONS (ADD property 'id');                            -- ERROR
+-- nor does a secret, which is not repeated
+ALTER SERVER s OPTIONS (ADD client_secret 'hunter2hunter2');           -- ERROR
+ALTER SERVER s OPTIONS (ADD access_token 'hunter2hunter2');            -- ERROR
+
+-- numbers, with their units and ranges
+ALTER SERVER s OPTIONS (SET page_size '1000');
+ALTER SERVER s OPTIONS (SET page_size '0');                            -- ERROR
+ALTER SERVER s OPTIONS (SET page_size '1001');                         -- ERROR
+ALTER SERVER s OPTIONS (SET page_size '');                             -- ERROR
+ALTER SERVER s OPTIONS (SET page_size 'many');                         -- ERROR
+ALTER SERVER s OPTIONS (SET page_size '99999999999');                  -- ERROR
+ALTER SERVER s OPTIONS (SET page_size '10s');                          -- ERROR
+ALTER SERVER s OPTIONS (SET concurrency '33');                         -- ERROR
+ALTER SERVER s OPTIONS (SET max_retries '-1');                         -- ERROR
+ALTER SERVER s OPTIONS (SET connect_timeout '1500ms');
+ALTER SERVER s OPTIONS (SET connect_timeout '1500');
+ALTER SERVER s OPTIONS (SET connect_timeout '0');                      -- ERROR
+ALTER SERVER s OPTIONS (SET connect_timeout '2d');                     -- ERROR
+ALTER SERVER s OPTIONS (SET connect_timeout '5 parsecs');              -- ERROR
+ALTER SERVER s OPTIONS (SET max_record_size '8kB');
+ALTER SERVER s OPTIONS (SET max_record_size '1GB');                    -- ERROR
+ALTER SERVER s OPTIONS (SET max_record_size '1');                      -- ERROR
+ALTER SERVER s OPTIONS (SET select_pushdown 'maybe');                  -- ERROR
+
+-- a token goes to https, or to loopback
+ALTER SERVER s OPTIONS (SET endpoint 'https://graph.microsoft.com');
+ALTER SERVER s OPTIONS (SET endpoint 'https://[2001:db8::1]:8443/a/b');
+ALTER SERVER s OPTIONS (SET endpoint 'http://127.0.0.1:8080');
+ALTER SERVER s OPTIONS (SET endpoint 'http://localhost:8080/at/x');
+ALTER SERVER s OPTIONS (SET endpoint 'http://[::1]:8080');
+ALTER SERVER s OPTIONS (SET endpoint 'http://graph.microsoft.com');    -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'http://127.0.0.1.example.com');  -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'http://localhost@example.com');  -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'https://user@example.com');      -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'https://example.com/?x=1');      -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'https://example.com/#x');        -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'ftp://example.com');             -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'file:///etc/passwd');            -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'graph.microsoft.com');           -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint 'https://');                      -- ERROR
+ALTER SERVER s OPTIONS (SET endpoint E'https://example.com/\r\nX: y'); -- ERROR
+ALTER SERVER s OPTIONS (SET authority 'http://login.example');         -- ERROR
+ALTER SERVER s OPTIONS (ADD proxy 'socks5h://127.0.0.1:1080');
+ALTER SERVER s OPTIONS (SET proxy 'http://user@proxy.example');           -- ERROR
+ALTER SERVER s OPTIONS (SET proxy 'gopher://proxy.example');           -- ERROR
+ALTER SERVER s OPTIONS (SET proxy '');                                 -- ERROR
+-- a tenant becomes a part of a path
+ALTER SERVER s OPTIONS (SET tenant_id 'contoso.onmicrosoft.com');
+ALTER SERVER s OPTIONS (SET tenant_id '../common');                    -- ERROR
+ALTER SERVER s OPTIONS (SET tenant_id '..');                           -- ERROR
+ALTER SERVER s OPTIONS (SET tenant_id 'a b');                          -- ERROR
+ALTER SERVER s OPTIONS (SET tenant_id '');                             -- ERROR
+
+-- ===================================================================
+-- User mappings
+-- ===================================================================
+CREATE USER MAPPING FOR regress_graph_user SERVER s;                   -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x');                                             -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_secret 'hunter2hunter2');                            -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', client_secret '');                           -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', client_secret 'hunter2hunter2', access_token 'hunter3hunter3'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (access_token E'hunter2\r\nX-Injected: yes');                -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (access_token 'hunter2 hunter2');                            -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (access_token 'hunter2', user 'x');                          -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (access_token 'hunter2', endpoint 'https://example.com');    -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (access_token 'hunter2', tenant_id '../common');             -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (tenant_id 'contoso.test', client_id 'x', client_secret 'hunter2hunter2');
+ALTER USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (DROP client_id);                                            -- ERROR
+ALTER USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (DROP client_secret);                                        -- ERROR
+ALTER USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (DROP client_secret, DROP client_id, DROP tenant_id, ADD access_token 'hunter3');
+DROP USER MAPPING FOR regress_graph_user SERVER s;
+
+-- ===================================================================
+-- Tables and columns
+-- ===================================================================
+CREATE FOREIGN TABLE t (id text) SERVER s;
+ALTER FOREIGN TABLE t OPTIONS (ADD resource 'alerts', page_size '10', select_pushdown 'false',
+                               order_pushdown 'false', count_pushdown 'false');
+ALTER FOREIGN TABLE t OPTIONS (SET resource 'incidents');              -- ERROR
+ALTER FOREIGN TABLE t OPTIONS (SET page_size '1001');                  -- ERROR
+ALTER FOREIGN TABLE t OPTIONS (ADD evidence_type 'deviceEvidence');    -- ERROR
+ALTER FOREIGN TABLE t OPTIONS (ADD cloud 'global');                    -- ERROR
+ALTER FOREIGN TABLE t OPTIONS (ADD client_secret 'hunter2hunter2');    -- ERROR
+ALTER FOREIGN TABLE t OPTIONS (SET resource 'evidence', ADD evidence_type 'deviceEvidence');
+-- the service adds types of evidence, so an unknown one is no error
+ALTER FOREIGN TABLE t OPTIONS (SET evidence_type 'quantumEvidence');
+ALTER FOREIGN TABLE t OPTIONS (SET evidence_type 'device_evidence');
+ALTER FOREIGN TABLE t OPTIONS (SET evidence_type '');                  -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (ADD property 'vmMetadata/vmId');
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property '../id');
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a/b|c');
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property '.');
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property '');       -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a//b');   -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property '/a');     -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a|');     -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property '../../a'); -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a/../b'); -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (ADD resource 'alerts'); -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (ADD access_token 'hunter2'); -- ERROR
+DROP FOREIGN TABLE t;
+
+-- ===================================================================
+-- An ordinary role: no option that says where secrets go, or reads a file
+-- ===================================================================
+SET ROLE regress_graph_owner;
+CREATE SERVER own FOREIGN DATA WRAPPER graph_fdw
+  OPTIONS (cloud 'usgov', page_size '10', tenant_id 'contoso.test');
+CREATE USER MAPPING FOR CURRENT_USER SERVER own OPTIONS (access_token 'hunter2');
+ALTER SERVER own OPTIONS (ADD endpoint 'https://evil.example');        -- ERROR
+ALTER SERVER own OPTIONS (ADD authority 'https://evil.example');       -- ERROR
+ALTER SERVER own OPTIONS (ADD ca_file '/etc/passwd');                  -- ERROR
+ALTER SERVER own OPTIONS (ADD proxy 'http://evil.example');            -- ERROR
+CREATE SERVER own2 FOREIGN DATA WRAPPER graph_fdw
+  OPTIONS (endpoint 'https://evil.example');                           -- ERROR
+ALTER SERVER own OPTIONS (SET cloud 'global', SET page_size '20');
+-- a server's owner may not keep what a superuser has set and change the rest
+RESET ROLE;
+ALTER SERVER own OPTIONS (ADD endpoint 'http://127.0.0.1:1');
+SET ROLE regress_graph_owner;
+ALTER SERVER own OPTIONS (SET page_size '30');                         -- ERROR
+ALTER SERVER own OPTIONS (DROP endpoint);
+SET ROLE regress_graph_user;
+CREATE SERVER mine FOREIGN DATA WRAPPER graph_fdw;                     -- ERROR
+SELECT umoptions FROM pg_user_mappings WHERE srvname = 'own';
+RESET ROLE;
+
+DROP SERVER own CASCADE;
+DROP SERVER s CASCADE;
+REVOKE USAGE ON FOREIGN DATA WRAPPER graph_fdw FROM regress_graph_owner;
+DROP ROLE regress_graph_owner, regress_graph_user;

@@ -23,6 +23,7 @@ OBJS = \
 	analyze.o \
 	join.o \
 	scan.o \
+	lane.o \
 	stats.o \
 	token.o \
 	login.o \

@@ -825,3 +825,37 @@ graph_request_path(const GraphRequest *request, int page_size,
 	add_option(&path, "$top", psprintf("%d", page_size), escape);
 	return path.data;
 }
+
+/*
+ * graph_window_filter
+ *		A $filter that also keeps to a window; filter may be NULL.
+ *
+ * Like any filter it lets through a little more: what rounds up to the lower
+ * bound here is below it at the service.
+ */
+char *
+graph_window_filter(const char *filter, const char *property,
+					const GraphWindow *window)
+{
+	StringInfoData result;
+	char	   *texts[2] = {NULL, NULL};
+
+	if (window->nulls)
+		texts[0] = psprintf("%s eq null", property);
+	else
+	{
+		(void) spell_bound(property, true, moved(window->lower, -1), &texts[0]);
+		(void) spell_bound(property, false, window->upper, &texts[1]);
+	}
+
+	initStringInfo(&result);
+	if (filter)
+		appendStringInfoString(&result, filter);
+	for (size_t i = 0; i < lengthof(texts); i++)
+	{
+		if (texts[i])
+			appendStringInfo(&result, "%s%s", result.len > 0 ? " and " : "",
+							 texts[i]);
+	}
+	return result.len > 0 ? result.data : NULL;
+}

@@ -282,6 +282,7 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 		request->order_property = strVal(linitial(order));
 		request->descending = boolVal(lsecond(order));
 		request->nulls_first = boolVal(lthird(order));
+		request->order_needed = true;
 	}
 	if (request->mode != GRAPH_SCAN_KEYS)
 	{

@@ -33,6 +33,7 @@
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
+#include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -576,9 +577,10 @@ typedef struct GraphRequest
 	/* GRAPH_SCAN_LIST and GRAPH_SCAN_COUNT; NULL where not asked */
 	char	   *filter;
 	char	   *select;
-	char	   *order_property;
+	char	   *order_property;	/* in $orderby */
 	bool		descending;
 	bool		nulls_first;
+	bool		order_needed;	/* the plan relies on it */
 	int			page_size;
 	int			first_page;		/* a first, smaller page */
 } GraphRequest;
@@ -629,6 +631,129 @@ typedef struct GraphStats
 	uint64		bytes;			/* of bodies, as decompressed */
 	uint64		records;		/* alerts */
 } GraphStats;
+
+/* An id, as two independent hashes of it: 2^64 alerts to one wrong match. */
+typedef struct GraphSeenId
+{
+	uint64		hash[2];
+} GraphSeenId;
+
+/*
+ * A part of the list by the time of its alerts, as it is known here, in whole
+ * microseconds: [lower, upper).
+ */
+typedef struct GraphWindow
+{
+	TimestampTz lower;			/* DT_NOBEGIN: there is no bound */
+	TimestampTz upper;			/* DT_NOEND: there is no bound */
+	bool		nulls;			/* instead: the alerts without a time */
+} GraphWindow;
+
+/* What a lane's answers are for. */
+typedef enum GraphLanePurpose
+{
+	GRAPH_LANE_KEY,				/* one alert by its id */
+	GRAPH_LANE_LIST,			/* a list, or a window of it */
+	GRAPH_LANE_COUNT,			/* how many alerts there are */
+	GRAPH_LANE_VERIFY,			/* the same, to see if the list was short */
+} GraphLanePurpose;
+
+/*
+ * One chain of requests, of which one is under way: scan.c decides what lanes
+ * there are, lane.c runs them.
+ */
+typedef struct GraphLane
+{
+	MemoryContext context;		/* of one request; owns the transfer */
+	GraphLanePurpose purpose;
+	char	   *label;			/* "GET /security/alerts_v2?...", for messages */
+	char	   *url;			/* of this request, NULL: the lane is free */
+	bool		with_select;	/* the URL has a $select that may be refused */
+	bool		select_dropped; /* it was, and is not in the URL any more */
+	int			page_size;		/* what the URL asks for, of a list */
+	GraphWindow window;			/* of a list; open on both sides for all */
+	bool		filtered;		/* the window is in the URL's filter */
+	uint64		page;			/* of this chain, from 1 */
+
+	/* this request */
+	GraphTransfer *transfer;
+	bool		header_seen;
+	GraphListReader *reader;
+	size_t		used;			/* bytes of the window to drop first */
+	int			attempt;		/* how often this page was asked before */
+	bool		token_renewed;
+	TimestampTz not_before;		/* when it may be sent, 0: at once */
+
+	/* the records of this page, so that it can be taken up again */
+	uint64		page_records;
+	uint64		page_hash;		/* over their ids, in order */
+	uint64		skip_records;	/* of them, to skip after a new attempt */
+	uint64		skip_hash;		/* what their hash has to be */
+
+	/* ids of the page at hand and of the one before: see was_seen() */
+	HTAB	   *seen;
+	HTAB	   *seen_before;
+
+	/* the chain, by the time by which the list is in order: see note_time() */
+	bool		sorted;			/* so far, and no time was missing */
+	bool		time_seen;
+	TimestampTz first_time;
+	TimestampTz last_time;
+	uint64		chain_records;
+	uint64		largest_page;
+	GraphSeenId *ties;			/* ids of the records at last_time */
+	int			nties;
+	HTAB	   *boundary;		/* the ties at which the chain was begun anew */
+	uint64		verify_records;	/* what a count is held against */
+
+	/* a link that was followed: see guard_against_loop() */
+	char	   *checkpoint;
+	uint64		checkpoint_until;
+} GraphLane;
+
+/* What became of a step of a lane. */
+typedef enum GraphLaneStep
+{
+	GRAPH_LANE_WAITS,			/* for bytes, or for its time */
+	GRAPH_LANE_MOVED,			/* look again */
+	GRAPH_LANE_RECORD,			/* there is a record */
+} GraphLaneStep;
+
+/* One execution: what scan.c and lane.c share. */
+struct GraphScan
+{
+	GraphSession *session;
+	GraphShape *shape;
+	int			id_slot;
+	GraphSlice *slots;
+	MemoryContext context;		/* of the scan */
+	GraphScanCounters counters;
+	GraphStats *stats;			/* of the server, for the whole session */
+
+	const GraphRequest *request;	/* NULL: there is none */
+	GraphLane  *lanes;
+	int			nlanes;
+	int			current;		/* the lane of the last record */
+	int			next_key;
+	bool		small_page;		/* the list's first page is smaller */
+	int64		count;			/* what the service counted, or -1 */
+	int64		given;			/* records of lists that were handed out */
+
+	/* the list in windows of time: see scan.c */
+	const char *time_property;	/* by which it is in order */
+	bool		descending;
+	int			time_slot;
+	GraphDecoder *time_decoder;
+	bool		counted;		/* a count was asked for */
+	List	   *windows;		/* GraphWindow * that no lane has taken yet */
+	bool		nulls_wanted;	/* alerts without a time have to be asked for */
+
+	/* the order that the plan relies on: see check_order() */
+	bool		order_started;
+	bool		order_restarted;	/* the list was begun again */
+	bool		last_isnull;
+	TimestampTz last;
+};
 
 /* One alert, good until the next call for this scan. */
 typedef struct GraphRecord
@@ -730,15 +855,28 @@ extern char **graph_key_list(List *keys, const GraphValue *values, int *count);
 extern char *graph_key_path(const char *entity_set, const char *key);
 extern char *graph_request_path(const GraphRequest *request, int page_size,
 								bool with_select, bool escape);
+extern char *graph_window_filter(const char *filter, const char *property,
+								 const GraphWindow *window);
 
 /* in scan.c */
 extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(GraphScan *scan);
+extern void graph_scan_split(GraphScan *scan, GraphLane *lane);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern void graph_scan_stop(GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
+
+/* in lane.c */
+extern void graph_lane_start(GraphScan *scan, GraphLane *lane,
+							 GraphLanePurpose purpose, const char *path);
+extern void graph_lane_list(GraphScan *scan, GraphLane *lane,
+							const GraphWindow *window, int page_size);
+extern bool graph_lane_begin_anew(GraphScan *scan, GraphLane *lane);
+extern void graph_lane_stop(GraphScan *scan, GraphLane *lane);
+extern GraphLaneStep graph_lane_step(GraphScan *scan, GraphLane *lane,
+									 GraphRecord *record);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);

@@ -540,13 +540,17 @@ add_property(List *select, const char *name, size_t len)
  * graph_selected_properties
  *		The properties that the columns read, for $select; NIL if all may be
  *		needed.
+ *
+ * The id and the time of creation are read in any case: scans tell alerts
+ * apart by them, and long lists are cut by time.
  */
 List *
 graph_selected_properties(RelOptInfo *baserel, List *attnums)
 {
 	GraphRelInfo *info = baserel->fdw_private;
 	const char *rows_member = info->resource->rows_member;
-	List	   *select = add_property(NIL, "id", 2);
+	List	   *select = list_make2(makeString("id"),
+									makeString("createdDateTime"));
 	ListCell   *cell;
 
 	if (!info->options.select_pushdown || list_member_int(attnums, 0))

@@ -22,7 +22,7 @@ WHERE relnamespace = 'defender'::regnamespace AND attnum > 0 AND attnotnull;
 SELECT format_type(atttypid, atttypmod) AS type, count(*)
 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 WHERE relnamespace = 'defender'::regnamespace AND attnum > 0
-GROUP BY 1 ORDER BY 1 COLLATE "C";
+GROUP BY 1 ORDER BY format_type(atttypid, atttypmod) COLLATE "C";
 
 -- ===================================================================
 -- LIMIT TO and EXCEPT
@@ -52,8 +52,7 @@ IMPORT FOREIGN SCHEMA security LIMIT TO (alert) FROM SERVER graph INTO imported;
 IMPORT FOREIGN SCHEMA security LIMIT TO (devices_evidence) FROM SERVER graph INTO imported; -- ERROR
 IMPORT FOREIGN SCHEMA security LIMIT TO (unicorns) FROM SERVER graph INTO imported; -- ERROR
 IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, incidents) FROM SERVER graph INTO imported; -- ERROR
-IMPORT FOREIGN SCHEMA security EXCEPT (evidence) FROM SERVER graph INTO imported; -- ERROR
-IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO imported OPTIONS (import_default 'true'); -- ERROR
+IMPORT FOREIGN SCHEMA security EXCEPT (alertcomments) FROM SERVER graph INTO imported; -- ERROR
 IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO nowhere;         -- ERROR
 SELECT count(*) FROM pg_class WHERE relnamespace = 'imported'::regnamespace;
 

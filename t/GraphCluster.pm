@@ -17,7 +17,6 @@ use warnings;
 use Exporter 'import';
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
 
 our @ISA       = ('PostgreSQL::Test::Cluster');
 our @EXPORT_OK = qw(options);

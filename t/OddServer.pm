@@ -48,6 +48,11 @@ sub serve
 {
 	my ($listener, $function, %params) = @_;
 
+	# what others wait for the end of is not to stay open here
+	foreach my $descriptor (3 .. 255)
+	{
+		POSIX::close($descriptor) if $descriptor != fileno $listener;
+	}
 	setpgrp;
 	$SIG{CHLD} = 'IGNORE';
 	$SIG{TERM} = 'DEFAULT';

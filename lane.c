@@ -1,0 +1,1201 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane.c
+ *		How does one chain of requests go on?
+ *
+ * A lane asks for one alert, or follows a list from nextLink to nextLink, and
+ * hands out records while the bytes of an answer are still arriving: what is
+ * kept is the record at hand and the transfer's window, never a page.
+ *
+ * A short answer is never the end in silence.  A list is complete when its
+ * last page was well-formed, arrived whole, and had no nextLink; anything
+ * else that looks like an end is reported (graph_report_partial()).  A page
+ * that breaks after some of its records were handed out is fetched again, and
+ * goes on after them if they are still the same.  A record that comes twice
+ * because the list moved under us is given once.
+ *
+ * Links are not followed for ever: services stop giving them at some depth,
+ * or refuse their own.  While a list is seen to be in the order of a time, it
+ * can be begun anew at the last time seen, which is done after some thousand
+ * records and wherever an end looks too early.
+ *
+ * All requests of a lane are GETs, which may be repeated (RFC 9110 section
+ * 9.2.2).
+ *
+ * What this file refuses to know: which lanes there are, the planner's nodes,
+ * the syntax of JSON, columns and types.
+ *
+ * IDENTIFICATION
+ *		lane.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "graph_fdw.h"
+
+/*
+ * A list is begun anew at its last time after so many records.  Ceilings that
+ * were documented or reported for this service are 6000 and more (facts.md
+ * section 3).
+ */
+#define CHAIN_RECORDS	5000
+
+/* More alerts at one microsecond than this are not told apart by time. */
+#define MOST_TIES	5000
+
+/*
+ * Mappings whose service has refused $select in this session; oids, in
+ * TopMemoryContext.
+ */
+static List *select_refused = NIL;
+
+static void end_request(GraphScan *scan, GraphLane *lane);
+static void reset_chain(GraphLane *lane);
+
+/*-------------------------------------------------------------------------
+ * A lane's life
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_lane_start
+ *		Set a free lane up for a path below the service root.
+ */
+void
+graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
+				 const char *path)
+{
+	const GraphOptions *options = &scan->session->options;
+	MemoryContext old = MemoryContextSwitchTo(scan->context);
+
+	if (lane->context == NULL)
+		lane->context = AllocSetContextCreate(scan->context,
+											  "graph_fdw request",
+											  ALLOCSET_SMALL_SIZES);
+	if (lane->label)
+		pfree(lane->label);
+	if (lane->url)
+		pfree(lane->url);
+	lane->purpose = purpose;
+	lane->label = psprintf("GET %s", path);
+	lane->url = psprintf("%s/%s%s", options->endpoint, options->api_version,
+						 path);
+	lane->attempt = 0;
+	lane->token_renewed = false;
+	lane->page_records = lane->skip_records = 0;
+	lane->page_hash = lane->skip_hash = 0;
+	MemoryContextSwitchTo(old);
+	reset_chain(lane);
+}
+
+/*
+ * list_path
+ *		The path of a lane's list: all that is asked for, or a window of it.
+ *
+ * A window is asked for in order, so that it can be begun anew.
+ */
+static char *
+list_path(GraphScan *scan, GraphLane *lane)
+{
+	GraphRequest request = *scan->request;
+
+	if (lane->filtered)
+	{
+		request.filter = graph_window_filter(request.filter,
+											 scan->time_property,
+											 &lane->window);
+		request.order_property = (char *) scan->time_property;
+		request.descending = scan->descending;
+	}
+	return graph_request_path(&request, lane->page_size, lane->with_select,
+							  true);
+}
+
+/*
+ * graph_lane_list
+ *		Set a lane up for the first page of the list, or of a window of it
+ *		(NULL: all).
+ */
+void
+graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
+				int page_size)
+{
+	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false};
+
+	lane->window = window ? *window : all;
+	lane->filtered = window != NULL;
+	lane->page_size = page_size;
+	lane->select_dropped = false;
+	lane->with_select = scan->request->select != NULL &&
+		!list_member_oid(select_refused, scan->session->umid);
+	graph_lane_start(scan, lane, GRAPH_LANE_LIST, list_path(scan, lane));
+}
+
+/*
+ * forget_ids
+ *		Empty a lane's memory of ids.
+ */
+static void
+forget_ids(GraphLane *lane)
+{
+	HTAB	  **tables[] = {&lane->seen, &lane->seen_before, &lane->boundary};
+
+	for (size_t i = 0; i < lengthof(tables); i++)
+	{
+		if (*tables[i])
+			hash_destroy(*tables[i]);
+		*tables[i] = NULL;
+	}
+}
+
+/*
+ * graph_lane_stop
+ *		End the request under way; the lane is free.
+ */
+void
+graph_lane_stop(GraphScan *scan, GraphLane *lane)
+{
+	end_request(scan, lane);
+	if (lane->url)
+		pfree(lane->url);
+	lane->url = NULL;
+	lane->not_before = 0;
+	forget_ids(lane);
+	reset_chain(lane);
+}
+
+/*
+ * reset_chain
+ *		A chain begins.
+ */
+static void
+reset_chain(GraphLane *lane)
+{
+	if (lane->checkpoint)
+		pfree(lane->checkpoint);
+	lane->checkpoint = NULL;
+	lane->checkpoint_until = 0;
+	lane->page = 1;
+	lane->sorted = true;
+	lane->time_seen = false;
+	lane->chain_records = lane->largest_page = 0;
+	lane->nties = 0;
+}
+
+/*-------------------------------------------------------------------------
+ * One request
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * request_headers
+ *		What goes with every request, nextLinks included: they carry none.
+ *
+ * Without the Prefer header the service hides newer enum members behind
+ * "unknownFutureValue" (Graph best practices, "evolvable enumerations").
+ */
+static List *
+request_headers(void)
+{
+	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
+	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, uuid));
+
+	return list_make3("Accept: application/json",
+					  "Prefer: include-unknown-enum-members",
+					  psprintf("client-request-id: %s", id));
+}
+
+/*
+ * start_request
+ *		Send the request for a lane's URL.
+ */
+static void
+start_request(GraphScan *scan, GraphLane *lane)
+{
+	const GraphOptions *options = &scan->session->options;
+	GraphHttpRequest request = {0};
+	MemoryContext old;
+
+	graph_token_get(scan->session);
+
+	old = MemoryContextSwitchTo(lane->context);
+	request.url = lane->url;
+	request.bearer = scan->session->bearer;
+	request.headers = request_headers();
+	request.ca_file = options->ca_file;
+	request.proxy = options->proxy;
+	request.connect_timeout = options->connect_timeout;
+	request.request_timeout = options->request_timeout;
+	request.fresh_connection = lane->attempt > 0;
+	lane->transfer = graph_http_start(lane->context, &request);
+	if (lane->purpose != GRAPH_LANE_KEY)
+		lane->reader = graph_list_reader_create(scan->shape);
+	MemoryContextSwitchTo(old);
+
+	scan->counters.requests++;
+	scan->stats->requests++;
+	lane->header_seen = false;
+	lane->used = 0;
+	lane->page_records = 0;
+	lane->page_hash = 0;
+}
+
+/*
+ * end_request
+ *		Release the transfer and all that belongs to this request.
+ */
+static void
+end_request(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->transfer == NULL)
+		return;
+	scan->counters.bytes += graph_http_received(lane->transfer);
+	scan->stats->bytes += graph_http_received(lane->transfer);
+	graph_http_end(lane->transfer);
+	lane->transfer = NULL;
+	lane->reader = NULL;
+	MemoryContextReset(lane->context);
+}
+
+/*
+ * finish
+ *		This request has given all; url is the next page's, or NULL at the end
+ *		of the lane.
+ */
+static void
+finish(GraphScan *scan, GraphLane *lane, const char *url)
+{
+	char	   *next = url ? MemoryContextStrdup(scan->context, url) : NULL;
+
+	end_request(scan, lane);
+	pfree(lane->url);
+	lane->url = next;
+	lane->page++;
+	lane->attempt = 0;
+	lane->token_renewed = false;
+	lane->skip_records = 0;
+}
+
+/*
+ * request_name
+ *		The request as messages name it.
+ */
+static const char *
+request_name(GraphLane *lane)
+{
+	if (lane->page <= 1)
+		return lane->label;
+	return psprintf("%s, page " UINT64_FORMAT, lane->label, lane->page);
+}
+
+/*
+ * error_body
+ *		All that a refused request's answer says, as far as it is small.
+ */
+static GraphSlice
+error_body(GraphLane *lane)
+{
+	(void) graph_http_wait_all(lane->transfer, GRAPH_MAX_DOCUMENT);
+	return graph_http_unread(lane->transfer);
+}
+
+/*
+ * prepare_retry
+ *		Set a lane up to send the same request again, after a while.
+ *
+ * Returns NULL if that was done; otherwise the reason why not, "" for none
+ * that needs to be given.  Where the service asked for a pause, all lanes make
+ * it.
+ */
+static const char *
+prepare_retry(GraphScan *scan, GraphLane *lane, int retry_after)
+{
+	const char *why = "";
+	int			delay;
+	TimestampTz when;
+
+	if (lane->attempt >= scan->session->options.max_retries)
+		return lane->attempt == 0 ? "" :
+			psprintf("It was tried %d times.", lane->attempt + 1);
+	delay = graph_retry_delay(lane->attempt, retry_after, &why);
+	if (delay < 0)
+		return why;
+
+	/* what was handed out must come again before anything new */
+	if (lane->page_records > lane->skip_records)
+	{
+		lane->skip_records = lane->page_records;
+		lane->skip_hash = lane->page_hash;
+	}
+	end_request(scan, lane);
+	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	lane->not_before = when;
+	for (int i = 0; i < scan->nlanes && retry_after >= 0; i++)
+		scan->lanes[i].not_before = Max(scan->lanes[i].not_before, when);
+	lane->attempt++;
+	scan->counters.retries++;
+	scan->stats->retries++;
+	return NULL;
+}
+
+/*
+ * retry_or_report
+ *		The transfer ended without its whole answer: again, or an error.
+ */
+static void
+retry_or_report(GraphScan *scan, GraphLane *lane, GraphTransport transport,
+				const char *text)
+{
+	const char *why = "";
+
+	if (graph_transport_is_retriable(transport))
+	{
+		text = pstrdup(text);
+		why = prepare_retry(scan, lane, -1);
+		if (why == NULL)
+			return;
+	}
+	graph_report_transport(scan->session, request_name(lane),
+						   scan->session->options.endpoint, transport, text,
+						   why[0] ? why : NULL);
+}
+
+/*
+ * renew_token
+ *		After 401: set the lane up to ask again with a new token, once.
+ */
+static bool
+renew_token(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->token_renewed)
+		return false;
+	lane->token_renewed = true;
+	if (!graph_token_renew(scan->session))
+		return false;
+	end_request(scan, lane);
+	return true;
+}
+
+/*
+ * drop_select
+ *		After 400: set the lane up to ask again without $select, if it had one.
+ *
+ * That the service refuses it is remembered when it answers without.
+ */
+static bool
+drop_select(GraphScan *scan, GraphLane *lane)
+{
+	GraphRequest request = *scan->request;
+
+	if (!lane->with_select || lane->page > 1)
+		return false;
+	end_request(scan, lane);
+	lane->with_select = false;
+	lane->select_dropped = true;
+	if (lane->purpose == GRAPH_LANE_LIST)
+		graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
+	else
+		graph_lane_start(scan, lane, lane->purpose,
+						 graph_request_path(&request, 1, false, true));
+	scan->counters.retries++;
+	return true;
+}
+
+/*
+ * note_select
+ *		The service answers: if it did so without the $select that it had
+ *		refused, do not try that again in this session.
+ */
+static void
+note_select(GraphScan *scan, GraphLane *lane)
+{
+	MemoryContext old;
+
+	if (!lane->select_dropped || list_member_oid(select_refused, scan->session->umid))
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	select_refused = lappend_oid(select_refused, scan->session->umid);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * check_status
+ *		Decide by the status of the answer whether its body is read.
+ *
+ * True: it is.  False: the lane was set up for another attempt, or there is
+ * nothing.  Everything else is an error.
+ */
+static bool
+check_status(GraphScan *scan, GraphLane *lane)
+{
+	const GraphHttpHeader *header = graph_http_header(lane->transfer);
+	const char *why = "";
+	GraphSlice	body;
+
+	if (header->status == 206 || header->warning[0])
+		graph_report_partial(scan->session, request_name(lane),
+							 psprintf("Status %d.%s%s", header->status,
+									  header->warning[0] ? "  Warning: " : "",
+									  graph_harmless_text(scan->session, header->warning)));
+	if (header->status == 200 || header->status == 206)
+	{
+		note_select(scan, lane);
+		return true;
+	}
+	if ((header->status == 401 && renew_token(scan, lane)) ||
+		(header->status == 400 && drop_select(scan, lane)) ||
+		(header->status == 400 && lane->page > 1 && graph_lane_begin_anew(scan, lane)))
+		return false;
+	if (header->status == 400 && lane->window.nulls)
+	{
+		finish(scan, lane, NULL);	/* there is no null to ask for */
+		return false;
+	}
+
+	if (header->status == 429)
+		scan->stats->throttled++;
+	body = error_body(lane);
+	if (header->status == 404 && lane->purpose == GRAPH_LANE_KEY &&
+		strncmp(header->content_type, "text/html", 9) != 0)
+	{
+		finish(scan, lane, NULL);	/* no such alert: zero rows */
+		return false;
+	}
+	if (graph_status_is_retriable(header->status))
+	{
+		why = prepare_retry(scan, lane, header->retry_after);
+		if (why == NULL)
+			return false;
+	}
+	graph_report_status(scan->session, request_name(lane), header,
+						body.data, body.len, why[0] ? why : NULL);
+}
+
+/*
+ * read_header
+ *		Act on the header of the answer, which is there; true if the body is
+ *		to be read.
+ */
+static bool
+read_header(GraphScan *scan, GraphLane *lane)
+{
+	if (graph_http_unread(lane->transfer).len == 0)
+	{
+		const char *text;
+		GraphTransport transport = graph_http_result(lane->transfer, &text);
+
+		if (transport != GRAPH_TRANSPORT_OK)
+		{
+			retry_or_report(scan, lane, transport, text);
+			return false;
+		}
+	}
+	lane->header_seen = check_status(scan, lane);
+	return lane->header_seen;
+}
+
+/*-------------------------------------------------------------------------
+ * Records
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * report_too_large
+ *		Raise the error for a record over max_record_size.
+ */
+static void
+report_too_large(GraphScan *scan, GraphLane *lane)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("an alert of server \"%s\" is larger than %d bytes",
+					scan->session->server_name,
+					scan->session->options.max_record_size),
+			 errhint("The server's option \"max_record_size\" sets this limit."),
+			 errcontext("Microsoft Graph request: %s", request_name(lane))));
+}
+
+/*
+ * report_malformed
+ *		Raise the error for an answer that is not the JSON that it should be.
+ */
+static void
+report_malformed(GraphScan *scan, GraphLane *lane, const GraphJsonError *error)
+{
+	const GraphHttpHeader *header = graph_http_header(lane->transfer);
+	const char *type = header->content_type;
+
+	if (type[0] && strstr(type, "json") == NULL)
+		graph_report_document(scan->session, request_name(lane),
+							  psprintf("The answer is of type \"%s\" and not JSON.",
+									   graph_harmless_text(scan->session, type)));
+	graph_report_document(scan->session, request_name(lane),
+						  psprintf("The JSON text is malformed: %s.",
+								   error->problem));
+}
+
+/*
+ * check_id
+ *		A record without an id is no alert; true if this is one.
+ */
+static bool
+check_id(GraphScan *scan, GraphLane *lane)
+{
+	if (graph_slice_is_string(scan->slots[scan->id_slot]))
+		return true;
+	graph_report_partial(scan->session, request_name(lane),
+						 "An alert has no \"id\".");
+	return false;
+}
+
+/*
+ * check_order
+ *		Does the record come where the order that was asked for puts it?
+ *
+ * A record that breaks the order is an error, since a node above relies on
+ * it.  False: after the list was begun again, one that is new and would come
+ * before what was handed out: it was not there when the query began.
+ */
+static bool
+check_order(GraphScan *scan, GraphLane *lane)
+{
+	const GraphRequest *request = scan->request;
+	bool		isnull;
+	TimestampTz time;
+	int			comparison;
+
+	if (!request->order_needed)
+		return true;
+	time = DatumGetTimestampTz(graph_decode(scan->time_decoder,
+											scan->slots[scan->time_slot],
+											&isnull));
+	if (!scan->order_started)
+		comparison = 0;
+	else if (isnull || scan->last_isnull)
+		comparison = isnull == scan->last_isnull ? 0 :
+			isnull == request->nulls_first ? -1 : 1;
+	else
+	{
+		comparison = time < scan->last ? -1 : time > scan->last ? 1 : 0;
+		if (request->descending)
+			comparison = -comparison;
+	}
+
+	if (comparison < 0 && scan->order_restarted)
+		return false;
+	if (comparison < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+				 errmsg("server \"%s\" did not keep the order that was asked for",
+						scan->session->server_name),
+				 errdetail("Alert \"%s\" is out of order by \"%s\".",
+						   graph_harmless_text(scan->session,
+											   graph_decode_string(scan->slots[scan->id_slot])),
+						   request->order_property),
+				 errhint("Set the option \"order_pushdown\" of the server or foreign table to false, and run the query again."),
+				 errcontext("Microsoft Graph request: %s", request_name(lane))));
+	scan->order_started = true;
+	scan->last = time;
+	scan->last_isnull = isnull;
+	return true;
+}
+
+/*
+ * hash_id
+ *		What an id is remembered by.
+ */
+static GraphSeenId
+hash_id(GraphSlice id)
+{
+	const unsigned char *data = (const unsigned char *) id.data;
+	GraphSeenId result;
+
+	result.hash[0] = hash_bytes_extended(data, id.len, 0);
+	result.hash[1] = hash_bytes_extended(data, id.len, 1);
+	return result;
+}
+
+/*
+ * make_id_table
+ *		A set of ids.
+ */
+static HTAB *
+make_id_table(GraphScan *scan)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = ctl.entrysize = sizeof(GraphSeenId);
+	ctl.hcxt = scan->context;
+	return hash_create("graph_fdw ids", 256, &ctl,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * remember_page
+ *		A page is complete: its ids are those of the page before from now on.
+ */
+static void
+remember_page(GraphLane *lane)
+{
+	if (lane->seen_before)
+		hash_destroy(lane->seen_before);
+	lane->seen_before = lane->seen;
+	lane->seen = NULL;
+}
+
+/*
+ * was_seen
+ *		Was this id on this page, or on the one before?
+ *
+ * New alerts push the list down, so the end of a page may come again on the
+ * next.  Remembering two pages catches that with memory that does not grow
+ * with the list.
+ */
+static bool
+was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
+{
+	bool		found = false;
+
+	if (lane->seen == NULL)
+		lane->seen = make_id_table(scan);
+	if (lane->seen_before)
+		(void) hash_search(lane->seen_before, id, HASH_FIND, &found);
+	if (!found)
+		(void) hash_search(lane->seen, id, HASH_ENTER, &found);
+	return found;
+}
+
+/*
+ * add_tie
+ *		One more record at the last time.
+ */
+static void
+add_tie(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
+{
+	if (lane->ties == NULL)
+		lane->ties = MemoryContextAlloc(scan->context,
+										MOST_TIES * sizeof(GraphSeenId));
+	if (lane->nties < MOST_TIES)
+		lane->ties[lane->nties++] = *id;
+	else
+		lane->sorted = false;	/* nothing can be begun anew here */
+}
+
+/*
+ * is_in_window
+ *		Note the time of a record, and tell whether this lane is to give it.
+ *
+ * Windows are told apart by the time as it is known here, in microseconds,
+ * and what stood where a chain was begun anew by its id.  *past is set if the
+ * rest of the list belongs to others.
+ */
+static bool
+is_in_window(GraphScan *scan, GraphLane *lane, const GraphSeenId *id,
+			 bool *past)
+{
+	bool		isnull;
+	bool		known = false;
+	TimestampTz time;
+
+	*past = false;
+	if (scan->time_slot < 0)
+		return true;
+	time = DatumGetTimestampTz(graph_decode(scan->time_decoder,
+											scan->slots[scan->time_slot],
+											&isnull));
+	if (isnull)
+	{
+		lane->sorted = false;
+		return true;
+	}
+	if (time < lane->window.lower)
+	{
+		*past = scan->descending && lane->sorted;
+		return false;
+	}
+	if (lane->boundary)
+		(void) hash_search(lane->boundary, id, HASH_FIND, &known);
+	if (known || time >= lane->window.upper)
+		return false;
+
+	if (!lane->time_seen)
+		lane->first_time = time;
+	else if (scan->descending ? time > lane->last_time : time < lane->last_time)
+		lane->sorted = false;
+	if (!lane->time_seen || time != lane->last_time)
+		lane->nties = 0;
+	add_tie(scan, lane, id);
+	lane->time_seen = true;
+	lane->last_time = time;
+	return true;
+}
+
+/*
+ * give
+ *		Fill in the record that is handed out.
+ */
+static GraphLaneStep
+give(GraphScan *scan, GraphRecord *record, GraphSlice whole)
+{
+	record->whole = whole;
+	record->slots = scan->slots;
+	record->id = scan->slots[scan->id_slot];
+	scan->given++;
+	return GRAPH_LANE_RECORD;
+}
+
+/*
+ * read_document
+ *		The record of an answer that is one alert.
+ *
+ * The next step drops it and finds the end of the lane.
+ */
+static GraphLaneStep
+read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
+{
+	size_t		limit = scan->session->options.max_record_size;
+	GraphSlice	body = graph_http_unread(lane->transfer);
+	const char *text;
+	GraphTransport transport;
+	GraphJsonError error;
+	size_t		end;
+
+	if (lane->used > 0)
+	{
+		finish(scan, lane, NULL);
+		return GRAPH_LANE_MOVED;
+	}
+	if (body.len > limit)
+		report_too_large(scan, lane);
+	if (!graph_http_done(lane->transfer))
+		return GRAPH_LANE_WAITS;
+	transport = graph_http_result(lane->transfer, &text);
+	if (transport != GRAPH_TRANSPORT_OK)
+	{
+		retry_or_report(scan, lane, transport, text);
+		return GRAPH_LANE_MOVED;
+	}
+
+	/* the window's bytes are ours, so the envelope may be taken off in place */
+	body = graph_json_drop_context((char *) body.data, body.len);
+	switch (graph_json_locate(body.data, body.len, scan->shape, scan->slots,
+							  &end, &error))
+	{
+		case GRAPH_JSON_OK:
+			break;
+		case GRAPH_JSON_INCOMPLETE:
+			graph_report_partial(scan->session, request_name(lane),
+								 body.len == 0 ? "The answer is empty." :
+								 "The answer ends in the middle of the alert.");
+			finish(scan, lane, NULL);
+			return GRAPH_LANE_MOVED;
+		case GRAPH_JSON_MALFORMED:
+			report_malformed(scan, lane, &error);
+	}
+	if (!graph_json_is_blank(body.data + end, body.len - end))
+	{
+		error.problem = "text after the end of the document";
+		report_malformed(scan, lane, &error);
+	}
+	if (!check_id(scan, lane))
+	{
+		finish(scan, lane, NULL);
+		return GRAPH_LANE_MOVED;
+	}
+	lane->used = body.len;
+	return give(scan, record, body);
+}
+
+/*-------------------------------------------------------------------------
+ * Pages
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * guard_against_loop
+ *		Was this link not followed before?
+ *
+ * A cycle of any length is found with one link remembered: it is renewed
+ * after 1, 2, 4, ... pages (Brent's algorithm), so a cycle is run through a
+ * few times at most before it is noticed.
+ */
+static bool
+guard_against_loop(GraphScan *scan, GraphLane *lane, const char *link)
+{
+	if (strcmp(link, lane->url) == 0 ||
+		(lane->checkpoint && strcmp(link, lane->checkpoint) == 0))
+		return false;
+	if (lane->page > lane->checkpoint_until)
+	{
+		if (lane->checkpoint)
+			pfree(lane->checkpoint);
+		lane->checkpoint = MemoryContextStrdup(scan->context, link);
+		lane->checkpoint_until = lane->page * 2;
+	}
+	return true;
+}
+
+/*
+ * next_page
+ *		The URL of the next page, or NULL if this was the last.
+ *
+ * The link is followed as it is (it is opaque), but only to the origin that
+ * the token belongs to.
+ */
+static char *
+next_page(GraphScan *scan, GraphLane *lane)
+{
+	GraphSlice	slice = graph_list_next_link(lane->reader);
+	const char *request = request_name(lane);
+	char	   *link;
+	char	   *origin;
+
+	if (slice.data == NULL || graph_slice_is_null(slice))
+		return NULL;
+	link = graph_decode_string(slice);
+	origin = link ? graph_url_origin(link) : NULL;
+	if (origin == NULL)
+		graph_report_document(scan->session, request,
+							  "Its nextLink is not an absolute URL.");
+	if (strcmp(origin, graph_url_origin(scan->session->options.endpoint)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+				 errmsg("refused to follow a nextLink to another origin"),
+				 errdetail("The link leads to \"%s\" and the token belongs to \"%s\".",
+						   graph_harmless_text(scan->session, origin),
+						   scan->session->options.endpoint),
+				 errcontext("Microsoft Graph request: %s", request)));
+	if (!guard_against_loop(scan, lane, link))
+	{
+		graph_report_partial(scan->session, request,
+							 "Its nextLink leads to a page that was read before.");
+		return NULL;
+	}
+	return link;
+}
+
+/*
+ * take_count
+ *		Note what the service counted, if it did.
+ */
+static void
+take_count(GraphScan *scan, GraphLane *lane)
+{
+	GraphSlice	count = graph_list_count(lane->reader);
+
+	if (count.data && count.len > 0 && count.len < 19 &&
+		strspn(count.data, "0123456789") >= count.len)
+		scan->count = strtoi64(pnstrdup(count.data, count.len), NULL, 10);
+}
+
+/*
+ * graph_lane_begin_anew
+ *		Ask for the rest of the list by the last time seen instead of by a
+ *		link; false if that cannot be done.
+ *
+ * The list has to be in order so far, and the chain must have moved on in
+ * time.  What was given at the last time comes again, and is left out by id.
+ */
+bool
+graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
+{
+	GraphWindow window = lane->window;
+	HTAB	   *boundary;
+
+	if (lane->purpose != GRAPH_LANE_LIST || scan->time_slot < 0 ||
+		!lane->sorted || !lane->time_seen || window.nulls)
+		return false;
+	if (scan->descending)
+		window.upper = lane->last_time + 1;
+	else
+		window.lower = lane->last_time;
+	if (lane->boundary && window.upper == lane->window.upper &&
+		window.lower == lane->window.lower)
+		return false;
+
+	boundary = make_id_table(scan);
+	for (int i = 0; i < lane->nties; i++)
+		(void) hash_search(boundary, &lane->ties[i], HASH_ENTER, NULL);
+	if (lane->boundary)
+		hash_destroy(lane->boundary);
+	lane->boundary = boundary;
+
+	end_request(scan, lane);
+	graph_lane_list(scan, lane, &window, scan->request->page_size);
+	scan->nulls_wanted = true;
+	return true;
+}
+
+/*
+ * verify_count
+ *		Have the alerts counted, because the list ended where it may have been
+ *		cut off.
+ */
+static void
+verify_count(GraphScan *scan, GraphLane *lane)
+{
+	GraphRequest request = *scan->request;
+	uint64		records = lane->chain_records;
+
+	request.mode = GRAPH_SCAN_COUNT;
+	request.order_property = NULL;
+	if (lane->filtered)
+		request.filter = graph_window_filter(request.filter,
+											 scan->time_property,
+											 &lane->window);
+	end_request(scan, lane);
+	graph_lane_start(scan, lane, GRAPH_LANE_VERIFY,
+					 graph_request_path(&request, 1, lane->with_select, true));
+	lane->verify_records = records;
+}
+
+/*
+ * end_of_count
+ *		The answer to a count is complete.
+ */
+static void
+end_of_count(GraphScan *scan, GraphLane *lane)
+{
+	const char *request = request_name(lane);
+
+	take_count(scan, lane);
+	if (lane->purpose == GRAPH_LANE_VERIFY && scan->count >= 0 &&
+		(uint64) scan->count > lane->verify_records)
+		graph_report_partial(scan->session, request,
+							 psprintf("The list ended after " UINT64_FORMAT
+									  " alerts and the service counts " INT64_FORMAT ".",
+									  lane->verify_records, scan->count));
+	finish(scan, lane, NULL);
+}
+
+/*
+ * end_of_list_page
+ *		A page of the list is complete: go on to the next.
+ *
+ * After a small first page the list is begun again with whole pages, as a
+ * nextLink would go on with small ones; was_seen() leaves out what is known.
+ */
+static void
+end_of_list_page(GraphScan *scan, GraphLane *lane)
+{
+	char	   *next = next_page(scan, lane);
+	uint64		full = lane->page == 1 ? (uint64) lane->page_size : lane->largest_page;
+	bool		cut_off = next == NULL && lane->page_records >= full;
+
+	remember_page(lane);
+	lane->chain_records += lane->page_records;
+	lane->largest_page = Max(lane->largest_page, lane->page_records);
+
+	if (scan->small_page && (next || cut_off))
+	{
+		scan->small_page = false;
+		scan->order_restarted = true;
+		end_request(scan, lane);
+		graph_lane_list(scan, lane, NULL, scan->request->page_size);
+	}
+	else if ((cut_off || (next && lane->chain_records >= CHAIN_RECORDS)) &&
+			 graph_lane_begin_anew(scan, lane))
+		return;
+	else if (cut_off)
+		verify_count(scan, lane);
+	else
+	{
+		if (next)
+			graph_scan_split(scan, lane);
+		finish(scan, lane, next);
+	}
+}
+
+/*
+ * end_of_page
+ *		The document of this page is complete: check it and move on.
+ */
+static void
+end_of_page(GraphScan *scan, GraphLane *lane)
+{
+	scan->counters.pages++;
+	if (graph_list_has_error(lane->reader))
+		graph_report_partial(scan->session, request_name(lane),
+							 "The answer has status 200 but holds an \"error\".");
+	else if (!graph_list_has_value(lane->reader))
+		graph_report_partial(scan->session, request_name(lane),
+							 "The answer has no array \"value\".");
+	if (lane->skip_records > lane->page_records)
+		graph_report_partial(scan->session, request_name(lane),
+							 "The connection was lost and the page is shorter now.");
+
+	switch (lane->purpose)
+	{
+		case GRAPH_LANE_COUNT:
+		case GRAPH_LANE_VERIFY:
+			end_of_count(scan, lane);
+			break;
+		case GRAPH_LANE_LIST:
+		case GRAPH_LANE_KEY:
+			end_of_list_page(scan, lane);
+			break;
+	}
+}
+
+/*
+ * end_of_bytes
+ *		The transfer has ended; complete tells whether the document has too.
+ */
+static void
+end_of_bytes(GraphScan *scan, GraphLane *lane, bool complete)
+{
+	const char *text;
+	GraphTransport transport = graph_http_result(lane->transfer, &text);
+
+	if (transport != GRAPH_TRANSPORT_OK)
+		retry_or_report(scan, lane, transport, text);
+	else if (complete)
+		end_of_page(scan, lane);
+	else
+	{
+		graph_report_partial(scan->session, request_name(lane),
+							 graph_http_received(lane->transfer) == 0 ?
+							 "The answer is empty." :
+							 "The answer ends in the middle of the document.");
+		finish(scan, lane, NULL);
+	}
+}
+
+/*
+ * was_given_before
+ *		Is this record one that an earlier attempt at the page handed out?
+ *
+ * Their ids must be the same, in the same order.
+ */
+static bool
+was_given_before(GraphScan *scan, GraphLane *lane)
+{
+	GraphSlice	id = scan->slots[scan->id_slot];
+
+	lane->page_hash = hash_bytes_extended((const unsigned char *) id.data,
+										  id.len, lane->page_hash + 1);
+	lane->page_records++;
+	if (lane->page_records > lane->skip_records)
+		return false;
+	if (lane->page_records == lane->skip_records &&
+		lane->page_hash != lane->skip_hash)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of server \"%s\" changed while it was read",
+						scan->session->server_name),
+				 errdetail("The connection was lost, and the page holds other alerts now."),
+				 errhint("Run the query again."),
+				 errcontext("Microsoft Graph request: %s", request_name(lane))));
+	return true;
+}
+
+/*
+ * is_wanted
+ *		Is this record of a list handed out?
+ *
+ * *past is set if the lane has come to the end of what it is to give.
+ */
+static bool
+is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
+{
+	GraphSeenId id;
+
+	*past = false;
+	if (!check_id(scan, lane) || was_given_before(scan, lane) ||
+		lane->purpose != GRAPH_LANE_LIST)
+		return false;
+	id = hash_id(scan->slots[scan->id_slot]);
+	return !was_seen(scan, lane, &id) &&
+		is_in_window(scan, lane, &id, past) && check_order(scan, lane);
+}
+
+/*
+ * read_list
+ *		The next record of a page.
+ */
+static GraphLaneStep
+read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
+{
+	size_t		limit = scan->session->options.max_record_size;
+	GraphSlice	whole;
+	GraphJsonError error;
+	bool		past;
+
+	for (;;)
+	{
+		GraphSlice	unread;
+		GraphListEvent event;
+
+		graph_http_consume(lane->transfer, lane->used);
+		lane->used = 0;
+		unread = graph_http_unread(lane->transfer);
+		event = graph_list_read(lane->reader, unread.data, unread.len,
+								&lane->used, &whole, scan->slots, &error);
+		if (event == GRAPH_LIST_MALFORMED)
+			report_malformed(scan, lane, &error);
+		if (event == GRAPH_LIST_RECORD)
+		{
+			if (whole.len > limit)
+				report_too_large(scan, lane);
+			if (is_wanted(scan, lane, &past))
+				return give(scan, record, whole);
+			if (!past)
+				continue;
+			finish(scan, lane, NULL);	/* the rest is other lanes' */
+			return GRAPH_LANE_MOVED;
+		}
+
+		/* nothing to be had from these bytes: drop what is done, get more */
+		graph_http_consume(lane->transfer, lane->used);
+		lane->used = 0;
+		if (graph_http_unread(lane->transfer).len > limit)
+			report_too_large(scan, lane);
+		if (!graph_http_done(lane->transfer))
+			return GRAPH_LANE_WAITS;
+		end_of_bytes(scan, lane, event == GRAPH_LIST_END);
+		return GRAPH_LANE_MOVED;
+	}
+}
+
+/*
+ * graph_lane_step
+ *		Do what can be done for a lane without waiting.
+ */
+GraphLaneStep
+graph_lane_step(GraphScan *scan, GraphLane *lane, GraphRecord *record)
+{
+	if (lane->url == NULL)
+		return GRAPH_LANE_WAITS;
+	if (lane->transfer == NULL)
+	{
+		if (lane->not_before > GetCurrentTimestamp())
+			return GRAPH_LANE_WAITS;
+		lane->not_before =
+			graph_stats_may_send(scan->stats,
+								 scan->session->options.requests_per_minute);
+		if (lane->not_before != 0)
+			return GRAPH_LANE_WAITS;
+		start_request(scan, lane);
+		return GRAPH_LANE_MOVED;
+	}
+	if (!lane->header_seen)
+	{
+		if (graph_http_unread(lane->transfer).len == 0 &&
+			!graph_http_done(lane->transfer))
+			return GRAPH_LANE_WAITS;
+		if (!read_header(scan, lane))
+			return GRAPH_LANE_MOVED;
+	}
+	return lane->purpose == GRAPH_LANE_KEY ?
+		read_document(scan, lane, record) : read_list(scan, lane, record);
+}

@@ -1,0 +1,293 @@
+
+# How many requests does a query make, and what do they ask for?
+#
+# A request is the unit of cost, so each shape of query stands here with the
+# requests it makes and, before them, the fewest with which the question could
+# be answered.  The tenant has 2500 alerts, a0001 being the newest: three pages.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster;
+use GraphEmulator qw(alert evidence);
+use Test::More;
+
+my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
+my $node = GraphCluster->connected_to($emulator);
+my @SEVERITIES = qw(high medium low medium informational);
+
+sub minute
+{
+	my ($number) = @_;
+	return sprintf '2026-07-%02dT%02d:%02d:00Z', 30 - int($number / 1440),
+	  int((1439 - $number % 1440) / 60), (1439 - $number % 1440) % 60;
+}
+
+$emulator->add_alerts(
+	map {
+		alert(
+			id                 => sprintf('a%04d', $_),
+			title              => 'Title ' . $_ % 7,
+			severity           => $SEVERITIES[ $_ % 5 ],
+			status             => $_ % 10 ? 'resolved' : 'new',
+			classification     => $_ % 4 ? undef : 'truePositive',
+			assignedTo         => $_ % 100 ? undef : "o'neil\@contoso.test",
+			createdDateTime    => minute($_),
+			lastUpdateDateTime => minute($_),
+			evidence           => [
+				evidence('deviceEvidence', deviceDnsName => "ws-" . $_ % 50),
+				evidence('userEvidence', userAccount => { accountName => 'u' . $_ % 9 })
+			],
+			comments => [])
+	} 1 .. 2500);
+
+$node->sql(<<'SQL');
+CREATE TABLE five (id text, severity text, at timestamptz, host text);
+INSERT INTO five SELECT 'a000' || n, 'low', '2026-07-30 23:00Z', 'ws-' || n FROM generate_series(1, 5) AS n;
+CREATE TABLE many (id text, n integer);
+INSERT INTO many SELECT 'a' || lpad((n % 5000)::text, 4, '0'), n FROM generate_series(1, 50000) AS n;
+CREATE TABLE again (id text, n integer);
+INSERT INTO again SELECT 'a000' || n % 3 + 1, n FROM generate_series(1, 2000) AS n;
+CREATE TABLE assets (host text PRIMARY KEY, owner text);
+INSERT INTO assets SELECT 'ws-' || n, 'owner ' || n % 3 FROM generate_series(1, 10) AS n;
+CREATE TABLE kept (last timestamptz);
+INSERT INTO kept VALUES ('2026-07-30 23:50Z');
+ANALYZE five, many, again, assets, kept;
+CREATE FOREIGN TABLE watched (alert_id text, device_dns_name text) SERVER graph
+	OPTIONS (resource 'evidence', evidence_type 'deviceEvidence');
+CREATE VIEW high AS SELECT id, title, created_date_time FROM defender.alerts WHERE severity = 'high';
+CREATE MATERIALIZED VIEW devices AS
+	SELECT a.id, a.title, a.severity, e.device_dns_name, s.owner
+	FROM defender.alerts AS a JOIN defender.device_evidence AS e ON e.alert_id = a.id
+		LEFT JOIN assets AS s ON s.host = e.device_dns_name
+	WITH NO DATA;
+SET search_path = defender, public;
+ALTER DATABASE postgres SET search_path = defender, public;
+SQL
+$emulator->clear;
+
+# The requests since the last time, without what all have in common: "/a0001",
+# "?$filter=severity eq 'low'&$top=1000".  $select is left out.
+sub asked
+{
+	my @requests = map {
+		s/%([0-9A-F]{2})/chr hex $1/gier =~ s{^GET /v1\.0/security/alerts_v2}{}r
+		  =~ s/([?&])\$select=[^&]*(&|$)/$2 ? $1 : ''/er
+	} $emulator->requests;
+
+	$emulator->clear;
+	return @requests;
+}
+
+my @ALL = ('?$top=1000', ('?$top=1000&$skiptoken=N') x 2);
+my $LOW = '$filter=severity eq \'low\'';
+
+#------------------------------------------------------------------------------
+# Each shape: its name, the fewest requests, the query, the requests it makes
+#------------------------------------------------------------------------------
+
+my @SHAPES = (
+	[ 'a key', 1, q{SELECT title FROM alerts WHERE id = 'a0001'}, '/a0001' ],
+	[ 'a key that is not there', 1, q{SELECT title FROM alerts WHERE id = 'none'}, '/none' ],
+	[ 'a list of keys', 3, q{SELECT title FROM alerts WHERE id IN ('a0001', 'a0002', 'none')}, '/a0001', '/a0002', '/none' ],
+	[ 'an array of keys with NULL and twice the same', 2, q{SELECT title FROM alerts WHERE id = ANY ('{a0001,NULL,a0002,a0001}')}, '/a0001', '/a0002' ],
+	[ 'an OR of keys', 2, q{SELECT title FROM alerts WHERE id = 'a0001' OR id = 'a0002'}, '/a0001', '/a0002' ],
+	[ 'keys of a local table', 5, q{SELECT title FROM alerts WHERE id = ANY (ARRAY(SELECT id FROM five))}, map { "/a000$_" } 1 .. 5 ],
+	[ 'a key and another clause', 1, q{SELECT title FROM alerts WHERE id = 'a0001' AND severity = 'low'}, '/a0001' ],
+	[ 'a key by a sub-select', 1, q{SELECT title FROM alerts WHERE id = (SELECT max(id) FROM five)}, '/a0005' ],
+	[ 'a key that is NULL', 0, q{SELECT title FROM alerts WHERE id = (SELECT NULL::text OFFSET 0)} ],
+	[ 'NULL', 0, q{SELECT title FROM alerts WHERE severity = NULL} ],
+	[ 'NULL at run time', 0, q{SELECT title FROM alerts WHERE severity = (SELECT severity FROM five WHERE false)} ],
+	[ 'a list of nothing', 0, q{SELECT title FROM alerts WHERE severity = ANY ('{}')} ],
+	[ 'a list of NULL', 0, q{SELECT title FROM alerts WHERE severity IN (NULL, NULL)} ],
+	[ 'NOT IN with NULL', 0, q{SELECT title FROM alerts WHERE severity NOT IN ('low', NULL)} ],
+	[ 'a contradiction', 0, q{SELECT title FROM alerts WHERE severity = 'low' AND severity = 'high'} ],
+	[ 'false', 0, q{SELECT title FROM alerts WHERE severity = 'low' AND false} ],
+	[ 'after infinity', 0, q{SELECT title FROM alerts WHERE created_date_time > 'infinity'} ],
+	[ 'before Christ', 0, q{SELECT title FROM alerts WHERE created_date_time < '0044-03-15 BC'} ],
+	[ 'after the year 9999', 0, q{SELECT title FROM alerts WHERE created_date_time >= '10000-01-02'} ],
+	[ 'a time that is never', 0, q{SELECT title FROM alerts WHERE created_date_time BETWEEN '2026-07-02Z' AND '2026-07-01Z'} ],
+	[ 'everything', 3, q{SELECT title FROM alerts}, @ALL ],
+	[ 'an enum', 1, q{SELECT title FROM alerts WHERE severity = 'low'}, "?$LOW&\$top=1000" ],
+	[ 'an enum of two', 1, q{SELECT title FROM alerts WHERE severity IN ('high', 'informational')},
+		q{?$filter=(severity eq 'high' or severity eq 'informational')&$top=1000} ],
+	[ 'not an enum', 1, q{SELECT title FROM alerts WHERE severity <> 'low' AND status <> 'resolved'},
+		q{?$filter=severity ne 'low' and status ne 'resolved'&$top=1000} ],
+	[ 'a nested condition', 1, q{SELECT title FROM alerts WHERE NOT (severity <> 'high' OR (status = 'resolved' AND classification IS NULL))},
+		q{?$filter=(status ne 'resolved' or classification ne null) and severity eq 'high'&$top=1000} ],
+	[ 'a person', 1, q{SELECT title FROM alerts WHERE assigned_to = 'o''neil@contoso.test'},
+		q{?$filter=assignedTo eq 'o''neil@contoso.test'&$top=1000} ],
+	[ 'NULL or not', 1, q{SELECT title FROM alerts WHERE classification IS NOT DISTINCT FROM 'truePositive' AND assigned_to IS NULL},
+		q{?$filter=assignedTo eq null and classification eq 'truePositive'&$top=1000} ],
+	[ 'a range of time', 1, q{SELECT title FROM alerts WHERE created_date_time >= '2026-07-30 23:00Z' AND created_date_time < '2026-07-30 23:30Z'},
+		'?$filter=createdDateTime ge 2026-07-30T22:59:59.999999Z and createdDateTime lt 2026-07-30T23:30:00Z&$top=1000' ],
+	[ 'a time', 1, q{SELECT title FROM alerts WHERE created_date_time = '2026-07-30 23:00Z'},
+		'?$filter=createdDateTime ge 2026-07-30T22:59:59.999999Z and createdDateTime lt 2026-07-30T23:00:00.000001Z&$top=1000' ],
+	[ 'a date in the time zone', 1, q{SET TimeZone = 'Europe/Berlin'; SELECT title FROM alerts WHERE created_date_time > date '2026-07-30' AND severity = 'low'},
+		'?$filter=createdDateTime ge 2026-07-29T22:00:00Z and severity eq \'low\'&$top=1000' ],
+	[ 'a time at run time', 1, q{SELECT title FROM alerts WHERE created_date_time > (SELECT last FROM kept)},
+		'?$filter=createdDateTime ge 2026-07-30T23:50:00Z&$top=1000' ],
+	[ 'an enum that is new', 3, q{SELECT title FROM alerts WHERE service_source = 'microsoftSentinel'}, @ALL ],
+	[ 'a word of its own', 3, q{SELECT title FROM alerts WHERE severity = 'Low'}, @ALL ],
+	[ 'what stays here', 3, q{SELECT title FROM alerts WHERE title = 'Title 1'}, @ALL ],
+
+	[ 'LIMIT', 1, q{SELECT title FROM alerts LIMIT 10}, '?$top=10' ],
+	[ 'LIMIT and an exact clause', 1, q{SELECT title FROM alerts WHERE severity = 'low' LIMIT 10}, "?$LOW&\$top=10" ],
+	[ 'LIMIT and a superset', 1, q{SELECT title FROM alerts WHERE created_date_time < '2026-07-30Z' LIMIT 10},
+		'?$filter=createdDateTime lt 2026-07-30T00:00:00Z&$top=100' ],
+	[ 'LIMIT and a local clause', 1, q{SELECT title FROM alerts WHERE title = 'Title 1' LIMIT 10}, '?$top=100' ],
+	[ 'LIMIT and OFFSET', 1, q{SELECT title FROM alerts LIMIT 10 OFFSET 20}, '?$top=30' ],
+	[ 'LIMIT of more than a page', 2, q{SELECT title FROM alerts LIMIT 1500}, @ALL[ 0, 1 ] ],
+	[ 'LIMIT 0', 0, q{SELECT title FROM alerts LIMIT 0} ],
+	[ 'WITH TIES', 1, q{SELECT title FROM alerts ORDER BY created_date_time DESC FETCH FIRST 3 ROWS WITH TIES},
+		'?$orderby=createdDateTime desc&$top=4' ],
+	[ 'DISTINCT and LIMIT', 1, q{SELECT DISTINCT title FROM alerts LIMIT 3}, @ALL ],
+	[ 'the newest', 1, q{SELECT title FROM alerts ORDER BY created_date_time DESC LIMIT 5}, '?$orderby=createdDateTime desc&$top=5' ],
+	[ 'the newest of a kind', 1, q{SELECT title FROM alerts WHERE severity = 'low' ORDER BY created_date_time DESC LIMIT 5},
+		"?$LOW&\$orderby=createdDateTime desc&\$top=5" ],
+	[ 'the oldest by two keys', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time NULLS FIRST, id LIMIT 5}, '?$orderby=lastUpdateDateTime asc&$top=6' ],
+	[ 'the newest and a local clause', 1, q{SELECT title FROM alerts WHERE title = 'Title 1' ORDER BY created_date_time DESC LIMIT 5},
+		'?$orderby=createdDateTime desc&$top=100' ],
+	[ 'an order of its own', 3, q{SELECT title FROM alerts ORDER BY title LIMIT 5}, @ALL ],
+	[ 'max()', 1, q{SELECT max(created_date_time) FROM alerts}, '?$filter=createdDateTime ne null&$orderby=createdDateTime desc&$top=1' ],
+	[ 'EXISTS', 1, q{SELECT EXISTS (SELECT FROM alerts WHERE severity = 'high')}, q{?$filter=severity eq 'high'&$top=1} ],
+	[ 'count(*)', 1, q{SELECT count(*) FROM alerts}, '?$count=true&$top=1' ],
+	[ 'count(*) and an exact clause', 1, q{SELECT count(*) FROM alerts WHERE severity = 'low'}, "?$LOW&\$count=true&\$top=1" ],
+	[ 'count(*) and a superset', 1, q{SELECT count(*) FROM alerts WHERE created_date_time > '2026-07-30 20:00Z'},
+		'?$filter=createdDateTime ge 2026-07-30T20:00:00Z&$top=1000' ],
+	[ 'count(*) and a local clause', 3, q{SELECT count(*) FROM alerts WHERE title = 'Title 1'}, @ALL ],
+	[ 'count(*) of nothing', 0, q{SELECT count(*) FROM alerts WHERE severity = NULL} ],
+	[ 'GROUP BY', 3, q{SELECT severity, count(*) FROM alerts GROUP BY severity}, @ALL ],
+
+	[ 'a join of five keys', 5, q{SELECT a.title FROM five JOIN alerts AS a ON a.id = five.id}, map { "/a000$_" } 1 .. 5 ],
+	[ 'a left join of five keys', 5, q{SELECT a.title FROM five LEFT JOIN alerts AS a ON a.id = five.id}, map { "/a000$_" } 1 .. 5 ],
+	[ 'IN of five keys', 5, q{SELECT title FROM alerts WHERE id IN (SELECT id FROM five)}, map { "/a000$_" } 1 .. 5 ],
+	[ 'a join of 50,000 keys', 3, q{SELECT count(*) FROM many JOIN alerts AS a ON a.id = many.id WHERE a.title <> ''}, @ALL ],
+	[ 'a join of three keys many times', 3, q{SELECT count(a.title) FROM again JOIN alerts AS a ON a.id = again.id}, map { "/a000$_" } 1 .. 3 ],
+	[ 'LATERAL', 5, q{SELECT l.title FROM five, LATERAL (SELECT title FROM alerts AS a WHERE a.id = five.id OFFSET 0) AS l}, map { "/a000$_" } 1 .. 5 ],
+	[ 'a join by a word', 1, q{SELECT count(a.title) FROM (SELECT DISTINCT severity FROM five) AS f JOIN alerts AS a ON a.severity = f.severity},
+		"?$LOW&\$top=1000" ],
+	[ 'a prepared statement, six times', 6, q{PREPARE p (text) AS SELECT title FROM alerts WHERE id = $1;}
+		. join('', map { "EXECUTE p ('a000$_');" } 1 .. 6), map { "/a000$_" } 1 .. 6 ],
+	[ 'a generic plan', 1, q{SET plan_cache_mode = force_generic_plan; PREPARE p (text, timestamptz) AS
+		SELECT title FROM alerts WHERE severity = $1 AND created_date_time >= $2; EXECUTE p ('low', '2026-07-30 23:00Z')},
+		"?\$filter=createdDateTime ge 2026-07-30T22:59:59.999999Z and severity eq 'low'&\$top=1000" ],
+	[ 'a generic plan and NULL', 0, q{SET plan_cache_mode = force_generic_plan; PREPARE p (text) AS
+		SELECT title FROM alerts WHERE severity = $1; EXECUTE p (NULL)} ],
+
+	[ 'evidence of an alert', 1, q{SELECT evidence_type FROM alert_evidence WHERE alert_id = 'a0001'}, '/a0001' ],
+	[ 'evidence and a clause of its alert', 1, q{SELECT device_dns_name FROM device_evidence WHERE alert_severity = 'low' AND alert_created_date_time > '2026-07-30 23:00Z'},
+		"?\$filter=createdDateTime ge 2026-07-30T23:00:00Z and severity eq 'low'&\$top=1000" ],
+	[ 'evidence and LIMIT', 1, q{SELECT evidence_type FROM alert_evidence LIMIT 5}, '?$top=5' ],
+	[ 'evidence and a clause of its own', 3, q{SELECT alert_id FROM device_evidence WHERE device_dns_name = 'ws-1'}, @ALL ],
+	[ 'comments', 3, q{SELECT * FROM alert_comments}, @ALL ],
+	[ 'alerts and their evidence', 3, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id}, @ALL ],
+	[ 'alerts and their evidence, clauses of both', 1, q{SELECT a.title, e.device_dns_name FROM device_evidence AS e JOIN alerts AS a ON a.id = e.alert_id
+		WHERE a.severity = 'low' AND e.alert_status = 'new'}, q{?$filter=status eq 'new' and severity eq 'low'&$top=1000} ],
+	[ 'alerts and their evidence, left', 3, q{SELECT a.title, e.device_dns_name FROM alerts AS a LEFT JOIN device_evidence AS e ON e.alert_id = a.id}, @ALL ],
+	[ 'alerts and evidence of two types', 3, q{SELECT e.device_dns_name, u.user_account_account_name FROM alerts AS a
+		JOIN device_evidence AS e ON e.alert_id = a.id JOIN user_evidence AS u ON u.alert_id = a.id}, @ALL ],
+	[ 'alerts, evidence and a local table', 3, q{SELECT a.title, e.device_dns_name, s.owner FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id
+		JOIN assets AS s ON s.host = e.device_dns_name}, @ALL ],
+	[ 'alerts and their evidence, LIMIT', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id LIMIT 5}, '?$top=100' ],
+	[ 'an alert and its evidence', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.id = 'a0001'}, '/a0001' ],
+	[ 'a view', 1, q{SELECT title FROM high WHERE created_date_time > '2026-07-30 23:00Z'},
+		q{?$filter=createdDateTime ge 2026-07-30T23:00:00Z and severity eq 'high'&$top=1000} ],
+	[ 'a materialized view', 3, q{REFRESH MATERIALIZED VIEW devices}, @ALL ],
+	[ 'a cursor that is closed early', 1, q{BEGIN; DECLARE c CURSOR FOR SELECT title FROM alerts; FETCH 5 FROM c; CLOSE c; COMMIT}, '?$top=1000' ],
+	[ 'two cursors by turns', 2, q{BEGIN; DECLARE c CURSOR FOR SELECT title FROM alerts WHERE severity = 'low';
+		DECLARE d CURSOR FOR SELECT title FROM alerts WHERE severity = 'high'; FETCH 5 FROM c; FETCH 5 FROM d; FETCH ALL FROM c; FETCH ALL FROM d; COMMIT},
+		"?$LOW&\$top=1000", q{?$filter=severity eq 'high'&$top=1000} ],
+	[ 'two parts', 2, q{SELECT title FROM alerts WHERE severity = 'low' UNION ALL SELECT title FROM alerts WHERE severity = 'high'},
+		"?$LOW&\$top=1000", q{?$filter=severity eq 'high'&$top=1000} ],
+	[ 'EXPLAIN', 0, q{EXPLAIN (VERBOSE) SELECT title FROM alerts WHERE severity = 'low'} ]);
+
+# Does a query make these requests, and no fewer than can be?
+sub check
+{
+	my ($name, $fewest, $query, @expected) = @_;
+	my @found;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	eval { $node->sql($query); 1 } or diag("$name: $@");
+	@found = asked();
+	if ("@expected" =~ m{^/\w})
+	{
+		# several keys are under way at once
+		@found    = sort @found;
+		@expected = sort @expected;
+	}
+	is_deeply(\@found, \@expected, "$name: requests")
+	  or diag("$query\nfewest: $fewest\n" . join "\n", map { "  '$_'" } @found);
+	cmp_ok(scalar @found, '>=', $fewest, "$name: not fewer than $fewest");
+	return;
+}
+
+cmp_ok(scalar @SHAPES, '>=', 40, 'shapes of queries');
+check(@$_) foreach @SHAPES;
+
+#------------------------------------------------------------------------------
+# What a server or a service does otherwise
+#------------------------------------------------------------------------------
+
+$node->set_server(evidence_filter => 'true');
+check('evidence and a filter on it', 1, q{SELECT alert_id FROM device_evidence WHERE device_dns_name = 'ws-1'},
+	q{?$filter=evidence/any(e: e/microsoft.graph.security.deviceEvidence/deviceDnsName eq 'ws-1')&$top=1000});
+$node->set_server(evidence_filter => undef);
+
+$node->set_server(count_pushdown => 'false', order_pushdown => 'false');
+check('count(*) without count_pushdown', 1, q{SELECT count(*) FROM alerts WHERE severity = 'low'}, "?$LOW&\$top=1000");
+check('the newest without order_pushdown', 3, q{SELECT title FROM alerts ORDER BY created_date_time DESC LIMIT 5}, @ALL);
+$node->set_server(count_pushdown => undef, order_pushdown => undef);
+
+# The properties that a query asks for; the requests as they are.
+sub selected
+{
+	my ($query) = @_;
+	$node->sql($query);
+	my @found = map { /\$select=([^&]*)/ ? $1 =~ s/%2C/,/gr : 'everything' } $emulator->requests;
+	$emulator->clear;
+	return join ' ', @found;
+}
+
+my $new = q{WHERE status = 'new' AND severity = 'high'};
+unlike(selected("SELECT title FROM alerts $new"), qr/evidence|everything/, '$select: no evidence');
+like(selected("SELECT title FROM alerts $new"), qr/\bid\b.*\btitle\b/, '$select: what is shown');
+like(selected("SELECT raw FROM alerts $new"), qr/^everything/, '$select: raw is everything');
+like(selected("SELECT evidence FROM alerts $new"), qr/^[^ ]*evidence/, '$select: evidence');
+like(selected(q{SELECT alert_title FROM alert_evidence WHERE alert_status = 'new'}),
+	qr/^(?=.*\bevidence)(?=.*\btitle)(?=.*\bstatus)(?!.*description)/, '$select: evidence and its alert');
+unlike(selected('SELECT count(*) FROM alerts WHERE title IS NULL'), qr/evidence|everything/, '$select: a count here');
+like(selected("SELECT id FROM alerts $new ORDER BY title"), qr/title/, '$select: what is sorted by');
+$node->set_server(select_pushdown => 'false');
+is(selected("SELECT title FROM alerts $new"), 'everything', '$select: switched off');
+$node->set_server(select_pushdown => undef);
+
+$emulator->settings(select => 'refuse');
+my $twice = "SELECT title FROM alerts $new;" x 2;
+my @answers = split / /, selected("$twice SELECT title FROM alerts WHERE severity = 'low'");
+is(scalar(@answers), 4, '$select refused: one request more in a session');
+unlike($answers[0], qr/everything/, '$select refused: asked for once');
+is("@answers[1 .. 3]", 'everything everything everything', '$select refused: not asked for again');
+is($node->sql("SELECT count(title) FROM alerts $new"), 250, '$select refused: the rows');
+$emulator->settings(select => 'ignore');
+is($node->sql("SELECT count(title), count(evidence) FROM alerts $new"), '250|250', '$select ignored: the rows');
+$emulator->settings(select => 'honour');
+
+$emulator->settings(orderby => 'ignore');
+my $error = $node->error(q{SELECT title FROM alerts ORDER BY created_date_time NULLS FIRST LIMIT 5});
+like($error->{text}, qr/order_pushdown/, '$orderby ignored: the error names the switch');
+$emulator->settings(orderby => 'honour');
+
+$emulator->clear;
+$emulator->settings(count => 'ignore');
+is($node->sql(q{SELECT count(*) FROM alerts WHERE severity = 'low'}), 500, '$count ignored: counted here');
+is(scalar(my @counted = asked()), 2, '$count ignored: one request more');
+$emulator->settings(count => 'refuse');
+is($node->sql(q{SELECT count(*) FROM alerts WHERE severity = 'low'}), 500, '$count refused: counted here');
+$emulator->settings(count => 'honour');
+
+$node->stop;
+done_testing();

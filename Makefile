@@ -16,6 +16,7 @@ OBJS = \
 	graph_fdw.o \
 	option.o \
 	resource.o \
+	column.o \
 	import.o \
 	deparse.o \
 	filter.o \

@@ -786,10 +786,15 @@ extern const GraphProperty *graph_find_property(const char *type_name,
 extern const GraphProperty *graph_find_path(const char *type_name,
 											const char *path);
 extern char *graph_snake_case(const char *name);
-extern const char *graph_property_problem(const char *value);
 extern GraphEnumMember graph_enum_member(const char *enum_name,
 										 const char *literal);
 extern const GraphQueryProperty *graph_query_property(const char *alert_property);
+
+extern const char *graph_skip_name(const char *text, const char *name);
+extern bool graph_same_name(const char *text, const char *name);
+
+/* in column.c */
+extern const char *graph_property_problem(const char *value);
 extern GraphColumn *graph_resolve_column(GraphResource resource,
 										 const char *evidence_type,
 										 const char *table_name,

@@ -4,7 +4,7 @@
     python3 metadata/generate.py            write the header
     python3 metadata/generate.py --check    exit 1 if it is out of date
 
-Before anything is written, the metadata is checked for what resource.c and
+Before anything is written, the metadata is checked for what resource.c, column.c and
 import.c take for granted: see check_names() and check_join_columns().
 """
 
@@ -209,8 +209,8 @@ def walk(types, derived, type_name, path):
 
 
 def check_join_columns(types, derived):
-    """Each path of join_columns in resource.c must still lead to a value."""
-    source = (TOP / "resource.c").read_text(encoding="utf-8")
+    """Each path of join_columns in column.c must still lead to a value."""
+    source = (TOP / "column.c").read_text(encoding="utf-8")
     table = re.search(r"join_columns\[\] = \{\n(.*?)\n\};", source, re.S)
     # adjacent string literals are one
     text = re.sub(r'"\s*\n\s*"', "", table.group(1))

@@ -172,7 +172,8 @@ is($node->result(q{SELECT count(*) FROM defender.alerts a
 	$node->sql('SELECT count(*) FROM source.alert_evidence'),
 	'a join of two of the tables');
 
-# Pages of any size and form give the same.
+# Pages of any size and form give the same, one after the other or several at
+# a time.
 foreach my $case (
 	[ 5,  5,  'page_size' ],
 	[ 50, 50, 'next_link_by', 'skip' ],
@@ -185,15 +186,17 @@ foreach my $case (
 
 	$emulator->reset;
 	$emulator->settings($name => @value) if @value;
-	$node->sql(
-		"ALTER FOREIGN TABLE defender.alerts OPTIONS (ADD page_size '$asked')");
-	is(differences('SELECT id, raw FROM source.alerts',
-			'SELECT id, raw FROM defender.alerts'), '', "pages: $name");
+	foreach my $concurrency (4, 1)
+	{
+		$node->set_server(page_size => $asked, concurrency => $concurrency);
+		$emulator->clear;
+		is(differences('SELECT id, raw FROM source.alerts', 'SELECT id, raw FROM defender.alerts'),
+			'', "pages: $name, $concurrency at a time");
+	}
 	is(scalar(my @pages = $emulator->requests), int(120 / $given) + 1,
 		"pages: $name: requests");
-	$node->sql(
-		'ALTER FOREIGN TABLE defender.alerts OPTIONS (DROP page_size)');
 }
+$node->set_server(page_size => undef, concurrency => undef);
 
 # Pages, rows and bytes in odd ways, none of which changes anything.
 foreach my $fault ([ kind => 'whitespace' ], [ kind => 'empty_page' ],

@@ -15,7 +15,7 @@ use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 25, '--no-sample');
 my $node = GraphCluster->connected_to($emulator,
-	server  => { page_size => 10, tenant_id => $TENANT },
+	server  => { page_size => 10, concurrency => 1, tenant_id => $TENANT },
 	mapping => $APP{main});
 my $log_in = "POST /$TENANT/oauth2/v2.0/token";
 my $page = qr{^GET /v1\.0/security/alerts_v2\?};

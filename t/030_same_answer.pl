@@ -54,7 +54,7 @@ my $sqlite = "http://127.0.0.1:$sqlite_port";
 #------------------------------------------------------------------------------
 
 my $node = GraphCluster->connected_to($emulator, import => 0,
-	conf => "fsync = off\njit = off\nautovacuum = off");
+	conf => "fsync = off\njit = off\nautovacuum = off\nrestart_after_crash = on");
 
 my @imported = qw(alerts alert_evidence device_evidence alert_comments);
 my %services = (

@@ -142,12 +142,12 @@ my @SHAPES = (
 	[ 'LIMIT of more than a page', 2, q{SELECT title FROM alerts LIMIT 1500}, @ALL[ 0, 1 ] ],
 	[ 'LIMIT 0', 0, q{SELECT title FROM alerts LIMIT 0} ],
 	[ 'WITH TIES', 1, q{SELECT title FROM alerts ORDER BY created_date_time DESC FETCH FIRST 3 ROWS WITH TIES},
-		'?$orderby=createdDateTime desc&$top=4' ],
+		'?$orderby=createdDateTime desc&$top=3', '?$orderby=createdDateTime desc&$top=1000' ],
 	[ 'DISTINCT and LIMIT', 1, q{SELECT DISTINCT title FROM alerts LIMIT 3}, @ALL ],
 	[ 'the newest', 1, q{SELECT title FROM alerts ORDER BY created_date_time DESC LIMIT 5}, '?$orderby=createdDateTime desc&$top=5' ],
 	[ 'the newest of a kind', 1, q{SELECT title FROM alerts WHERE severity = 'low' ORDER BY created_date_time DESC LIMIT 5},
 		"?$LOW&\$orderby=createdDateTime desc&\$top=5" ],
-	[ 'the oldest by two keys', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time NULLS FIRST, id LIMIT 5}, '?$orderby=lastUpdateDateTime asc&$top=6' ],
+	[ 'the oldest by two keys', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time NULLS FIRST, id LIMIT 5}, '?$orderby=lastUpdateDateTime asc&$top=5', '?$orderby=lastUpdateDateTime asc&$top=1000' ],
 	[ 'the newest and a local clause', 1, q{SELECT title FROM alerts WHERE title = 'Title 1' ORDER BY created_date_time DESC LIMIT 5},
 		'?$orderby=createdDateTime desc&$top=100' ],
 	[ 'an order of its own', 3, q{SELECT title FROM alerts ORDER BY title LIMIT 5}, @ALL ],
@@ -286,7 +286,7 @@ $emulator->settings(count => 'ignore');
 is($node->sql(q{SELECT count(*) FROM alerts WHERE severity = 'low'}), 500, '$count ignored: counted here');
 is(scalar(my @counted = asked()), 2, '$count ignored: one request more');
 $emulator->settings(count => 'refuse');
-is($node->sql(q{SELECT count(*) FROM alerts WHERE severity = 'low'}), 500, '$count refused: counted here');
+is(eval { $node->sql(q{SELECT count(*) FROM alerts WHERE severity = 'low'}) }, 500, '$count refused: counted otherwise');
 $emulator->settings(count => 'honour');
 
 $node->stop;

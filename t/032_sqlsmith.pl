@@ -27,8 +27,8 @@ my $seed    = $ENV{GRAPH_SEED}          || 1;
 
 # Internal errors that PostgreSQL's own functions report for senseless
 # arguments; sqlsmith calls them all.
-my $not_ours = qr{cache\ lookup\ failed\ for
-	| could\ not\ (?:find\ tuple|determine|open\ relation\ with\ OID)
+my $not_ours = qr{cache\ lookup\ failed\ for\ (?!foreign\ table|type\ 0$|relation\ 0$)
+	| could\ not\ (?:find\ tuple|determine)
 	| invalid\ (?:relkind|attribute\ number|attnum|index)
 	| unexpected\ (?:classid|null)
 	| missing\ support\ function

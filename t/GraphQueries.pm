@@ -866,6 +866,11 @@ sub family_query
 		"SELECT a.id FROM alerts AS a WHERE $a AND NOT EXISTS (SELECT FROM $child AS e WHERE e.alert_id = a.id AND $e)",
 		"SELECT a.id, e.ordinal, f.ordinal FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id"
 		  . " JOIN alert_evidence AS f ON f.alert_id = a.id WHERE $a AND $e",
+		"SELECT w.n, (SELECT count(*) FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a AND $e) FROM common.w AS w",
+		"SELECT w.n, (SELECT max(e.ordinal) FROM alerts AS a LEFT JOIN $child AS e ON e.alert_id = a.id WHERE a.severity = w.sev AND $a) FROM common.w AS w",
+		"SELECT q.* FROM (SELECT a.id, e.ordinal FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a"
+		  . " UNION ALL SELECT a.id, 0 FROM alerts AS a WHERE $a) AS q",
+		"SELECT o.id, (SELECT count(*) FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $e) FROM odd_alerts AS o WHERE o.id_text = 'qa001'",
 		"SELECT a.id, b.id FROM alerts AS a JOIN alerts AS b ON a.id = b.id AND a.severity <> b.status WHERE $a",
 		"SELECT a.id, b.id FROM alerts AS a JOIN alerts AS b ON a.created_date_time = b.last_update_date_time WHERE $a",
 		"SELECT $columns FROM alerts AS a FULL JOIN (SELECT * FROM $child AS e WHERE $e) AS e ON e.alert_id = a.id");

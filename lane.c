@@ -397,7 +397,8 @@ drop_select(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
 
-	if (!lane->with_select || lane->page > 1)
+	if (!lane->with_select || lane->page > 1 ||
+		lane->purpose == GRAPH_LANE_KEY)
 		return false;
 	end_request(scan, lane);
 	lane->with_select = false;
@@ -429,6 +430,21 @@ note_select(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * is_optional
+ *		Can the scan do without an answer to this request, should the service
+ *		not know what is asked?
+ *
+ * A count is a help, and where there is no null time there is none to ask for.
+ */
+static bool
+is_optional(const GraphLane *lane)
+{
+	return lane->purpose == GRAPH_LANE_COUNT ||
+		lane->purpose == GRAPH_LANE_VERIFY ||
+		(lane->purpose == GRAPH_LANE_LIST && lane->window.nulls);
+}
+
+/*
  * check_status
  *		Decide by the status of the answer whether its body is read.
  *
@@ -456,9 +472,9 @@ check_status(GraphScan *scan, GraphLane *lane)
 		(header->status == 400 && drop_select(scan, lane)) ||
 		(header->status == 400 && lane->page > 1 && graph_lane_begin_anew(scan, lane)))
 		return false;
-	if (header->status == 400 && lane->window.nulls)
+	if (header->status == 400 && is_optional(lane))
 	{
-		finish(scan, lane, NULL);	/* there is no null to ask for */
+		finish(scan, lane, NULL);
 		return false;
 	}
 
@@ -885,17 +901,18 @@ next_page(GraphScan *scan, GraphLane *lane)
 }
 
 /*
- * take_count
- *		Note what the service counted, if it did.
+ * answered_count
+ *		What the service counted, or -1 if it did not.
  */
-static void
-take_count(GraphScan *scan, GraphLane *lane)
+static int64
+answered_count(GraphLane *lane)
 {
 	GraphSlice	count = graph_list_count(lane->reader);
 
-	if (count.data && count.len > 0 && count.len < 19 &&
-		strspn(count.data, "0123456789") >= count.len)
-		scan->count = strtoi64(pnstrdup(count.data, count.len), NULL, 10);
+	if (count.data == NULL || count.len == 0 || count.len >= 19 ||
+		strspn(count.data, "0123456789") < count.len)
+		return -1;
+	return strtoi64(pnstrdup(count.data, count.len), NULL, 10);
 }
 
 /*
@@ -966,15 +983,15 @@ verify_count(GraphScan *scan, GraphLane *lane)
 static void
 end_of_count(GraphScan *scan, GraphLane *lane)
 {
-	const char *request = request_name(lane);
+	int64		count = answered_count(lane);
 
-	take_count(scan, lane);
-	if (lane->purpose == GRAPH_LANE_VERIFY && scan->count >= 0 &&
-		(uint64) scan->count > lane->verify_records)
-		graph_report_partial(scan->session, request,
+	if (lane->purpose == GRAPH_LANE_COUNT)
+		scan->count = count;
+	else if (count >= 0 && (uint64) count > lane->verify_records)
+		graph_report_partial(scan->session, request_name(lane),
 							 psprintf("The list ended after " UINT64_FORMAT
 									  " alerts and the service counts " INT64_FORMAT ".",
-									  lane->verify_records, scan->count));
+									  lane->verify_records, count));
 	finish(scan, lane, NULL);
 }
 

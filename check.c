@@ -284,7 +284,8 @@ run_step(const Step *step, Check *check, ReturnSetInfo *result)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+			ERRCODE_OPERATOR_INTERVENTION)
 			ReThrowError(error);
 		add_failure(result, step->name, error);
 	}

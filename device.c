@@ -211,8 +211,8 @@ wait_for_person(GraphSession *session, const GraphDeviceCode *code,
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(outer, "graph_fdw question",
 												  ALLOCSET_SMALL_SIZES);
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												  (int64) code->expires_in * 1000);
+	TimestampTz end = GetCurrentTimestamp() +
+		code->expires_in * USECS_PER_SEC;
 	int			interval = code->interval;
 
 	for (;;)
@@ -248,7 +248,8 @@ wait_for_person(GraphSession *session, const GraphDeviceCode *code,
 static char *
 account_of(GraphSession *session, const GraphTokenAnswer *answer)
 {
-	const char *claims = answer->id_token ? strchr(answer->id_token, '.') : NULL;
+	const char *token = answer->id_token;
+	const char *claims = token ? strchr(token, '.') : NULL;
 	const char *end = claims ? strchr(claims + 1, '.') : NULL;
 	size_t		len;
 	char	   *json;
@@ -303,7 +304,8 @@ log_in(GraphSession *session, TimestampTz *good_until, bool *renewable)
 Datum
 graph_fdw_login(PG_FUNCTION_ARGS)
 {
-	GraphSession *session = graph_session_open_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char	   *server_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	GraphSession *session = graph_session_open_server(server_name);
 	TupleDesc	descriptor;
 	Datum		values[3];
 	bool		nulls[3] = {false};

@@ -154,7 +154,7 @@ static const char hint_consent[] =
 static const char hint_interaction[] =
 "The tenant wants more of this login than it has, such as a second factor: log in again as a person, or use a login of the application.";
 
-/* What a person can do when the token endpoint refuses a login: by GraphLogin. */
+/* What to do when the token endpoint refuses a login: by GraphLogin. */
 static const char *const refused_hints[] = {
 	[GRAPH_LOGIN_SECRET] = hint_secret,
 	[GRAPH_LOGIN_CERTIFICATE] = hint_certificate,
@@ -401,7 +401,8 @@ graph_report_token_status(const GraphSession *session,
 	const char *hint = rule->hint;
 
 	/* 400 is how OAuth 2.0 says that a login is refused (RFC 6749 5.2) */
-	if (header->status == 400 || header->status == 401 || header->status == 403)
+	if (header->status == 400 || header->status == 401 ||
+		header->status == 403)
 	{
 		sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
 		hint = token ? token->hint :
@@ -608,7 +609,8 @@ describe_clock(const GraphHttpHeader *header)
 {
 	int64		ahead = (int64) time(NULL) - header->time;
 
-	if (header->time == 0 || (ahead < CLOCK_TOLERANCE && ahead > -CLOCK_TOLERANCE))
+	if (header->time == 0 ||
+		(ahead < CLOCK_TOLERANCE && ahead > -CLOCK_TOLERANCE))
 		return NULL;
 	return psprintf("The clock of this machine is " INT64_FORMAT " minutes %s that of the service.",
 					(ahead < 0 ? -ahead : ahead) / 60,

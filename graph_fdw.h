@@ -602,6 +602,7 @@ typedef struct GraphSession
 	Oid			userid;			/* the role that asks */
 	char	   *server_name;
 	char	   *bearer;			/* the token in use, or NULL: see token.c */
+	uint64		bearer_number;	/* how many there have been */
 	List	   *hidden;			/* of char *, texts that no message repeats:
 								 * see graph_session_hide() */
 } GraphSession;
@@ -682,6 +683,7 @@ typedef struct GraphLane
 	size_t		used;			/* bytes of the window to drop first */
 	int			attempt;		/* how often this page was asked before */
 	bool		token_renewed;
+	uint64		bearer_number;	/* the session's, when it was sent */
 	TimestampTz not_before;		/* when it may be sent, 0: at once */
 
 	/* the records of this page, so that it can be taken up again */
@@ -891,8 +893,9 @@ extern TimestampTz graph_stats_may_send(GraphStats *stats, int per_minute);
 extern GraphSession *graph_session_open(Oid relid, Oid userid);
 extern GraphSession *graph_session_open_server(const char *server_name);
 extern void graph_session_hide(GraphSession *session, const char *secret);
+extern void graph_session_hide_link(GraphSession *session, const char *url);
 extern void graph_token_get(GraphSession *session);
-extern bool graph_token_renew(GraphSession *session);
+extern bool graph_token_renew(GraphSession *session, uint64 number);
 extern bool graph_token_forget(GraphSession *session);
 extern TimestampTz graph_token_keep(GraphSession *session,
 									const GraphTokenAnswer *answer);

@@ -594,7 +594,7 @@ take_header(char *line, size_t size, size_t count, void *arg)
 
 /*
  * open_socket
- *		CURLOPT_OPENSOCKETFUNCTION: the socket for an address that was resolved,
+ *		CURLOPT_OPENSOCKETFUNCTION: a socket for an address that was resolved,
  *		unless it is one that only the managed identity's login may ask.
  *
  * Looking at the address and not at the URL alone, it does not matter what a
@@ -1406,7 +1406,8 @@ graph_http_header(GraphTransfer *transfer)
 		transfer->header.status = (int) status;
 		transfer->header.retry_after = retry_after > 0 ?
 			(int) Min(retry_after, INT_MAX) : -1;
-		transfer->header.time = Max(0, curl_getdate(transfer->header.date, NULL));
+		transfer->header.time = Max(0, curl_getdate(transfer->header.date,
+													NULL));
 	}
 	return &transfer->header;
 }

@@ -154,7 +154,8 @@ graph_identity_request(GraphSession *session, GraphHttpRequest *request)
 	request->ca_file = NULL;
 	request->proxy = NULL;
 	request->link_local = true;
-	request->connect_timeout = Min(options->connect_timeout, LONGEST_CONNECT_MS);
+	request->connect_timeout = Min(options->connect_timeout,
+								   LONGEST_CONNECT_MS);
 	if (host.secret)
 	{
 		graph_session_hide(session, host.secret);

@@ -231,6 +231,7 @@ start_request(GraphScan *scan, GraphLane *lane)
 	old = MemoryContextSwitchTo(lane->context);
 	request.url = lane->url;
 	request.bearer = scan->session->bearer;
+	lane->bearer_number = scan->session->bearer_number;
 	request.headers = request_headers();
 	request.ca_file = options->ca_file;
 	request.proxy = options->proxy;
@@ -380,7 +381,7 @@ renew_token(GraphScan *scan, GraphLane *lane)
 	if (lane->token_renewed)
 		return false;
 	lane->token_renewed = true;
-	if (!graph_token_renew(scan->session))
+	if (!graph_token_renew(scan->session, lane->bearer_number))
 		return false;
 	end_request(scan, lane);
 	return true;
@@ -493,6 +494,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 		if (why == NULL)
 			return false;
 	}
+	graph_session_hide_link(scan->session, lane->url);
 	graph_report_status(scan->session, request_name(lane), header,
 						body.data, body.len, why[0] ? why : NULL);
 }

@@ -90,8 +90,8 @@ check_key_permissions(const char *path, const struct stat *status)
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("private key file \"%s\" must be owned by the database user or root",
 						path)));
-	if ((status->st_uid == geteuid() && (status->st_mode & (S_IRWXG | S_IRWXO))) ||
-		(status->st_uid == 0 && (status->st_mode & (S_IWGRP | S_IXGRP | S_IRWXO))))
+	if (status->st_mode & (status->st_uid == geteuid() ? S_IRWXG | S_IRWXO :
+						   S_IWGRP | S_IXGRP | S_IRWXO))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("private key file \"%s\" has group or world access",
@@ -109,12 +109,13 @@ check_key_permissions(const char *path, const struct stat *status)
 char *
 graph_read_file(const char *what, const char *path, bool private_key)
 {
-	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	int			fd;
 	struct stat status;
 	char	   *text;
 	size_t		len = 0;
 	ssize_t		got = 1;
 
+	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
 	if (fd < 0 || fstat(fd, &status) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
@@ -432,7 +433,8 @@ try_once(LoginRequest *request, bool last, const char *why, int *retry_after,
 		 GraphTokenAnswer *answer)
 {
 	GraphSession *session = request->session;
-	bool		machine = session->options.login == GRAPH_LOGIN_MANAGED_IDENTITY;
+	GraphLogin	login = session->options.login;
+	bool		machine = login == GRAPH_LOGIN_MANAGED_IDENTITY;
 	GraphTransfer *transfer = graph_http_start(CurrentMemoryContext,
 											   &request->http);
 	bool		fits = graph_http_wait_all(transfer, GRAPH_MAX_DOCUMENT);
@@ -446,7 +448,7 @@ try_once(LoginRequest *request, bool last, const char *why, int *retry_after,
 	*retry_after = header->retry_after;
 	if (transport != GRAPH_TRANSPORT_OK)
 	{
-		/* where nothing listens there is no such service: do not wait for it */
+		/* where nothing listens there is no such service to wait for */
 		again = graph_transport_is_retriable(transport) &&
 			!(machine && transport != GRAPH_TRANSPORT_BROKEN);
 		if (last || !again)

@@ -57,7 +57,7 @@ typedef struct TokenEntry
 {
 	TokenKey	key;
 	Oid			serverid;
-	uint32		mapping_hash;	/* by which invalidations name the mapping ... */
+	uint32		mapping_hash;	/* how invalidations name the mapping ... */
 	uint32		server_hash;	/* ... and the server */
 	bool		person;			/* only a person could log in again */
 	uint64		fingerprint;	/* of what the login was made of */
@@ -241,6 +241,30 @@ graph_session_hide(GraphSession *session, const char *secret)
 }
 
 /*
+ * graph_session_hide_link
+ *		Nor what makes this link work without asking: its skip token, as it
+ *		stands there and as the service reads it.
+ */
+void
+graph_session_hide_link(GraphSession *session, const char *url)
+{
+	static const char *const names[] = {"skiptoken=", "skiptoken%3D"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		const char *found = strcasestr(url, names[i]);
+		char	   *value;
+
+		if (found == NULL)
+			continue;
+		found += strlen(names[i]);
+		value = pnstrdup(found, strcspn(found, "&#"));
+		graph_session_hide(session, value);
+		graph_session_hide(session, graph_url_unescape(value));
+	}
+}
+
+/*
  * unhide
  *		Forget the hidden texts after the first so many.
  */
@@ -300,10 +324,11 @@ find_entry(GraphSession *session)
 	else if (entry->fingerprint != print)
 		(void) drop_entry(entry);
 	entry->serverid = session->serverid;
-	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID,
-												ObjectIdGetDatum(session->umid));
-	entry->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID,
-											   ObjectIdGetDatum(session->serverid));
+	entry->mapping_hash =
+		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(session->umid));
+	entry->server_hash =
+		GetSysCacheHashValue1(FOREIGNSERVEROID,
+							  ObjectIdGetDatum(session->serverid));
 	entry->person = session->options.login == GRAPH_LOGIN_PERSON;
 	entry->fingerprint = print;
 	return entry;
@@ -316,11 +341,12 @@ find_entry(GraphSession *session)
 static void
 set_bearer(GraphSession *session, const char *token)
 {
-	char	   *copy = MemoryContextStrdup(GetMemoryChunkContext(session), token);
-
-	if (session->bearer)
-		explicit_bzero(session->bearer, strlen(session->bearer));
-	session->bearer = copy;
+	if (session->bearer && strcmp(session->bearer, token) == 0)
+		return;
+	drop_text(&session->bearer);
+	session->bearer = MemoryContextStrdup(GetMemoryChunkContext(session),
+										  token);
+	session->bearer_number++;
 }
 
 /*
@@ -371,16 +397,19 @@ graph_token_forget(GraphSession *session)
  * graph_token_renew
  *		Replace a token that the service has refused.
  *
- * Returns false if the login has no other.  Where another scan has renewed it
- * already, that token is taken.
+ * number is the session's bearer_number when the request was sent.  Returns
+ * false if the login has no other token.  Where it was renewed already, for
+ * another request of the session or by another scan, that token is taken.
  */
 bool
-graph_token_renew(GraphSession *session)
+graph_token_renew(GraphSession *session, uint64 number)
 {
 	TokenEntry *entry;
 
 	if (session->options.access_token)
 		return false;
+	if (session->bearer_number != number)
+		return true;
 
 	entry = find_entry(session);
 	if (entry->token && session->bearer &&
@@ -446,7 +475,7 @@ open_cache(void)
 		token_context = AllocSetContextCreate(TopMemoryContext,
 											  "graph_fdw tokens",
 											  ALLOCSET_SMALL_SIZES);
-	ctl.keysize = sizeof(Oid);
+	ctl.keysize = sizeof(TokenKey);
 	ctl.entrysize = sizeof(TokenEntry);
 	ctl.hcxt = token_context;
 	token_cache = hash_create("graph_fdw tokens", 16, &ctl,

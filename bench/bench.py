@@ -84,7 +84,7 @@ class Table:
         value = "" if row.value is None else f"{row.value:,.{digits}f}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         must, aim = (f"{number:.3g}" for number in row.goal) if row.goal else ("", "")
-        return f"  {row.label:<62}{value:>10} {row.unit:<3}{ratio:>8}{must:>7}{aim:>7}  {self._verdict(row):<7}{row.note}"
+        return f"  {row.label:<62}{value:>10} {row.unit:<3}{ratio:>8}{must:>7}{aim:>7}  {self._verdict(row):<8}{row.note}"
 
     def _verdict(self, row: Row) -> str:
         judged = row.judged()
@@ -425,7 +425,7 @@ class Bench:
         for _ in range(self.rounds):
             self.db.run("SELECT 1")
             self.slow.stats(forget=True)
-            seconds, answer = self.db.timed("LOAD 'graph_fdw'", query)
+            seconds, answer = self.db.timed("SELECT graph_fdw_version()", query)
             if answer.split("|")[0] != str(expected):
                 raise Failure(f"{answer} instead of {expected} alerts: {query}")
             times.append(seconds)
@@ -496,7 +496,7 @@ class Bench:
         queries = {count: ways.graph_query(ways.FIVE, f"{_server(count)}.alerts") for count in self.sizes}
         rows, medians = self._in_turn({
             f"{count * pages.PER_PAGE:,} alerts": lambda count=count:                   # type: ignore[misc]
-            (self.db.timed("LOAD 'graph_fdw'", queries[count])[0], "") for count in self.sizes}, None, {})
+            (self.db.timed("SELECT graph_fdw_version()", queries[count])[0], "") for count in self.sizes}, None, {})
         rows.append(Row(f"time of {many // few} times as many alerts", None, "",
                         medians[rows[1].label] / medians[rows[0].label], Goal(11 / 10 * many / few, many / few)))
         self.table.group("Growth, five scalar columns", rows)

@@ -93,19 +93,16 @@ CALL pg_temp.fail('{"kind":"next_link","form":"other_host"}');
 SELECT * FROM error_of(:'list');
 CALL pg_temp.fail('{"kind":"next_link","form":"number"}');
 SELECT * FROM error_of(:'list');
-CALL pg_temp.fail('{"kind":"next_link_loop","times":-1}');
+CALL pg_temp.fail('{"fault":{"kind":"next_link_loop"},"times":-1}');
 SELECT * FROM error_of(:'list');
 CALL pg_temp.fail('{"kind":"out_of_order"}');
-SELECT * FROM error_of('SELECT created_date_time FROM (SELECT * FROM broken_times ORDER BY created_date_time DESC LIMIT 5) AS t');
 CREATE FOREIGN TABLE broken_times (id text, created_date_time timestamptz) SERVER failing;
-SELECT regexp_replace(e, '\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00)', 'TIME', 'g')
-FROM error_of('SELECT created_date_time FROM broken_times ORDER BY created_date_time DESC') AS e;
+SELECT * FROM error_of('SELECT created_date_time FROM broken_times ORDER BY created_date_time DESC');
 CALL pg_temp.fail('{"kind":"deep","levels":500}');
 SELECT * FROM error_of(:'list');
 ALTER SERVER failing OPTIONS (ADD max_record_size '1kB');
-SELECT set_config('test.plain', 'ALTER SERVER failing OPTIONS (SET endpoint ' || quote_literal(:'endpoint') || ')', false) IS NULL AS unset;
 CALL pg_temp.fail('{"kind":"oversize","mb":1}');
-SELECT regexp_replace(e, 'da[0-9a-f_-]+', 'ID') FROM error_of(:'list') AS e;
+SELECT * FROM error_of(:'list');
 ALTER SERVER failing OPTIONS (DROP max_record_size);
 -- as a warning: what there is
 ALTER SERVER failing OPTIONS (ADD on_partial 'warning');
@@ -114,10 +111,10 @@ SELECT count(*) FROM (SELECT id FROM broken OFFSET 0) AS t;
 ALTER SERVER failing OPTIONS (DROP on_partial);
 
 -- ===================================================================
--- No answer
+-- No answer; how libcurl puts it is left out
 -- ===================================================================
 ALTER SERVER failing OPTIONS (SET endpoint 'http://127.0.0.1:1');
-SELECT regexp_replace(e, '("http://127.0.0.1:)1?(PORT)?".*', '\1PORT"') FROM error_of(:'list') AS e;
+SELECT regexp_replace(e, '(PORT").*', '\1') FROM error_of(:'list') AS e;
 CALL pg_temp.fail('{"kind":"close"}');
 SELECT regexp_replace(e, '(PORT").*', '\1') FROM error_of(:'list') AS e;
 CALL pg_temp.fail('{"kind":"cut","after":3000}');
@@ -161,14 +158,14 @@ CREATE VIEW invoker_view WITH (security_invoker) AS SELECT id, title FROM broken
 GRANT SELECT ON broken_view, invoker_view TO regress_graph_reader;
 GRANT USAGE ON FOREIGN SERVER failing TO regress_graph_reader;
 SET ROLE regress_graph_reader;
-SELECT title FROM broken WHERE id = 'da637578995287051192_756343937';  -- ERROR
+SELECT * FROM error_of('SELECT title FROM broken WHERE id = ''da637578995287051192_756343937'''); -- ERROR
 -- a view uses its owner's
 SELECT title FROM broken_view WHERE id = 'da637578995287051192_756343937';
-SELECT title FROM invoker_view WHERE id = 'da637578995287051192_756343937'; -- ERROR
+SELECT * FROM error_of('SELECT title FROM invoker_view WHERE id = ''da637578995287051192_756343937'''); -- ERROR
 -- EXPLAIN needs none
 EXPLAIN (VERBOSE, COSTS OFF) SELECT title FROM broken WHERE id = 'x';
 CREATE USER MAPPING FOR CURRENT_USER SERVER failing OPTIONS (access_token 'my-own-token-is-wrong');
-SELECT title FROM broken WHERE id = 'da637578995287051192_756343937';  -- ERROR
+SELECT * FROM error_of('SELECT title FROM broken WHERE id = ''da637578995287051192_756343937'''); -- ERROR
 SELECT title FROM broken_view WHERE id = 'da637578995287051192_756343937';
 ALTER USER MAPPING FOR CURRENT_USER SERVER failing OPTIONS (SET access_token 'emulator-access-token');
 SELECT title FROM broken WHERE id = 'da637578995287051192_756343937';

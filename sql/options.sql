@@ -23,6 +23,7 @@ CREATE SERVER s FOREIGN DATA WRAPPER graph_fdw OPTIONS (
   api_version 'beta', tenant_id '11111111-2222-3333-4444-555555555555',
   ca_file '/etc/ssl/certs/ca-certificates.crt', proxy 'http://proxy.example:3128',
   connect_timeout '2s', request_timeout '5min', max_retries '0', page_size '100', concurrency '32',
+  requests_per_minute '150',
   select_pushdown 'off', order_pushdown 'no', count_pushdown '0', evidence_filter 'yes',
   max_record_size '1MB', on_partial 'warning');
 SELECT unnest(srvoptions) AS option FROM pg_foreign_server WHERE srvname = 's';
@@ -94,13 +95,27 @@ ALTER SERVER s OPTIONS (SET tenant_id '');                             -- ERROR
 -- ===================================================================
 CREATE USER MAPPING FOR regress_graph_user SERVER s;                   -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
-  OPTIONS (client_id 'x');                                             -- ERROR
+  OPTIONS (tenant_id 'contoso.test');                                  -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (client_secret 'hunter2hunter2');                            -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (client_id 'x', client_secret '');                           -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (client_id 'x', client_secret 'hunter2hunter2', access_token 'hunter3hunter3'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', client_secret 'hunter2hunter2', refresh_token 'hunter3hunter3'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', client_secret 'hunter2hunter2', managed_identity 'true'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', certificate_file '/x/cert.pem');             -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', private_key_file '/x/key.pem');              -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', private_key_password 'hunter2hunter2');      -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', federated_token_file '/x/token', client_secret 'hunter2hunter2'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (managed_identity 'perhaps');                                -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (access_token E'hunter2\r\nX-Injected: yes');                -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
@@ -110,13 +125,28 @@ CREATE USER MAPPING FOR regress_graph_user SERVER s
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (access_token 'hunter2', endpoint 'https://example.com');    -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
-  OPTIONS (access_token 'hunter2', tenant_id '../common');             -- ERROR
+  OPTIONS (client_id 'x', client_secret 'hunter2', tenant_id '../common'); -- ERROR
+-- one of each login
+CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (access_token 'hunter2');
+DROP USER MAPPING FOR regress_graph_user SERVER s;
+CREATE USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (client_id 'x', certificate_file '/x/cert.pem', private_key_file '/x/key.pem', private_key_password 'hunter2');
+DROP USER MAPPING FOR regress_graph_user SERVER s;
+CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (client_id 'x', federated_token_file '/x/token');
+DROP USER MAPPING FOR regress_graph_user SERVER s;
+CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (managed_identity 'true');
+DROP USER MAPPING FOR regress_graph_user SERVER s;
+CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (client_id 'x', refresh_token 'hunter2');
+DROP USER MAPPING FOR regress_graph_user SERVER s;
+CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (client_id 'x');
+DROP USER MAPPING FOR regress_graph_user SERVER s;
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (tenant_id 'contoso.test', client_id 'x', client_secret 'hunter2hunter2');
+-- ALTER looks at what remains
 ALTER USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (DROP client_id);                                            -- ERROR
 ALTER USER MAPPING FOR regress_graph_user SERVER s
-  OPTIONS (DROP client_secret);                                        -- ERROR
+  OPTIONS (DROP client_secret, DROP client_id, DROP tenant_id);        -- ERROR
 ALTER USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (DROP client_secret, DROP client_id, DROP tenant_id, ADD access_token 'hunter3');
 DROP USER MAPPING FOR regress_graph_user SERVER s;
@@ -157,6 +187,12 @@ DROP FOREIGN TABLE t;
 SET ROLE regress_graph_owner;
 CREATE SERVER own FOREIGN DATA WRAPPER graph_fdw
   OPTIONS (cloud 'usgov', page_size '10', tenant_id 'contoso.test');
+CREATE USER MAPPING FOR CURRENT_USER SERVER own
+  OPTIONS (client_id 'x', certificate_file '/x/cert.pem', private_key_file '/x/key.pem'); -- ERROR
+CREATE USER MAPPING FOR CURRENT_USER SERVER own
+  OPTIONS (client_id 'x', federated_token_file '/x/token');            -- ERROR
+CREATE USER MAPPING FOR CURRENT_USER SERVER own
+  OPTIONS (managed_identity 'true');                                   -- ERROR
 CREATE USER MAPPING FOR CURRENT_USER SERVER own OPTIONS (access_token 'hunter2');
 ALTER SERVER own OPTIONS (ADD endpoint 'https://evil.example');        -- ERROR
 ALTER SERVER own OPTIONS (ADD authority 'https://evil.example');       -- ERROR

@@ -31,7 +31,7 @@ SELECT n, t.* FROM generate_series(1, 3) AS n, LATERAL (
 -- stopped in the middle, and begun again
 SELECT n, id IS NOT NULL AS found FROM generate_series(1, 3) AS n, LATERAL (SELECT id FROM narrow WHERE severity = 'high' OFFSET n LIMIT 1) AS t;
 SELECT n, count(x.id) FROM generate_series(1, 2) AS n LEFT JOIN LATERAL (
-  SELECT id FROM device WHERE alert_id = :'sample' AND n = 2) AS x(id) ON true GROUP BY n ORDER BY n;
+  SELECT alert_id FROM device WHERE alert_id = :'sample' AND n = 2) AS x(id) ON true GROUP BY n ORDER BY n;
 -- a recursive query reads it once for each step
 WITH RECURSIVE steps(n, severity) AS (
   VALUES (1, 'low')
@@ -141,7 +141,8 @@ ALTER FOREIGN TABLE narrow RENAME TO slim;
 CREATE SCHEMA elsewhere;
 ALTER FOREIGN TABLE slim SET SCHEMA elsewhere;
 SELECT id FROM elsewhere.slim WHERE id = :'sample';
-DROP SCHEMA elsewhere CASCADE;
+DROP FOREIGN TABLE elsewhere.slim;
+DROP SCHEMA elsewhere;
 
 -- ===================================================================
 -- Prepared statements see what ALTER changes
@@ -185,7 +186,8 @@ CREATE FOREIGN TABLE child (status text) INHERITS (parent) SERVER graph;
 SELECT tableoid::regclass, count(*) FROM parent WHERE severity = 'high' GROUP BY 1 ORDER BY 1;
 SELECT tableoid::regclass, id FROM parent WHERE id IN ('local', 'da637578995287051192_756343937') ORDER BY 1;
 SELECT count(*) FROM ONLY parent;
-DROP TABLE parent CASCADE;
+DROP FOREIGN TABLE child;
+DROP TABLE parent;
 
 -- ===================================================================
 -- Views and materialized views
@@ -213,8 +215,7 @@ UPDATE alert SET status = 'resolved' WHERE id = :'sample';             -- ERROR
 DELETE FROM alert WHERE id = :'sample';                                -- ERROR
 TRUNCATE alert;                                                        -- ERROR
 MERGE INTO alert AS a USING (VALUES ('x')) AS v(id) ON a.id = v.id WHEN MATCHED THEN DELETE; -- ERROR
-COPY alert (id) FROM stdin;                                            -- ERROR
-\.
+COPY alert (id) FROM '/dev/null';                                      -- ERROR
 CREATE TRIGGER no AFTER INSERT ON alert FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 DROP TRIGGER no ON alert;
 CREATE INDEX ON alert (id);                                            -- ERROR
@@ -228,7 +229,6 @@ SELECT o.owner, a.severity FROM owners AS o JOIN alert AS a USING (id) FOR UPDAT
 UPDATE owners AS o SET owner = a.severity FROM alert AS a WHERE a.id = o.id RETURNING o.*;
 DELETE FROM owners AS o USING alert AS a WHERE a.id = o.id AND a.severity = 'low' RETURNING o.*, a.title;
 COPY (SELECT id, severity FROM alert WHERE id = 'da637578995287051192_756343937') TO stdout;
-LOCK TABLE alert IN ACCESS SHARE MODE;                                 -- ERROR
 
 -- ===================================================================
 -- Set operations, windows, grouping sets, sampling

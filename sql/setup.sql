@@ -64,9 +64,10 @@ FROM device_copy;
 -- Functions
 --
 
--- text without the emulator's port, which is another one in each run
+-- text without the emulator's port, which is another one in each run, and
+-- without the fault that its root may hold
 CREATE FUNCTION without_port(text) RETURNS text LANGUAGE sql AS $$
-  SELECT regexp_replace($1, '127\.0\.0\.1:\d+', '127.0.0.1:PORT', 'g')
+  SELECT regexp_replace(regexp_replace($1, '127\.0\.0\.1:\d+', '127.0.0.1:PORT', 'g'), '/fault/[\w-]+', '', 'g')
 $$;
 
 -- a plan as it is explained, in the words of PostgreSQL 15
@@ -93,9 +94,9 @@ DECLARE
   plan json;
 BEGIN
   EXECUTE 'EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) ' || query INTO plan;
-  SELECT sum((m.found)[1]::bigint) INTO requests
+  SELECT coalesce(sum((m.found)[1]::bigint), 0) INTO requests
   FROM regexp_matches(plan::text, '"Graph Requests": (\d+)', 'g') AS m(found);
-  SELECT sum((m.found)[1]::bigint) INTO records
+  SELECT coalesce(sum((m.found)[1]::bigint), 0) INTO records
   FROM regexp_matches(plan::text, '"Graph Records": (\d+)', 'g') AS m(found);
 END
 $$;
@@ -152,6 +153,8 @@ EXCEPTION WHEN OTHERS THEN
   -- ids of requests are another one in each run
   detail := regexp_replace(detail, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'UUID', 'g');
   detail := regexp_replace(detail, '\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ', 'TIME', 'g');
+  -- PostgreSQL 17 says it at greater length
+  message := regexp_replace(message, '^(user mapping not found for )(?:user )?("\w+").*', '\1\2');
   RETURN NEXT without_port(SQLSTATE || ': ' || message);
   IF detail <> '' THEN RETURN NEXT without_port('DETAIL: ' || detail); END IF;
   IF hint <> '' THEN RETURN NEXT 'HINT: ' || hint; END IF;

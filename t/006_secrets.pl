@@ -117,10 +117,10 @@ my $echo = OddServer->new(
 		  if $request =~ m{^POST /error\.test/};
 		return OddServer::answer($socket, 200, encode_json({ access_token => "$plain $request", token_type => $request }))
 		  if $request =~ m{^POST };
-		my ($bearer) = $request =~ /^authorization: (.*?)\r/im;
-		return OddServer::answer($socket, 206, '{"value":[]}', "Warning: 199 - \"$bearer\"", "request-id: $bearer")
+		my ($bearer, $bare) = $request =~ /^authorization: (\S+ (.*?))\r/im;
+		return OddServer::answer($socket, 206, '{"value":[]}', "Warning: 199 - \"$bare\"", "request-id: $bearer")
 		  if $request =~ m{/header/};
-		return OddServer::answer($socket, 503, "no JSON: $message", "request-id: $bearer")
+		return OddServer::answer($socket, 503, "no JSON: $message", "request-id: $bare")
 		  if $request =~ m{/plain/};
 		return OddServer::answer($socket, 200, "{\"value\":[],\"\@odata.nextLink\":\"https://$token.example/$bearer\"}")
 		  if $request =~ m{/link/};

@@ -214,6 +214,15 @@ is($node->error($list, before => "SET statement_timeout = '250ms'")->{state}, '5
 $emulator->no_fault;
 is($session->query("BEGIN; SELECT 1; SAVEPOINT s; $list; ROLLBACK TO s; $list; COMMIT"), "1\n30\n30", 'savepoints');
 
+# Other signals do not end what waits.
+$emulator->fault(kind => 'stall', after => 5000, seconds => 0.7);
+my $pid = start($session, $list);
+$control->query("SELECT pg_reload_conf(), pg_log_backend_memory_contexts($pid)") for 1 .. 5;
+my ($error) = end_of($session, time);
+is($error, 'no error', 'other signals');
+like($session->{stdout}, qr/^30$/m, 'other signals: the answer');
+$session->{stdout} = '';
+
 # A cursor that is not read to its end stops what is under way.
 $emulator->fault(kind => 'stall', after => 20_000);
 my $since = time;

@@ -46,7 +46,7 @@ $emulator->add_alerts($queries->alerts);
 
 my $node = GraphCluster->connected_to($emulator, import => 0,
 	conf => "fsync = off\nlog_line_prefix = '%m [%p] %e '\nlog_statement = none\nlog_error_verbosity = verbose\n"
-	  . "log_min_error_statement = error");
+	  . "log_min_error_statement = error\nrestart_after_crash = on");
 my $server = options(endpoint => $emulator->url, authority => $emulator->url,
 	evidence_filter => 'true', max_retries => 0);
 

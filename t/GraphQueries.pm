@@ -709,7 +709,27 @@ sub columns
 	my @list = ($TABLE{$table}{key}[0], $TABLE{$table}{order} // ());
 
 	push @list, $self->pick(@shown) foreach 1 .. $self->pick_number(4);
-	return join ', ', map { "$alias.$_" } @list;
+	return join ', ', (map { "$alias.$_" } @list),
+	  $self->chance(25) ? $self->computed($alias, @list) : ();
+}
+
+# An expression over them.
+sub computed
+{
+	my ($self, $alias, @list) = @_;
+	my ($key, $other) = map { "$alias.$_" } @list[ 0, -1 ];
+
+	return $self->pick(
+		"concat($other, '/', $key)",
+		"lower($key) || 'x'",
+		"COALESCE($other\::text, $key)",
+		"$other IS NULL",
+		"CASE WHEN $other\::text < $key THEN 1 ELSE 2 END",
+		'1 + 1',
+		'now() > \'2026-01-01\'',
+		"(SELECT max(x.n) FROM common.w AS x WHERE x.key = $key)",
+		"$alias IS NULL",
+		"md5((to_jsonb($alias) - 'raw')::text)");
 }
 
 sub plain_query

@@ -1,0 +1,341 @@
+
+# Every way to log in: what is sent, who accepts it, and what is said of a login
+# that is not whole or is refused.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster qw(options);
+use GraphEmulator qw(%APP $TENANT);
+use GraphLogin qw(certificate set_mapping);
+use JSON::PP;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $emulator = GraphEmulator->new('--alerts', 5);
+my $folder = PostgreSQL::Test::Utils::tempdir();
+my $count = 'SELECT count(*) FROM defender.alerts';
+my %app = (tenant_id => $TENANT, client_id => $APP{main}{client_id});
+
+delete @ENV{qw(IDENTITY_ENDPOINT IDENTITY_HEADER IMDS_ENDPOINT)};
+$ENV{AZURE_POD_IDENTITY_AUTHORITY_HOST} = $emulator->url . '/at/machine/';
+my $node = GraphCluster->connected_to($emulator, server => { max_retries => 1 });
+
+# The query works with these options of the user mapping.
+sub accepted
+{
+	my ($name, %options) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	set_mapping($node, %options);
+	is($node->result($count), 6, $name);
+	return;
+}
+
+# It does not, and says all of this.
+sub refused
+{
+	my ($name, $options, @patterns) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	set_mapping($node, %$options);
+	my $text = $node->error($count)->{text};
+	like($text, $_, $name) foreach @patterns;
+	return;
+}
+
+# The statement is refused.
+sub ddl_refused
+{
+	my ($name, $options, @patterns) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $text = $node->error('CREATE USER MAPPING FOR ordinary SERVER graph ' . options(%$options))->{text};
+
+	like($text, $_, $name) foreach @patterns;
+	return;
+}
+
+$node->sql('CREATE ROLE ordinary');
+
+#------------------------------------------------------------------------------
+# Exactly one login, and a whole one
+#------------------------------------------------------------------------------
+
+ddl_refused('no login', {}, qr/^HV00Q|^HV002|user mapping has no login/m, qr/"client_id" and "client_secret" are missing/);
+ddl_refused('a tenant alone', { tenant_id => $TENANT }, qr/user mapping has no login/);
+ddl_refused('two logins', { %app, client_secret => 'x', access_token => 'y' },
+	qr/options "client_secret" and "access_token" cannot be set together/);
+ddl_refused('two others', { %app, federated_token_file => '/x', managed_identity => 'on' },
+	qr/options "federated_token_file" and "managed_identity" cannot be set together/);
+ddl_refused('a secret without its application', { client_secret => 'x' }, qr/option "client_id" is missing/);
+ddl_refused('a certificate without its key', { %app, certificate_file => '/x' }, qr/option "private_key_file" is missing/);
+ddl_refused('a key without its certificate', { %app, private_key_file => '/x' }, qr/option "certificate_file" is missing/);
+ddl_refused('a password without a key', { %app, client_secret => 'x', private_key_password => 'y' },
+	qr/option "private_key_file" is missing/);
+ddl_refused('a refresh token without its application', { refresh_token => 'x' }, qr/option "client_id" is missing/);
+ddl_refused('an empty secret', { %app, client_secret => '' }, qr/invalid value for option "client_secret"/);
+ddl_refused('an identity that is no Boolean', { managed_identity => 'vm' }, qr/must be a Boolean/);
+ddl_refused('an identity that is switched off', { managed_identity => 'false' }, qr/no login/);
+
+my (undef, undef, $notice) = $node->psql('postgres',
+	'CREATE USER MAPPING FOR ordinary SERVER graph ' . options(%app));
+like($notice, qr/NOTICE:  user mapping has no login of its own.*client_secret.*graph_fdw_login/s,
+	'an application alone is for a person');
+
+refused('no tenant', { client_id => 'x', client_secret => 'y' },
+	qr/option "tenant_id" is missing/, qr/on the user mapping or on server "graph"/);
+
+#------------------------------------------------------------------------------
+# Client secret
+#------------------------------------------------------------------------------
+
+accepted('client secret', %app, client_secret => $APP{main}{client_secret});
+refused('a wrong secret', { %app, client_secret => 'planted-wrong-secret' },
+	qr/^28000/, qr/could not log in to server "graph"/, qr/AADSTS7000215/, qr/the secret's value and not its id/);
+refused('an application that is not there', { %app, client_id => '00000000-0000-0000-0000-000000000001', client_secret => 'x' },
+	qr/AADSTS700016/, qr/"client_id" and "tenant_id"/);
+refused('a tenant that is not there', { %app, tenant_id => 'fabrikam.test', client_secret => 'x' },
+	qr/AADSTS90002/, qr/Check the option "tenant_id", and that the server's option "cloud"/);
+
+#------------------------------------------------------------------------------
+# Certificate
+#------------------------------------------------------------------------------
+
+my $good = certificate('good');
+my $locked = certificate('locked', password => 'planted-key-password');
+my $expired = certificate('expired', until => '20210101000000Z');
+my $early = certificate('early', from => '20390101000000Z');
+my $curve = certificate('curve', type => 'ec');
+
+sub with
+{
+	my ($certificate, %more) = @_;
+	return (%app, certificate_file => $certificate->{file}, private_key_file => $certificate->{key}, %more);
+}
+
+foreach my $certificate ($good, $locked)
+{
+	$emulator->control('POST', 'certificates',
+		encode_json({ client_id => $app{client_id}, certificate => slurp_file($certificate->{file}) }));
+}
+accepted('certificate', with($good));
+accepted('certificate with an encrypted key', with($locked, private_key_password => 'planted-key-password'));
+$emulator->control('POST', 'tokens/expire');
+accepted('each login has an assertion of its own', with($good));
+
+refused('a certificate that is not registered', { with(certificate('stranger')) },
+	qr/^28000/, qr/AADSTS700027/, qr/among those of the app registration/);
+refused('another key', { with($good, private_key_file => $expired->{key}) },
+	qr/^28000/, qr/the private key in file ".*expired.key" does not match the certificate in file ".*good.pem"/);
+refused('an expired certificate', { with($expired) },
+	qr/^28000/, qr/the certificate in file ".*" has expired/, qr/valid until 2021-01-01 00:00:00 UTC/);
+refused('a certificate from the future', { with($early) },
+	qr/is not valid yet/, qr/valid from 2039-01-01/, qr/clock/);
+refused('a wrong password', { with($locked, private_key_password => 'planted-wrong-password') },
+	qr/^28000/, qr/could not decrypt private key file/, qr/is not the key's password/);
+refused('no password', { with($locked) }, qr/could not decrypt/, qr/has no option "private_key_password"/);
+refused('another kind of key', { with($curve) }, qr/is not an RSA key/);
+refused('no such file', { with($good, certificate_file => "$folder/none.pem") },
+	qr/could not open certificate file ".*none.pem": No such file or directory/);
+refused('a folder', { with($good, certificate_file => $folder) }, qr/is not a regular file/);
+append_to_file("$folder/text", "this is no certificate\n");
+refused('no certificate', { with($good, certificate_file => "$folder/text") },
+	qr/could not load certificate file/, qr/PEM format/);
+refused('no key', { with($good, private_key_file => $good->{file}) },
+	qr/group or world access|could not load private key file/);
+chmod 0640, $good->{key};
+refused('a key that others can read', { with($good) }, qr/private key file ".*" has group or world access/);
+chmod 0600, $good->{key};
+POSIX::mkfifo("$folder/pipe", 0600) if require POSIX;
+refused('a pipe is not waited for', { with($good, private_key_file => "$folder/pipe") }, qr/is not a regular file/);
+
+$emulator->settings(clock_offset => 1200);
+refused('a clock that is behind', { with($good) },
+	qr/AADSTS700024/, qr/The clock of this machine is (19|20) minutes behind that of the service/, qr/Check the clock/);
+$emulator->settings(clock_offset => 0);
+
+#------------------------------------------------------------------------------
+# A server that owes nothing to us verifies with OpenSSL's command
+#------------------------------------------------------------------------------
+
+sub connect_to
+{
+	my ($url) = @_;
+	$node->set_server(endpoint => $url, authority => $url);
+	return;
+}
+
+{
+	my $server = IndependentServer->new('--certificate', $good->{file});
+	my $secret = 'independent secret & more=%41';
+
+	connect_to($server->url);
+	set_mapping($node, %app, client_secret => $secret);
+	is($node->result($count), 2, 'independent server: client secret');
+	set_mapping($node, with($good));
+	is($node->result($count), 2, 'independent server: certificate');
+	like($server->arrived, qr/Bearer independent-access-token/, 'its token is used');
+
+	refused('independent server: a wrong secret', { %app, client_secret => 'planted-wrong-secret' },
+		qr/^28000/, qr/"invalid_client"/, qr/Check the option "client_secret"/);
+	unlike($node->error($count)->{text}, qr/planted/, 'what it repeats of the secret is blotted out');
+	refused('independent server: another certificate', { with($locked, private_key_password => 'planted-key-password') },
+		qr/^28000/, qr/Check that the certificate/);
+
+	$server = IndependentServer->new('--certificate', $good->{file}, '--clock', -900);
+	connect_to($server->url);
+	refused('independent server: a clock that is ahead', { with($good) },
+		qr/The clock of this machine is 15 minutes ahead of that of the service/);
+	my $text = $node->error($count)->{text};
+	my ($assertion) = $server->arrived =~ /client_assertion=([\w.-]{100,})/;
+	ok($assertion && index($text, substr($assertion, 0, 60)) < 0, 'no assertion in the message');
+	connect_to($emulator->url);
+}
+
+#------------------------------------------------------------------------------
+# Federated token file
+#------------------------------------------------------------------------------
+
+my $token_file = "$folder/federated";
+
+append_to_file($token_file, "emulator-federated-token\n");
+accepted('federated token', %app, federated_token_file => $token_file);
+{
+	my $session = $node->session;
+
+	is($session->query_safe($count), 6, 'a session logs in');
+	$emulator->control('POST', 'tokens/expire');
+	truncate $token_file, 0;
+	append_to_file($token_file, 'planted-wrong-token');
+	like(($session->query($count))[0] . ($session->{stderr} || ''), qr/AADSTS70021/, 'a new file is read by the next login');
+	$session->{stderr} = '';
+	truncate $token_file, 0;
+	append_to_file($token_file, 'emulator-federated-token');
+	is($session->query_safe($count), 6, 'and again');
+	$session->quit;
+}
+truncate $token_file, 0;
+refused('an empty file', { %app, federated_token_file => $token_file }, qr/federated token file ".*" does not hold a token/);
+append_to_file($token_file, "root:*:19000:0:99999:7:::\ndaemon:*:19000\n");
+refused('a file that is no token', { %app, federated_token_file => $token_file }, qr/does not hold a token/);
+unlike($node->error($count)->{text}, qr/daemon|19000/, 'whose content is not shown');
+refused('no file', { %app, federated_token_file => "$folder/none" }, qr/could not open federated token file/);
+
+#------------------------------------------------------------------------------
+# Managed identity
+#------------------------------------------------------------------------------
+
+# The requests for the machine's identity since the last call.
+sub identity_requests
+{
+	my @found = grep { $_->{path} =~ m{^/metadata/} } $emulator->records;
+	$emulator->clear;
+	return @found;
+}
+
+# Another machine: the server's environment is another.
+sub move_to
+{
+	my ($host, %environment) = @_;
+
+	$emulator->settings(identity_host => $host);
+	local %ENV = (%ENV, %environment);
+	$node->restart;
+	return;
+}
+
+my $identity = $emulator->url . '/metadata/identity/oauth2/token';
+
+$node->set_server(proxy => 'http://127.0.0.1:1');
+$emulator->clear;
+set_mapping($node, managed_identity => 'true');
+like($node->error($count)->{text}, qr/could not connect/, 'a proxy is in the way of the service');
+my ($request) = identity_requests();
+is($request->{params}{resource}, 'https://graph.microsoft.com', 'virtual machine: resource');
+is($request->{params}{'api-version'}, '2018-02-01', 'virtual machine: version');
+is($request->{headers}{metadata}, 'true', 'virtual machine: header');
+ok(!$request->{proxied}, 'virtual machine: not through the proxy');
+$node->set_server(proxy => undef);
+accepted('virtual machine: its identity', managed_identity => 'true');
+accepted('virtual machine: user-assigned', managed_identity => 'on', client_id => $APP{read_only}{client_id});
+is((identity_requests())[-1]{params}{client_id}, $APP{read_only}{client_id}, 'which client_id names');
+refused('virtual machine: another identity', { managed_identity => 'true', client_id => 'x' },
+	qr/Identity not found/, qr/has a managed identity, and the option "client_id"/);
+$emulator->fault(kind => 'status', code => 410, path => '/metadata/', times => 1);
+accepted('virtual machine: it is asked again while it is updated', managed_identity => 'true');
+is(scalar(identity_requests()), 3, 'once more');
+
+move_to('app_service', IDENTITY_ENDPOINT => "$identity?x=1", IDENTITY_HEADER => 'emulator-identity-header');
+accepted('App Service', managed_identity => 'true');
+accepted('App Service: user-assigned', managed_identity => 'true', client_id => $APP{read_only}{client_id});
+move_to('app_service', IDENTITY_ENDPOINT => $identity, IDENTITY_HEADER => 'planted-wrong-header');
+refused('App Service: another header', { managed_identity => 'true' }, qr/status 401/);
+
+my $arc = "$folder/arc";
+mkdir $arc;
+append_to_file("$arc/challenge.key", 'emulator-arc-secret');
+append_to_file("$folder/outside.key", 'emulator-arc-secret');
+my %arc = (IDENTITY_ENDPOINT => $identity, IMDS_ENDPOINT => 'http://127.0.0.1:40342', GRAPH_FDW_ARC_TOKENS => $arc);
+
+move_to('arc', %arc);
+$emulator->settings(identity_challenge => "$arc/challenge.key");
+accepted('Azure Arc', managed_identity => 'true');
+refused('Azure Arc: user-assigned', { managed_identity => 'true', client_id => 'x' }, qr/one identity only/);
+foreach my $path ("$folder/outside.key", "$arc/../outside.key", '/etc/passwd', "$arc/.key", "${arc}x/challenge.key")
+{
+	$emulator->settings(identity_challenge => $path);
+	refused("Azure Arc: challenge with $path", { managed_identity => 'true' }, qr/refused the challenge/);
+}
+truncate "$arc/challenge.key", 0;
+append_to_file("$arc/challenge.key", 'planted-wrong-arc-secret');
+$emulator->settings(identity_challenge => "$arc/challenge.key");
+refused('Azure Arc: another secret', { managed_identity => 'true' }, qr/status 401/);
+
+move_to('vm', IDENTITY_ENDPOINT => 'http://192.0.2.1/x', IDENTITY_HEADER => 'x');
+refused('a machine whose identity is elsewhere', { managed_identity => 'true' },
+	qr/refused to ask for the machine's identity at an address that is not local/);
+move_to('vm', AZURE_POD_IDENTITY_AUTHORITY_HOST => 'http://127.0.0.1:1');
+refused('a machine without identity', { managed_identity => 'true' }, qr/could not connect/, qr/Azure virtual machines, App Services/);
+move_to('vm');
+
+#------------------------------------------------------------------------------
+# Refresh token, access token
+#------------------------------------------------------------------------------
+
+accepted('refresh token', %app, refresh_token => 'emulator-refresh-token');
+$emulator->settings(rotate_refresh_tokens => JSON::PP::true);
+{
+	my $session = $node->session;
+
+	is($session->query_safe($count), 6, 'the stored token is used once');
+	foreach my $n (1 .. 2)
+	{
+		$emulator->control('POST', 'tokens/expire');
+		is($session->query_safe($count), 6, "and then the newest ($n)");
+	}
+	$session->quit;
+}
+refused('a stored token that is dead', { %app, refresh_token => 'emulator-refresh-token' },
+	qr/^28000/, qr/invalid_grant/, qr/The refresh token has expired or was revoked/);
+$emulator->reset;
+
+accepted('access token', access_token => 'emulator-access-token');
+refused('an access token that is not', { access_token => 'planted-wrong-access-token' },
+	qr/^28000/, qr/status 401/, qr/option "access_token" has expired/);
+
+#------------------------------------------------------------------------------
+# Clouds
+#------------------------------------------------------------------------------
+
+$emulator->clear;
+set_mapping($node, access_token => 'emulator-access-token');
+$node->set_server(cloud => 'china');
+like($node->error($count)->{text}, qr/^0A000\nMicrosoft Graph does not offer security alerts in cloud "china"/, 'china says so');
+is(scalar($emulator->requests), 0, 'and is not asked');
+$node->set_server(cloud => 'usgov');
+refused('another cloud', { %app, client_secret => $APP{main}{client_secret} },
+	qr/AADSTS70011/, qr/does not know Microsoft Graph by this address: check the server's option "cloud"/);
+
+done_testing();

@@ -1,0 +1,85 @@
+
+# graph_fdw_check(): a row for each step, and what to do about the first that
+# fails.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster qw(options);
+use GraphEmulator qw(%APP $TENANT);
+use GraphLogin qw(set_mapping);
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $emulator = GraphEmulator->new('--alerts', 5);
+my $node = GraphCluster->connected_to($emulator, server => { max_retries => 0 },
+	mapping => { tenant_id => $TENANT, %{ $APP{main} } });
+my $check = q{SELECT step, ok, detail, hint FROM graph_fdw_check('graph')};
+
+# The check is good up to a step, and says this of the next one.
+sub fails_at
+{
+	my ($name, $failing, @patterns) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my @steps = ('options', 'login', 'permission', 'first page');
+	my %row = map { my @columns = split /\|/, $_, 4; $columns[0] => \@columns } split /\n/, $node->sql($check);
+	my $seen = 0;
+	my @expected = map { my $before = !$seen; $seen ||= $_ eq $failing; [ $_, $before && $_ ne $failing ? 't' : 'f' ] } @steps;
+
+	is_deeply([ map { [ @{ $row{$_} }[ 0, 1 ] ] } @steps ], \@expected, $name) || diag explain \%row;
+	like(join("\n", @{ $row{$failing} }[ 2, 3 ]), $_, $name) foreach @patterns;
+	is($row{'first page'}[2], 'not tried', "$name: the rest is not tried") if $failing ne 'first page' && $failing ne '';
+	return;
+}
+
+like($node->sql($check), qr/^options\|t\|cloud "global", service .*, login by client secret in tenant 1111.*\|
+login\|t\|the token is used until 20\d\d.*\|
+permission\|t\|.*\(status 200\)\|
+first page\|t\|an alert was read\|$/, 'all is well');
+$emulator->is_requests('two requests', "POST /$TENANT/oauth2/v2.0/token", 'GET /v1.0/security/alerts_v2?$top=1');
+$node->sql("$check; $check");
+is(scalar(grep { /oauth2/ } $emulator->requests), 2, 'each check logs in anew');
+
+set_mapping($node, tenant_id => $TENANT, %{ $APP{no_roles} });
+fails_at('no permission', 'permission', qr/status 403/, qr/SecurityAlert\.Read\.All.*admin consent/s);
+set_mapping($node, tenant_id => $TENANT, client_id => $APP{main}{client_id}, client_secret => 'planted-wrong-secret');
+fails_at('a wrong secret', 'login', qr/AADSTS7000215/, qr/the secret's value/);
+unlike($node->sql($check), qr/planted/, 'it shows no secret');
+set_mapping($node, %{ $APP{main} });
+fails_at('no tenant', 'options', qr/option "tenant_id" is missing/, qr/on the user mapping or on server/);
+$node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
+fails_at('no mapping', 'options', qr/user mapping not found/, qr/Create a user mapping for the role/);
+set_mapping($node, tenant_id => $TENANT, client_id => $APP{main}{client_id});
+fails_at('nobody logged in', 'login', qr/not logged in/, qr/graph_fdw_login/);
+set_mapping($node, access_token => 'planted-wrong-token');
+fails_at('a wrong access token', 'permission', qr/status 401/, qr/"access_token" has expired/);
+set_mapping($node, access_token => 'emulator-access-token');
+$emulator->fault(kind => 'value_missing', times => 1);
+fails_at('an answer without alerts', 'first page', qr/no array "value"/);
+$emulator->fault(kind => 'partial', times => 1);
+fails_at('an incomplete answer', 'first page', qr/incomplete answer/);
+$emulator->fault(kind => 'html', times => 1);
+fails_at('a gateway', 'first page', qr/malformed/);
+$node->set_server(endpoint => 'http://127.0.0.1:1');
+fails_at('nobody there', 'permission', qr/could not connect to "http:\/\/127.0.0.1:1"/);
+$node->set_server(endpoint => $emulator->url, cloud => 'china');
+fails_at('china', 'options', qr/does not offer security alerts in cloud "china"/, qr/set the option "cloud"/);
+$node->set_server(cloud => 'global');
+is($node->error(q{SELECT * FROM graph_fdw_check('none')})->{state}, '42704', 'no such server');
+
+$emulator->control('DELETE', 'alerts');
+like($node->sql($check), qr/^first page\|t\|there are no alerts\|$/m, 'an empty service');
+
+# a step that fails leaves nothing behind, and a cancel is a cancel
+is($node->sql(q{BEGIN; CREATE TEMP TABLE kept AS SELECT 1 AS n; SELECT count(*) FROM graph_fdw_check('graph') WHERE NOT ok; SELECT n FROM kept; COMMIT}),
+	"0\n1", 'in a transaction');
+$emulator->fault(kind => 'stall', times => -1);
+my $start = time;
+is($node->error($check, before => q{SET statement_timeout = '500ms'})->{state}, '57014', 'canceled');
+cmp_ok(time - $start, '<', 3, 'at once');
+$emulator->no_fault;
+is($node->sql(q{DO $$BEGIN FOR i IN 1 .. 50 LOOP PERFORM graph_fdw_check('graph'); END LOOP; END$$; SELECT 1}), 1, 'again and again');
+done_testing();

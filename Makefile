@@ -33,6 +33,8 @@ OBJS = \
 	device.o \
 	check.o \
 	http.o \
+	multi.o \
+	url.o \
 	error.o \
 	json.o \
 	row.o \

@@ -24,6 +24,9 @@
 
 #include "postgres.h"
 
+#include <signal.h>
+#include <sys/socket.h>
+
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "foreign/fdwapi.h"
@@ -414,6 +417,9 @@ typedef struct GraphDecoder GraphDecoder;
  */
 
 typedef struct GraphTransfer GraphTransfer;
+
+/* Told of the end of an easy handle's transfer, with a CURLcode. */
+typedef void (*GraphEnded) (void *easy, int result);
 
 typedef struct GraphHttpRequest
 {
@@ -928,12 +934,6 @@ extern bool graph_identity_answer_challenge(GraphSession *session,
 extern bool graph_identity_status_is_retriable(int status);
 
 /* in http.c */
-extern const char *graph_url_problem(const char *url);
-extern const char *graph_proxy_problem(const char *url);
-extern char *graph_url_escape(const char *text);
-extern char *graph_url_unescape(const char *text);
-extern char *graph_url_origin(const char *url);
-extern bool graph_url_is_local(const char *url);
 extern GraphTransfer *graph_http_start(MemoryContext owner,
 									   const GraphHttpRequest *request);
 extern void graph_http_wait_any(GraphTransfer **transfers, int count,
@@ -948,8 +948,26 @@ extern GraphTransport graph_http_result(GraphTransfer *transfer,
 										const char **text);
 extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
-extern bool graph_http_disconnect(void);
 extern void graph_http_sleep(int milliseconds);
+
+/* in multi.c */
+extern void graph_multi_start(void);
+extern const char *graph_multi_add(void *easy);
+extern void graph_multi_remove(void *easy, bool added);
+extern void graph_multi_drive(GraphEnded ended);
+extern void graph_multi_wait(long timeout);
+extern bool graph_http_disconnect(void);
+extern void graph_block_signals(sigset_t *saved);
+extern void graph_restore_signals(const sigset_t *saved);
+
+/* in url.c */
+extern const char *graph_url_problem(const char *url);
+extern const char *graph_proxy_problem(const char *url);
+extern char *graph_url_escape(const char *text);
+extern char *graph_url_unescape(const char *text);
+extern char *graph_url_origin(const char *url);
+extern bool graph_url_is_local(const char *url);
+extern bool graph_address_is_link_local(const struct sockaddr *address);
 
 /* in error.c */
 extern bool graph_status_is_retriable(int status);

@@ -112,7 +112,7 @@ foreach my $after (1, 'date:2')
 	$node->result($key);
 	my @times = map { $_->{seconds} } $emulator->records;
 	cmp_ok($times[1] - $times[0], '>=', 0.99, "Retry-After: $after");
-	cmp_ok($times[1] - $times[0], '<=', 4, "Retry-After: $after: no longer than that");
+	cmp_ok($times[1] - $times[0], '<=', 10, "Retry-After: $after: no longer than that");
 }
 fails('more than anybody waits', error_with($list, kind => 'status', code => 503, retry_after => 3600),
 	'57P03', '3600 seconds');
@@ -165,14 +165,14 @@ my @answers = (
 	[ 'HV024', 'nextLink', kind => 'next_link', form => 'number' ],
 	[ 'HV024', 'nextLink', kind => 'next_link', form => 'object' ]);
 
-$node->set_server(request_timeout => '300ms');
 foreach my $case (@answers)
 {
 	my ($state, $words, @fault) = @$case;
 
-	fails(join(' ', @fault), error_with($list, @fault), $state, $words);
+	$node->set_server(request_timeout => '300ms') if "@fault" =~ /stall/;
+	fails("@fault", error_with($list, @fault), $state, $words);
+	$node->set_server(request_timeout => undef) if "@fault" =~ /stall/;
 }
-$node->set_server(request_timeout => undef);
 
 # With a warning, the query goes on with what there is.
 $node->set_server(on_partial => 'warning');

@@ -82,9 +82,9 @@ ask($session, "SELECT title FROM defender.alerts WHERE id = NULL");
 $emulator->is_requests('no login without a request');
 
 # Renewed in time, so that no request is refused.
-$emulator->settings(token_lifetime => 1);
+$emulator->settings(token_lifetime => 2);
 my $short = $node->session;
-ask($short, "$key; $key; SELECT pg_sleep(1.1); $key");
+ask($short, "$key; $key; SELECT pg_sleep(2.1); $key");
 is(statuses(), '200 404 404 200 404', 'a token that expires: none refused');
 $emulator->is_requests('a token that expires', $log_in, ($lookup) x 2, $log_in, $lookup);
 $short->quit;

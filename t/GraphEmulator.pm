@@ -5,7 +5,7 @@
 #	my $node = GraphCluster->connected_to($emulator);
 #	$emulator->fault(kind => 'status', code => 503);
 #	$node->sql(q{SELECT * FROM defender.alerts WHERE id = 'x'});
-#	$emulator->is_requests('one lookup', ('GET /v1.0/security/alerts_v2/x') x 2);
+#	$emulator->is_requests('a lookup', ('GET /v1.0/security/alerts_v2/x') x 2);
 #
 # The emulator is the program in emulator/, whose README has the faults, the
 # settings and the credentials.  It ends with the object, and with the test.

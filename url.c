@@ -1,0 +1,309 @@
+/*-------------------------------------------------------------------------
+ *
+ * url.c
+ *		Where does a URL lead, and how is text written in one?
+ *
+ * libcurl's own parser takes URLs apart.  It is the one that decides where a
+ * request goes, so there is no second opinion about what the host is.
+ *
+ * What this file refuses to know: requests, options, Graph.
+ *
+ * Sources: RFC 3986; libcurl's manual pages curl_url_set(3), curl_url_get(3),
+ * curl_easy_escape(3).
+ *
+ * IDENTIFICATION
+ *		url.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "mb/pg_wchar.h"
+
+#include "graph_fdw.h"
+
+/*
+ * url_part
+ *		One part of a parsed URL as a palloc'd string, or NULL if it has none.
+ */
+static char *
+url_part(CURLU *url, CURLUPart what, unsigned int flags)
+{
+	char	   *part = NULL;
+	char	   *copy = NULL;
+
+	if (curl_url_get(url, what, &part, flags) == CURLUE_OK)
+	{
+		/* only a failed allocation could throw here; curl's copy is then lost */
+		copy = pstrdup(part);
+		curl_free(part);
+	}
+	return copy;
+}
+
+typedef struct UrlParts
+{
+	bool		valid;
+	char	   *scheme;
+	char	   *user;
+	char	   *host;
+	char	   *port;			/* also where it is the scheme's default */
+	char	   *path;
+	char	   *query;
+	char	   *fragment;
+} UrlParts;
+
+/*
+ * split_url
+ *		Take an absolute URL apart, as libcurl understands it.
+ *
+ * The same parser decides where a request goes, so there is no second opinion
+ * about what the host is.
+ */
+static UrlParts
+split_url(const char *text, unsigned int flags)
+{
+	UrlParts	parts = {0};
+	CURLU	   *url = curl_url();
+
+	if (url == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (curl_url_set(url, CURLUPART_URL, text, flags) == CURLUE_OK)
+	{
+		parts.valid = true;
+		parts.scheme = url_part(url, CURLUPART_SCHEME, 0);
+		parts.user = url_part(url, CURLUPART_USER, 0);
+		parts.host = url_part(url, CURLUPART_HOST, 0);
+		parts.port = url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+		parts.path = url_part(url, CURLUPART_PATH, 0);
+		parts.query = url_part(url, CURLUPART_QUERY, 0);
+		parts.fragment = url_part(url, CURLUPART_FRAGMENT, 0);
+		if (url_part(url, CURLUPART_PASSWORD, 0))
+			parts.user = pstrdup("");
+	}
+	curl_url_cleanup(url);
+	return parts;
+}
+
+/*
+ * is_loopback
+ *		Is this host the machine itself, without asking a resolver?
+ */
+static bool
+is_loopback(const char *host)
+{
+	struct in_addr address;
+
+	if (pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	return inet_pton(AF_INET, host, &address) == 1 &&
+		ntohl(address.s_addr) >> 24 == 127;
+}
+
+/*
+ * graph_address_is_link_local
+ *		Is this address one of the local link, where the metadata services of
+ *		clouds are?  It calls nothing but the C library, for open_socket().
+ *
+ * 169.254.0.0/16 and fe80::/10, the former in IPv6 clothes too, and the
+ * address fd00:ec2::254 that one cloud uses.
+ */
+bool
+graph_address_is_link_local(const struct sockaddr *address)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff,[11] = 0xff};
+	static const unsigned char service[16] = {0xfd, 0x00, 0x0e, 0xc2,
+	[14] = 0x02,[15] = 0x54};
+	const unsigned char *bytes;
+
+	if (address->sa_family == AF_INET)
+	{
+		bytes = (const unsigned char *)
+			&((const struct sockaddr_in *) address)->sin_addr;
+		return bytes[0] == 169 && bytes[1] == 254;
+	}
+	if (address->sa_family != AF_INET6)
+		return false;
+	bytes = ((const struct sockaddr_in6 *) address)->sin6_addr.s6_addr;
+	if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
+		return bytes[12] == 169 && bytes[13] == 254;
+	return (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) ||
+		memcmp(bytes, service, sizeof(service)) == 0;
+}
+
+/*
+ * host_is_link_local
+ *		The same for the host of a URL; a name is none, open_socket() sees what
+ *		it stands for.
+ */
+static bool
+host_is_link_local(const char *host)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+	char		text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
+		return graph_address_is_link_local((struct sockaddr *) &v4);
+	if (host[0] != '[')
+		return false;
+	strlcpy(text, host + 1, sizeof(text));
+	text[strcspn(text, "]%")] = '\0';
+	return inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 &&
+		graph_address_is_link_local((struct sockaddr *) &v6);
+}
+
+/*
+ * has_blank_or_control
+ *		URLs that hold these are refused: they are typos or header injections.
+ */
+static bool
+has_blank_or_control(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *) text; *p; p++)
+	{
+		if (*p <= ' ' || *p == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * graph_url_problem
+ *		What is wrong with a URL as the root of a service, as a sentence, or
+ *		NULL if nothing is.
+ */
+const char *
+graph_url_problem(const char *url)
+{
+	UrlParts	parts = split_url(url, 0);
+
+	if (!parts.valid || parts.host == NULL || has_blank_or_control(url))
+		return "The value is not a URL such as \"https://graph.microsoft.com\".";
+	if (parts.user)
+		return "A URL must not contain a user name or password.";
+	if (parts.query || parts.fragment || strpbrk(url, "?#"))
+		return "A URL must not contain a query or fragment.";
+	if (host_is_link_local(parts.host))
+		return "The address is one of the local link, where the machine's metadata service is.";
+	if (strcmp(parts.scheme, "https") == 0)
+		return NULL;
+	if (strcmp(parts.scheme, "http") != 0)
+		return "The scheme must be \"https\".";
+	if (!is_loopback(parts.host))
+		return "The scheme must be \"https\"; \"http\" is accepted on a loopback address only.";
+	return NULL;
+}
+
+/*
+ * graph_proxy_problem
+ *		The same for a proxy.
+ */
+const char *
+graph_proxy_problem(const char *url)
+{
+	UrlParts	parts = split_url(url, CURLU_NON_SUPPORT_SCHEME);
+
+	if (!parts.valid || parts.host == NULL || has_blank_or_control(url) ||
+		(strcmp(parts.scheme, "http") != 0 &&
+		 strcmp(parts.scheme, "https") != 0 &&
+		 strcmp(parts.scheme, "socks5") != 0 &&
+		 strcmp(parts.scheme, "socks5h") != 0))
+		return "The value is not a proxy such as \"http://proxy.example:3128\".";
+	if (parts.user)
+		return "A proxy must not contain a user name or password, which anyone could read here.";
+	if (host_is_link_local(parts.host))
+		return "The address is one of the local link, where the machine's metadata service is.";
+	return NULL;
+}
+
+/*
+ * graph_url_is_local
+ *		Does a URL lead to this machine or its local link, as that of a service
+ *		that tells the machine's identity must?
+ */
+bool
+graph_url_is_local(const char *url)
+{
+	UrlParts	parts = split_url(url, 0);
+
+	return parts.valid && parts.host && parts.user == NULL &&
+		!has_blank_or_control(url) &&
+		(is_loopback(parts.host) || host_is_link_local(parts.host));
+}
+
+/*
+ * graph_url_origin
+ *		Scheme, host and port of an absolute URL, in a form that is equal for
+ *		equal origins; NULL if the text is no URL that we would ask.
+ */
+char *
+graph_url_origin(const char *url)
+{
+	UrlParts	parts = split_url(url, 0);
+
+	if (!parts.valid || parts.host == NULL || parts.port == NULL ||
+		parts.user || has_blank_or_control(url))
+		return NULL;
+	for (char *p = parts.host; *p; p++)
+		*p = pg_ascii_tolower((unsigned char) *p);
+	return psprintf("%s://%s:%s", parts.scheme, parts.host, parts.port);
+}
+
+/*
+ * graph_url_escape
+ *		Percent-encode text for a path segment, a query or a form.
+ *
+ * The text is in the database encoding and goes out as UTF-8 (RFC 3986: all
+ * but letters, digits and "-._~" is encoded).  The result is palloc'd.
+ */
+char *
+graph_url_escape(const char *text)
+{
+	size_t		len = strlen(text);
+	char	   *utf8 = pg_server_to_any(text, len, PG_UTF8);
+	char	   *escaped;
+	char	   *copy;
+
+	if (utf8 != text)
+		len = strlen(utf8);
+	if (len == 0)
+		return pstrdup("");		/* curl would measure it again */
+	if (len > INT_MAX / 3)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("text is too long for a URL")));
+	escaped = curl_easy_escape(NULL, utf8, (int) len);
+	if (escaped == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	copy = pstrdup(escaped);
+	explicit_bzero(escaped, strlen(escaped));
+	curl_free(escaped);
+	return copy;
+}
+
+/*
+ * graph_url_unescape
+ *		What a percent-encoded text stands for, up to an encoded NUL; bytes, in
+ *		no particular encoding.
+ */
+char *
+graph_url_unescape(const char *text)
+{
+	char	   *plain = curl_easy_unescape(NULL, text, 0, NULL);
+	char	   *copy;
+
+	if (plain == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	copy = pstrdup(plain);
+	curl_free(plain);
+	return copy;
+}

@@ -630,6 +630,42 @@ parse_timestamp(const char *p, size_t len, TimestampTz *result)
 	return true;
 }
 
+/*
+ * graph_decode_time
+ *		The time that a value is, in any of OData's forms; false if it is none.
+ *
+ * It neither throws nor allocates.
+ */
+bool
+graph_decode_time(GraphSlice value, TimestampTz *result)
+{
+	const char *p = value.data + 1;
+	size_t		len = value.len - 2;
+	char		text[64];
+	int			hour;
+	int			minute;
+
+	if (!graph_slice_is_string(value) || len >= sizeof(text))
+		return false;
+	if (parse_timestamp(p, len, result))
+		return true;
+
+	/* "+02:00" instead of "Z" */
+	if (len < strlen("yyyy-mm-ddThh:mm:ss+hh:mm") || p[len - 3] != ':' ||
+		(p[len - 6] != '+' && p[len - 6] != '-'))
+		return false;
+	memcpy(text, p, len - 6);
+	text[len - 6] = 'Z';
+	hour = parse_digits(p + len - 5, 2);
+	minute = parse_digits(p + len - 2, 2);
+	if (hour < 0 || hour > 14 || minute < 0 || minute > 59 ||
+		!parse_timestamp(text, len - 5, result))
+		return false;
+	*result -= (p[len - 6] == '+' ? 1 : -1) *
+		(hour * MINS_PER_HOUR + minute) * USECS_PER_MINUTE;
+	return true;
+}
+
 static Datum
 decode_timestamptz(GraphDecoder *decoder, GraphSlice value)
 {

@@ -297,6 +297,8 @@ graph_var_property(RelOptInfo *baserel, Expr *expr)
 	if (property->type == GRAPH_EDM_DATETIME ? var->vartype != TIMESTAMPTZOID :
 		!is_text(var->vartype))
 		return NULL;
+	if (var->vartypmod != -1)
+		return NULL;			/* timestamptz(0) rounds, varchar(10) cuts */
 	return property;
 }
 

@@ -282,6 +282,7 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 		request->order_property = strVal(linitial(order));
 		request->descending = boolVal(lsecond(order));
 		request->nulls_first = boolVal(lthird(order));
+		request->no_nulls = boolVal(lfourth(order));
 		request->order_needed = true;
 	}
 	if (request->mode != GRAPH_SCAN_KEYS)
@@ -461,7 +462,7 @@ explain_members(const ForeignScan *plan, ExplainState *es)
 	foreach(cell, plan_list(plan, GRAPH_PLAN_MEMBERS))
 	{
 		bool		nullable;
-		int			rti = graph_join_member(lfirst(cell), &nullable);
+		Index		rti = graph_join_member(plan, lfirst(cell), &nullable);
 		RangeTblEntry *rte = rt_fetch(rti, es->rtable);
 		char	   *alias = list_nth(es->rtable_names, rti - 1);
 

@@ -550,7 +550,8 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_KEYS,			/* IntList: values that hold the ids */
 	GRAPH_PLAN_FILTERS,			/* List of conditions */
 	GRAPH_PLAN_ORDER,			/* List: String property, Boolean
-								 * descending, Boolean nulls first; or NIL */
+								 * descending, Boolean nulls first, Boolean
+								 * that there are no nulls; or NIL */
 	GRAPH_PLAN_SELECT,			/* List of String: properties; or NIL */
 	GRAPH_PLAN_FIRST_PAGE,		/* Integer: $top of the first page */
 	GRAPH_PLAN_MOST_KEYS,		/* Integer: above so many, read the list */
@@ -587,6 +588,7 @@ typedef struct GraphRequest
 	bool		descending;
 	bool		nulls_first;
 	bool		order_needed;	/* the plan relies on it */
+	bool		no_nulls;		/* the filter lets none through */
 	int			page_size;
 	int			first_page;		/* a first, smaller page */
 } GraphRequest;
@@ -639,6 +641,9 @@ typedef struct GraphStats
 	uint64		records;		/* alerts */
 } GraphStats;
 
+/* So many links are remembered to notice at once that one leads back. */
+#define GRAPH_RECENT_LINKS	64
+
 /* An id, as two independent hashes of it: 2^64 alerts to one wrong match. */
 typedef struct GraphSeenId
 {
@@ -687,6 +692,7 @@ typedef struct GraphLane
 	bool		header_seen;
 	GraphListReader *reader;
 	size_t		used;			/* bytes of the window to drop first */
+	uint64		idle_bytes;		/* received since the last record */
 	int			attempt;		/* how often this page was asked before */
 	bool		token_renewed;
 	uint64		bearer_number;	/* the session's, when it was sent */
@@ -712,9 +718,9 @@ typedef struct GraphLane
 	GraphSeenId *ties;			/* ids of the records at last_time */
 	int			nties;
 	HTAB	   *boundary;		/* the ties at which the chain was begun anew */
-	uint64		verify_records;	/* what a count is held against */
 
-	/* a link that was followed: see guard_against_loop() */
+	/* links that were followed: see guard_against_loop() */
+	uint64		recent_links[GRAPH_RECENT_LINKS];	/* hashes, a ring */
 	char	   *checkpoint;
 	uint64		checkpoint_until;
 } GraphLane;
@@ -754,12 +760,13 @@ struct GraphScan
 	GraphDecoder *time_decoder;
 	bool		counted;		/* a count was asked for */
 	List	   *windows;		/* GraphWindow * that no lane has taken yet */
-	bool		nulls_wanted;	/* alerts without a time have to be asked for */
+	bool		nulls_asked;	/* alerts without a time come first, */
+	bool		list_wanted;	/* and after them the others */
+	bool		nulls_wanted;	/* they have to be asked for at last */
 
-	/* the order that the plan relies on: see check_order() */
+	/* the order that the plan relies on: see is_late_comer() */
 	bool		order_started;
 	bool		order_restarted;	/* the list was begun again */
-	bool		last_isnull;
 	TimestampTz last;
 };
 
@@ -828,6 +835,8 @@ extern ForeignScan *graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel,
 extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 							   const GraphPushdown *pushdown, double *alerts,
 							   Cost *startup, Cost *total);
+extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
+							 List *pathkeys, bool exact);
 extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
 extern List *graph_make_private(GraphScanMode mode, const GraphRelInfo *info,
 								List *columns, const GraphPushdown *pushdown,
@@ -839,7 +848,8 @@ extern void graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
 							 JoinType jointype, JoinPathExtraData *extra);
 extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
 									List *tlist, Plan *outer_plan);
-extern int	graph_join_member(List *member, bool *nullable);
+extern Index graph_join_member(const ForeignScan *plan, List *member,
+							   bool *nullable);
 extern GraphJoin *graph_join_create(ForeignScanState *node, List *members,
 									GraphShape *shape);
 extern void graph_join_start(GraphJoin *join, const GraphRecord *record);
@@ -1040,6 +1050,7 @@ extern Datum graph_decode(GraphDecoder *decoder, GraphSlice value,
 						  bool *isnull);
 extern bool graph_slice_is_null(GraphSlice value);
 extern bool graph_slice_is_string(GraphSlice value);
+extern bool graph_decode_time(GraphSlice value, TimestampTz *result);
 extern char *graph_decode_string(GraphSlice value);
 extern char *graph_decode_type_name(GraphSlice odata_type);
 extern void graph_decode_graph_error(const char *body, size_t len,

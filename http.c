@@ -707,6 +707,9 @@ transport_of(const GraphTransfer *transfer)
 		case CURLE_BAD_CONTENT_ENCODING:
 			return GRAPH_TRANSPORT_ENCODING;
 		case CURLE_OUT_OF_MEMORY:	/* how a header line over 100 kB ends */
+#if CURL_AT_LEAST_VERSION(8, 6, 0)
+		case CURLE_TOO_LARGE:	/* ... in later versions */
+#endif
 			return GRAPH_TRANSPORT_TOO_LARGE;
 		default:
 			return GRAPH_TRANSPORT_OTHER;

@@ -27,8 +27,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -60,7 +62,8 @@ typedef struct GraphJoinInfo
 /* The elements of a member in GRAPH_PLAN_MEMBERS. */
 enum MemberPrivate
 {
-	MEMBER_RTI,					/* Integer: range table index */
+	MEMBER_POSITION,			/* Integer: which of the plan's relations, in
+								 * the order of the range table, from 0 */
 	MEMBER_NULLABLE,			/* Boolean */
 	MEMBER_COLUMNS,				/* IntList: attribute numbers ... */
 	MEMBER_INDEXES,				/* IntList: ... and where they go in the row */
@@ -159,6 +162,47 @@ joins_by_id(GraphJoinInfo *outer, GraphJoinInfo *inner, Expr *clause)
 }
 
 /*
+ * constant_key
+ *		The one id that the restrictions of a join's tables name as a constant,
+ *		or NULL.
+ */
+static Node *
+constant_key(GraphJoinInfo *join)
+{
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		JoinMember *member = lfirst(cell);
+		GraphRelInfo *info = member->rel->fdw_private;
+		List	   *keys = info->pushdown.keys;
+		Node	   *key;
+
+		if (list_length(keys) != 1)
+			continue;
+		key = list_nth(info->pushdown.values, linitial_int(keys));
+		if (IsA(key, Const) && exprType(key) == TEXTOID)
+			return key;
+	}
+	return NULL;
+}
+
+/*
+ * have_same_key
+ *		Are both sides restricted to the same alert?
+ *
+ * The planner makes "a.id = 'x' AND e.alert_id = 'x'" of "a.id = e.alert_id
+ * AND a.id = 'x'", and has no join clause left then.
+ */
+static bool
+have_same_key(GraphJoinInfo *outer, GraphJoinInfo *inner)
+{
+	Node	   *key = constant_key(outer);
+
+	return key && equal(key, constant_key(inner));
+}
+
+/*
  * are_plain
  *		Clauses of one security level and without gating ones, of which the
  *		columns are ordinary.
@@ -208,7 +252,7 @@ static bool
 can_join(GraphJoinInfo *outer, GraphJoinInfo *inner, RelOptInfo *joinrel,
 		 JoinType jointype, List *restrictlist, List **rinfos)
 {
-	bool		by_id = false;
+	bool		by_id = have_same_key(outer, inner);
 	ListCell   *cell;
 
 	*rinfos = NIL;
@@ -363,7 +407,8 @@ combined_clauses(GraphJoinInfo *join)
 static List *
 scan_target(RelOptInfo *joinrel, GraphJoinInfo *join, List *clauses)
 {
-	List	   *exprs = list_copy(joinrel->reltarget->exprs);
+	List	   *exprs = pull_var_clause((Node *) joinrel->reltarget->exprs,
+										PVC_INCLUDE_PLACEHOLDERS);
 	ListCell   *cell;
 
 	exprs = list_concat(exprs, pull_var_clause((Node *) clauses,
@@ -425,8 +470,9 @@ graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
  *		A member's element of the plan; its own clauses are appended to *exprs.
  */
 static List *
-plan_member(JoinMember *member, List *target, List **exprs)
+plan_member(GraphJoinInfo *join, JoinMember *member, List *target, List **exprs)
 {
+	int			position = 0;
 	List	   *columns = NIL;
 	List	   *indexes = NIL;
 	List	   *quals = NIL;
@@ -446,7 +492,13 @@ plan_member(JoinMember *member, List *target, List **exprs)
 	if (member->nullable)
 		quals = extract_actual_clauses(member->rel->baserestrictinfo, false);
 
-	result = list_make4(makeInteger(member->rel->relid),
+	/* a range table index would have to be adjusted when plans are combined */
+	foreach(cell, join->members)
+	{
+		if (((JoinMember *) lfirst(cell))->rel->relid < member->rel->relid)
+			position++;
+	}
+	result = list_make4(makeInteger(position),
 						makeBoolean(member->nullable), columns, indexes);
 	result = lappend(result, makeInteger(list_length(*exprs)));
 	result = lappend(result, makeInteger(list_length(quals)));
@@ -500,11 +552,13 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
 	classify_members(root, join, &pushdown);
 	exprs = list_concat_copy(pushdown.values, pushdown.clauses);
 	foreach(cell, join->members)
-		members = lappend(members, plan_member(lfirst(cell), target, &exprs));
+		members = lappend(members, plan_member(join, lfirst(cell), target,
+											   &exprs));
 
 	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
 								 first->rel->fdw_private, NIL, &pushdown, NIL,
-								 selected_by_all(join, members), INT_MAX);
+								 selected_by_all(join, members),
+								 graph_first_page(root, joinrel, NIL, false));
 	private = lappend(private, members);
 	return make_foreignscan(tlist, clauses, 0, exprs, private, target, NIL,
 							outer_plan);
@@ -520,11 +574,16 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
  *		The range table index of a member of a joined scan's plan, and whether
  *		it is on the nullable side.
  */
-int
-graph_join_member(List *member, bool *nullable)
+Index
+graph_join_member(const ForeignScan *plan, List *member, bool *nullable)
 {
+	int			position = intVal(list_nth(member, MEMBER_POSITION));
+	int			rti = -1;
+
+	for (int i = 0; i <= position; i++)
+		rti = bms_next_member(graph_base_relids(plan), rti);
 	*nullable = boolVal(list_nth(member, MEMBER_NULLABLE));
-	return intVal(list_nth(member, MEMBER_RTI));
+	return rti;
 }
 
 /*
@@ -536,7 +595,7 @@ begin_member(RowMember *member, List *private, ForeignScanState *node,
 			 GraphShape *shape)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Index		rti = intVal(list_nth(private, MEMBER_RTI));
+	Index		rti = graph_join_member(plan, private, &member->nullable);
 	Relation	relation = graph_range_table_relation(node->ss.ps.state, rti);
 	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
 	int			first = intVal(list_nth(private, MEMBER_FIRST_QUAL));
@@ -544,7 +603,6 @@ begin_member(RowMember *member, List *private, ForeignScanState *node,
 	GraphOptions options;
 
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
-	member->nullable = boolVal(list_nth(private, MEMBER_NULLABLE));
 	member->indexes = list_nth(private, MEMBER_INDEXES);
 	member->reader = graph_row_reader_create(relation,
 											 list_nth(private, MEMBER_COLUMNS),

@@ -53,6 +53,9 @@
 /* More alerts at one microsecond than this are not told apart by time. */
 #define MOST_TIES	5000
 
+/* Ids in one table of them; pages that were asked for hold a tenth of that. */
+#define MOST_SEEN	10000
+
 /*
  * Mappings whose service has refused $select in this session; oids, in
  * TopMemoryContext.
@@ -61,6 +64,7 @@ static List *select_refused = NIL;
 
 static void end_request(GraphScan *scan, GraphLane *lane);
 static void reset_chain(GraphLane *lane);
+static void end_of_verification(GraphScan *scan, GraphLane *lane, int64 count);
 
 /*-------------------------------------------------------------------------
  * A lane's life
@@ -95,7 +99,6 @@ graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
 	lane->page_records = lane->skip_records = 0;
 	lane->page_hash = lane->skip_hash = 0;
 	MemoryContextSwitchTo(old);
-	reset_chain(lane);
 }
 
 /*
@@ -138,6 +141,7 @@ graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 	lane->select_dropped = false;
 	lane->with_select = scan->request->select != NULL &&
 		!list_member_oid(select_refused, scan->session->umid);
+	reset_chain(lane);
 	graph_lane_start(scan, lane, GRAPH_LANE_LIST, list_path(scan, lane));
 }
 
@@ -185,6 +189,7 @@ reset_chain(GraphLane *lane)
 		pfree(lane->checkpoint);
 	lane->checkpoint = NULL;
 	lane->checkpoint_until = 0;
+	memset(lane->recent_links, 0, sizeof(lane->recent_links));
 	lane->page = 1;
 	lane->sorted = true;
 	lane->time_seen = false;
@@ -247,6 +252,7 @@ start_request(GraphScan *scan, GraphLane *lane)
 	scan->stats->requests++;
 	lane->header_seen = false;
 	lane->used = 0;
+	lane->idle_bytes = 0;
 	lane->page_records = 0;
 	lane->page_hash = 0;
 }
@@ -441,7 +447,6 @@ static bool
 is_optional(const GraphLane *lane)
 {
 	return lane->purpose == GRAPH_LANE_COUNT ||
-		lane->purpose == GRAPH_LANE_VERIFY ||
 		(lane->purpose == GRAPH_LANE_LIST && lane->window.nulls);
 }
 
@@ -473,6 +478,11 @@ check_status(GraphScan *scan, GraphLane *lane)
 		(header->status == 400 && drop_select(scan, lane)) ||
 		(header->status == 400 && lane->page > 1 && graph_lane_begin_anew(scan, lane)))
 		return false;
+	if (header->status == 400 && lane->purpose == GRAPH_LANE_VERIFY)
+	{
+		end_of_verification(scan, lane, -1);
+		return false;
+	}
 	if (header->status == 400 && is_optional(lane))
 	{
 		finish(scan, lane, NULL);
@@ -577,55 +587,76 @@ check_id(GraphScan *scan, GraphLane *lane)
 }
 
 /*
- * check_order
- *		Does the record come where the order that was asked for puts it?
- *
- * A record that breaks the order is an error, since a node above relies on
- * it.  False: after the list was begun again, one that is new and would come
- * before what was handed out: it was not there when the query began.
+ * report_disorder
+ *		Raise the error for a list that is not in the order that the plan relies
+ *		on.
+ */
+static void
+report_disorder(GraphScan *scan, GraphLane *lane)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+			 errmsg("server \"%s\" did not keep the order that was asked for",
+					scan->session->server_name),
+			 errdetail("Alert \"%s\" is out of order by \"%s\".",
+					   graph_harmless_text(scan->session,
+										   graph_decode_string(scan->slots[scan->id_slot])),
+					   scan->time_property),
+			 errhint("Set the option \"order_pushdown\" of the server or foreign table to false, and run the query again."),
+			 errcontext("Microsoft Graph request: %s", request_name(lane))));
+}
+
+/*
+ * comes_before
+ *		Does one time come before another in the order of the list?
  */
 static bool
-check_order(GraphScan *scan, GraphLane *lane)
+comes_before(GraphScan *scan, TimestampTz first, TimestampTz second)
 {
-	const GraphRequest *request = scan->request;
+	return scan->descending ? first > second : first < second;
+}
+
+/*
+ * record_time
+ *		The time of the record at hand by which the list is in order; false if
+ *		it has none.
+ */
+static bool
+record_time(GraphScan *scan, TimestampTz *time)
+{
 	bool		isnull;
+
+	*time = DatumGetTimestampTz(graph_decode(scan->time_decoder,
+											 scan->slots[scan->time_slot],
+											 &isnull));
+	return !isnull;
+}
+
+/*
+ * is_late_comer
+ *		Is this record one that was not there when the query began?
+ *
+ * After the list was begun again, an unknown record that comes before what
+ * was handed out must be new, and is left out.  In any other case it breaks
+ * the order.
+ */
+static bool
+is_late_comer(GraphScan *scan, GraphLane *lane)
+{
 	TimestampTz time;
-	int			comparison;
 
-	if (!request->order_needed)
-		return true;
-	time = DatumGetTimestampTz(graph_decode(scan->time_decoder,
-											scan->slots[scan->time_slot],
-											&isnull));
-	if (!scan->order_started)
-		comparison = 0;
-	else if (isnull || scan->last_isnull)
-		comparison = isnull == scan->last_isnull ? 0 :
-			isnull == request->nulls_first ? -1 : 1;
-	else
-	{
-		comparison = time < scan->last ? -1 : time > scan->last ? 1 : 0;
-		if (request->descending)
-			comparison = -comparison;
-	}
-
-	if (comparison < 0 && scan->order_restarted)
+	if (!scan->request->order_needed || lane->window.nulls ||
+		!record_time(scan, &time))
 		return false;
-	if (comparison < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-				 errmsg("server \"%s\" did not keep the order that was asked for",
-						scan->session->server_name),
-				 errdetail("Alert \"%s\" is out of order by \"%s\".",
-						   graph_harmless_text(scan->session,
-											   graph_decode_string(scan->slots[scan->id_slot])),
-						   request->order_property),
-				 errhint("Set the option \"order_pushdown\" of the server or foreign table to false, and run the query again."),
-				 errcontext("Microsoft Graph request: %s", request_name(lane))));
+	if (scan->order_started && comes_before(scan, time, scan->last))
+	{
+		if (scan->order_restarted)
+			return true;
+		report_disorder(scan, lane);
+	}
 	scan->order_started = true;
 	scan->last = time;
-	scan->last_isnull = isnull;
-	return true;
+	return false;
 }
 
 /*
@@ -684,6 +715,8 @@ was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
 {
 	bool		found = false;
 
+	if (lane->seen && hash_get_num_entries(lane->seen) >= MOST_SEEN)
+		remember_page(lane);	/* larger than any that was asked for */
 	if (lane->seen == NULL)
 		lane->seen = make_id_table(scan);
 	if (lane->seen_before)
@@ -710,6 +743,32 @@ add_tie(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
 }
 
 /*
+ * takes_null
+ *		Is a record without a time given where the list holds it?
+ *
+ * Where the plan relies on an order, those records are asked for by
+ * themselves, before the others or after them.
+ */
+static bool
+takes_null(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->window.nulls)
+		return true;
+	if (!scan->request->order_needed)
+	{
+		lane->sorted = false;	/* it could not be begun anew without them */
+		return true;
+	}
+	if (scan->nulls_asked)
+		return false;
+	if (scan->request->nulls_first && scan->order_started)
+		report_disorder(scan, lane);
+	if (!scan->request->nulls_first)
+		scan->nulls_wanted = true;
+	return scan->request->nulls_first;
+}
+
+/*
  * is_in_window
  *		Note the time of a record, and tell whether this lane is to give it.
  *
@@ -721,21 +780,16 @@ static bool
 is_in_window(GraphScan *scan, GraphLane *lane, const GraphSeenId *id,
 			 bool *past)
 {
-	bool		isnull;
 	bool		known = false;
 	TimestampTz time;
 
 	*past = false;
 	if (scan->time_slot < 0)
 		return true;
-	time = DatumGetTimestampTz(graph_decode(scan->time_decoder,
-											scan->slots[scan->time_slot],
-											&isnull));
-	if (isnull)
-	{
-		lane->sorted = false;
-		return true;
-	}
+	if (!record_time(scan, &time))
+		return takes_null(scan, lane);
+	if (lane->window.nulls)
+		return false;			/* the service did not mind the filter */
 	if (time < lane->window.lower)
 	{
 		*past = scan->descending && lane->sorted;
@@ -748,8 +802,12 @@ is_in_window(GraphScan *scan, GraphLane *lane, const GraphSeenId *id,
 
 	if (!lane->time_seen)
 		lane->first_time = time;
-	else if (scan->descending ? time > lane->last_time : time < lane->last_time)
+	else if (comes_before(scan, time, lane->last_time))
+	{
 		lane->sorted = false;
+		if (scan->request->order_needed)
+			report_disorder(scan, lane);
+	}
 	if (!lane->time_seen || time != lane->last_time)
 		lane->nties = 0;
 	add_tie(scan, lane, id);
@@ -845,14 +903,28 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
  *
  * A cycle of any length is found with one link remembered: it is renewed
  * after 1, 2, 4, ... pages (Brent's algorithm), so a cycle is run through a
- * few times at most before it is noticed.
+ * few times at most before it is noticed.  A short one, which would repeat
+ * alerts that was_seen() does not know, is noticed at once.
  */
 static bool
 guard_against_loop(GraphScan *scan, GraphLane *lane, const char *link)
 {
+	uint64		hash = hash_bytes_extended((const unsigned char *) link,
+										   strlen(link), 0);
+
+	if (lane->page == 1)
+		lane->recent_links[0] =
+			hash_bytes_extended((const unsigned char *) lane->url,
+								strlen(lane->url), 0);
 	if (strcmp(link, lane->url) == 0 ||
 		(lane->checkpoint && strcmp(link, lane->checkpoint) == 0))
 		return false;
+	for (int i = 0; i < GRAPH_RECENT_LINKS; i++)
+	{
+		if (lane->recent_links[i] == hash)
+			return false;
+	}
+	lane->recent_links[lane->page % GRAPH_RECENT_LINKS] = hash;
 	if (lane->page > lane->checkpoint_until)
 	{
 		if (lane->checkpoint)
@@ -964,7 +1036,6 @@ static void
 verify_count(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
-	uint64		records = lane->chain_records;
 
 	request.mode = GRAPH_SCAN_COUNT;
 	request.order_property = NULL;
@@ -975,7 +1046,28 @@ verify_count(GraphScan *scan, GraphLane *lane)
 	end_request(scan, lane);
 	graph_lane_start(scan, lane, GRAPH_LANE_VERIFY,
 					 graph_request_path(&request, 1, lane->with_select, true));
-	lane->verify_records = records;
+}
+
+/*
+ * end_of_verification
+ *		What is to be made of a list that may have been cut off, now that it was
+ *		counted, or could not be (-1).
+ */
+static void
+end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
+{
+	const char *request = request_name(lane);
+
+	lane->purpose = GRAPH_LANE_LIST;
+	if ((count < 0 || (uint64) count > lane->chain_records) &&
+		graph_lane_begin_anew(scan, lane))
+		return;
+	if (count >= 0 && (uint64) count > lane->chain_records)
+		graph_report_partial(scan->session, request,
+							 psprintf("The list ended after " UINT64_FORMAT
+									  " alerts and the service counts " INT64_FORMAT ".",
+									  lane->chain_records, count));
+	finish(scan, lane, NULL);
 }
 
 /*
@@ -987,13 +1079,12 @@ end_of_count(GraphScan *scan, GraphLane *lane)
 {
 	int64		count = answered_count(lane);
 
-	if (lane->purpose == GRAPH_LANE_COUNT)
-		scan->count = count;
-	else if (count >= 0 && (uint64) count > lane->verify_records)
-		graph_report_partial(scan->session, request_name(lane),
-							 psprintf("The list ended after " UINT64_FORMAT
-									  " alerts and the service counts " INT64_FORMAT ".",
-									  lane->verify_records, count));
+	if (lane->purpose == GRAPH_LANE_VERIFY)
+	{
+		end_of_verification(scan, lane, count);
+		return;
+	}
+	scan->count = count;
 	finish(scan, lane, NULL);
 }
 
@@ -1022,7 +1113,7 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 		end_request(scan, lane);
 		graph_lane_list(scan, lane, NULL, scan->request->page_size);
 	}
-	else if ((cut_off || (next && lane->chain_records >= CHAIN_RECORDS)) &&
+	else if (next && lane->chain_records >= CHAIN_RECORDS &&
 			 graph_lane_begin_anew(scan, lane))
 		return;
 	else if (cut_off)
@@ -1128,14 +1219,58 @@ static bool
 is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 {
 	GraphSeenId id;
+	bool		here;
 
 	*past = false;
 	if (!check_id(scan, lane) || was_given_before(scan, lane) ||
 		lane->purpose != GRAPH_LANE_LIST)
 		return false;
 	id = hash_id(scan->slots[scan->id_slot]);
-	return !was_seen(scan, lane, &id) &&
-		is_in_window(scan, lane, &id, past) && check_order(scan, lane);
+	here = is_in_window(scan, lane, &id, past);
+	return !was_seen(scan, lane, &id) && here && !is_late_comer(scan, lane);
+}
+
+/*
+ * check_pair
+ *		Before the first record of a page of two is handed out, see that the
+ *		order was kept: the only one that is wanted may be the wrong one.
+ *
+ * False if the page is not complete yet.  Trouble with its bytes is found
+ * when they are read.
+ */
+static bool
+check_pair(GraphScan *scan, GraphLane *lane)
+{
+	GraphSlice	unread = graph_http_unread(lane->transfer);
+	GraphListReader *reader;
+	GraphSlice	whole;
+	GraphJsonError error;
+	TimestampTz before;
+	TimestampTz time;
+	bool		started = false;
+	size_t		used;
+
+	if (!scan->request->order_needed || scan->order_started ||
+		lane->page_size > 2 || lane->window.nulls)
+		return true;
+	if (!graph_http_done(lane->transfer))
+		return false;
+
+	reader = graph_list_reader_create(scan->shape);
+	while (graph_list_read(reader, unread.data, unread.len, &used, &whole,
+						   scan->slots, &error) == GRAPH_LIST_RECORD)
+	{
+		unread.data += used;
+		unread.len -= used;
+		if (!record_time(scan, &time))
+			continue;
+		if (started && comes_before(scan, time, before))
+			report_disorder(scan, lane);
+		before = time;
+		started = true;
+	}
+	pfree(reader);
+	return true;
 }
 
 /*
@@ -1150,6 +1285,8 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	GraphJsonError error;
 	bool		past;
 
+	if (!check_pair(scan, lane))
+		return GRAPH_LANE_WAITS;
 	for (;;)
 	{
 		GraphSlice	unread;
@@ -1166,6 +1303,7 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		{
 			if (whole.len > limit)
 				report_too_large(scan, lane);
+			lane->idle_bytes = 0;
 			if (is_wanted(scan, lane, &past))
 				return give(scan, record, whole);
 			if (!past)
@@ -1175,10 +1313,14 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		}
 
 		/* nothing to be had from these bytes: drop what is done, get more */
+		lane->idle_bytes += lane->used;
 		graph_http_consume(lane->transfer, lane->used);
 		lane->used = 0;
-		if (graph_http_unread(lane->transfer).len > limit)
+		unread = graph_http_unread(lane->transfer);
+		if (lane->idle_bytes + unread.len > limit)
 			report_too_large(scan, lane);
+		if (event == GRAPH_LIST_END && unread.len > 0)
+			continue;			/* there may be blanks, and nothing else */
 		if (!graph_http_done(lane->transfer))
 			return GRAPH_LANE_WAITS;
 		end_of_bytes(scan, lane, event == GRAPH_LIST_END);

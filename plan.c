@@ -395,6 +395,23 @@ add_parameterized_path(PlannerInfo *root, RelOptInfo *baserel, Relids outer)
 }
 
 /*
+ * has_relids
+ *		Is this set in a list of sets?
+ */
+static bool
+has_relids(List *sets, Relids relids)
+{
+	ListCell   *cell;
+
+	foreach(cell, sets)
+	{
+		if (bms_equal(lfirst(cell), relids))
+			return true;
+	}
+	return false;
+}
+
+/*
  * add_parameterized_paths
  *		The same for each set of other tables that can give values to send.
  */
@@ -418,7 +435,7 @@ add_parameterized_paths(PlannerInfo *root, RelOptInfo *baserel)
 			continue;
 		outer = bms_union(rinfo->clause_relids, baserel->lateral_relids);
 		outer = bms_del_member(outer, baserel->relid);
-		if (bms_is_empty(outer) || list_member(seen, outer))
+		if (bms_is_empty(outer) || has_relids(seen, outer))
 			continue;
 		seen = lappend(seen, outer);
 		add_parameterized_path(root, baserel, outer);
@@ -581,30 +598,30 @@ graph_selected_properties(RelOptInfo *baserel, List *attnums)
 }
 
 /*
- * first_page
- *		How many alerts the first page should hold.
+ * graph_first_page
+ *		How many alerts the first page should hold; INT_MAX if all are wanted.
  *
  * With LIMIT, or EXISTS, a part of the list may do.  This is about sizes
- * only: should more rows be wanted, more are read.
+ * only: should more rows be wanted, more are read.  pathkeys are those of the
+ * scan; exact tells whether each alert gives a row that is wanted.
  */
-static int
-first_page(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *path,
-		   const GraphPushdown *pushdown)
+int
+graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
 {
-	GraphRelInfo *info = baserel->fdw_private;
 	double		wanted = root->limit_tuples;
 
 	if (wanted <= 0 && root->tuple_fraction >= 1)
 		wanted = root->tuple_fraction;
-	if (wanted <= 0 || path->path.param_info ||
-		bms_membership(root->all_baserels) != BMS_SINGLETON ||
-		(root->query_pathkeys && path->path.pathkeys == NIL))
-		return info->options.page_size;
+	if (wanted <= 0 || !bms_is_subset(root->all_baserels, rel->relids) ||
+		(root->query_pathkeys && pathkeys == NIL))
+		return INT_MAX;
 
-	if (!pushdown->exact || info->options.evidence_type ||
-		info->options.resource == GRAPH_COMMENTS)
+	/* of a single alert it could not be seen that it is the first in order */
+	if (pathkeys)
+		wanted = Max(wanted, 2);
+	if (!exact)
 		wanted = Max(wanted, SMALLEST_CHECKED_PAGE);
-	return (int) Min(wanted, info->options.page_size);
+	return (int) Min(wanted, INT_MAX);
 }
 
 /*
@@ -637,6 +654,29 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	result = lappend(result, makeInteger(most_keys(info)));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
 	return lappend(result, mode == GRAPH_SCAN_COUNT ? NIL : pushdown->labels);
+}
+
+/*
+ * excludes_null
+ *		Does a condition that is sent let no alert through that has no value for
+ *		a property?
+ */
+static bool
+excludes_null(List *filters, const char *property)
+{
+	ListCell   *cell;
+
+	foreach(cell, filters)
+	{
+		List	   *condition = lfirst(cell);
+		GraphFilterKind kind = intVal(linitial(condition));
+
+		if ((kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_ANY ||
+			 kind == GRAPH_FILTER_NOT_NULL) &&
+			strcmp(strVal(lsecond(condition)), property) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -676,6 +716,7 @@ graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 	List	   *columns;
 	List	   *select;
 	List	   *order = NIL;
+	int			first = INT_MAX;
 
 	if (baserel->reloptkind == RELOPT_UPPER_REL)
 		return plan_count(baserel, best_path, tlist);
@@ -692,18 +733,22 @@ graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 		PathKey    *key = linitial_node(PathKey, best_path->path.pathkeys);
 		const char *name = find_order(baserel, key)->name;
 
-		order = list_make3(makeString(pstrdup(name)),
+		order = list_make4(makeString(pstrdup(name)),
 						   makeBoolean(graph_pathkey_is_descending(key)),
-						   makeBoolean(key->pk_nulls_first));
+						   makeBoolean(key->pk_nulls_first),
+						   makeBoolean(excludes_null(pushdown.filters, name)));
 		if (select)
 			select = add_property(select, name, strlen(name));
 	}
 
+	if (best_path->path.param_info == NULL)
+		first = graph_first_page(root, baserel, best_path->path.pathkeys,
+								 pushdown.exact &&
+								 info->options.evidence_type == NULL &&
+								 info->options.resource != GRAPH_COMMENTS);
 	return make_foreignscan(tlist, clauses, baserel->relid,
 							list_concat_copy(pushdown.values, pushdown.clauses),
 							graph_make_private(mode, info, columns, &pushdown, order,
-										 select,
-										 first_page(root, baserel, best_path,
-													&pushdown)),
+										 select, first),
 							NIL, NIL, outer_plan);
 }

@@ -86,6 +86,34 @@ prepare_times(GraphScan *scan, const GraphRequest *request)
 }
 
 /*
+ * start_list
+ *		Have the list read by the first lane, and before it, where the plan
+ *		relies on that, the alerts without a time.
+ *
+ * The service does not say where it sorts those (OData: as the least).  That
+ * every alert has a time of creation is taken for granted, as the list is
+ * newest first by that; should one come without, it is an error.
+ */
+static void
+start_list(GraphScan *scan)
+{
+	static const GraphWindow nulls = {DT_NOBEGIN, DT_NOEND, true};
+	const GraphRequest *request = scan->request;
+	int			first = Min(request->first_page, request->page_size);
+
+	scan->nulls_asked = request->order_needed && request->nulls_first &&
+		!request->no_nulls && strcmp(scan->time_property, DEFAULT_TIME) != 0;
+	scan->list_wanted = scan->nulls_asked;
+	if (scan->nulls_asked)
+		graph_lane_list(scan, &scan->lanes[0], &nulls, first);
+	else
+	{
+		scan->small_page = first < request->page_size;
+		graph_lane_list(scan, &scan->lanes[0], NULL, first);
+	}
+}
+
+/*
  * graph_scan_start
  *		Ask for something, from the beginning; nothing is sent before the first
  *		record is wanted.  A NULL request is an empty scan.
@@ -111,9 +139,7 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 		case GRAPH_SCAN_KEYS:
 			break;				/* lanes take keys as they are free */
 		case GRAPH_SCAN_LIST:
-			scan->small_page = request->first_page < request->page_size;
-			graph_lane_list(scan, &scan->lanes[0], NULL,
-							Min(request->first_page, request->page_size));
+			start_list(scan);
 			break;
 		case GRAPH_SCAN_COUNT:
 			scan->lanes[0].with_select = request->select != NULL;
@@ -137,7 +163,8 @@ graph_scan_stop(GraphScan *scan)
 	scan->current = scan->next_key = 0;
 	scan->count = -1;
 	scan->order_started = scan->order_restarted = false;
-	scan->counted = scan->nulls_wanted = false;
+	scan->counted = scan->nulls_wanted = scan->nulls_asked = false;
+	scan->list_wanted = scan->small_page = false;
 	scan->given = 0;
 	list_free_deep(scan->windows);
 	scan->windows = NIL;
@@ -367,34 +394,64 @@ take_key(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * take_list
+ *		After the alerts without a time, let the lane read the others.
+ */
+static bool
+take_list(GraphScan *scan, GraphLane *lane)
+{
+	const GraphRequest *request = scan->request;
+	int			first = Min(request->first_page, request->page_size);
+
+	if (!scan->list_wanted)
+		return false;
+	scan->list_wanted = false;
+	scan->small_page = first < request->page_size;
+	graph_lane_stop(scan, lane);
+	graph_lane_list(scan, lane, NULL, first);
+	return true;
+}
+
+/*
+ * take_nulls
+ *		A list that was cut by time, or whose order puts them last, has left out
+ *		the alerts without one: ask for these at last.
+ */
+static bool
+take_nulls(GraphScan *scan)
+{
+	if (!scan->nulls_wanted || scan->nulls_asked ||
+		(scan->request->order_needed &&
+		 (scan->request->nulls_first || scan->request->no_nulls)))
+		return false;
+	scan->nulls_wanted = false;
+	add_window(scan, DT_NOBEGIN, DT_NOEND, true);
+	return take_window(scan, &scan->lanes[0]);
+}
+
+/*
  * fill_lanes
  *		Let free lanes take what is left; false if nothing is under way then.
  *
- * A list that was cut by time has left out the alerts without one, so these
- * are asked for at last.
+ * Where the plan relies on an order, there is one lane.
  */
 static bool
 fill_lanes(GraphScan *scan)
 {
+	bool		keys = scan->request->mode == GRAPH_SCAN_KEYS;
+	int			nlanes = scan->request->order_needed ? 1 : scan->nlanes;
 	bool		any = false;
 
-	for (int i = 0; i < scan->nlanes; i++)
+	for (int i = 0; i < nlanes; i++)
 	{
 		GraphLane  *lane = &scan->lanes[i];
 
 		if (lane->url == NULL)
-			(void) (scan->request->mode == GRAPH_SCAN_KEYS ?
-					take_key(scan, lane) : take_window(scan, lane));
+			(void) (keys ? take_key(scan, lane) :
+					take_list(scan, lane) || take_window(scan, lane));
 		any = any || lane->url;
 	}
-	if (any || !scan->nulls_wanted)
-		return any;
-
-	scan->nulls_wanted = false;
-	if (scan->request->order_needed && scan->request->nulls_first)
-		return false;			/* they came first */
-	add_window(scan, DT_NOBEGIN, DT_NOEND, true);
-	return take_window(scan, &scan->lanes[0]);
+	return any || take_nulls(scan);
 }
 
 /*

@@ -15,6 +15,11 @@ _TIMES = ("createdDateTime", "lastUpdateDateTime")
 _CACHED_RESULTS = 64
 
 
+def _rank(value: object) -> tuple:
+    """OData sorts null below every value (OData 4.01, part 2, $orderby)."""
+    return (0, 0) if value is None else (1, value)
+
+
 class Alert:
     """One alert: its text as given, its text without the gated enum members, and what a filter may look at."""
 
@@ -72,7 +77,7 @@ class AlertStore:
 
     def _use(self, alerts: list[Alert]) -> None:
         self._alerts = sorted(alerts, key=lambda alert: alert.id or "")
-        self._alerts.sort(key=lambda alert: alert.fields.get("createdDateTime") or 0, reverse=True)
+        self._alerts.sort(key=lambda alert: _rank(alert.fields.get("createdDateTime")), reverse=True)
         self._by_id = {alert.id: alert for alert in self._alerts if alert.id is not None}
         self._results: OrderedDict[tuple, list[Alert]] = OrderedDict()
 
@@ -119,7 +124,7 @@ class AlertStore:
             alerts = self._alerts
         found = [alert for alert in alerts if predicate(alert)] if predicate else list(alerts)
         for name, descending in reversed(order):
-            found.sort(key=lambda alert: alert.fields.get(name) or 0, reverse=descending)
+            found.sort(key=lambda alert: _rank(alert.fields.get(name)), reverse=descending)
         with self._lock:
             if alerts is self._alerts:
                 self._results[key] = found

@@ -6,6 +6,11 @@
 --     --alerts 2000 --seed 1 --now 2026-11-01T00:00:00Z
 --
 \getenv port GRAPH_EMULATOR_PORT
+\if :{?port}
+\else
+\echo GRAPH_EMULATOR_PORT is not set
+\quit
+\endif
 \set endpoint 'http://127.0.0.1:' :port
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
@@ -17,7 +22,7 @@ SELECT fdwname, fdwhandler::regproc, fdwvalidator::regproc
 FROM pg_foreign_data_wrapper WHERE fdwname = 'graph_fdw';
 
 CREATE SERVER graph FOREIGN DATA WRAPPER graph_fdw
-  OPTIONS (endpoint :'endpoint', authority :'endpoint');
+  OPTIONS (endpoint :'endpoint', authority :'endpoint', max_retries '1');
 -- the secret is the emulator's, and public
 CREATE USER MAPPING FOR CURRENT_USER SERVER graph
   OPTIONS (tenant_id 'contoso.test',

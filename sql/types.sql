@@ -143,8 +143,9 @@ SELECT system_tags FROM made LIMIT 1;                                  -- ERROR
 -- times
 CALL pg_temp.serve('{"id":"x5","createdDateTime":"9999-12-31T23:59:59.9999999Z","resolvedDateTime":"0001-01-01T00:00:00Z"}');
 SELECT id, created_date_time, resolved_date_time FROM made LIMIT 1;
-CALL pg_temp.serve('{"id":"x6","createdDateTime":"2026-02-29T00:00:00Z","resolvedDateTime":0}');
-SELECT created_date_time FROM made LIMIT 1;                            -- ERROR
+CALL pg_temp.serve('{"id":"x6","resolvedDateTime":"2026-02-29T00:00:00Z"}');
+SELECT resolved_date_time FROM made LIMIT 1;                           -- ERROR
+CALL pg_temp.serve('{"id":"x6","resolvedDateTime":0}');
 SELECT resolved_date_time FROM made LIMIT 1;                           -- ERROR
 -- numbers keep their digits
 CALL pg_temp.serve('{"id":"x7","additionalData":{"most":9223372036854775807,"over":9223372036854775808,"exact":0.1000000000000000055511151231257827,"zeros":2.50,"minus":-0,"exponent":1E+2},"customDetails":{"b": 1.0, "a": 1e5, "a":2}}');

@@ -123,7 +123,7 @@ my @faults = (
 	[ 'three interim answers', sub { "HTTP/1.1 103 X\r\nWarning: 199 - \"x\"\r\n\r\n" x 3 . ok_with($_[0]{body}) }, $ALL, 'b' ],
 	[ 'an interim answer and no other', "HTTP/1.1 100 Continue\r\n\r\n", $LOST, $LOST ],
 	[ 'a zero byte in the header', sub { ok_with($_[0]{body}, "X-Zero: a\0b") }, $ODD, $ODD ],
-	[ 'a header line without colon', sub { ok_with($_[0]{body}, 'no colon here') }, $ALL, 'b' ],
+	[ 'a header line without colon', sub { ok_with($_[0]{body}, 'no colon here') }, $ODD, $ODD ],
 	[ 'folded header lines', sub { ok_with($_[0]{body}, "X-Fold: a\r\n  b") }, $ALL, 'b' ],
 	[ 'lines that end in LF', sub { my $body = $_[0]{body}; "HTTP/1.1 200 OK\nContent-Length: " . length($body) . "\n\n$body" }, $ALL, 'b' ],
 
@@ -227,7 +227,7 @@ my @faults = (
 		[ 'a host with a suffix', '"http://127.0.0.1.elsewhere.example/x"', HV00N => 'another origin' ],
 		[ 'with a backslash', '"http://elsewhere.example\\\\@HOST/x"', 'HV' => '' ],
 		[ 'with a line end', '"http://HOST/x\\r\\nX-Y: 1"', HV024 => 'absolute URL' ],
-		[ 'with a zero byte', '"http://HOST/x\\u0000"', '' => '' ],
+		[ 'with a zero byte', '"http://HOST/x\\u0000"', HV => '' ],
 		[ 'a path', '"/v1.0/security/alerts_v2?x=1"', HV024 => 'absolute URL' ],
 		[ 'empty', '""', HV024 => 'absolute URL' ],
 		[ 'a number', '17', HV024 => 'absolute URL' ],
@@ -313,7 +313,7 @@ EXCEPTION WHEN OTHERS OR query_canceled THEN
 		message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, context = PG_EXCEPTION_CONTEXT;
 	RETURN json_build_object('state', state, 'text', concat_ws(' | ', message, detail, context));
 END $$;
-CREATE SERVER odd FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '%s', max_retries '1', request_timeout '20s');
+CREATE SERVER odd FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '%s', max_retries '1', request_timeout '5s');
 CREATE USER MAPPING FOR CURRENT_USER SERVER odd OPTIONS (access_token 'emulator-access-token');
 CREATE FOREIGN TABLE odd_alerts (id text, title text, raw jsonb OPTIONS (property '.')) SERVER odd;
 SQL
@@ -344,8 +344,9 @@ sub is_outcome
 		return ok(($is_error && $outcome->{state} !~ /^XX/) || ($state eq 'rows or error' && $outcome->{state} =~ /^(?:a,b,c|b)$/), $name)
 		  || diag("$outcome->{state} $outcome->{text}");
 	}
-	$words = quotemeta($words // '');
-	return ok($outcome->{state} =~ /^\Q$state\E(?:(?<=^HV).*)?$/ && $outcome->{text} =~ $words || $state eq '' && ref $expected, $name)
+	$words //= '';
+	my $same = $state eq 'HV' ? $outcome->{state} =~ /^HV/ : $outcome->{state} eq $state;
+	return ok($same && index($outcome->{text}, $words) >= 0, $name)
 	  || diag("expected $state $words: $outcome->{state} $outcome->{text}");
 }
 

@@ -58,7 +58,11 @@ sub serve
 	$SIG{TERM} = 'DEFAULT';
 	while (my $socket = $listener->accept)
 	{
-		next if fork;
+		if (fork)
+		{
+			close $socket;    # so that it ends when the other closes it
+			next;
+		}
 		close $listener;
 		eval { $function->($socket, $params{read} ? request($socket) : ()); };
 		close $socket;

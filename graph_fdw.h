@@ -698,6 +698,13 @@ typedef struct GraphLane
 	uint64		bearer_number;	/* the session's, when it was sent */
 	TimestampTz not_before;		/* when it may be sent, 0: at once */
 
+	/* the next page, as soon as it is known: see look_ahead() */
+	bool		next_known;
+	char	   *next_url;		/* NULL: this is the last page */
+	GraphTransfer *ahead;		/* its request, if that was sent already */
+	MemoryContext ahead_context;
+	uint64		ahead_bearer_number;
+
 	/* the records of this page, so that it can be taken up again */
 	uint64		page_records;
 	uint64		page_hash;		/* over their ids, in order */

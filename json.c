@@ -964,7 +964,8 @@ graph_json_is_blank(const char *data, size_t len)
 
 /*
  * graph_json_drop_context
- *		The document without a leading member "@odata.context".
+ *		The document without a byte order mark and a leading member
+ *		"@odata.context".
  *
  * A single entity carries the envelope's annotation among its own members; in
  * a list the same entity does not have it.  The bytes are the caller's to
@@ -974,9 +975,10 @@ GraphSlice
 graph_json_drop_context(char *data, size_t len)
 {
 	static const char name[] = "\"@odata.context\"";
-	GraphSlice	document = {data, len};
+	bool		marked = len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0;
+	GraphSlice	document = {data + (marked ? 3 : 0), len - (marked ? 3 : 0)};
 	const char *end = data + len;
-	const char *p = skip_space(data, end);
+	const char *p = skip_space(document.data, end);
 
 	if (p == end || *p != '{')
 		return document;

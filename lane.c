@@ -63,6 +63,7 @@
 static List *select_refused = NIL;
 
 static void end_request(GraphScan *scan, GraphLane *lane);
+static void drop_ahead(GraphScan *scan, GraphLane *lane);
 static void reset_chain(GraphLane *lane);
 static void end_of_verification(GraphScan *scan, GraphLane *lane, int64 count);
 
@@ -82,10 +83,16 @@ graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
 	const GraphOptions *options = &scan->session->options;
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 
+	drop_ahead(scan, lane);
 	if (lane->context == NULL)
+	{
 		lane->context = AllocSetContextCreate(scan->context,
 											  "graph_fdw request",
 											  ALLOCSET_SMALL_SIZES);
+		lane->ahead_context = AllocSetContextCreate(scan->context,
+													"graph_fdw next request",
+													ALLOCSET_SMALL_SIZES);
+	}
 	if (lane->label)
 		pfree(lane->label);
 	if (lane->url)
@@ -170,6 +177,7 @@ void
 graph_lane_stop(GraphScan *scan, GraphLane *lane)
 {
 	end_request(scan, lane);
+	drop_ahead(scan, lane);
 	if (lane->url)
 		pfree(lane->url);
 	lane->url = NULL;
@@ -221,40 +229,92 @@ request_headers(void)
 }
 
 /*
- * start_request
- *		Send the request for a lane's URL.
+ * send_request
+ *		Send a request for a URL; the transfer belongs to the context.
  */
-static void
-start_request(GraphScan *scan, GraphLane *lane)
+static GraphTransfer *
+send_request(GraphScan *scan, GraphLane *lane, const char *url,
+			 MemoryContext context)
 {
 	const GraphOptions *options = &scan->session->options;
 	GraphHttpRequest request = {0};
+	GraphTransfer *transfer;
 	MemoryContext old;
 
 	graph_token_get(scan->session);
 
-	old = MemoryContextSwitchTo(lane->context);
-	request.url = lane->url;
+	old = MemoryContextSwitchTo(context);
+	request.url = url;
 	request.bearer = scan->session->bearer;
-	lane->bearer_number = scan->session->bearer_number;
 	request.headers = request_headers();
 	request.ca_file = options->ca_file;
 	request.proxy = options->proxy;
 	request.connect_timeout = options->connect_timeout;
 	request.request_timeout = options->request_timeout;
 	request.fresh_connection = lane->attempt > 0;
-	lane->transfer = graph_http_start(lane->context, &request);
-	if (lane->purpose != GRAPH_LANE_KEY)
-		lane->reader = graph_list_reader_create(scan->shape);
+	transfer = graph_http_start(context, &request);
 	MemoryContextSwitchTo(old);
 
 	scan->counters.requests++;
 	scan->stats->requests++;
+	return transfer;
+}
+
+/*
+ * start_request
+ *		Take up the request for a lane's URL, which may have been sent already.
+ */
+static void
+start_request(GraphScan *scan, GraphLane *lane)
+{
+	MemoryContext old;
+
+	if (lane->ahead)
+	{
+		MemoryContext context = lane->context;
+
+		lane->context = lane->ahead_context;
+		lane->ahead_context = context;
+		lane->transfer = lane->ahead;
+		lane->bearer_number = lane->ahead_bearer_number;
+		lane->ahead = NULL;
+	}
+	else
+	{
+		lane->transfer = send_request(scan, lane, lane->url, lane->context);
+		lane->bearer_number = scan->session->bearer_number;
+	}
+
+	old = MemoryContextSwitchTo(lane->context);
+	if (lane->purpose != GRAPH_LANE_KEY)
+		lane->reader = graph_list_reader_create(scan->shape);
+	MemoryContextSwitchTo(old);
 	lane->header_seen = false;
 	lane->used = 0;
 	lane->idle_bytes = 0;
 	lane->page_records = 0;
 	lane->page_hash = 0;
+}
+
+/*
+ * drop_ahead
+ *		Give up the request for the next page, and what is known of its URL.
+ */
+static void
+drop_ahead(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->ahead)
+	{
+		scan->counters.bytes += graph_http_received(lane->ahead);
+		scan->stats->bytes += graph_http_received(lane->ahead);
+		graph_http_end(lane->ahead);
+		MemoryContextReset(lane->ahead_context);
+		lane->ahead = NULL;
+	}
+	if (lane->next_url)
+		pfree(lane->next_url);
+	lane->next_url = NULL;
+	lane->next_known = false;
 }
 
 /*
@@ -276,17 +336,21 @@ end_request(GraphScan *scan, GraphLane *lane)
 
 /*
  * finish
- *		This request has given all; url is the next page's, or NULL at the end
- *		of the lane.
+ *		This request has given all.  The lane goes on with the next page if
+ *		follow is set and there is one; otherwise this is its end.
  */
 static void
-finish(GraphScan *scan, GraphLane *lane, const char *url)
+finish(GraphScan *scan, GraphLane *lane, bool follow)
 {
-	char	   *next = url ? MemoryContextStrdup(scan->context, url) : NULL;
+	char	   *next = follow ? lane->next_url : NULL;
 
 	end_request(scan, lane);
 	pfree(lane->url);
 	lane->url = next;
+	if (next == NULL)
+		drop_ahead(scan, lane);
+	lane->next_url = NULL;
+	lane->next_known = false;
 	lane->page++;
 	lane->attempt = 0;
 	lane->token_renewed = false;
@@ -345,6 +409,7 @@ prepare_retry(GraphScan *scan, GraphLane *lane, int retry_after)
 		lane->skip_hash = lane->page_hash;
 	}
 	end_request(scan, lane);
+	drop_ahead(scan, lane);
 	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
 	lane->not_before = when;
 	for (int i = 0; i < scan->nlanes && retry_after >= 0; i++)
@@ -485,7 +550,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 	}
 	if (header->status == 400 && is_optional(lane))
 	{
-		finish(scan, lane, NULL);
+		finish(scan, lane, false);
 		return false;
 	}
 
@@ -495,7 +560,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 	if (header->status == 404 && lane->purpose == GRAPH_LANE_KEY &&
 		strncmp(header->content_type, "text/html", 9) != 0)
 	{
-		finish(scan, lane, NULL);	/* no such alert: zero rows */
+		finish(scan, lane, false);	/* no such alert: zero rows */
 		return false;
 	}
 	if (graph_status_is_retriable(header->status))
@@ -620,14 +685,23 @@ comes_before(GraphScan *scan, TimestampTz first, TimestampTz second)
  * record_time
  *		The time of the record at hand by which the list is in order; false if
  *		it has none.
+ *
+ * A text that is no time is an error only where the plan relies on the order;
+ * nobody else may have asked for the column.
  */
 static bool
 record_time(GraphScan *scan, TimestampTz *time)
 {
+	GraphSlice	value = scan->slots[scan->time_slot];
 	bool		isnull;
 
-	*time = DatumGetTimestampTz(graph_decode(scan->time_decoder,
-											 scan->slots[scan->time_slot],
+	if (graph_slice_is_null(value))
+		return false;
+	if (graph_decode_time(value, time))
+		return true;
+	if (!scan->request->order_needed)
+		return false;
+	*time = DatumGetTimestampTz(graph_decode(scan->time_decoder, value,
 											 &isnull));
 	return !isnull;
 }
@@ -757,7 +831,8 @@ takes_null(GraphScan *scan, GraphLane *lane)
 	if (!scan->request->order_needed)
 	{
 		lane->sorted = false;	/* it could not be begun anew without them */
-		return true;
+		return !lane->filtered ||	/* a window that has none by itself */
+			!graph_slice_is_null(scan->slots[scan->time_slot]);
 	}
 	if (scan->nulls_asked)
 		return false;
@@ -848,7 +923,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 
 	if (lane->used > 0)
 	{
-		finish(scan, lane, NULL);
+		finish(scan, lane, false);
 		return GRAPH_LANE_MOVED;
 	}
 	if (body.len > limit)
@@ -873,7 +948,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 			graph_report_partial(scan->session, request_name(lane),
 								 body.len == 0 ? "The answer is empty." :
 								 "The answer ends in the middle of the alert.");
-			finish(scan, lane, NULL);
+			finish(scan, lane, false);
 			return GRAPH_LANE_MOVED;
 		case GRAPH_JSON_MALFORMED:
 			report_malformed(scan, lane, &error);
@@ -885,7 +960,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	}
 	if (!check_id(scan, lane))
 	{
-		finish(scan, lane, NULL);
+		finish(scan, lane, false);
 		return GRAPH_LANE_MOVED;
 	}
 	lane->used = body.len;
@@ -1067,7 +1142,7 @@ end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
 							 psprintf("The list ended after " UINT64_FORMAT
 									  " alerts and the service counts " INT64_FORMAT ".",
 									  lane->chain_records, count));
-	finish(scan, lane, NULL);
+	finish(scan, lane, false);
 }
 
 /*
@@ -1085,7 +1160,68 @@ end_of_count(GraphScan *scan, GraphLane *lane)
 		return;
 	}
 	scan->count = count;
-	finish(scan, lane, NULL);
+	finish(scan, lane, false);
+}
+
+/*
+ * known_next
+ *		The URL of the next page, as soon as the answer has said it; NULL if
+ *		there is none.
+ */
+static const char *
+known_next(GraphScan *scan, GraphLane *lane)
+{
+	if (!lane->next_known)
+	{
+		char	   *next = next_page(scan, lane);
+
+		lane->next_url = next ? MemoryContextStrdup(scan->context, next) : NULL;
+		lane->next_known = true;
+	}
+	return lane->next_url;
+}
+
+/*
+ * has_free_lane
+ *		Is one more request allowed at once?
+ */
+static bool
+has_free_lane(GraphScan *scan)
+{
+	int			requests = 0;
+
+	for (int i = 0; i < scan->nlanes; i++)
+	{
+		requests += scan->lanes[i].url != NULL;
+		requests += scan->lanes[i].ahead != NULL;
+	}
+	return requests < scan->nlanes;
+}
+
+/*
+ * look_ahead
+ *		Where the answer names the next page before its records, ask for that
+ *		page while these are read.
+ *
+ * Not with LIMIT, when it may not be wanted, and not where the list is about
+ * to be begun anew.
+ */
+static void
+look_ahead(GraphScan *scan, GraphLane *lane)
+{
+	const GraphRequest *request = scan->request;
+
+	if (lane->ahead || lane->purpose != GRAPH_LANE_LIST ||
+		graph_list_next_link(lane->reader).data == NULL ||
+		request->first_page < request->page_size || lane->skip_records > 0 ||
+		lane->chain_records + lane->page_size >= CHAIN_RECORDS ||
+		!has_free_lane(scan) || known_next(scan, lane) == NULL ||
+		graph_stats_may_send(scan->stats,
+							 scan->session->options.requests_per_minute) != 0)
+		return;
+	lane->ahead = send_request(scan, lane, lane->next_url,
+							   lane->ahead_context);
+	lane->ahead_bearer_number = scan->session->bearer_number;
 }
 
 /*
@@ -1098,7 +1234,7 @@ end_of_count(GraphScan *scan, GraphLane *lane)
 static void
 end_of_list_page(GraphScan *scan, GraphLane *lane)
 {
-	char	   *next = next_page(scan, lane);
+	const char *next = known_next(scan, lane);
 	uint64		full = lane->page == 1 ? (uint64) lane->page_size : lane->largest_page;
 	bool		cut_off = next == NULL && lane->page_records >= full;
 
@@ -1122,7 +1258,7 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 	{
 		if (next)
 			graph_scan_split(scan, lane);
-		finish(scan, lane, next);
+		finish(scan, lane, true);
 	}
 }
 
@@ -1177,7 +1313,7 @@ end_of_bytes(GraphScan *scan, GraphLane *lane, bool complete)
 							 graph_http_received(lane->transfer) == 0 ?
 							 "The answer is empty." :
 							 "The answer ends in the middle of the document.");
-		finish(scan, lane, NULL);
+		finish(scan, lane, false);
 	}
 }
 
@@ -1308,7 +1444,7 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 				return give(scan, record, whole);
 			if (!past)
 				continue;
-			finish(scan, lane, NULL);	/* the rest is other lanes' */
+			finish(scan, lane, false);	/* the rest is other lanes' */
 			return GRAPH_LANE_MOVED;
 		}
 
@@ -1322,7 +1458,10 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		if (event == GRAPH_LIST_END && unread.len > 0)
 			continue;			/* there may be blanks, and nothing else */
 		if (!graph_http_done(lane->transfer))
+		{
+			look_ahead(scan, lane);
 			return GRAPH_LANE_WAITS;
+		}
 		end_of_bytes(scan, lane, event == GRAPH_LIST_END);
 		return GRAPH_LANE_MOVED;
 	}
@@ -1341,7 +1480,7 @@ graph_lane_step(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	{
 		if (lane->not_before > GetCurrentTimestamp())
 			return GRAPH_LANE_WAITS;
-		lane->not_before =
+		lane->not_before = lane->ahead ? 0 :
 			graph_stats_may_send(scan->stats,
 								 scan->session->options.requests_per_minute);
 		if (lane->not_before != 0)

@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -162,7 +163,11 @@ add_column(GraphRowReader *reader, Relation relation, AttrNumber attnum,
 		bool		outer = reader->rows_member && lfirst_int(in_alert);
 		GraphShape *shape = outer ? reader->alert_shape : reader->row_shape;
 
-		column->slots[column->npaths] = graph_shape_add(shape, lfirst(path));
+		/* JSON is UTF-8, whatever the database is */
+		column->slots[column->npaths] =
+			graph_shape_add(shape, pg_server_to_any(lfirst(path),
+													strlen(lfirst(path)),
+													PG_UTF8));
 		column->in_alert[column->npaths] = outer;
 		column->npaths++;
 	}

@@ -1,7 +1,7 @@
 """How fast is graph_fdw, beside a program without a database and beside what people use today?
 
-Called by `run`, which has built everything and started PostgreSQL. This file starts the web servers, takes the ways to do
-each work in turn, as often as there are rounds, and prints medians and their ratios.
+Called by `run`, which has built everything and started PostgreSQL. This file starts the web servers, takes the ways to
+do each work in turn, as often as there are rounds, and prints medians and their ratios.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Table:
         value = "" if row.value is None else f"{row.value:,.{digits}f}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         must, aim = (f"{number:.3g}" for number in row.goal) if row.goal else ("", "")
-        return f"  {row.label:<62}{value:>10} {row.unit:<3}{ratio:>8}{must:>7}{aim:>7}  {self._verdict(row):<8}{row.note}"
+        numbers = f"{value:>10} {row.unit:<3}{ratio:>8}{must:>7}{aim:>7}"
+        return f"  {row.label:<62}{numbers}  {self._verdict(row):<8}{row.note}"
 
     def _verdict(self, row: Row) -> str:
         judged = row.judged()
@@ -219,8 +220,8 @@ class Postgres:
     def under_callgrind(self, within: str) -> Iterator[Callable[[str], Path]]:
         """Start the server anew, and count what its backends do in one function and below.
 
-        What is given is a function that runs a query in a backend of its own and returns callgrind's file for it. Without
-        JIT: callgrind could not name what it compiles.
+        What is given is a function that runs a query in a backend of its own and returns callgrind's file for it.
+        Without JIT: callgrind could not name what it compiles.
         """
         data, logs = str(self._folder / "data"), self._folder / "tmp"
         subprocess.run([str(self._bindir / "pg_ctl"), "stop", "-s", "-m", "fast", "-D", data], check=True)
@@ -322,12 +323,13 @@ class Bench:
         load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
         print(f"{datetime.date.today()}: {os.cpu_count()} processors ({models[0] if models else os.uname().machine}), "
               f"{int(memory.split()[1]) / 1024**2:.0f} GB, load {load}\n"
-              f"PostgreSQL {versions[0]}, graph_fdw {versions[1]}, Linux {os.uname().release}; medians of {self.rounds}")
+              f"PostgreSQL {versions[0]}, graph_fdw {versions[1]}, Linux {os.uname().release}; "
+              f"medians of {self.rounds}")
         if not self.concurrency:
             print('graph_fdw has no option "concurrency": what depends on it is measured without.')
         if "JIT:" in self.db.run(f"EXPLAIN {ways.graph_query(ways.FIVE, _server(1) + '.alerts')}"):
-            print("PostgreSQL compiles scans of graph_fdw (JIT), because they are planned as expensive; that takes time and "
-                  "memory, too.")
+            print("PostgreSQL compiles scans of graph_fdw (JIT), because they are planned as expensive; that takes time "
+                  "and memory, too.")
 
     def _in_turn(self, contenders: dict[str, Callable[[], tuple[float, str]]], floor: str | None,
                  goals: dict[str, Goal]) -> tuple[list[Row], dict[str, float]]:
@@ -369,7 +371,8 @@ class Bench:
         for label, (wanted, wanted_goal) in (more or {}).items():
             contenders[label] = ours(wanted)
             goals[label] = wanted_goal
-        rivals = [ways.FileFdw(work, urls, self.data), ways.CopyFromJq(work, urls, self.data), ways.PlPython(work, first)]
+        rivals = [ways.FileFdw(work, urls, self.data), ways.CopyFromJq(work, urls, self.data),
+                  ways.PlPython(work, first)]
         for rival in rivals:
             self.db.run(rival.prepare())
             contenders[rival.label] = lambda rival=rival: rival.measure(self.db)     # type: ignore[misc]
@@ -406,10 +409,11 @@ class Bench:
         schema = _server(self.pages)
         query = self._lookups("keys")
         warm_up = f"SELECT title FROM {schema}.alerts WHERE id = '{self.nginx.ids[0]}'"
+        loop = "a loop of libcurl + jansson"
         rows, _ = self._in_turn({
-            "a loop of libcurl + jansson": lambda: self._floor("keys", self.nginx.root + pages.PATH, str(self.data / "keys")),
+            loop: lambda: self._floor("keys", self.nginx.root + pages.PATH, str(self.data / "keys")),
             OURS: lambda: self.db.timed(warm_up, query),
-        }, "a loop of libcurl + jansson", {OURS: Goal(1.0, 0.8)})
+        }, loop, {OURS: Goal(1.0, 0.8)})
         self.table.group(f"{KEYS:,} key lookups in one query", rows)
 
     def _lookups(self, keys: str) -> str:
@@ -436,7 +440,8 @@ class Bench:
         ideal = SLOW_KEYS / 8 * LATENCY
         median, stats = self._far("slow_8", f"id = ANY ('{{{literal}}}')", SLOW_KEYS)
         rows = [Row(f"ideal: {SLOW_KEYS} requests, 8 at a time", ideal, ratio=1.0),
-                Row(f"graph_fdw{self._width(8)}", median, ratio=median / ideal, goal=Goal(1.3, 1.1), note=_requests(stats))]
+                Row(f"graph_fdw{self._width(8)}", median, ratio=median / ideal, goal=Goal(1.3, 1.1),
+                    note=_requests(stats))]
         self.table.group(f"id = ANY of {SLOW_KEYS} keys, {LATENCY * 1000:.0f} ms each", rows)
 
     def windows(self) -> None:
@@ -531,8 +536,8 @@ class Bench:
 
     def _floor_under_callgrind(self, *arguments: str) -> Path:
         file = self.data / "callgrind.floor-{}".format(len(list(self.data.glob("callgrind.floor-*"))))
-        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}", str(self.folder / "floor"),
-                               *arguments], capture_output=True, text=True)
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}", str(self.folder / "floor"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             raise Failure(f"callgrind of the floor program: {done.stderr[-2000:]}")
         return file
@@ -551,7 +556,8 @@ class Bench:
     def _show_profile(self, name: str, file: Path) -> None:
         if not self.profile:
             return
-        done = subprocess.run(["callgrind_annotate", "--auto=no", "--threshold=97", str(file)], capture_output=True, text=True)
+        command = ["callgrind_annotate", "--auto=no", "--threshold=97", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True)
         lines = [line.strip() for line in done.stdout.splitlines() if re.match(r"\s*[0-9,]+ \(", line)]
         print(f"\nWhere instructions go: {name}")
         for line in lines[:35]:

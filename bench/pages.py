@@ -1,7 +1,7 @@
 """Which bytes are served?
 
-The alerts are those of the emulator, seeded, so that every run has the same. The shortest are left out until the rest is
-as large on average as alerts of the service are, and what is left is repeated with an id of its own each time.
+The alerts are those of the emulator, seeded, so that every run has the same. The shortest are left out until the rest
+is as large on average as alerts of the service are, and what is left is repeated with an id of its own each time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A Microsoft Graph that is far away: every answer begins a tenth of a second late.
 
 It serves alerts by id, and the list newest first, with the bounds on createdDateTime, the order and the page size that
-the request asks for, so that time windows can be read from it. Below /large it serves one page of 1000 alerts whatever is
-asked for, at once. It counts requests, how many were under way together, and the bytes that the kernel of the other
+the request asks for, so that time windows can be read from it. Below /large it serves one page of 1000 alerts whatever
+is asked for, at once. It counts requests, how many were under way together, and the bytes that the kernel of the other
 side has acknowledged:
 
     GET /_stats        as a JSON object

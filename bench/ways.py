@@ -1,7 +1,7 @@
 """In which ways can columns of alerts be had, other than by graph_fdw?
 
-A work is a list of columns. Each way is given the same and counts, column by column, the values that are not null, so that
-all values are made, none is printed, and the answers can be compared.
+A work is a list of columns. Each way is given the same and counts, column by column, the values that are not null, so
+that all values are made, none is printed, and the answers can be compared.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ ALTER FOREIGN TABLE small_pages OPTIONS (DROP page_size);
 ALTER SERVER graph OPTIONS (ADD page_size '500');
 SELECT * FROM cost_of('SELECT id FROM small_pages');
 -- the table's own goes first
-ALTER FOREIGN TABLE small_pages OPTIONS (ADD page_size '667');
+ALTER FOREIGN TABLE small_pages OPTIONS (ADD page_size '700');
 SELECT * FROM cost_of('SELECT id FROM small_pages');
 ALTER SERVER graph OPTIONS (DROP page_size, DROP concurrency);
 DROP FOREIGN TABLE small_pages;

@@ -66,8 +66,8 @@ my %services = (
 		count_pushdown   => 'false',
 		page_size        => 1000
 	},
-	small   => { endpoint => $emulator->url, evidence_filter => 'true', page_size => 9, concurrency => 1 },
-	another => { endpoint => $sqlite, evidence_filter => 'true', page_size => 60 });
+	small   => { endpoint => $emulator->url, evidence_filter => 'true', page_size => 15, concurrency => 3 },
+	another => { endpoint => $sqlite, evidence_filter => 'true', page_size => 60, concurrency => 1 });
 my @services = sort keys %services;
 
 $node->safe_psql('postgres', $queries->common_sql);

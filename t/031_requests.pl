@@ -82,6 +82,7 @@ sub asked
 }
 
 my @ALL = ('?$top=1000', ('?$top=1000&$skiptoken=N') x 2);
+my $NO_CHANGE = 'lastUpdateDateTime eq null';
 my $LOW = '$filter=severity eq \'low\'';
 
 #------------------------------------------------------------------------------
@@ -108,11 +109,12 @@ my @SHAPES = (
 	[ 'after infinity', 0, q{SELECT title FROM alerts WHERE created_date_time > 'infinity'} ],
 	[ 'before Christ', 0, q{SELECT title FROM alerts WHERE created_date_time < '0044-03-15 BC'} ],
 	[ 'after the year 9999', 0, q{SELECT title FROM alerts WHERE created_date_time >= '10000-01-02'} ],
-	[ 'a time that is never', 0, q{SELECT title FROM alerts WHERE created_date_time BETWEEN '2026-07-02Z' AND '2026-07-01Z'} ],
+	[ 'a time that is never', 0, q{SELECT title FROM alerts WHERE created_date_time BETWEEN '2026-07-02Z' AND '2026-07-01Z'},
+		'?$filter=createdDateTime ge 2026-07-01T23:59:59.999999Z and createdDateTime lt 2026-07-01T00:00:00.000001Z&$top=1000' ],
 	[ 'everything', 3, q{SELECT title FROM alerts}, @ALL ],
 	[ 'an enum', 1, q{SELECT title FROM alerts WHERE severity = 'low'}, "?$LOW&\$top=1000" ],
 	[ 'an enum of two', 1, q{SELECT title FROM alerts WHERE severity IN ('high', 'informational')},
-		q{?$filter=(severity eq 'high' or severity eq 'informational')&$top=1000} ],
+		map { "?\$filter=(severity eq 'high' or severity eq 'informational')&\$$_" } 'top=1000', 'count=true&$top=1' ],
 	[ 'not an enum', 1, q{SELECT title FROM alerts WHERE severity <> 'low' AND status <> 'resolved'},
 		q{?$filter=severity ne 'low' and status ne 'resolved'&$top=1000} ],
 	[ 'a nested condition', 1, q{SELECT title FROM alerts WHERE NOT (severity <> 'high' OR (status = 'resolved' AND classification IS NULL))},
@@ -147,11 +149,24 @@ my @SHAPES = (
 	[ 'the newest', 1, q{SELECT title FROM alerts ORDER BY created_date_time DESC LIMIT 5}, '?$orderby=createdDateTime desc&$top=5' ],
 	[ 'the newest of a kind', 1, q{SELECT title FROM alerts WHERE severity = 'low' ORDER BY created_date_time DESC LIMIT 5},
 		"?$LOW&\$orderby=createdDateTime desc&\$top=5" ],
-	[ 'the oldest by two keys', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time NULLS FIRST, id LIMIT 5}, '?$orderby=lastUpdateDateTime asc&$top=5', '?$orderby=lastUpdateDateTime asc&$top=1000' ],
+	[ 'the newest one', 1, q{SELECT title FROM alerts ORDER BY created_date_time DESC LIMIT 1}, '?$orderby=createdDateTime desc&$top=2' ],
+	[ 'the oldest', 1, q{SELECT title FROM alerts ORDER BY created_date_time LIMIT 5}, '?$orderby=createdDateTime asc&$top=5' ],
+	[ 'all in order', 3, q{SELECT title FROM alerts ORDER BY created_date_time}, map { "?\$orderby=createdDateTime asc&\$top=1000$_" } '', ('&$skiptoken=N') x 2 ],
+	[ 'the newest change', 2, q{SELECT title FROM alerts ORDER BY last_update_date_time DESC LIMIT 5},
+		"?\$filter=$NO_CHANGE&\$orderby=lastUpdateDateTime desc&\$top=5", '?$orderby=lastUpdateDateTime desc&$top=5' ],
+	[ 'the newest change that is there', 1, q{SELECT title FROM alerts WHERE last_update_date_time IS NOT NULL ORDER BY last_update_date_time DESC LIMIT 5},
+		'?$filter=lastUpdateDateTime ne null&$orderby=lastUpdateDateTime desc&$top=5' ],
+	[ 'the newest change since', 1, q{SELECT title FROM alerts WHERE last_update_date_time >= '2026-07-30 23:00Z' ORDER BY last_update_date_time DESC LIMIT 5},
+		'?$filter=lastUpdateDateTime ge 2026-07-30T22:59:59.999999Z&$orderby=lastUpdateDateTime desc&$top=100' ],
+	[ 'the newest change, nulls last', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time DESC NULLS LAST LIMIT 5}, '?$orderby=lastUpdateDateTime desc&$top=5' ],
+	[ 'the oldest change', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time LIMIT 5}, '?$orderby=lastUpdateDateTime asc&$top=5' ],
+	[ 'the oldest by two keys', 2, q{SELECT title FROM alerts ORDER BY last_update_date_time NULLS FIRST, id LIMIT 5},
+		"?\$filter=$NO_CHANGE&\$orderby=lastUpdateDateTime asc&\$top=5", map { "?\$orderby=lastUpdateDateTime asc&\$top=$_" } 5, 1000 ],
 	[ 'the newest and a local clause', 1, q{SELECT title FROM alerts WHERE title = 'Title 1' ORDER BY created_date_time DESC LIMIT 5},
 		'?$orderby=createdDateTime desc&$top=100' ],
 	[ 'an order of its own', 3, q{SELECT title FROM alerts ORDER BY title LIMIT 5}, @ALL ],
-	[ 'max()', 1, q{SELECT max(created_date_time) FROM alerts}, '?$filter=createdDateTime ne null&$orderby=createdDateTime desc&$top=1' ],
+	[ 'max()', 1, q{SELECT max(created_date_time) FROM alerts}, '?$filter=createdDateTime ne null&$orderby=createdDateTime desc&$top=2' ],
+	[ 'min()', 1, q{SELECT min(last_update_date_time) FROM alerts}, '?$filter=lastUpdateDateTime ne null&$orderby=lastUpdateDateTime asc&$top=2' ],
 	[ 'EXISTS', 1, q{SELECT EXISTS (SELECT FROM alerts WHERE severity = 'high')}, q{?$filter=severity eq 'high'&$top=1} ],
 	[ 'count(*)', 1, q{SELECT count(*) FROM alerts}, '?$count=true&$top=1' ],
 	[ 'count(*) and an exact clause', 1, q{SELECT count(*) FROM alerts WHERE severity = 'low'}, "?$LOW&\$count=true&\$top=1" ],
@@ -193,6 +208,10 @@ my @SHAPES = (
 		JOIN assets AS s ON s.host = e.device_dns_name}, @ALL ],
 	[ 'alerts and their evidence, LIMIT', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id LIMIT 5}, '?$top=100' ],
 	[ 'an alert and its evidence', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.id = 'a0001'}, '/a0001' ],
+	[ 'an alert and its evidence, the other way', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE e.alert_id = 'a0001'}, '/a0001' ],
+	[ 'alerts and their evidence in a UNION', 2, q{SELECT a.title || '' FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.severity = 'low'
+		UNION ALL SELECT lower(a.title) FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.severity = 'high'},
+		"?$LOW&\$top=1000", q{?$filter=severity eq 'high'&$top=1000} ],
 	[ 'a view', 1, q{SELECT title FROM high WHERE created_date_time > '2026-07-30 23:00Z'},
 		q{?$filter=createdDateTime ge 2026-07-30T23:00:00Z and severity eq 'high'&$top=1000} ],
 	[ 'a materialized view', 3, q{REFRESH MATERIALIZED VIEW devices}, @ALL ],
@@ -242,6 +261,47 @@ check('count(*) without count_pushdown', 1, q{SELECT count(*) FROM alerts WHERE 
 check('the newest without order_pushdown', 3, q{SELECT title FROM alerts ORDER BY created_date_time DESC LIMIT 5}, @ALL);
 $node->set_server(count_pushdown => undef, order_pushdown => undef);
 
+#------------------------------------------------------------------------------
+# Long lists
+#------------------------------------------------------------------------------
+
+# Ten pages: with one lane as many requests.  With several lanes, a count, the
+# alerts without a time, and windows, each of which may end with a page that is
+# not full.
+my $rows = q{SELECT count(*), count(DISTINCT id), count(DISTINCT title) FROM alerts WHERE title <> ''};
+
+sub kinds
+{
+	my @requests = asked();
+	my %kinds = (first => 0, next => 0, count => 0, null => 0, window => 0);
+
+	foreach my $request (@requests)
+	{
+		$kinds{
+			$request =~ /skiptoken/ ? 'next'
+			: $request =~ /\$count=true/ ? 'count'
+			: $request =~ /eq null/ ? 'null'
+			: $request =~ /createdDateTime (?:ge|lt)/ ? 'window' : 'first' }++;
+	}
+	$kinds{all} = \@requests;
+	return \%kinds;
+}
+
+$node->set_server(page_size => 260, concurrency => 1);
+check('ten pages, one lane', 10, $rows, '?$top=260', ('?$top=260&$skiptoken=N') x 9);
+$node->set_server(concurrency => 4);
+is($node->sql($rows), '2500|2500|7', 'ten pages, four lanes: the rows');
+my $kinds = kinds();
+is("@$kinds{qw(first count null)}", '1 1 1', 'four lanes: a list, a count, and those without a time')
+  or diag(explain($kinds));
+cmp_ok($kinds->{window}, '>=', 2, 'four lanes: windows');
+cmp_ok($kinds->{next} + $kinds->{window}, '<=', 9 + 2 * 4, 'four lanes: at most two pages more for each (fewest: 9)')
+  or diag(explain($kinds));
+check('ten pages in order, four lanes', 10, q{SELECT title FROM alerts ORDER BY created_date_time},
+	map { "?\$orderby=createdDateTime asc&\$top=260$_" } '', ('&$skiptoken=N') x 9);
+check('three pages, four lanes', 3, q{SELECT title FROM alerts LIMIT 700}, '?$top=260', ('?$top=260&$skiptoken=N') x 2);
+$node->set_server(page_size => undef, concurrency => undef);
+
 # The properties that a query asks for; the requests as they are.
 sub selected
 {
@@ -253,8 +313,8 @@ sub selected
 }
 
 my $new = q{WHERE status = 'new' AND severity = 'high'};
-unlike(selected("SELECT title FROM alerts $new"), qr/evidence|everything/, '$select: no evidence');
-like(selected("SELECT title FROM alerts $new"), qr/\bid\b.*\btitle\b/, '$select: what is shown');
+is(selected("SELECT title FROM alerts $new"), 'id,createdDateTime,severity,status,title', '$select: what is shown and checked, no more');
+is(selected('SELECT 1 FROM alerts'), join(' ', ('id,createdDateTime') x 3), '$select: nothing but what tells alerts apart');
 like(selected("SELECT raw FROM alerts $new"), qr/^everything/, '$select: raw is everything');
 like(selected("SELECT evidence FROM alerts $new"), qr/^[^ ]*evidence/, '$select: evidence');
 like(selected(q{SELECT alert_title FROM alert_evidence WHERE alert_status = 'new'}),
@@ -288,6 +348,20 @@ is(scalar(my @counted = asked()), 2, '$count ignored: one request more');
 $emulator->settings(count => 'refuse');
 is(eval { $node->sql(q{SELECT count(*) FROM alerts WHERE severity = 'low'}) }, 500, '$count refused: counted otherwise');
 $emulator->settings(count => 'honour');
+
+# Links are not followed for ever.
+$emulator->add_alerts(
+	map { alert(id => "b$_", title => 'Old', createdDateTime => sprintf('2026-06-%02dT%02d:%02d:00Z', 1 + int($_ / 1440), int($_ % 1440 / 60), $_ % 60)) } 1 .. 3500);
+$emulator->clear;
+$node->set_server(concurrency => 1);
+is($node->sql(q{SELECT count(*), count(DISTINCT id) FROM alerts WHERE title <> ''}), '6000|6000', 'six pages: the rows');
+my @six = asked();
+is_deeply([ map { s/\d{4}-\d\d-[\dT:.]+Z/TIME/gr } @six ],
+	[ '?$top=1000', ('?$top=1000&$skiptoken=N') x 4,
+		map { "?\$filter=createdDateTime $_" } 'lt TIME&$orderby=createdDateTime desc&$top=1000',
+		'lt TIME&$orderby=createdDateTime desc&$top=1000&$skiptoken=N', 'eq null&$orderby=createdDateTime desc&$top=1000' ],
+	'six pages: begun anew after 5000 (fewest: 6)')
+  or diag(explain(\@six));
 
 $node->stop;
 done_testing();

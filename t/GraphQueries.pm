@@ -553,6 +553,7 @@ sub array_value
 # Clauses
 #------------------------------------------------------------------------------
 
+my @DIRECTIONS = ('', '', ' DESC', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST');
 my %MIRROR = ('=' => '=', '<>' => '<>', '<' => '>', '<=' => '>=', '>' => '<', '>=' => '<=');
 
 sub kind
@@ -750,7 +751,7 @@ sub sorted_query
 	my $last  = join ', ', map { "t.$_" } $key, $TABLE{$table}{order} // ();
 	my @order = map {
 		$self->column($self->pick(qw(time time time word)))
-		  . $self->pick('', '', ' DESC', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST')
+		  . $self->pick(@DIRECTIONS)
 	} 1 .. $self->pick(0, 1, 1, 1, 2);
 	my $limit = $self->pick('', map { "LIMIT $_" } qw(0 1 3 10 50 NULL), '(SELECT 3)');
 	my $offset = $self->chance(25) ? 'OFFSET ' . $self->pick(1, 5, 30) : '';
@@ -763,6 +764,21 @@ sub sorted_query
 		  . " ORDER BY $column DESC FETCH FIRST 5 ROWS WITH TIES"
 		  if $self->chance(50);
 		return "SELECT $column FROM $table AS t WHERE $where ORDER BY $column $limit $offset";
+	}
+	if ($self->chance(15))
+	{
+		my $column = $self->column('time');
+		my $direction = $self->pick(@DIRECTIONS);
+		my $also = $self->where($table, 't', 0);
+		return $self->pick(
+			"SELECT DISTINCT ON ($column) $column, $last FROM $table AS t WHERE $where ORDER BY $column $direction, $last $limit",
+			"(SELECT $column AS c FROM $table AS t WHERE $where ORDER BY c $direction $limit)"
+			  . " UNION ALL (SELECT $column AS c FROM $table AS t WHERE $also ORDER BY c $direction LIMIT 3)",
+			"SELECT c FROM (SELECT $column AS c FROM $table AS t WHERE $where"
+			  . " UNION ALL SELECT $column FROM $table AS t WHERE $also) AS q ORDER BY c $direction $limit $offset",
+			"SELECT $last, $column, rank() OVER (ORDER BY $column $direction) FROM $table AS t WHERE $where",
+			"SELECT DISTINCT $column FROM $table AS t WHERE $where ORDER BY 1 $direction $limit",
+			"SELECT w.n, (SELECT $column FROM $table AS t WHERE $also AND t.$key >= w.key ORDER BY 1 $direction LIMIT 1) FROM common.w AS w");
 	}
 	return 'SELECT ' . $self->columns($table, 't') . " FROM $table AS t"
 	  . ($self->chance(80) ? " WHERE $where" : '')
@@ -871,6 +887,8 @@ sub family_query
 	my $columns = $self->columns('alerts', 'a') . ', ' . $self->columns($child, 'e');
 	my $a = $self->where('alerts', 'a', $self->pick(0, 0, 1));
 	my $e = $self->where($child, 'e', $self->pick(0, 0, 1));
+	my $time = $self->pick('a.created_date_time', 'a.last_update_date_time');
+	my $direction = $self->pick(@DIRECTIONS);
 
 	return $self->pick(
 		("SELECT $columns FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a AND $e") x 2,
@@ -893,6 +911,16 @@ sub family_query
 		"SELECT o.id, (SELECT count(*) FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $e) FROM odd_alerts AS o WHERE o.id_text = 'qa001'",
 		"SELECT a.id, b.id FROM alerts AS a JOIN alerts AS b ON a.id = b.id AND a.severity <> b.status WHERE $a",
 		"SELECT a.id, b.id FROM alerts AS a JOIN alerts AS b ON a.created_date_time = b.last_update_date_time WHERE $a",
+		"SELECT a.id, e.ordinal, $time FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a AND $e"
+		  . " ORDER BY $time $direction, a.id, e.ordinal LIMIT 7",
+		"SELECT a.id, e.ordinal, $time FROM alerts AS a LEFT JOIN $child AS e ON e.alert_id = a.id WHERE $a"
+		  . " ORDER BY $time $direction, a.id, e.ordinal OFFSET 2 LIMIT 7",
+		"SELECT count(*) FROM (SELECT FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a AND $e LIMIT 9) AS q",
+		"SELECT EXISTS (SELECT FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a AND $e)",
+		"SELECT w.n, l.* FROM common.w AS w, LATERAL (SELECT a.id, e.ordinal FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id"
+		  . " WHERE a.id = w.key AND $e ORDER BY $time $direction, a.id, e.ordinal LIMIT 2) AS l",
+		"UPDATE common.w SET n = n FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE w.key = a.id AND $a RETURNING w.key",
+		"SELECT w.n, a.id, e.ordinal FROM common.w AS w JOIN alerts AS a ON w.key = a.id JOIN $child AS e ON e.alert_id = a.id WHERE $e FOR UPDATE OF w",
 		"SELECT $columns FROM alerts AS a FULL JOIN (SELECT * FROM $child AS e WHERE $e) AS e ON e.alert_id = a.id");
 }
 
@@ -945,6 +973,12 @@ sub next
 			'PREPARE q' . ($types eq '' ? '' : " ($types)") . " AS $query",
 			('EXECUTE q' . ($values eq '' ? '' : " ($values)")) x ($self->chance(10) ? 6 : 1),
 			'DEALLOCATE q');
+	}
+	elsif ($query =~ / ORDER BY (?!.* OVER )/ && $self->chance(12))
+	{
+		# there and back again
+		@statements = ("DECLARE c SCROLL CURSOR FOR $query", 'FETCH 3 FROM c', 'FETCH ALL FROM c',
+			'FETCH BACKWARD 4 FROM c', 'MOVE ABSOLUTE 1 FROM c', 'FETCH 2 FROM c', 'CLOSE c');
 	}
 	return {
 		settings   => \@settings,

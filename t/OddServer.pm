@@ -60,7 +60,9 @@ sub serve
 	{
 		if (fork)
 		{
-			close $socket;    # so that it ends when the other closes it
+			# so that it ends when the other closes it; perl's own close()
+			# counts users of the descriptors that were closed above
+			POSIX::close(fileno $socket);
 			next;
 		}
 		close $listener;

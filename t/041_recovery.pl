@@ -1,0 +1,353 @@
+
+# Is a list complete, whatever happens while it is read?
+#
+# Pages that break, links that end, alerts that arrive meanwhile, alerts at the
+# same time, connections that are closed between two queries.  What is expected
+# is what the service has, by its own account.
+
+use strict;
+use warnings;
+
+use Encode ();
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster;
+use GraphEmulator qw(alert);
+use JSON::PP;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my ($TRUE, $FALSE) = (JSON::PP::true, JSON::PP::false);
+my $json = JSON::PP->new->utf8;
+my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
+my $node = GraphCluster->connected_to($emulator);
+my $list = '(SELECT id, created_date_time, severity, title FROM defender.alerts OFFSET 0) AS a';
+
+# The ids, in order, and how many there are, so that nothing comes twice.
+sub ids_of
+{
+	my ($from, %params) = @_;
+	return $node->result("SELECT count(*) || ':' || coalesce(string_agg(id, ',' ORDER BY id), '') FROM $from", %params);
+}
+
+# The same of alerts that one has.
+sub ids
+{
+	return @_ . ':' . join ',', sort map { $_->{id} } @_;
+}
+
+#------------------------------------------------------------------------------
+# A page that breaks
+#------------------------------------------------------------------------------
+
+# At many places, among them some in the middle of a letter of two bytes.
+my @few = map { alert(id => sprintf('c%03d', $_), title => "\x{e9}\x{1f600}\"\\" x 20, createdDateTime => "2026-07-01T10:00:00Z") } 1 .. 40;
+$node->set_server(max_retries => 2, page_size => 20, request_timeout => '2s');
+$emulator->set_alerts(@few);
+$emulator->settings(gzip => $FALSE);
+my @places = (0, 1, 10, 77, 78, 79, 80, map { 100 + 397 * $_ } 0 .. 14);
+foreach my $place (@places)
+{
+	my $how = (qw(cut reset stall))[ $place % 3 ];
+
+	next if $how eq 'stall' && $place % 2;
+	$emulator->no_fault;
+	$emulator->fault(kind => $how, after => $place, nth => $place % 2 + 1);
+	is(ids_of($list), ids(@few), "$how after $place bytes");
+}
+
+# More than once, and not more often than max_retries says.
+$emulator->reset;
+$emulator->set_alerts(@few);
+$emulator->settings(gzip => $FALSE);
+$emulator->fault(kind => 'cut', after => 3000);
+$emulator->fault(kind => 'cut', after => 1500, nth => 2);
+is(ids_of($list), ids(@few), 'cut twice, the second time earlier');
+$emulator->no_fault;
+$emulator->fault(kind => 'cut', after => 1500, times => 3);
+like($node->error("SELECT id FROM $list")->{text}, qr/08006.*tried 3 times/s, 'cut three times');
+
+# Compressed: what was inflated before the cut counts.
+$emulator->no_fault;
+$emulator->settings(gzip => $TRUE);
+foreach my $place (20, 60, 100)
+{
+	$emulator->fault(kind => 'cut', after => $place);
+	is(ids_of($list), ids(@few), "gzip, cut after $place bytes");
+}
+
+#------------------------------------------------------------------------------
+# How long is waited
+#------------------------------------------------------------------------------
+
+# Twice as long each time, half of it by chance.
+$node->set_server(max_retries => 3);
+$emulator->no_fault;
+$emulator->clear;
+$emulator->fault(kind => 'status', code => 503, times => 3);
+is(ids_of($list), ids(@few), 'three times 503');
+my @times = map { $_->{seconds} } $emulator->records;
+foreach my $i (0 .. 2)
+{
+	my $wait = $times[ $i + 1 ] - $times[$i];
+	cmp_ok($wait, '>=', 0.25 * 2**$i - 0.02, "wait $i");
+	cmp_ok($wait, '<', 0.5 * 2**$i + 1, "wait $i: not too long");
+}
+is(scalar(grep { $_->{connection} == ($emulator->records)[0]{connection} } ($emulator->records)[ 1, 2 ]), 0,
+	'503: tried again on a new connection');
+
+# What the service asks for, unless statement_timeout ends before.
+$emulator->no_fault;
+foreach my $after (30, 'date:30')
+{
+	$emulator->fault(kind => 'status', code => 429, retry_after => $after);
+	my $since = time;
+	my $error = $node->error("SELECT id FROM $list", before => "SET statement_timeout = '10s'");
+	is($error->{state}, '53400', "Retry-After: $after: not within statement_timeout");
+	like($error->{detail}, qr/statement_timeout/, "Retry-After: $after: and it says so");
+	cmp_ok(time - $since, '<', 5, "Retry-After: $after: at once");
+}
+$emulator->no_fault;
+$emulator->clear;
+
+#------------------------------------------------------------------------------
+# Links that end
+#------------------------------------------------------------------------------
+
+# 20,000 alerts: of every three, two are at one microsecond, and 700 at another.
+# What is between two microseconds is rounded here and not there.
+my @many;
+foreach my $i (1 .. 20_000)
+{
+	my $second = int(($i - $i % 3) / 2);
+	my $fraction = $i % 7 == 0 ? '.1234565' : $i % 7 == 1 ? '.1234564' : $i % 3 == 0 ? '.5' : '';
+	my $time = sprintf '2026-06-%02dT%02d:%02d:%02d%sZ', 1 + $second / 86400, $second / 3600 % 24, $second / 60 % 60, $second % 60, $fraction;
+
+	$time = '2026-06-01T01:00:00.1234567Z' if $i > 9000 && $i <= 9700;
+	push @many, alert(id => sprintf('m%05d', $i), createdDateTime => $time, title => 'x', severity => (qw(low medium high))[ $i % 3 ]);
+}
+$emulator->reset;
+$emulator->set_alerts(@many);
+my $all = ids(@many);
+my $high = ids(grep { $_->{severity} eq 'high' } @many);
+my $since = '2026-06-01T01:30:00Z';
+my $late = ids(grep { $_->{createdDateTime} ge $since } @many);
+
+foreach my $concurrency (1, 4)
+{
+	$node->set_server(page_size => 500, concurrency => $concurrency, max_retries => 1);
+	foreach my $settings ({ max_pages => 10 }, { next_link_by => 'skip', skip_ceiling => 4000 }, { max_pages => 3, next_link_after_value => $TRUE })
+	{
+		my $name = "concurrency $concurrency, " . join ' ', %$settings;
+
+		$emulator->reset;
+		$emulator->set_alerts(@many) if $emulator->control('GET', 'alerts') !~ /m00001/;
+		$emulator->settings(%$settings);
+		is(ids_of($list), $all, "$name: all");
+		is(ids_of("(SELECT * FROM defender.alerts WHERE severity = 'high' OFFSET 0) AS a"), $high, "$name: filtered");
+		is(ids_of("(SELECT * FROM defender.alerts WHERE created_date_time >= '$since' OFFSET 0) AS a"), $late, "$name: late ones")
+		  if $settings->{max_pages};
+		next unless ($settings->{max_pages} || 0) == 10;
+		foreach my $order ('created_date_time', 'created_date_time DESC')
+		{
+			is($node->result(<<"SQL"), "$all|t", "$name: ORDER BY $order");
+WITH rows AS MATERIALIZED (SELECT id, created_date_time, row_number() OVER () AS n
+	FROM (SELECT id, created_date_time FROM defender.alerts ORDER BY $order OFFSET 0) AS a)
+SELECT count(*) || ':' || string_agg(id, ',' ORDER BY id),
+	(SELECT bool_and(ok) FROM (SELECT (lag(created_date_time) OVER (ORDER BY n)
+		@{[ $order =~ /DESC/ ? '>=' : '<=' ]} created_date_time) IS NOT FALSE AS ok FROM rows) AS o)
+FROM rows
+SQL
+		}
+	}
+}
+
+# A page that breaks in a window, or a request that is throttled.
+$emulator->reset;
+$emulator->set_alerts(@many) if $emulator->control('GET', 'alerts') !~ /m00001/;
+$emulator->settings(max_pages => 10, gzip => $FALSE);
+$emulator->fault(kind => 'cut', after => 30_000, nth => $_) foreach 5, 9, 20;
+$emulator->fault(kind => 'status', code => 503, nth => 12);
+is(ids_of($list), $all, 'windows with faults');
+
+# A service that does not filter by time, or does not order, or has no count.
+foreach my $settings ({ filter => 'ignore' }, { orderby => 'ignore' }, { orderby => 'refuse' }, { count => 'refuse' }, { filter => 'refuse' }, { count => 'ignore' })
+{
+	$emulator->reset;
+	$emulator->set_alerts(@many) if $emulator->control('GET', 'alerts') !~ /m00001/;
+	$emulator->settings(%$settings);
+	my $got = ids_of($list);
+	ok($got eq $all || $got =~ /ERROR/, 'complete or an error: ' . join ' ', %$settings);
+	note substr $got, 0, 300 if $got ne $all;
+}
+
+# More alerts at one time than can be told apart: complete, or an error.
+my @tied = map { alert(id => sprintf('t%05d', $_), createdDateTime => '2026-06-01T00:00:00Z') } 1 .. 7000;
+$emulator->reset;
+$emulator->set_alerts(@tied);
+is(ids_of($list), ids(@tied), '7000 at one time');
+$emulator->settings(max_pages => 4);
+like(ids_of($list), qr/ERROR:.*gave an incomplete answer/, '7000 at one time, and links that end');
+
+# Without a time.
+my @timeless = ((map { alert(id => sprintf('n%05d', $_), createdDateTime => undef) } 1 .. 300), @many[ 0 .. 5999 ]);
+$emulator->reset;
+$emulator->set_alerts(@timeless);
+foreach my $concurrency (1, 4)
+{
+	$node->set_server(concurrency => $concurrency);
+	is(ids_of($list), ids(@timeless), "some without a time, concurrency $concurrency");
+	$emulator->settings(max_pages => 5);
+	is(ids_of($list), ids(@timeless), "some without a time, links that end, concurrency $concurrency");
+	foreach my $order ('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST')
+	{
+		is(ids_of("(SELECT * FROM defender.alerts ORDER BY created_date_time$order OFFSET 0) AS a"), ids(@timeless),
+			"some without a time, ordered$order, concurrency $concurrency");
+	}
+	$emulator->settings(max_pages => 0);
+}
+
+#------------------------------------------------------------------------------
+# A list that moves
+#------------------------------------------------------------------------------
+
+# New alerts push the list down while it is read: what was there when the query
+# began is given, and nothing twice.
+$emulator->reset;
+my @first = @many[ 0 .. 4999 ];
+$emulator->set_alerts(@first);
+foreach my $concurrency (1, 4)
+{
+	foreach my $order ('', 'ORDER BY created_date_time DESC', 'ORDER BY created_date_time')
+	{
+		my $session = $node->session;
+
+		$node->set_server(page_size => 100, concurrency => $concurrency);
+		$session->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM defender.alerts $order; CREATE TEMP TABLE got (id text)");
+		my @got;
+		foreach my $round (1 .. 25)
+		{
+			push @got, split /\n/, $session->query('FETCH 130 FROM c');
+			$emulator->add_alerts(map { alert(id => "new$concurrency-$round-$_-" . length $order, createdDateTime => "2026-07-02T10:00:${round}Z") } 10 .. 16)
+			  if $round >= 10 && $round < 20;
+		}
+		push @got, split /\n/, $session->query('FETCH ALL FROM c');
+		my %times;
+		$times{$_}++ foreach @got;
+		is(scalar(grep { !$times{ $_->{id} } } @first), 0, "moving, concurrency $concurrency $order: nothing is missing");
+		is(scalar(grep { $_ > 1 } values %times), 0, "moving, concurrency $concurrency $order: nothing is given twice");
+		$session->quit;
+		$emulator->set_alerts(@first);
+	}
+}
+
+#------------------------------------------------------------------------------
+# Requests per minute, counters
+#------------------------------------------------------------------------------
+
+$emulator->reset;
+$emulator->set_alerts(@few);
+$node->set_server(page_size => 10, requests_per_minute => 3, concurrency => 1);
+my $session = $node->session;
+is($session->query("SELECT count(*) FROM $list LIMIT 1"), 40, 'a limit that is not exceeded') if 0;
+$session->query("SET statement_timeout = '1s'");
+$emulator->clear;
+$session->query("SELECT count(*) FROM $list");
+like($session->{stderr}, qr/57014/, 'requests_per_minute: the fourth page waits');
+is(scalar(my @sent = $emulator->requests), 3, 'requests_per_minute: and only three were sent');
+$node->set_server(requests_per_minute => undef);
+$session->{stderr} = '';
+is($session->query("SELECT count(*) FROM $list"), 40, 'requests_per_minute: without it, at the next scan');
+$session->quit;
+
+$session = $node->session;
+$node->set_server(max_retries => 2);
+is($session->query('SELECT * FROM graph_fdw_stats()'), '', 'counters: none');
+$emulator->clear;
+$emulator->fault(kind => 'status', code => 429, nth => 2);
+$emulator->fault(kind => 'status', code => 503, nth => 4);
+$session->query("SELECT count(*) FROM $list");
+my @records = $emulator->records;
+is($session->query('SELECT server, requests, retries, throttled, records FROM graph_fdw_stats()')
+	  =~ s/^\w+\|//r, @records . '|2|1|40', 'counters') or diag($session->{stderr});
+is($session->query("SELECT bytes > 0 FROM graph_fdw_stats()"), 't', 'counters: bytes');
+is($session->query("SELECT title IS NULL FROM defender.alerts WHERE id = 'c001'"), 'f', 'counters: a lookup');
+is($session->query('SELECT requests, records FROM graph_fdw_stats()'), (@records + 1) . '|41', 'counters: and it counts');
+
+#------------------------------------------------------------------------------
+# Connections
+#------------------------------------------------------------------------------
+
+# The connections of the requests since the last time.
+sub connections
+{
+	my %numbers = map { $_->{connection} => 1 } $emulator->records;
+	$emulator->clear;
+	return keys %numbers;
+}
+
+$emulator->no_fault;
+connections();
+$session->query("SELECT count(*) FROM $list") foreach 1 .. 3;
+is(scalar(my @used = connections()), 1, 'one connection for three queries');
+
+# Closed by the server after each answer, or after some, unannounced.
+foreach my $setting ([ requests_per_connection => 1 ], [ requests_per_connection => 3 ])
+{
+	$emulator->settings(@$setting);
+	my $since = time;
+	is($session->query("SELECT count(*) FROM $list"), 40, "@$setting") foreach 1 .. 4;
+	cmp_ok(time - $since, '<', 2, "@$setting: without a pause");
+	cmp_ok(scalar(my @c = connections()), '>', 4, "@$setting: connections");
+}
+$emulator->settings(requests_per_connection => 0);
+is($session->query('SELECT retries FROM graph_fdw_stats()'), 2, 'it is no retry of ours');
+
+# Closed on purpose.
+$session->query("SELECT count(*) FROM $list");
+connections();
+$session->query("SELECT graph_fdw_disconnect(); SELECT count(*) FROM $list");
+is(scalar(@used = connections()), 1, 'disconnected: one');
+$session->query("SELECT graph_fdw_disconnect('graph'); SELECT count(*) FROM $list");
+my $fresh = (connections())[0];
+isnt($fresh, $used[0], 'disconnected: another');
+
+# The next connections fail once.
+$session->query('SELECT graph_fdw_disconnect()');
+$emulator->settings(close_on_accept => 1);
+is($session->query("SELECT count(*) FROM $list"), 40, 'the first connection is closed at once');
+
+# A cursor goes on when its connections are given up meanwhile.
+is($session->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM defender.alerts; MOVE 5 c; SELECT graph_fdw_disconnect() IS NULL; MOVE ALL c; COMMIT; SELECT count(*) FROM $list"),
+	"f\n40", 'disconnected in the middle of a cursor') or diag($session->{stderr});
+
+#------------------------------------------------------------------------------
+# ALTER takes effect in every session, at the next scan
+#------------------------------------------------------------------------------
+
+my $other = GraphEmulator->new('--alerts', 0, '--no-sample');
+$other->set_alerts(map { alert(id => "o$_") } 1 .. 7);
+my $count = "SELECT count(*) FROM $list";
+$session->query("PREPARE list AS $count");
+is($session->query('EXECUTE list'), 40, 'prepared') foreach 1 .. 6;
+$node->sql("ALTER SERVER graph OPTIONS (SET endpoint '" . $other->url . "', SET authority '" . $other->url . "')");
+is($session->query('EXECUTE list'), 7, 'ALTER SERVER in another session');
+$node->sql(q{ALTER USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (SET access_token 'wrong')});
+$session->{stderr} = '';
+$session->query('EXECUTE list');
+like($session->{stderr}, qr/28000/, 'ALTER USER MAPPING in another session');
+$node->sql(q{ALTER USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (SET access_token 'emulator-access-token')});
+is($session->query('EXECUTE list'), 7, 'ALTER USER MAPPING: and back');
+$other->clear;
+$node->sql('ALTER FOREIGN TABLE defender.alerts OPTIONS (ADD page_size \'3\')');
+is($session->query('EXECUTE list'), 7, 'ALTER FOREIGN TABLE');
+is(scalar(grep { /\$top=3\b/ } $other->requests), 3, 'ALTER FOREIGN TABLE in another session');
+$node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
+$session->{stderr} = '';
+$session->query('EXECUTE list');
+like($session->{stderr}, qr/ERROR:  \w{5}: .*user mapping/, 'DROP USER MAPPING');
+$session->quit;
+
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC|WARNING/, 'nothing in the log');
+done_testing();

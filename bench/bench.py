@@ -328,8 +328,8 @@ class Bench:
         if not self.concurrency:
             print('graph_fdw has no option "concurrency": what depends on it is measured without.')
         if "JIT:" in self.db.run(f"EXPLAIN {ways.graph_query(ways.FIVE, _server(1) + '.alerts')}"):
-            print("PostgreSQL compiles scans of graph_fdw (JIT), because they are planned as expensive; that takes time "
-                  "and memory, too.")
+            print("PostgreSQL compiles scans of graph_fdw (JIT), because they are planned as expensive; "
+                  "that takes time and memory, too.")
 
     def _in_turn(self, contenders: dict[str, Callable[[], tuple[float, str]]], floor: str | None,
                  goals: dict[str, Goal]) -> tuple[list[Row], dict[str, float]]:
@@ -536,7 +536,8 @@ class Bench:
 
     def _floor_under_callgrind(self, *arguments: str) -> Path:
         file = self.data / "callgrind.floor-{}".format(len(list(self.data.glob("callgrind.floor-*"))))
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}", str(self.folder / "floor"), *arguments]
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}"]
+        command = [*valgrind, str(self.folder / "floor"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             raise Failure(f"callgrind of the floor program: {done.stderr[-2000:]}")

@@ -119,8 +119,6 @@ CALL pg_temp.fail('{"kind":"close"}');
 SELECT regexp_replace(e, '(PORT").*', '\1') FROM error_of(:'list') AS e;
 CALL pg_temp.fail('{"kind":"cut","after":3000}');
 SELECT regexp_replace(e, '(PORT").*', '\1') FROM error_of(:'list') AS e;
-CALL pg_temp.fail('{"kind":"gzip_corrupt"}');
-SELECT regexp_replace(e, '(PORT").*', '\1') FROM error_of(:'list') AS e;
 ALTER SERVER failing OPTIONS (ADD request_timeout '100ms');
 CALL pg_temp.fail('{"kind":"latency","ms":5000}');
 SELECT regexp_replace(e, '(PORT").*', '\1') FROM error_of(:'list') AS e;

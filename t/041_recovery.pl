@@ -37,6 +37,19 @@ sub ids
 	return @_ . ':' . join ',', sort map { $_->{id} } @_;
 }
 
+# The alerts stay, and everything else is as at the start but these settings.
+sub calm
+{
+	my (%settings) = @_;
+
+	$emulator->no_fault;
+	$emulator->settings(max_pages => 0, skip_ceiling => 0, next_link_by => 'skiptoken',
+		next_link_after_value => $FALSE, gzip => $TRUE,
+		(map { $_ => 'honour' } qw(filter orderby count)), %settings);
+	$emulator->clear;
+	return;
+}
+
 #------------------------------------------------------------------------------
 # A page that breaks
 #------------------------------------------------------------------------------
@@ -132,24 +145,22 @@ $emulator->set_alerts(@many);
 my $all = ids(@many);
 my $high = ids(grep { $_->{severity} eq 'high' } @many);
 my $since = '2026-06-01T01:30:00Z';
-my $late = ids(grep { $_->{createdDateTime} ge $since } @many);
+my $late = ids(grep { $_->{createdDateTime} ge substr $since, 0, -1 } @many);
 
 foreach my $concurrency (1, 4)
 {
 	$node->set_server(page_size => 500, concurrency => $concurrency, max_retries => 1);
-	foreach my $settings ({ max_pages => 10 }, { next_link_by => 'skip', skip_ceiling => 4000 }, { max_pages => 3, next_link_after_value => $TRUE })
+	foreach my $settings ({ max_pages => 10 }, { next_link_by => 'skip', skip_ceiling => 4000, next_link_after_value => $TRUE })
 	{
 		my $name = "concurrency $concurrency, " . join ' ', %$settings;
 
-		$emulator->reset;
-		$emulator->set_alerts(@many) if $emulator->control('GET', 'alerts') !~ /m00001/;
-		$emulator->settings(%$settings);
+		calm(%$settings);
 		is(ids_of($list), $all, "$name: all");
 		is(ids_of("(SELECT * FROM defender.alerts WHERE severity = 'high' OFFSET 0) AS a"), $high, "$name: filtered");
 		is(ids_of("(SELECT * FROM defender.alerts WHERE created_date_time >= '$since' OFFSET 0) AS a"), $late, "$name: late ones")
 		  if $settings->{max_pages};
 		next unless ($settings->{max_pages} || 0) == 10;
-		foreach my $order ('created_date_time', 'created_date_time DESC')
+		foreach my $order ($concurrency == 1 ? 'created_date_time' : 'created_date_time DESC')
 		{
 			is($node->result(<<"SQL"), "$all|t", "$name: ORDER BY $order");
 WITH rows AS MATERIALIZED (SELECT id, created_date_time, row_number() OVER () AS n
@@ -164,27 +175,25 @@ SQL
 }
 
 # A page that breaks in a window, or a request that is throttled.
-$emulator->reset;
-$emulator->set_alerts(@many) if $emulator->control('GET', 'alerts') !~ /m00001/;
-$emulator->settings(max_pages => 10, gzip => $FALSE);
+calm(max_pages => 10, gzip => $FALSE);
 $emulator->fault(kind => 'cut', after => 30_000, nth => $_) foreach 5, 9, 20;
 $emulator->fault(kind => 'status', code => 503, nth => 12);
 is(ids_of($list), $all, 'windows with faults');
 
-# A service that does not filter by time, or does not order, or has no count.
+# A service that does not filter, order or count, and does not say so or does.
+my @some = @many[ 0 .. 2999 ];
+$emulator->set_alerts(@some);
 foreach my $settings ({ filter => 'ignore' }, { orderby => 'ignore' }, { orderby => 'refuse' }, { count => 'refuse' }, { filter => 'refuse' }, { count => 'ignore' })
 {
-	$emulator->reset;
-	$emulator->set_alerts(@many) if $emulator->control('GET', 'alerts') !~ /m00001/;
-	$emulator->settings(%$settings);
+	calm(%$settings);
 	my $got = ids_of($list);
-	ok($got eq $all || $got =~ /ERROR/, 'complete or an error: ' . join ' ', %$settings);
-	note substr $got, 0, 300 if $got ne $all;
+	ok($got eq ids(@some) || $got =~ /ERROR/, 'complete or an error: ' . join ' ', %$settings);
+	note substr $got, 0, 300 if $got =~ /ERROR/;
 }
 
 # More alerts at one time than can be told apart: complete, or an error.
 my @tied = map { alert(id => sprintf('t%05d', $_), createdDateTime => '2026-06-01T00:00:00Z') } 1 .. 7000;
-$emulator->reset;
+calm();
 $emulator->set_alerts(@tied);
 is(ids_of($list), ids(@tied), '7000 at one time');
 $emulator->settings(max_pages => 4);
@@ -250,7 +259,6 @@ $emulator->reset;
 $emulator->set_alerts(@few);
 $node->set_server(page_size => 10, requests_per_minute => 3, concurrency => 1);
 my $session = $node->session;
-is($session->query("SELECT count(*) FROM $list LIMIT 1"), 40, 'a limit that is not exceeded') if 0;
 $session->query("SET statement_timeout = '1s'");
 $emulator->clear;
 $session->query("SELECT count(*) FROM $list");

@@ -96,19 +96,28 @@ sub options
 sub set_server
 {
 	my ($self, %options) = @_;
-	my %present = map { /^(\w+)=/ ? ($1 => 1) : () } split /\n/,
-	  $self->sql(q{SELECT unnest(srvoptions) FROM pg_foreign_server WHERE srvname = 'graph'});
-	my @changes;
+	my $changes = '';
 
 	foreach my $option (sort keys %options)
 	{
 		my $value = $options{$option};
-		push @changes, !defined $value ? "DROP $option"
-		  : ($present{$option} ? 'SET' : 'ADD') . " $option '$value'"
-		  if defined $value || $present{$option};
+		my $alter = sub {
+			my $change = 'ALTER SERVER graph OPTIONS (' . "$_[0] $option"
+			  . (defined $value && $_[0] ne 'DROP' ? " '$value'" : '') . ')';
+			return "EXECUTE \$e\$$change\$e\$;";
+		};
+
+		$changes .= "IF '$option' = ANY (present) THEN "
+		  . $alter->(defined $value ? 'SET' : 'DROP')
+		  . (defined $value ? ' ELSE ' . $alter->('ADD') : '') . " END IF;\n";
 	}
-	$self->sql('ALTER SERVER graph OPTIONS (' . join(', ', @changes) . ')')
-	  if @changes;
+	$self->sql(<<"SQL");
+DO \$\$ DECLARE
+	present text[] := ARRAY(SELECT split_part(o, '=', 1) FROM pg_foreign_server, unnest(srvoptions) AS o WHERE srvname = 'graph');
+BEGIN
+$changes
+END \$\$
+SQL
 	return;
 }
 
@@ -131,13 +140,14 @@ sub result
 
 # How a query fails: a hash of state, message, detail, hint and context, and
 # "text", all of it; empty if it does not fail.  before => statements that come
-# first in the session.
+# first; session => one that is open, instead of a new one.
 sub error
 {
 	my ($self, $query, %params) = @_;
 	my $before = $params{before} ? "$params{before};" : '';
-	my $text =
-	  $self->sql("$before SELECT query_error(\$query\$$query\$query\$)", %params);
+	my $attempt = "$before SELECT query_error(\$query\$$query\$query\$)";
+	my $text = $params{session} ? $params{session}->query($attempt)
+	  : $self->sql($attempt, %params);
 
 	# what "before" printed comes first
 	$text = (split /\n/, $text)[-1];
@@ -155,6 +165,7 @@ sub session
 	  $self->background_psql($params{database} || 'postgres',
 		on_error_stop => 0);
 
+	$session->set_query_timer_restart;
 	$session->query('\set VERBOSITY verbose');
 	return $session;
 }

@@ -889,6 +889,8 @@ sub family_query
 	my $e = $self->where($child, 'e', $self->pick(0, 0, 1));
 	my $time = $self->pick('a.created_date_time', 'a.last_update_date_time');
 	my $direction = $self->pick(@DIRECTIONS);
+	my ($one, $other) = map { $self->pick("'qa001'", "'qa001'", "'qa002'", "(SELECT 'qa001' OFFSET 0)") } 1, 2;
+	my $join = $self->pick('', 'LEFT');
 
 	return $self->pick(
 		("SELECT $columns FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a AND $e") x 2,
@@ -910,6 +912,9 @@ sub family_query
 		  . " UNION ALL SELECT a.id, 0 FROM alerts AS a WHERE $a) AS q",
 		"SELECT o.id, (SELECT count(*) FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $e) FROM odd_alerts AS o WHERE o.id_text = 'qa001'",
 		"SELECT a.id, b.id FROM alerts AS a JOIN alerts AS b ON a.id = b.id AND a.severity <> b.status WHERE $a",
+		"SELECT a.id, e.ordinal, f.ordinal FROM alerts AS a LEFT JOIN $child AS e ON e.alert_id = a.id AND e.alert_id = $one"
+		  . " $join JOIN alert_evidence AS f ON f.alert_id = $other WHERE $a",
+		"SELECT a.id, e.ordinal FROM alerts AS a $join JOIN $child AS e ON e.alert_id = a.id WHERE a.id = $one AND e.alert_id = $other",
 		"SELECT a.id, b.id FROM alerts AS a JOIN alerts AS b ON a.created_date_time = b.last_update_date_time WHERE $a",
 		"SELECT a.id, e.ordinal, $time FROM alerts AS a JOIN $child AS e ON e.alert_id = a.id WHERE $a AND $e"
 		  . " ORDER BY $time $direction, a.id, e.ordinal LIMIT 7",
@@ -974,9 +979,9 @@ sub next
 			('EXECUTE q' . ($values eq '' ? '' : " ($values)")) x ($self->chance(10) ? 6 : 1),
 			'DEALLOCATE q');
 	}
-	elsif ($query =~ / ORDER BY (?!.* OVER )/ && $self->chance(12))
+	elsif ($query =~ / ORDER BY [^()]*$/ && $query !~ / WITH TIES/ && $self->chance(12))
 	{
-		# there and back again
+		# there and back again, where one order only is right
 		@statements = ("DECLARE c SCROLL CURSOR FOR $query", 'FETCH 3 FROM c', 'FETCH ALL FROM c',
 			'FETCH BACKWARD 4 FROM c', 'MOVE ABSOLUTE 1 FROM c', 'FETCH 2 FROM c', 'CLOSE c');
 	}

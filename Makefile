@@ -25,6 +25,8 @@ OBJS = \
 	join.o \
 	scan.o \
 	lane.o \
+	request.o \
+	order.o \
 	stats.o \
 	token.o \
 	login.o \
@@ -38,7 +40,8 @@ OBJS = \
 	error.o \
 	json.o \
 	row.o \
-	decode.o
+	decode.o \
+	jsonb.o
 
 EXTENSION = graph_fdw
 DATA = graph_fdw--1.0.sql

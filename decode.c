@@ -6,8 +6,8 @@
  * A decoder is resolved once for a column: its input function, and whether
  * there is a shorter way from the bytes of a JSON value to the Datum.  Then
  * each value goes straight from its bytes: strings are unescaped once, numbers
- * reach their type as the digits that they are written with, and json and
- * jsonb get the bytes as they stand.
+ * reach their type as the digits that they are written with, json gets the
+ * bytes as they stand, and jsonb is made of them by jsonb.c.
  *
  * Odd strings.  JSON can write what no text of PostgreSQL can hold, and a
  * service may send what is not JSON's UTF-8.  One odd string must not make a
@@ -84,6 +84,8 @@ struct GraphDecoder
 	int16		elmlen;
 	bool		elmbyval;
 	char		elmalign;
+
+	GraphJsonbBuilder *jsonb;	/* if decode_jsonb() decodes it */
 
 	/* if it is a domain */
 	bool		is_domain;
@@ -254,23 +256,47 @@ clean_json_run(const char *p, const char *end)
 	return p - start;
 }
 
-/* Append the character for what stopped a run; returns the byte after it. */
+/*
+ * The character for what stopped a run, in *len of four bytes; returns the
+ * byte after what it stands for.
+ */
 static const char *
-append_odd(StringInfo out, const char *p, const char *end)
+read_odd(const char *p, const char *end, char *bytes, int *len)
 {
+	uint32		character = 0xFFFD;
+
 	if (*p == '\\')
-	{
-		unsigned char bytes[4];
-		uint32		character;
-
 		p = graph_json_unescape(p, end, &character);
-		unicode_to_utf8(character, bytes);
-		appendBinaryStringInfo(out, (char *) bytes, pg_utf_mblen(bytes));
-		return p;
-	}
+	else
+		p += invalid_length(p, end);
+	unicode_to_utf8(character, (unsigned char *) bytes);
+	*len = pg_utf_mblen((unsigned char *) bytes);
+	return p;
+}
 
-	appendStringInfoString(out, replacement);
-	return p + invalid_length(p, end);
+/*
+ * graph_clean_text
+ *		Write what is between the quotes of a string as clean text.
+ *
+ * Returns the end of it.  There has to be room for three times as many bytes
+ * as there are.
+ */
+char *
+graph_clean_text(char *out, const char *p, const char *end)
+{
+	for (;;)
+	{
+		size_t		run = clean_run(p, end);
+		int			len;
+
+		memcpy(out, p, run);
+		out += run;
+		p += run;
+		if (p >= end)
+			return out;
+		p = read_odd(p, end, out, &len);
+		out += len;
+	}
 }
 
 static bool
@@ -359,6 +385,8 @@ value_text(GraphSlice value, bool unescape, int reserve, size_t *len)
 	const char *end = value.data + value.len - (unescape ? 1 : 0);
 	size_t		(*next_run) (const char *, const char *);
 	size_t		run;
+	char		bytes[4];
+	int			odd;
 	StringInfoData buf;
 
 	if (value.len > MaxAllocSize - reserve - 1)
@@ -388,7 +416,8 @@ value_text(GraphSlice value, bool unescape, int reserve, size_t *len)
 		p += run;
 		if (p >= end)
 			break;
-		p = append_odd(&buf, p, end);
+		p = read_odd(p, end, bytes, &odd);
+		appendBinaryStringInfo(&buf, bytes, odd);
 		run = next_run(p, end);
 	}
 	*len = buf.len - reserve;
@@ -471,6 +500,13 @@ decode_json(GraphDecoder *decoder, GraphSlice value)
 
 static Datum
 decode_jsonb(GraphDecoder *decoder, GraphSlice value)
+{
+	return graph_jsonb_build(decoder->jsonb, value);
+}
+
+/* The same in databases that are not in UTF-8. */
+static Datum
+decode_jsonb_by_input(GraphDecoder *decoder, GraphSlice value)
 {
 	size_t		len;
 	char	   *text = value_text(value, false, 0, &len);
@@ -760,7 +796,8 @@ choose_function(Oid type, int32 typmod)
 		case JSONOID:
 			return decode_json;
 		case JSONBOID:
-			return decode_jsonb;
+			return GetDatabaseEncoding() == PG_UTF8 ?
+				decode_jsonb : decode_jsonb_by_input;
 		case BOOLOID:
 			return decode_bool;
 		case INT2OID:
@@ -811,6 +848,8 @@ graph_decoder_create(Oid type, int32 typmod)
 	else
 	{
 		decoder->decode = choose_function(type, decoder->typmod);
+		if (decoder->decode == decode_jsonb)
+			decoder->jsonb = graph_jsonb_builder_create();
 		getTypeInputInfo(type, &input, &decoder->ioparam);
 		fmgr_info(input, &decoder->input);
 	}

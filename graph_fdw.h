@@ -136,9 +136,9 @@
 
 /*
  * How deep objects and arrays may nest in one answer.  Evidence nests
- * evidence (pod, containers, image, registry; facts.md section 10) to about
- * ten levels; PostgreSQL's own jsonb parser recurses, so the bound must stay
- * well under what the stack takes.
+ * evidence (pod, containers, image, registry) to about ten levels; PostgreSQL's
+ * own jsonb parser recurses, so the bound must stay well under what the stack
+ * takes.
  */
 #define GRAPH_MAX_DEPTH 128
 
@@ -410,6 +410,7 @@ typedef struct GraphDeviceCode
 } GraphDeviceCode;
 
 typedef struct GraphDecoder GraphDecoder;
+typedef struct GraphJsonbBuilder GraphJsonbBuilder;
 
 /*-------------------------------------------------------------------------
  * HTTP: bytes there and back (http.c).
@@ -908,6 +909,33 @@ extern void graph_lane_stop(GraphScan *scan, GraphLane *lane);
 extern GraphLaneStep graph_lane_step(GraphScan *scan, GraphLane *lane,
 									 GraphRecord *record);
 
+/* in request.c */
+extern GraphTransfer *graph_request_send(GraphScan *scan, GraphLane *lane,
+										 const char *url,
+										 MemoryContext context);
+extern void graph_request_start(GraphScan *scan, GraphLane *lane);
+extern void graph_request_drop_ahead(GraphScan *scan, GraphLane *lane);
+extern void graph_request_end(GraphScan *scan, GraphLane *lane);
+extern const char *graph_request_name(GraphLane *lane);
+extern GraphSlice graph_request_error_body(GraphLane *lane);
+extern const char *graph_request_again(GraphScan *scan, GraphLane *lane,
+									   int retry_after);
+extern void graph_request_broken(GraphScan *scan, GraphLane *lane,
+								 GraphTransport transport, const char *text);
+extern bool graph_request_renew_token(GraphScan *scan, GraphLane *lane);
+
+/* in order.c */
+extern bool graph_order_is_late(GraphScan *scan, GraphLane *lane);
+extern GraphSeenId graph_order_hash_id(GraphSlice id);
+extern HTAB *graph_order_id_table(GraphScan *scan);
+extern void graph_order_end_page(GraphLane *lane);
+extern bool graph_order_was_seen(GraphScan *scan, GraphLane *lane,
+								 const GraphSeenId *id);
+extern bool graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
+									 const GraphSeenId *id, bool *past);
+extern bool graph_order_was_given(GraphScan *scan, GraphLane *lane);
+extern bool graph_order_check_pair(GraphScan *scan, GraphLane *lane);
+
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
 extern TimestampTz graph_stats_may_send(GraphStats *stats, int per_minute);
@@ -1051,6 +1079,10 @@ extern GraphSlice graph_list_count(const GraphListReader *reader);
 extern bool graph_list_has_value(const GraphListReader *reader);
 extern bool graph_list_has_error(const GraphListReader *reader);
 
+/* in jsonb.c */
+extern GraphJsonbBuilder *graph_jsonb_builder_create(void);
+extern Datum graph_jsonb_build(GraphJsonbBuilder *builder, GraphSlice value);
+
 /* in decode.c */
 extern GraphDecoder *graph_decoder_create(Oid type, int32 typmod);
 extern Datum graph_decode(GraphDecoder *decoder, GraphSlice value,
@@ -1059,6 +1091,7 @@ extern bool graph_slice_is_null(GraphSlice value);
 extern bool graph_slice_is_string(GraphSlice value);
 extern bool graph_decode_time(GraphSlice value, TimestampTz *result);
 extern char *graph_decode_string(GraphSlice value);
+extern char *graph_clean_text(char *out, const char *p, const char *end);
 extern char *graph_decode_type_name(GraphSlice odata_type);
 extern void graph_decode_graph_error(const char *body, size_t len,
 									 GraphRemoteError *error);

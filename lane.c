@@ -19,9 +19,6 @@
  * can be begun anew at the last time seen, which is done after some thousand
  * records and wherever an end looks too early.
  *
- * All requests of a lane are GETs, which may be repeated (RFC 9110 section
- * 9.2.2).
- *
  * What this file refuses to know: which lanes there are, the planner's nodes,
  * the syntax of JSON, columns and types.
  *
@@ -35,26 +32,17 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "graph_fdw.h"
 
 /*
  * A list is begun anew at its last time after so many records.  Ceilings that
- * were documented or reported for this service are 6000 and more (facts.md
- * section 3).
+ * were documented or reported for this service are 6000 and more.
  */
 #define CHAIN_RECORDS	5000
-
-/* More alerts at one microsecond than this are not told apart by time. */
-#define MOST_TIES	5000
-
-/* Ids in one table of them; pages that were asked for hold a tenth of that. */
-#define MOST_SEEN	10000
 
 /*
  * Mappings whose service has refused $select in this session; oids, in
@@ -62,8 +50,6 @@
  */
 static List *select_refused = NIL;
 
-static void end_request(GraphScan *scan, GraphLane *lane);
-static void drop_ahead(GraphScan *scan, GraphLane *lane);
 static void reset_chain(GraphLane *lane);
 static void end_of_verification(GraphScan *scan, GraphLane *lane, int64 count);
 
@@ -83,7 +69,7 @@ graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
 	const GraphOptions *options = &scan->session->options;
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 
-	drop_ahead(scan, lane);
+	graph_request_drop_ahead(scan, lane);
 	if (lane->context == NULL)
 	{
 		lane->context = AllocSetContextCreate(scan->context,
@@ -176,8 +162,8 @@ forget_ids(GraphLane *lane)
 void
 graph_lane_stop(GraphScan *scan, GraphLane *lane)
 {
-	end_request(scan, lane);
-	drop_ahead(scan, lane);
+	graph_request_end(scan, lane);
+	graph_request_drop_ahead(scan, lane);
 	if (lane->url)
 		pfree(lane->url);
 	lane->url = NULL;
@@ -206,133 +192,9 @@ reset_chain(GraphLane *lane)
 }
 
 /*-------------------------------------------------------------------------
- * One request
+ * The header of an answer
  *-------------------------------------------------------------------------
  */
-
-/*
- * request_headers
- *		What goes with every request, nextLinks included: they carry none.
- *
- * Without the Prefer header the service hides newer enum members behind
- * "unknownFutureValue" (Graph best practices, "evolvable enumerations").
- */
-static List *
-request_headers(void)
-{
-	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
-	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, uuid));
-
-	return list_make3("Accept: application/json",
-					  "Prefer: include-unknown-enum-members",
-					  psprintf("client-request-id: %s", id));
-}
-
-/*
- * send_request
- *		Send a request for a URL; the transfer belongs to the context.
- */
-static GraphTransfer *
-send_request(GraphScan *scan, GraphLane *lane, const char *url,
-			 MemoryContext context)
-{
-	const GraphOptions *options = &scan->session->options;
-	GraphHttpRequest request = {0};
-	GraphTransfer *transfer;
-	MemoryContext old;
-
-	graph_token_get(scan->session);
-
-	old = MemoryContextSwitchTo(context);
-	request.url = url;
-	request.bearer = scan->session->bearer;
-	request.headers = request_headers();
-	request.ca_file = options->ca_file;
-	request.proxy = options->proxy;
-	request.connect_timeout = options->connect_timeout;
-	request.request_timeout = options->request_timeout;
-	request.fresh_connection = lane->attempt > 0;
-	transfer = graph_http_start(context, &request);
-	MemoryContextSwitchTo(old);
-
-	scan->counters.requests++;
-	scan->stats->requests++;
-	return transfer;
-}
-
-/*
- * start_request
- *		Take up the request for a lane's URL, which may have been sent already.
- */
-static void
-start_request(GraphScan *scan, GraphLane *lane)
-{
-	MemoryContext old;
-
-	if (lane->ahead)
-	{
-		MemoryContext context = lane->context;
-
-		lane->context = lane->ahead_context;
-		lane->ahead_context = context;
-		lane->transfer = lane->ahead;
-		lane->bearer_number = lane->ahead_bearer_number;
-		lane->ahead = NULL;
-	}
-	else
-	{
-		lane->transfer = send_request(scan, lane, lane->url, lane->context);
-		lane->bearer_number = scan->session->bearer_number;
-	}
-
-	old = MemoryContextSwitchTo(lane->context);
-	if (lane->purpose != GRAPH_LANE_KEY)
-		lane->reader = graph_list_reader_create(scan->shape);
-	MemoryContextSwitchTo(old);
-	lane->header_seen = false;
-	lane->used = 0;
-	lane->idle_bytes = 0;
-	lane->page_records = 0;
-	lane->page_hash = 0;
-}
-
-/*
- * drop_ahead
- *		Give up the request for the next page, and what is known of its URL.
- */
-static void
-drop_ahead(GraphScan *scan, GraphLane *lane)
-{
-	if (lane->ahead)
-	{
-		scan->counters.bytes += graph_http_received(lane->ahead);
-		scan->stats->bytes += graph_http_received(lane->ahead);
-		graph_http_end(lane->ahead);
-		MemoryContextReset(lane->ahead_context);
-		lane->ahead = NULL;
-	}
-	if (lane->next_url)
-		pfree(lane->next_url);
-	lane->next_url = NULL;
-	lane->next_known = false;
-}
-
-/*
- * end_request
- *		Release the transfer and all that belongs to this request.
- */
-static void
-end_request(GraphScan *scan, GraphLane *lane)
-{
-	if (lane->transfer == NULL)
-		return;
-	scan->counters.bytes += graph_http_received(lane->transfer);
-	scan->stats->bytes += graph_http_received(lane->transfer);
-	graph_http_end(lane->transfer);
-	lane->transfer = NULL;
-	lane->reader = NULL;
-	MemoryContextReset(lane->context);
-}
 
 /*
  * finish
@@ -344,118 +206,17 @@ finish(GraphScan *scan, GraphLane *lane, bool follow)
 {
 	char	   *next = follow ? lane->next_url : NULL;
 
-	end_request(scan, lane);
+	graph_request_end(scan, lane);
 	pfree(lane->url);
 	lane->url = next;
 	if (next == NULL)
-		drop_ahead(scan, lane);
+		graph_request_drop_ahead(scan, lane);
 	lane->next_url = NULL;
 	lane->next_known = false;
 	lane->page++;
 	lane->attempt = 0;
 	lane->token_renewed = false;
 	lane->skip_records = 0;
-}
-
-/*
- * request_name
- *		The request as messages name it.
- */
-static const char *
-request_name(GraphLane *lane)
-{
-	if (lane->page <= 1)
-		return lane->label;
-	return psprintf("%s, page " UINT64_FORMAT, lane->label, lane->page);
-}
-
-/*
- * error_body
- *		All that a refused request's answer says, as far as it is small.
- */
-static GraphSlice
-error_body(GraphLane *lane)
-{
-	(void) graph_http_wait_all(lane->transfer, GRAPH_MAX_DOCUMENT);
-	return graph_http_unread(lane->transfer);
-}
-
-/*
- * prepare_retry
- *		Set a lane up to send the same request again, after a while.
- *
- * Returns NULL if that was done; otherwise the reason why not, "" for none
- * that needs to be given.  Where the service asked for a pause, all lanes make
- * it.
- */
-static const char *
-prepare_retry(GraphScan *scan, GraphLane *lane, int retry_after)
-{
-	const char *why = "";
-	int			delay;
-	TimestampTz when;
-
-	if (lane->attempt >= scan->session->options.max_retries)
-		return lane->attempt == 0 ? "" :
-			psprintf("It was tried %d times.", lane->attempt + 1);
-	delay = graph_retry_delay(lane->attempt, retry_after, &why);
-	if (delay < 0)
-		return why;
-
-	/* what was handed out must come again before anything new */
-	if (lane->page_records > lane->skip_records)
-	{
-		lane->skip_records = lane->page_records;
-		lane->skip_hash = lane->page_hash;
-	}
-	end_request(scan, lane);
-	drop_ahead(scan, lane);
-	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
-	lane->not_before = when;
-	for (int i = 0; i < scan->nlanes && retry_after >= 0; i++)
-		scan->lanes[i].not_before = Max(scan->lanes[i].not_before, when);
-	lane->attempt++;
-	scan->counters.retries++;
-	scan->stats->retries++;
-	return NULL;
-}
-
-/*
- * retry_or_report
- *		The transfer ended without its whole answer: again, or an error.
- */
-static void
-retry_or_report(GraphScan *scan, GraphLane *lane, GraphTransport transport,
-				const char *text)
-{
-	const char *why = "";
-
-	if (graph_transport_is_retriable(transport))
-	{
-		text = pstrdup(text);
-		why = prepare_retry(scan, lane, -1);
-		if (why == NULL)
-			return;
-	}
-	graph_report_transport(scan->session, request_name(lane),
-						   scan->session->options.endpoint, transport, text,
-						   why[0] ? why : NULL);
-}
-
-/*
- * renew_token
- *		After 401: set the lane up to ask again with a new token, once.
- */
-static bool
-renew_token(GraphScan *scan, GraphLane *lane)
-{
-	if (lane->token_renewed)
-		return false;
-	lane->token_renewed = true;
-	if (!graph_token_renew(scan->session, lane->bearer_number))
-		return false;
-	end_request(scan, lane);
-	return true;
 }
 
 /*
@@ -472,7 +233,7 @@ drop_select(GraphScan *scan, GraphLane *lane)
 	if (!lane->with_select || lane->page > 1 ||
 		lane->purpose == GRAPH_LANE_KEY)
 		return false;
-	end_request(scan, lane);
+	graph_request_end(scan, lane);
 	lane->with_select = false;
 	lane->select_dropped = true;
 	if (lane->purpose == GRAPH_LANE_LIST)
@@ -530,7 +291,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 	GraphSlice	body;
 
 	if (header->status == 206 || header->warning[0])
-		graph_report_partial(scan->session, request_name(lane),
+		graph_report_partial(scan->session, graph_request_name(lane),
 							 psprintf("Status %d.%s%s", header->status,
 									  header->warning[0] ? "  Warning: " : "",
 									  graph_harmless_text(scan->session, header->warning)));
@@ -539,7 +300,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 		note_select(scan, lane);
 		return true;
 	}
-	if ((header->status == 401 && renew_token(scan, lane)) ||
+	if ((header->status == 401 && graph_request_renew_token(scan, lane)) ||
 		(header->status == 400 && drop_select(scan, lane)) ||
 		(header->status == 400 && lane->page > 1 && graph_lane_begin_anew(scan, lane)))
 		return false;
@@ -556,7 +317,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 
 	if (header->status == 429)
 		scan->stats->throttled++;
-	body = error_body(lane);
+	body = graph_request_error_body(lane);
 	if (header->status == 404 && lane->purpose == GRAPH_LANE_KEY &&
 		strncmp(header->content_type, "text/html", 9) != 0)
 	{
@@ -565,12 +326,12 @@ check_status(GraphScan *scan, GraphLane *lane)
 	}
 	if (graph_status_is_retriable(header->status))
 	{
-		why = prepare_retry(scan, lane, header->retry_after);
+		why = graph_request_again(scan, lane, header->retry_after);
 		if (why == NULL)
 			return false;
 	}
 	graph_session_hide_link(scan->session, lane->url);
-	graph_report_status(scan->session, request_name(lane), header,
+	graph_report_status(scan->session, graph_request_name(lane), header,
 						body.data, body.len, why[0] ? why : NULL);
 }
 
@@ -589,7 +350,7 @@ read_header(GraphScan *scan, GraphLane *lane)
 
 		if (transport != GRAPH_TRANSPORT_OK)
 		{
-			retry_or_report(scan, lane, transport, text);
+			graph_request_broken(scan, lane, transport, text);
 			return false;
 		}
 	}
@@ -615,7 +376,7 @@ report_too_large(GraphScan *scan, GraphLane *lane)
 					scan->session->server_name,
 					scan->session->options.max_record_size),
 			 errhint("The server's option \"max_record_size\" sets this limit."),
-			 errcontext("Microsoft Graph request: %s", request_name(lane))));
+			 errcontext("Microsoft Graph request: %s", graph_request_name(lane))));
 }
 
 /*
@@ -629,10 +390,10 @@ report_malformed(GraphScan *scan, GraphLane *lane, const GraphJsonError *error)
 	const char *type = header->content_type;
 
 	if (type[0] && strstr(type, "json") == NULL)
-		graph_report_document(scan->session, request_name(lane),
+		graph_report_document(scan->session, graph_request_name(lane),
 							  psprintf("The answer is of type \"%s\" and not JSON.",
 									   graph_harmless_text(scan->session, type)));
-	graph_report_document(scan->session, request_name(lane),
+	graph_report_document(scan->session, graph_request_name(lane),
 						  psprintf("The JSON text is malformed: %s.",
 								   error->problem));
 }
@@ -646,249 +407,9 @@ check_id(GraphScan *scan, GraphLane *lane)
 {
 	if (graph_slice_is_string(scan->slots[scan->id_slot]))
 		return true;
-	graph_report_partial(scan->session, request_name(lane),
+	graph_report_partial(scan->session, graph_request_name(lane),
 						 "An alert has no \"id\".");
 	return false;
-}
-
-/*
- * report_disorder
- *		Raise the error for a list that is not in the order that the plan relies
- *		on.
- */
-static void
-report_disorder(GraphScan *scan, GraphLane *lane)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-			 errmsg("server \"%s\" did not keep the order that was asked for",
-					scan->session->server_name),
-			 errdetail("Alert \"%s\" is out of order by \"%s\".",
-					   graph_harmless_text(scan->session,
-										   graph_decode_string(scan->slots[scan->id_slot])),
-					   scan->time_property),
-			 errhint("Set the option \"order_pushdown\" of the server or foreign table to false, and run the query again."),
-			 errcontext("Microsoft Graph request: %s", request_name(lane))));
-}
-
-/*
- * comes_before
- *		Does one time come before another in the order of the list?
- */
-static bool
-comes_before(GraphScan *scan, TimestampTz first, TimestampTz second)
-{
-	return scan->descending ? first > second : first < second;
-}
-
-/*
- * record_time
- *		The time of the record at hand by which the list is in order; false if
- *		it has none.
- *
- * A text that is no time is an error only where the plan relies on the order;
- * nobody else may have asked for the column.
- */
-static bool
-record_time(GraphScan *scan, TimestampTz *time)
-{
-	GraphSlice	value = scan->slots[scan->time_slot];
-	bool		isnull;
-
-	if (graph_slice_is_null(value))
-		return false;
-	if (graph_decode_time(value, time))
-		return true;
-	if (!scan->request->order_needed)
-		return false;
-	*time = DatumGetTimestampTz(graph_decode(scan->time_decoder, value,
-											 &isnull));
-	return !isnull;
-}
-
-/*
- * is_late_comer
- *		Is this record one that was not there when the query began?
- *
- * After the list was begun again, an unknown record that comes before what
- * was handed out must be new, and is left out.  In any other case it breaks
- * the order.
- */
-static bool
-is_late_comer(GraphScan *scan, GraphLane *lane)
-{
-	TimestampTz time;
-
-	if (!scan->request->order_needed || lane->window.nulls ||
-		!record_time(scan, &time))
-		return false;
-	if (scan->order_started && comes_before(scan, time, scan->last))
-	{
-		if (scan->order_restarted)
-			return true;
-		report_disorder(scan, lane);
-	}
-	scan->order_started = true;
-	scan->last = time;
-	return false;
-}
-
-/*
- * hash_id
- *		What an id is remembered by.
- */
-static GraphSeenId
-hash_id(GraphSlice id)
-{
-	const unsigned char *data = (const unsigned char *) id.data;
-	GraphSeenId result;
-
-	result.hash[0] = hash_bytes_extended(data, id.len, 0);
-	result.hash[1] = hash_bytes_extended(data, id.len, 1);
-	return result;
-}
-
-/*
- * make_id_table
- *		A set of ids.
- */
-static HTAB *
-make_id_table(GraphScan *scan)
-{
-	HASHCTL		ctl = {0};
-
-	ctl.keysize = ctl.entrysize = sizeof(GraphSeenId);
-	ctl.hcxt = scan->context;
-	return hash_create("graph_fdw ids", 256, &ctl,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/*
- * remember_page
- *		A page is complete: its ids are those of the page before from now on.
- */
-static void
-remember_page(GraphLane *lane)
-{
-	if (lane->seen_before)
-		hash_destroy(lane->seen_before);
-	lane->seen_before = lane->seen;
-	lane->seen = NULL;
-}
-
-/*
- * was_seen
- *		Was this id on this page, or on the one before?
- *
- * New alerts push the list down, so the end of a page may come again on the
- * next.  Remembering two pages catches that with memory that does not grow
- * with the list.
- */
-static bool
-was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
-{
-	bool		found = false;
-
-	if (lane->seen && hash_get_num_entries(lane->seen) >= MOST_SEEN)
-		remember_page(lane);	/* larger than any that was asked for */
-	if (lane->seen == NULL)
-		lane->seen = make_id_table(scan);
-	if (lane->seen_before)
-		(void) hash_search(lane->seen_before, id, HASH_FIND, &found);
-	if (!found)
-		(void) hash_search(lane->seen, id, HASH_ENTER, &found);
-	return found;
-}
-
-/*
- * add_tie
- *		One more record at the last time.
- */
-static void
-add_tie(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
-{
-	if (lane->ties == NULL)
-		lane->ties = MemoryContextAlloc(scan->context,
-										MOST_TIES * sizeof(GraphSeenId));
-	if (lane->nties < MOST_TIES)
-		lane->ties[lane->nties++] = *id;
-	else
-		lane->sorted = false;	/* nothing can be begun anew here */
-}
-
-/*
- * takes_null
- *		Is a record without a time given where the list holds it?
- *
- * Where the plan relies on an order, those records are asked for by
- * themselves, before the others or after them.
- */
-static bool
-takes_null(GraphScan *scan, GraphLane *lane)
-{
-	if (lane->window.nulls)
-		return true;
-	if (!scan->request->order_needed)
-	{
-		lane->sorted = false;	/* it could not be begun anew without them */
-		return !lane->filtered ||	/* a window that has none by itself */
-			!graph_slice_is_null(scan->slots[scan->time_slot]);
-	}
-	if (scan->nulls_asked)
-		return false;
-	if (scan->request->nulls_first && scan->order_started)
-		report_disorder(scan, lane);
-	if (!scan->request->nulls_first)
-		scan->nulls_wanted = true;
-	return scan->request->nulls_first;
-}
-
-/*
- * is_in_window
- *		Note the time of a record, and tell whether this lane is to give it.
- *
- * Windows are told apart by the time as it is known here, in microseconds,
- * and what stood where a chain was begun anew by its id.  *past is set if the
- * rest of the list belongs to others.
- */
-static bool
-is_in_window(GraphScan *scan, GraphLane *lane, const GraphSeenId *id,
-			 bool *past)
-{
-	bool		known = false;
-	TimestampTz time;
-
-	*past = false;
-	if (scan->time_slot < 0)
-		return true;
-	if (!record_time(scan, &time))
-		return takes_null(scan, lane);
-	if (lane->window.nulls)
-		return false;			/* the service did not mind the filter */
-	if (time < lane->window.lower)
-	{
-		*past = scan->descending && lane->sorted;
-		return false;
-	}
-	if (lane->boundary)
-		(void) hash_search(lane->boundary, id, HASH_FIND, &known);
-	if (known || time >= lane->window.upper)
-		return false;
-
-	if (!lane->time_seen)
-		lane->first_time = time;
-	else if (comes_before(scan, time, lane->last_time))
-	{
-		lane->sorted = false;
-		if (scan->request->order_needed)
-			report_disorder(scan, lane);
-	}
-	if (!lane->time_seen || time != lane->last_time)
-		lane->nties = 0;
-	add_tie(scan, lane, id);
-	lane->time_seen = true;
-	lane->last_time = time;
-	return true;
 }
 
 /*
@@ -933,7 +454,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	transport = graph_http_result(lane->transfer, &text);
 	if (transport != GRAPH_TRANSPORT_OK)
 	{
-		retry_or_report(scan, lane, transport, text);
+		graph_request_broken(scan, lane, transport, text);
 		return GRAPH_LANE_MOVED;
 	}
 
@@ -945,7 +466,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		case GRAPH_JSON_OK:
 			break;
 		case GRAPH_JSON_INCOMPLETE:
-			graph_report_partial(scan->session, request_name(lane),
+			graph_report_partial(scan->session, graph_request_name(lane),
 								 body.len == 0 ? "The answer is empty." :
 								 "The answer ends in the middle of the alert.");
 			finish(scan, lane, false);
@@ -979,7 +500,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
  * A cycle of any length is found with one link remembered: it is renewed
  * after 1, 2, 4, ... pages (Brent's algorithm), so a cycle is run through a
  * few times at most before it is noticed.  A short one, which would repeat
- * alerts that was_seen() does not know, is noticed at once.
+ * alerts that graph_order_was_seen() does not know, is noticed at once.
  */
 static bool
 guard_against_loop(GraphScan *scan, GraphLane *lane, const char *link)
@@ -1021,7 +542,7 @@ static char *
 next_page(GraphScan *scan, GraphLane *lane)
 {
 	GraphSlice	slice = graph_list_next_link(lane->reader);
-	const char *request = request_name(lane);
+	const char *request = graph_request_name(lane);
 	char	   *link;
 	char	   *origin;
 
@@ -1089,14 +610,14 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 		window.lower == lane->window.lower)
 		return false;
 
-	boundary = make_id_table(scan);
+	boundary = graph_order_id_table(scan);
 	for (int i = 0; i < lane->nties; i++)
 		(void) hash_search(boundary, &lane->ties[i], HASH_ENTER, NULL);
 	if (lane->boundary)
 		hash_destroy(lane->boundary);
 	lane->boundary = boundary;
 
-	end_request(scan, lane);
+	graph_request_end(scan, lane);
 	graph_lane_list(scan, lane, &window, scan->request->page_size);
 	scan->nulls_wanted = true;
 	return true;
@@ -1118,7 +639,7 @@ verify_count(GraphScan *scan, GraphLane *lane)
 		request.filter = graph_window_filter(request.filter,
 											 scan->time_property,
 											 &lane->window);
-	end_request(scan, lane);
+	graph_request_end(scan, lane);
 	graph_lane_start(scan, lane, GRAPH_LANE_VERIFY,
 					 graph_request_path(&request, 1, lane->with_select, true));
 }
@@ -1131,7 +652,7 @@ verify_count(GraphScan *scan, GraphLane *lane)
 static void
 end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
 {
-	const char *request = request_name(lane);
+	const char *request = graph_request_name(lane);
 
 	lane->purpose = GRAPH_LANE_LIST;
 	if ((count < 0 || (uint64) count > lane->chain_records) &&
@@ -1219,7 +740,7 @@ look_ahead(GraphScan *scan, GraphLane *lane)
 		graph_stats_may_send(scan->stats,
 							 scan->session->options.requests_per_minute) != 0)
 		return;
-	lane->ahead = send_request(scan, lane, lane->next_url,
+	lane->ahead = graph_request_send(scan, lane, lane->next_url,
 							   lane->ahead_context);
 	lane->ahead_bearer_number = scan->session->bearer_number;
 }
@@ -1229,7 +750,7 @@ look_ahead(GraphScan *scan, GraphLane *lane)
  *		A page of the list is complete: go on to the next.
  *
  * After a small first page the list is begun again with whole pages, as a
- * nextLink would go on with small ones; was_seen() leaves out what is known.
+ * nextLink would go on with small ones; graph_order_was_seen() leaves out what is known.
  */
 static void
 end_of_list_page(GraphScan *scan, GraphLane *lane)
@@ -1238,7 +759,7 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 	uint64		full = lane->page == 1 ? (uint64) lane->page_size : lane->largest_page;
 	bool		cut_off = next == NULL && lane->page_records >= full;
 
-	remember_page(lane);
+	graph_order_end_page(lane);
 	lane->chain_records += lane->page_records;
 	lane->largest_page = Max(lane->largest_page, lane->page_records);
 
@@ -1246,7 +767,7 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 	{
 		scan->small_page = false;
 		scan->order_restarted = true;
-		end_request(scan, lane);
+		graph_request_end(scan, lane);
 		graph_lane_list(scan, lane, NULL, scan->request->page_size);
 	}
 	else if (next && lane->chain_records >= CHAIN_RECORDS &&
@@ -1271,13 +792,13 @@ end_of_page(GraphScan *scan, GraphLane *lane)
 {
 	scan->counters.pages++;
 	if (graph_list_has_error(lane->reader))
-		graph_report_partial(scan->session, request_name(lane),
+		graph_report_partial(scan->session, graph_request_name(lane),
 							 "The answer has status 200 but holds an \"error\".");
 	else if (!graph_list_has_value(lane->reader))
-		graph_report_partial(scan->session, request_name(lane),
+		graph_report_partial(scan->session, graph_request_name(lane),
 							 "The answer has no array \"value\".");
 	if (lane->skip_records > lane->page_records)
-		graph_report_partial(scan->session, request_name(lane),
+		graph_report_partial(scan->session, graph_request_name(lane),
 							 "The connection was lost and the page is shorter now.");
 
 	switch (lane->purpose)
@@ -1304,45 +825,17 @@ end_of_bytes(GraphScan *scan, GraphLane *lane, bool complete)
 	GraphTransport transport = graph_http_result(lane->transfer, &text);
 
 	if (transport != GRAPH_TRANSPORT_OK)
-		retry_or_report(scan, lane, transport, text);
+		graph_request_broken(scan, lane, transport, text);
 	else if (complete)
 		end_of_page(scan, lane);
 	else
 	{
-		graph_report_partial(scan->session, request_name(lane),
+		graph_report_partial(scan->session, graph_request_name(lane),
 							 graph_http_received(lane->transfer) == 0 ?
 							 "The answer is empty." :
 							 "The answer ends in the middle of the document.");
 		finish(scan, lane, false);
 	}
-}
-
-/*
- * was_given_before
- *		Is this record one that an earlier attempt at the page handed out?
- *
- * Their ids must be the same, in the same order.
- */
-static bool
-was_given_before(GraphScan *scan, GraphLane *lane)
-{
-	GraphSlice	id = scan->slots[scan->id_slot];
-
-	lane->page_hash = hash_bytes_extended((const unsigned char *) id.data,
-										  id.len, lane->page_hash + 1);
-	lane->page_records++;
-	if (lane->page_records > lane->skip_records)
-		return false;
-	if (lane->page_records == lane->skip_records &&
-		lane->page_hash != lane->skip_hash)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("a page of server \"%s\" changed while it was read",
-						scan->session->server_name),
-				 errdetail("The connection was lost, and the page holds other alerts now."),
-				 errhint("Run the query again."),
-				 errcontext("Microsoft Graph request: %s", request_name(lane))));
-	return true;
 }
 
 /*
@@ -1358,55 +851,12 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 	bool		here;
 
 	*past = false;
-	if (!check_id(scan, lane) || was_given_before(scan, lane) ||
+	if (!check_id(scan, lane) || graph_order_was_given(scan, lane) ||
 		lane->purpose != GRAPH_LANE_LIST)
 		return false;
-	id = hash_id(scan->slots[scan->id_slot]);
-	here = is_in_window(scan, lane, &id, past);
-	return !was_seen(scan, lane, &id) && here && !is_late_comer(scan, lane);
-}
-
-/*
- * check_pair
- *		Before the first record of a page of two is handed out, see that the
- *		order was kept: the only one that is wanted may be the wrong one.
- *
- * False if the page is not complete yet.  Trouble with its bytes is found
- * when they are read.
- */
-static bool
-check_pair(GraphScan *scan, GraphLane *lane)
-{
-	GraphSlice	unread = graph_http_unread(lane->transfer);
-	GraphListReader *reader;
-	GraphSlice	whole;
-	GraphJsonError error;
-	TimestampTz before;
-	TimestampTz time;
-	bool		started = false;
-	size_t		used;
-
-	if (!scan->request->order_needed || scan->order_started ||
-		lane->page_size > 2 || lane->window.nulls)
-		return true;
-	if (!graph_http_done(lane->transfer))
-		return false;
-
-	reader = graph_list_reader_create(scan->shape);
-	while (graph_list_read(reader, unread.data, unread.len, &used, &whole,
-						   scan->slots, &error) == GRAPH_LIST_RECORD)
-	{
-		unread.data += used;
-		unread.len -= used;
-		if (!record_time(scan, &time))
-			continue;
-		if (started && comes_before(scan, time, before))
-			report_disorder(scan, lane);
-		before = time;
-		started = true;
-	}
-	pfree(reader);
-	return true;
+	id = graph_order_hash_id(scan->slots[scan->id_slot]);
+	here = graph_order_is_in_window(scan, lane, &id, past);
+	return !graph_order_was_seen(scan, lane, &id) && here && !graph_order_is_late(scan, lane);
 }
 
 /*
@@ -1421,7 +871,7 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	GraphJsonError error;
 	bool		past;
 
-	if (!check_pair(scan, lane))
+	if (!graph_order_check_pair(scan, lane))
 		return GRAPH_LANE_WAITS;
 	for (;;)
 	{
@@ -1485,7 +935,7 @@ graph_lane_step(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 								 scan->session->options.requests_per_minute);
 		if (lane->not_before != 0)
 			return GRAPH_LANE_WAITS;
-		start_request(scan, lane);
+		graph_request_start(scan, lane);
 		return GRAPH_LANE_MOVED;
 	}
 	if (!lane->header_seen)

@@ -57,7 +57,7 @@
 /* How many alerts there are where nobody has counted: ninety busy days. */
 #define DEFAULT_ALERTS	10000.0
 
-/* How many rows an alert holds; facts.md section 9 has about five. */
+/* How many rows an alert holds; captures of real ones show about five. */
 #define EVIDENCE_PER_ALERT	5.0
 #define COMMENTS_PER_ALERT	0.5
 

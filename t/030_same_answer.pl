@@ -28,7 +28,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $count = $ENV{GRAPH_QUERIES} || 600;
+my $count = $ENV{GRAPH_QUERIES} || 450;
 my $seed  = $ENV{GRAPH_SEED}    || 1;
 my $only  = $ENV{GRAPH_ONLY};
 my $shown = $ENV{GRAPH_SHOWN} || 5;

@@ -209,6 +209,13 @@ my @SHAPES = (
 	[ 'alerts and their evidence, LIMIT', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id LIMIT 5}, '?$top=100' ],
 	[ 'an alert and its evidence', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.id = 'a0001'}, '/a0001' ],
 	[ 'an alert and its evidence, the other way', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE e.alert_id = 'a0001'}, '/a0001' ],
+	[ 'an alert and its evidence, left', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a LEFT JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.id = 'a0001'}, '/a0001' ],
+	[ 'an alert and its evidence, by a sub-select', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id
+		WHERE a.id = (SELECT max(id) FROM five)}, ('/a0005') x 2 ],
+	[ 'two alerts and their evidence', 2, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.id IN ('a0001', 'a0002')},
+		'/a0001', '/a0002' ],
+	[ 'an alert and the evidence of another', 2, q{SELECT a.title, e.device_dns_name FROM alerts AS a, device_evidence AS e WHERE a.id = 'a0001' AND e.alert_id = 'a0002'},
+		'/a0001', '/a0002' ],
 	[ 'alerts and their evidence in a UNION', 2, q{SELECT a.title || '' FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.severity = 'low'
 		UNION ALL SELECT lower(a.title) FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.severity = 'high'},
 		"?$LOW&\$top=1000", q{?$filter=severity eq 'high'&$top=1000} ],
@@ -246,6 +253,22 @@ sub check
 
 cmp_ok(scalar @SHAPES, '>=', 40, 'shapes of queries');
 check(@$_) foreach @SHAPES;
+
+# EXPLAIN says what is sent, and why not more.
+my %LABELS = (
+	q{severity = 'low'}                    => 'sent, exact',
+	q{severity <> 'low'}                   => 'sent, exact',
+	q{created_date_time > '2026-07-30Z'}   => 'sent, superset',
+	q{assigned_to = 'o''neil@contoso.test'} => 'sent, superset',
+	q{service_source = 'microsoftSentinel'} => 'local: ',
+	q{severity = 'Low'}                    => 'local: ',
+	q{title = 'Title 1'}                   => 'local: ');
+foreach my $clause (sort keys %LABELS)
+{
+	my ($label) = $node->sql("EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM alerts WHERE $clause") =~ /Graph Clause: .*: ((?:sent|local).*)/;
+	like($label, qr/^$LABELS{$clause}/, "EXPLAIN: $clause");
+}
+is(scalar(my @none = asked()), 0, 'EXPLAIN: nothing is asked');
 
 #------------------------------------------------------------------------------
 # What a server or a service does otherwise

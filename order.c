@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * order.c
+ *		Is this record new, and does it come in its place?
+ *
+ * A list moves while it is read: alerts arrive, links break, windows of time
+ * meet.  Here a record is held against what was given before it, by its id and
+ * by the time by which the list is in order, so that each alert is given once,
+ * and so that an order on which the plan relies is trusted only as long as it
+ * is seen to hold.
+ *
+ * What this file refuses to know: requests, answers, columns.
+ *
+ * IDENTIFICATION
+ *		order.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+#include "graph_fdw.h"
+
+/* More alerts at one microsecond than this are not told apart by time. */
+#define MOST_TIES	5000
+
+/* Ids in one table of them; pages that were asked for hold a tenth of that. */
+#define MOST_SEEN	10000
+
+/*
+ * report_disorder
+ *		Raise the error for a list that is not in the order that the plan relies
+ *		on.
+ */
+static void
+report_disorder(GraphScan *scan, GraphLane *lane)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+			 errmsg("server \"%s\" did not keep the order that was asked for",
+					scan->session->server_name),
+			 errdetail("Alert \"%s\" is out of order by \"%s\".",
+					   graph_harmless_text(scan->session,
+										   graph_decode_string(scan->slots[scan->id_slot])),
+					   scan->time_property),
+			 errhint("Set the option \"order_pushdown\" of the server or foreign table to false, and run the query again."),
+			 errcontext("Microsoft Graph request: %s", graph_request_name(lane))));
+}
+
+/*
+ * comes_before
+ *		Does one time come before another in the order of the list?
+ */
+static bool
+comes_before(GraphScan *scan, TimestampTz first, TimestampTz second)
+{
+	return scan->descending ? first > second : first < second;
+}
+
+/*
+ * record_time
+ *		The time of the record at hand by which the list is in order; false if
+ *		it has none.
+ *
+ * A text that is no time is an error only where the plan relies on the order;
+ * nobody else may have asked for the column.
+ */
+static bool
+record_time(GraphScan *scan, TimestampTz *time)
+{
+	GraphSlice	value = scan->slots[scan->time_slot];
+	bool		isnull;
+
+	if (graph_slice_is_null(value))
+		return false;
+	if (graph_decode_time(value, time))
+		return true;
+	if (!scan->request->order_needed)
+		return false;
+	*time = DatumGetTimestampTz(graph_decode(scan->time_decoder, value,
+											 &isnull));
+	return !isnull;
+}
+
+/*
+ * graph_order_is_late
+ *		Is this record one that was not there when the query began?
+ *
+ * After the list was begun again, an unknown record that comes before what
+ * was handed out must be new, and is left out.  In any other case it breaks
+ * the order.
+ */
+bool
+graph_order_is_late(GraphScan *scan, GraphLane *lane)
+{
+	TimestampTz time;
+
+	if (!scan->request->order_needed || lane->window.nulls ||
+		!record_time(scan, &time))
+		return false;
+	if (scan->order_started && comes_before(scan, time, scan->last))
+	{
+		if (scan->order_restarted)
+			return true;
+		report_disorder(scan, lane);
+	}
+	scan->order_started = true;
+	scan->last = time;
+	return false;
+}
+
+/*
+ * graph_order_hash_id
+ *		What an id is remembered by.
+ */
+GraphSeenId
+graph_order_hash_id(GraphSlice id)
+{
+	const unsigned char *data = (const unsigned char *) id.data;
+	GraphSeenId result;
+
+	result.hash[0] = hash_bytes_extended(data, id.len, 0);
+	result.hash[1] = hash_bytes_extended(data, id.len, 1);
+	return result;
+}
+
+/*
+ * graph_order_id_table
+ *		A set of ids.
+ */
+HTAB *
+graph_order_id_table(GraphScan *scan)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = ctl.entrysize = sizeof(GraphSeenId);
+	ctl.hcxt = scan->context;
+	return hash_create("graph_fdw ids", 256, &ctl,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * graph_order_end_page
+ *		A page is complete: its ids are those of the page before from now on.
+ */
+void
+graph_order_end_page(GraphLane *lane)
+{
+	if (lane->seen_before)
+		hash_destroy(lane->seen_before);
+	lane->seen_before = lane->seen;
+	lane->seen = NULL;
+}
+
+/*
+ * graph_order_was_seen
+ *		Was this id on this page, or on the one before?
+ *
+ * New alerts push the list down, so the end of a page may come again on the
+ * next.  Remembering two pages catches that with memory that does not grow
+ * with the list.
+ */
+bool
+graph_order_was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
+{
+	bool		found = false;
+
+	if (lane->seen && hash_get_num_entries(lane->seen) >= MOST_SEEN)
+		graph_order_end_page(lane);	/* larger than any that was asked for */
+	if (lane->seen == NULL)
+		lane->seen = graph_order_id_table(scan);
+	if (lane->seen_before)
+		(void) hash_search(lane->seen_before, id, HASH_FIND, &found);
+	if (!found)
+		(void) hash_search(lane->seen, id, HASH_ENTER, &found);
+	return found;
+}
+
+/*
+ * add_tie
+ *		One more record at the last time.
+ */
+static void
+add_tie(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
+{
+	if (lane->ties == NULL)
+		lane->ties = MemoryContextAlloc(scan->context,
+										MOST_TIES * sizeof(GraphSeenId));
+	if (lane->nties < MOST_TIES)
+		lane->ties[lane->nties++] = *id;
+	else
+		lane->sorted = false;	/* nothing can be begun anew here */
+}
+
+/*
+ * takes_null
+ *		Is a record without a time given where the list holds it?
+ *
+ * Where the plan relies on an order, those records are asked for by
+ * themselves, before the others or after them.
+ */
+static bool
+takes_null(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->window.nulls)
+		return true;
+	if (!scan->request->order_needed)
+	{
+		lane->sorted = false;	/* it could not be begun anew without them */
+		return !lane->filtered ||	/* a window that has none by itself */
+			!graph_slice_is_null(scan->slots[scan->time_slot]);
+	}
+	if (scan->nulls_asked)
+		return false;
+	if (scan->request->nulls_first && scan->order_started)
+		report_disorder(scan, lane);
+	if (!scan->request->nulls_first)
+		scan->nulls_wanted = true;
+	return scan->request->nulls_first;
+}
+
+/*
+ * graph_order_is_in_window
+ *		Note the time of a record, and tell whether this lane is to give it.
+ *
+ * Windows are told apart by the time as it is known here, in microseconds,
+ * and what stood where a chain was begun anew by its id.  *past is set if the
+ * rest of the list belongs to others.
+ */
+bool
+graph_order_is_in_window(GraphScan *scan, GraphLane *lane, const GraphSeenId *id,
+			 bool *past)
+{
+	bool		known = false;
+	TimestampTz time;
+
+	*past = false;
+	if (scan->time_slot < 0)
+		return true;
+	if (!record_time(scan, &time))
+		return takes_null(scan, lane);
+	if (lane->window.nulls)
+		return false;			/* the service did not mind the filter */
+	if (time < lane->window.lower)
+	{
+		*past = scan->descending && lane->sorted;
+		return false;
+	}
+	if (lane->boundary)
+		(void) hash_search(lane->boundary, id, HASH_FIND, &known);
+	if (known || time >= lane->window.upper)
+		return false;
+
+	if (!lane->time_seen)
+		lane->first_time = time;
+	else if (comes_before(scan, time, lane->last_time))
+	{
+		lane->sorted = false;
+		if (scan->request->order_needed)
+			report_disorder(scan, lane);
+	}
+	if (!lane->time_seen || time != lane->last_time)
+		lane->nties = 0;
+	add_tie(scan, lane, id);
+	lane->time_seen = true;
+	lane->last_time = time;
+	return true;
+}
+
+/*
+ * graph_order_was_given
+ *		Is this record one that an earlier attempt at the page handed out?
+ *
+ * Their ids must be the same, in the same order.
+ */
+bool
+graph_order_was_given(GraphScan *scan, GraphLane *lane)
+{
+	GraphSlice	id = scan->slots[scan->id_slot];
+
+	lane->page_hash = hash_bytes_extended((const unsigned char *) id.data,
+										  id.len, lane->page_hash + 1);
+	lane->page_records++;
+	if (lane->page_records > lane->skip_records)
+		return false;
+	if (lane->page_records == lane->skip_records &&
+		lane->page_hash != lane->skip_hash)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of server \"%s\" changed while it was read",
+						scan->session->server_name),
+				 errdetail("The connection was lost, and the page holds other alerts now."),
+				 errhint("Run the query again."),
+				 errcontext("Microsoft Graph request: %s", graph_request_name(lane))));
+	return true;
+}
+
+/*
+ * graph_order_check_pair
+ *		Before the first record of a page of two is handed out, see that the
+ *		order was kept: the only one that is wanted may be the wrong one.
+ *
+ * False if the page is not complete yet.  Trouble with its bytes is found
+ * when they are read.
+ */
+bool
+graph_order_check_pair(GraphScan *scan, GraphLane *lane)
+{
+	GraphSlice	unread = graph_http_unread(lane->transfer);
+	GraphListReader *reader;
+	GraphSlice	whole;
+	GraphJsonError error;
+	TimestampTz before;
+	TimestampTz time;
+	bool		started = false;
+	size_t		used;
+
+	if (!scan->request->order_needed || scan->order_started ||
+		lane->page_size > 2 || lane->window.nulls)
+		return true;
+	if (!graph_http_done(lane->transfer))
+		return false;
+
+	reader = graph_list_reader_create(scan->shape);
+	while (graph_list_read(reader, unread.data, unread.len, &used, &whole,
+						   scan->slots, &error) == GRAPH_LIST_RECORD)
+	{
+		unread.data += used;
+		unread.len -= used;
+		if (!record_time(scan, &time))
+			continue;
+		if (started && comes_before(scan, time, before))
+			report_disorder(scan, lane);
+		before = time;
+		started = true;
+	}
+	pfree(reader);
+	return true;
+}

@@ -686,7 +686,18 @@ graph_decode_time(GraphSlice value, TimestampTz *result)
 	if (parse_timestamp(p, len, result))
 		return true;
 
-	/* "+02:00" instead of "Z" */
+	/*
+ * graph_decode_time
+ *		A time as Graph writes it; false for anything else, null included.
+ */
+bool
+graph_decode_time(GraphSlice value, TimestampTz *time)
+{
+	return graph_slice_is_string(value) &&
+		parse_timestamp(value.data + 1, value.len - 2, time);
+}
+
+/* "+02:00" instead of "Z" */
 	if (len < strlen("yyyy-mm-ddThh:mm:ss+hh:mm") || p[len - 3] != ':' ||
 		(p[len - 6] != '+' && p[len - 6] != '-'))
 		return false;
@@ -707,8 +718,7 @@ decode_timestamptz(GraphDecoder *decoder, GraphSlice value)
 {
 	TimestampTz result;
 
-	if (graph_slice_is_string(value) &&
-		parse_timestamp(value.data + 1, value.len - 2, &result))
+	if (graph_decode_time(value, &result))
 		return TimestampTzGetDatum(result);
 	return decode_by_input(decoder, value);
 }

@@ -67,6 +67,7 @@ typedef struct Comparison
 
 static List *convert(ClassifyContext *context, Expr *expr, bool negate);
 static List *find_keys(ClassifyContext *context, Expr *expr);
+static bool is_only_keys(Expr *expr);
 
 /* Why a clause stays local. */
 static const char reason_form[] = "not a form that the service answers";
@@ -128,7 +129,8 @@ graph_classify(PlannerInfo *root, RelOptInfo *baserel, List *rinfos,
 		context.reason = reason_form;
 		if (pushdown->keys)
 		{
-			context.exact = rinfo->clause == key_clause;
+			context.exact = rinfo->clause == key_clause &&
+				is_only_keys(rinfo->clause);
 			context.reason = reason_key;
 		}
 		else
@@ -408,6 +410,27 @@ find_keys(ClassifyContext *context, Expr *expr)
 		keys = list_concat_unique_int(keys, found);
 	}
 	return keys;
+}
+
+/*
+ * is_only_keys
+ *		Does a clause that names ids say nothing else?
+ */
+static bool
+is_only_keys(Expr *expr)
+{
+	ListCell   *cell;
+
+	if (is_andclause(expr))
+		return false;
+	if (!is_orclause(expr))
+		return true;
+	foreach(cell, ((BoolExpr *) expr)->args)
+	{
+		if (!is_only_keys(lfirst(cell)))
+			return false;
+	}
+	return true;
 }
 
 /*-------------------------------------------------------------------------

@@ -49,6 +49,9 @@
 /* Clocks that differ by fewer seconds are not worth a word. */
 #define CLOCK_TOLERANCE	120
 
+/* A shorter value would blot out ordinary words, and is no secret. */
+#define SHORTEST_SECRET	4
+
 typedef struct StatusRule
 {
 	int			first;			/* statuses first .. last */
@@ -528,6 +531,26 @@ token_rule(int aadsts)
 }
 
 /*
+ * blot_out_beginning
+ *		The same for the beginning of a secret at the end of a text, which may
+ *		have been cut off there.
+ */
+static void
+blot_out_beginning(char *message, const char *secret)
+{
+	size_t		len = strlen(message);
+
+	for (size_t n = Min(len, strlen(secret)); n >= SHORTEST_SECRET; n--)
+	{
+		if (memcmp(message + len - n, secret, n) == 0)
+		{
+			strcpy(message + len - n, "***");
+			return;
+		}
+	}
+}
+
+/*
  * blot_out
  *		Replace a secret, plain or as it stands in a form, wherever a remote
  *		text repeats it.
@@ -537,8 +560,7 @@ blot_out(char *message, const char *secret)
 {
 	char	   *forms[2];
 
-	/* a value this short would blot out ordinary words, and is no secret */
-	if (secret == NULL || strlen(secret) < 4)
+	if (secret == NULL || strlen(secret) < SHORTEST_SECRET)
 		return message;
 
 	forms[0] = pstrdup(secret);
@@ -552,6 +574,7 @@ blot_out(char *message, const char *secret)
 													 CStringGetTextDatum("***"));
 
 		message = TextDatumGetCString(result);
+		blot_out_beginning(message, forms[i]);
 		explicit_bzero(forms[i], strlen(forms[i]));
 	}
 	return message;

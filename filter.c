@@ -772,16 +772,21 @@ leads_elsewhere(const char *text)
 /*
  * graph_key_path
  *		The path of an alert below the service root, or NULL if no alert can
- *		have this id: it is empty, too long, or would lead somewhere else.
+ *		have this id: it is empty, too long, or would lead somewhere else, as
+ *		"$count" does (OData 4.01 URL conventions, 4.8).
  */
 char *
 graph_key_path(const char *entity_set, const char *key)
 {
+	char	   *plain;
+
 	if (key[0] == '\0' || strlen(key) > MAX_ID_BYTES)
 		return NULL;
 
 	/* an id that is encoded already must not be decoded twice on the way */
-	if (leads_elsewhere(key) || leads_elsewhere(graph_url_unescape(key)))
+	plain = graph_url_unescape(key);
+	if (key[0] == '$' || plain[0] == '$' ||
+		leads_elsewhere(key) || leads_elsewhere(plain))
 		return NULL;
 	return psprintf("%s/%s", entity_set, graph_url_escape(key));
 }

@@ -765,7 +765,6 @@ struct GraphScan
 	const char *time_property;	/* by which it is in order */
 	bool		descending;
 	int			time_slot;
-	GraphDecoder *time_decoder;
 	bool		counted;		/* a count was asked for */
 	List	   *windows;		/* GraphWindow * that no lane has taken yet */
 	bool		nulls_asked;	/* alerts without a time come first, */
@@ -1087,6 +1086,7 @@ extern Datum graph_jsonb_build(GraphJsonbBuilder *builder, GraphSlice value);
 extern GraphDecoder *graph_decoder_create(Oid type, int32 typmod);
 extern Datum graph_decode(GraphDecoder *decoder, GraphSlice value,
 						  bool *isnull);
+extern bool graph_decode_time(GraphSlice value, TimestampTz *time);
 extern bool graph_slice_is_null(GraphSlice value);
 extern bool graph_slice_is_string(GraphSlice value);
 extern bool graph_decode_time(GraphSlice value, TimestampTz *result);

@@ -676,6 +676,14 @@ graph_http_header(GraphTransfer *transfer)
 static GraphTransport
 transport_of(const GraphTransfer *transfer)
 {
+	long		connects = 1;
+
+	/* on a kept connection, garbage is what an earlier answer left behind */
+	curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+	if (connects == 0 && (transfer->result == CURLE_UNSUPPORTED_PROTOCOL ||
+						  transfer->result == CURLE_WEIRD_SERVER_REPLY))
+		return GRAPH_TRANSPORT_BROKEN;
+
 	switch (transfer->result)
 	{
 		case CURLE_OK:

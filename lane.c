@@ -298,6 +298,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 	if (header->status == 200 || header->status == 206)
 	{
 		note_select(scan, lane);
+		scan->counters.pages++;
 		return true;
 	}
 	if ((header->status == 401 && graph_request_renew_token(scan, lane)) ||
@@ -790,7 +791,6 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 static void
 end_of_page(GraphScan *scan, GraphLane *lane)
 {
-	scan->counters.pages++;
 	if (graph_list_has_error(lane->reader))
 		graph_report_partial(scan->session, graph_request_name(lane),
 							 "The answer has status 200 but holds an \"error\".");

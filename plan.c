@@ -45,14 +45,17 @@
 #include "graph_fdw.h"
 
 /*
- * Prices, in the planner's unit (a sequential page read, some 0.1 ms).
+ * Prices, in the planner's unit.
  *
  * A request takes some 100 ms and is one of 150 a minute, so it is dear.  An
  * alert in a list is about 8 kB to transfer and to read, so a page of 1000 of
  * them costs as much as ten requests, which is what it takes the service too.
+ * In time, a request is worth more of the planner's page reads than this; but
+ * the time is spent waiting, and a list that seemed to be as much work as that
+ * would be compiled (jit_above_cost), which only costs more.
  */
-#define REQUEST_COST	1000.0
-#define ALERT_COST		10.0
+#define REQUEST_COST	100.0
+#define ALERT_COST		1.0
 
 /* How many alerts there are where nobody has counted: ninety busy days. */
 #define DEFAULT_ALERTS	10000.0
@@ -619,6 +622,10 @@ graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
 	/* of a single alert it could not be seen that it is the first in order */
 	if (pathkeys)
 		wanted = Max(wanted, 2);
+
+	/* an incremental sort looks one row further, for the end of a group */
+	if (list_length(root->query_pathkeys) > list_length(pathkeys))
+		wanted++;
 	if (!exact)
 		wanted = Max(wanted, SMALLEST_CHECKED_PAGE);
 	return (int) Min(wanted, INT_MAX);

@@ -21,7 +21,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "portability/instr_time.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -81,7 +80,6 @@ prepare_times(GraphScan *scan, const GraphRequest *request)
 		return;
 	old = MemoryContextSwitchTo(scan->context);
 	scan->time_slot = graph_shape_add(scan->shape, scan->time_property);
-	scan->time_decoder = graph_decoder_create(TIMESTAMPTZOID, -1);
 	MemoryContextSwitchTo(old);
 }
 

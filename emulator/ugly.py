@@ -20,7 +20,7 @@ def _alert(name: str, day: int, **members: object) -> bytes:
         "severity": "informational", "classification": None, "determination": None,
         "serviceSource": "microsoftDefenderForEndpoint", "detectionSource": "antivirus", "title": f"Ugly: {name}",
         "description": None, "assignedTo": None, "createdDateTime": f"2020-01-{day:02}T00:00:00Z",
-        "lastUpdateDateTime": f"2020-02-{day:02}T00:00:00Z", "comments": [], "evidence": [], **members}
+        "lastUpdateDateTime": f"2020-03-{day:02}T00:00:00Z", "comments": [], "evidence": [], **members}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 

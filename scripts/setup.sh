@@ -11,6 +11,7 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 need_cron=              # not empty: the caller uses pg_cron
 need_perl=              # not empty: the caller runs TAP tests
+need_clang=             # not empty: the caller runs fuzz targets
 
 work=                   # the folder of this run
 keep=                   # not empty: leave it there
@@ -217,6 +218,13 @@ missing_packages() {
         have prove || echo perl
         have openssl || echo openssl
         perl -MIPC::Run -MTest::More -e 1 2>/dev/null || echo libipc-run-perl
+    fi
+
+    if [ -n "$need_clang" ]; then
+        have clang || echo clang
+        # it links nothing without its runtime
+        echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n ? 0 : 0; }' |
+            clang -x c -fsanitize=fuzzer,address -o /dev/null - 2>/dev/null || echo libclang-rt-dev
     fi
 }
 

@@ -9,13 +9,16 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=sanitize.sh
+. "$(dirname "${BASH_SOURCE[0]}")/sanitize.sh"
 
 usage() {
     cat <<'USAGE'
-Usage: scripts/test.sh [--only unit|regress|tap] [--keep]
+Usage: scripts/test.sh [--only unit|regress|tap|sanitize] [--keep]
 
   --only PART   run a part: unit (the emulator's tests, the generated table, a
-                build without warnings), regress (pg_regress) or tap (t/)
+                build without warnings), regress (pg_regress), tap (t/) or
+                sanitize (a build with sanitizers, the fuzz targets)
   --keep        leave the temporary folder, and say where it is
   --help        this text
 
@@ -162,7 +165,7 @@ main() {
             --only)
                 only=${2:-}
                 case $only in
-                    unit | regress | tap) shift ;;
+                    unit | regress | tap | sanitize) shift ;;
                     *) usage >&2; exit 2 ;;
                 esac ;;
             --keep) keep=1 ;;
@@ -172,7 +175,8 @@ main() {
         shift
     done
 
-    if wanted tap; then need_perl=1; fi
+    if wanted tap || wanted sanitize; then need_perl=1; fi
+    if wanted sanitize; then need_clang=1; fi
     trap finish EXIT
     set_up
 
@@ -187,6 +191,10 @@ main() {
     fi
     if wanted tap; then
         test_tap
+    fi
+    if wanted sanitize; then
+        test_sanitizers
+        test_fuzz
     fi
 }
 

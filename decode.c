@@ -686,18 +686,7 @@ graph_decode_time(GraphSlice value, TimestampTz *result)
 	if (parse_timestamp(p, len, result))
 		return true;
 
-	/*
- * graph_decode_time
- *		A time as Graph writes it; false for anything else, null included.
- */
-bool
-graph_decode_time(GraphSlice value, TimestampTz *time)
-{
-	return graph_slice_is_string(value) &&
-		parse_timestamp(value.data + 1, value.len - 2, time);
-}
-
-/* "+02:00" instead of "Z" */
+	/* "+02:00" instead of "Z" */
 	if (len < strlen("yyyy-mm-ddThh:mm:ss+hh:mm") || p[len - 3] != ':' ||
 		(p[len - 6] != '+' && p[len - 6] != '-'))
 		return false;
@@ -711,6 +700,17 @@ graph_decode_time(GraphSlice value, TimestampTz *time)
 	*result -= (p[len - 6] == '+' ? 1 : -1) *
 		(hour * MINS_PER_HOUR + minute) * USECS_PER_MINUTE;
 	return true;
+}
+
+/*
+ * graph_decode_time
+ *		A time as Graph writes it; false for anything else, null included.
+ */
+bool
+graph_decode_time(GraphSlice value, TimestampTz *time)
+{
+	return graph_slice_is_string(value) &&
+		parse_timestamp(value.data + 1, value.len - 2, time);
 }
 
 static Datum

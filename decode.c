@@ -702,17 +702,6 @@ graph_decode_time(GraphSlice value, TimestampTz *result)
 	return true;
 }
 
-/*
- * graph_decode_time
- *		A time as Graph writes it; false for anything else, null included.
- */
-bool
-graph_decode_time(GraphSlice value, TimestampTz *time)
-{
-	return graph_slice_is_string(value) &&
-		parse_timestamp(value.data + 1, value.len - 2, time);
-}
-
 static Datum
 decode_timestamptz(GraphDecoder *decoder, GraphSlice value)
 {

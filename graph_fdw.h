@@ -731,6 +731,7 @@ typedef struct GraphLane
 	uint64		recent_links[GRAPH_RECENT_LINKS];	/* hashes, a ring */
 	char	   *checkpoint;
 	uint64		checkpoint_until;
+	uint64		guarded_page;	/* whose link was looked at */
 } GraphLane;
 
 /* What became of a step of a lane. */
@@ -931,7 +932,7 @@ extern void graph_order_end_page(GraphLane *lane);
 extern bool graph_order_was_seen(GraphScan *scan, GraphLane *lane,
 								 const GraphSeenId *id);
 extern bool graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
-									 const GraphSeenId *id, bool *past);
+									 const GraphSeenId *id, bool seen, bool *past);
 extern bool graph_order_was_given(GraphScan *scan, GraphLane *lane);
 extern bool graph_order_check_pair(GraphScan *scan, GraphLane *lane);
 
@@ -1086,7 +1087,6 @@ extern Datum graph_jsonb_build(GraphJsonbBuilder *builder, GraphSlice value);
 extern GraphDecoder *graph_decoder_create(Oid type, int32 typmod);
 extern Datum graph_decode(GraphDecoder *decoder, GraphSlice value,
 						  bool *isnull);
-extern bool graph_decode_time(GraphSlice value, TimestampTz *time);
 extern bool graph_slice_is_null(GraphSlice value);
 extern bool graph_slice_is_string(GraphSlice value);
 extern bool graph_decode_time(GraphSlice value, TimestampTz *result);

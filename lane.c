@@ -182,7 +182,7 @@ reset_chain(GraphLane *lane)
 	if (lane->checkpoint)
 		pfree(lane->checkpoint);
 	lane->checkpoint = NULL;
-	lane->checkpoint_until = 0;
+	lane->checkpoint_until = lane->guarded_page = 0;
 	memset(lane->recent_links, 0, sizeof(lane->recent_links));
 	lane->page = 1;
 	lane->sorted = true;
@@ -509,6 +509,9 @@ guard_against_loop(GraphScan *scan, GraphLane *lane, const char *link)
 	uint64		hash = hash_bytes_extended((const unsigned char *) link,
 										   strlen(link), 0);
 
+	if (lane->guarded_page == lane->page)
+		return true;			/* the page had to be asked for again */
+	lane->guarded_page = lane->page;
 	if (lane->page == 1)
 		lane->recent_links[0] =
 			hash_bytes_extended((const unsigned char *) lane->url,
@@ -848,6 +851,7 @@ static bool
 is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 {
 	GraphSeenId id;
+	bool		seen;
 	bool		here;
 
 	*past = false;
@@ -855,8 +859,9 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 		lane->purpose != GRAPH_LANE_LIST)
 		return false;
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
-	here = graph_order_is_in_window(scan, lane, &id, past);
-	return !graph_order_was_seen(scan, lane, &id) && here && !graph_order_is_late(scan, lane);
+	seen = graph_order_was_seen(scan, lane, &id);
+	here = graph_order_is_in_window(scan, lane, &id, seen, past);
+	return !seen && here && !graph_order_is_late(scan, lane);
 }
 
 /*

@@ -194,7 +194,12 @@ static bool
 takes_null(GraphScan *scan, GraphLane *lane)
 {
 	if (lane->window.nulls)
+	{
+		if (scan->request->order_needed && scan->request->nulls_first &&
+			scan->order_started)
+			report_disorder(scan, lane);
 		return true;
+	}
 	if (!scan->request->order_needed)
 	{
 		lane->sorted = false;	/* it could not be begun anew without them */
@@ -219,8 +224,8 @@ takes_null(GraphScan *scan, GraphLane *lane)
  * rest of the list belongs to others.
  */
 bool
-graph_order_is_in_window(GraphScan *scan, GraphLane *lane, const GraphSeenId *id,
-			 bool *past)
+graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
+						 const GraphSeenId *id, bool seen, bool *past)
 {
 	bool		known = false;
 	TimestampTz time;
@@ -246,6 +251,8 @@ graph_order_is_in_window(GraphScan *scan, GraphLane *lane, const GraphSeenId *id
 		lane->first_time = time;
 	else if (comes_before(scan, time, lane->last_time))
 	{
+		if (seen)
+			return false;		/* the list has moved under us */
 		lane->sorted = false;
 		if (scan->request->order_needed)
 			report_disorder(scan, lane);

@@ -414,13 +414,15 @@ take_list(GraphScan *scan, GraphLane *lane)
  * take_nulls
  *		A list that was cut by time, or whose order puts them last, has left out
  *		the alerts without one: ask for these at last.
+ *
+ * Where they should have come first, it is only asked whether there are any:
+ * see takes_null().
  */
 static bool
 take_nulls(GraphScan *scan)
 {
 	if (!scan->nulls_wanted || scan->nulls_asked ||
-		(scan->request->order_needed &&
-		 (scan->request->nulls_first || scan->request->no_nulls)))
+		(scan->request->order_needed && scan->request->no_nulls))
 		return false;
 	scan->nulls_wanted = false;
 	add_window(scan, DT_NOBEGIN, DT_NOEND, true);

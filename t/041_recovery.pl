@@ -211,8 +211,10 @@ foreach my $concurrency (1, 4)
 	is(ids_of($list), ids(@timeless), "some without a time, links that end, concurrency $concurrency");
 	foreach my $order ('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST')
 	{
-		is(ids_of("(SELECT * FROM defender.alerts ORDER BY created_date_time$order OFFSET 0) AS a"), ids(@timeless),
-			"some without a time, ordered$order, concurrency $concurrency");
+		# Where the service sorts them it does not say: in the wrong place they are an error.
+		my $got = ids_of("(SELECT * FROM defender.alerts ORDER BY created_date_time$order OFFSET 0) AS a");
+		ok($got eq ids(@timeless) || $got =~ /ERROR:.*did not keep the order/,
+			"some without a time, ordered$order, concurrency $concurrency") or diag(substr $got, 0, 100);
 	}
 	$emulator->settings(max_pages => 0);
 }
@@ -277,7 +279,7 @@ $emulator->fault(kind => 'status', code => 429, nth => 2);
 $emulator->fault(kind => 'status', code => 503, nth => 4);
 $session->query("SELECT count(*) FROM $list");
 my @records = $emulator->records;
-is($session->query('SELECT server, requests, retries, throttled, records FROM graph_fdw_stats()')
+is($session->query('SELECT server_name, requests, retries, throttled, records FROM graph_fdw_stats()')
 	  =~ s/^\w+\|//r, @records . '|2|1|40', 'counters') or diag($session->{stderr});
 is($session->query("SELECT bytes > 0 FROM graph_fdw_stats()"), 't', 'counters: bytes');
 is($session->query("SELECT title IS NULL FROM defender.alerts WHERE id = 'c001'"), 'f', 'counters: a lookup');

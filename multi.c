@@ -67,6 +67,8 @@ static struct
 	WaitEventSet *wait_set;
 	uint32		wait_event;
 	bool		broken;			/* an operation on the descriptors failed */
+	bool		due;			/* curl wants to run again at once */
+	bool		armed;			/* its timer is set */
 	int			active;			/* transfers in the multi handle */
 	bool		used;			/* it may keep connections */
 	bool		disconnect;		/* drop them when no transfer is active */
@@ -148,13 +150,15 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 {
 	struct itimerspec when = {0};
 
+	mux.due = timeout == 0;
+	if (timeout <= 0 && !mux.armed)
+		return 0;				/* most are, and cost no system call */
 	if (timeout > 0)
 	{
 		when.it_value.tv_sec = timeout / 1000;
 		when.it_value.tv_nsec = (timeout % 1000) * 1000000;
 	}
-	else if (timeout == 0)
-		when.it_value.tv_nsec = 1;	/* at once: zero would disarm it */
+	mux.armed = timeout > 0;
 	if (timerfd_settime(mux.timer_fd, 0, &when, NULL) < 0)
 		mux.broken = true;
 	return 0;
@@ -242,10 +246,14 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 {
 	struct kevent change;
 
+	mux.due = timeout == 0;
+	if (timeout <= 0 && !mux.armed)
+		return 0;
+	mux.armed = timeout > 0;
 	EV_SET(&change, 1, EVFILT_TIMER,
-		   timeout < 0 ? EV_DELETE : EV_ADD | EV_ONESHOT, 0,
+		   timeout > 0 ? EV_ADD | EV_ONESHOT : EV_DELETE, 0,
 		   Max(timeout, 0), NULL);
-	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0 && timeout >= 0)
+	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0 && timeout > 0)
 		mux.broken = true;
 	return 0;
 }
@@ -360,8 +368,9 @@ graph_multi_start(void)
 		mux.wait_set = graph_create_wait_set(3);
 		AddWaitEventToSet(mux.wait_set, WL_LATCH_SET, PGINVALID_SOCKET,
 						  MyLatch, NULL);
-		AddWaitEventToSet(mux.wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET,
-						  NULL, NULL);
+		if (IsUnderPostmaster)
+			AddWaitEventToSet(mux.wait_set, WL_EXIT_ON_PM_DEATH,
+							  PGINVALID_SOCKET, NULL, NULL);
 		AddWaitEventToSet(mux.wait_set, WL_SOCKET_READABLE, mux.events_fd,
 						  NULL, NULL);
 	}
@@ -483,6 +492,12 @@ graph_multi_drive(GraphEnded ended)
 
 	graph_block_signals(&saved);
 	run_events();
+	for (int i = 0; mux.due && i < MAX_EVENTS; i++)
+	{
+		mux.due = false;
+		(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT, 0,
+										&left);
+	}
 	while ((message = curl_multi_info_read(mux.multi, &left)) != NULL)
 	{
 		if (message->msg == CURLMSG_DONE)
@@ -510,6 +525,8 @@ graph_multi_wait(long timeout)
 {
 	WaitEvent	event;
 
+	if (mux.due)
+		return;
 	if (WaitEventSetWait(mux.wait_set, timeout, &event, 1, mux.wait_event) > 0 &&
 		(event.events & WL_LATCH_SET))
 		ResetLatch(MyLatch);

@@ -4,8 +4,8 @@
 # Random queries run over the foreign tables and over a local copy of the same
 # alerts, made of their JSON text without the extension.  The tables are there
 # several times: as they are by default, with what is optional switched off,
-# with filters on evidence and small pages, and over another service, whose
-# filters are evaluated by SQLite.
+# with filters on evidence and small pages that are read in windows of time, and
+# over another service, whose filters are evaluated by SQLite, by one lane.
 #
 #	GRAPH_QUERIES=10000 GRAPH_SEED=77 prove ... t/030_same_answer.pl
 #

@@ -282,6 +282,7 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 	request->page_size = options->page_size;
 	request->first_page = Min(plan_int(plan, GRAPH_PLAN_FIRST_PAGE),
 							  options->page_size);
+	request->limited = plan_int(plan, GRAPH_PLAN_FIRST_PAGE) != INT_MAX;
 	request->select = join_names(plan_list(plan, GRAPH_PLAN_SELECT));
 	if (order)
 	{

@@ -592,6 +592,7 @@ typedef struct GraphRequest
 	bool		no_nulls;		/* the filter lets none through */
 	int			page_size;
 	int			first_page;		/* a first, smaller page */
+	bool		limited;		/* a part of the list may be enough */
 } GraphRequest;
 
 /*-------------------------------------------------------------------------

@@ -162,12 +162,12 @@ joins_by_id(GraphJoinInfo *outer, GraphJoinInfo *inner, Expr *clause)
 }
 
 /*
- * constant_key
- *		The one id that the restrictions of a join's tables name as a constant,
- *		or NULL.
+ * only_key
+ *		The expression of the one id that the restrictions of a join's tables
+ *		name, or NULL.
  */
 static Node *
-constant_key(GraphJoinInfo *join)
+only_key(GraphJoinInfo *join)
 {
 	ListCell   *cell;
 
@@ -178,10 +178,11 @@ constant_key(GraphJoinInfo *join)
 		List	   *keys = info->pushdown.keys;
 		Node	   *key;
 
-		if (list_length(keys) != 1)
+		/* what a nullable table is restricted to restricts no other */
+		if (member->nullable || list_length(keys) != 1)
 			continue;
 		key = list_nth(info->pushdown.values, linitial_int(keys));
-		if (IsA(key, Const) && exprType(key) == TEXTOID)
+		if (exprType(key) == TEXTOID)
 			return key;
 	}
 	return NULL;
@@ -197,9 +198,9 @@ constant_key(GraphJoinInfo *join)
 static bool
 have_same_key(GraphJoinInfo *outer, GraphJoinInfo *inner)
 {
-	Node	   *key = constant_key(outer);
+	Node	   *key = only_key(outer);
 
-	return key && equal(key, constant_key(inner));
+	return key && equal(key, only_key(inner));
 }
 
 /*

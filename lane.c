@@ -738,7 +738,7 @@ look_ahead(GraphScan *scan, GraphLane *lane)
 
 	if (lane->ahead || lane->purpose != GRAPH_LANE_LIST ||
 		graph_list_next_link(lane->reader).data == NULL ||
-		request->first_page < request->page_size || lane->skip_records > 0 ||
+		request->limited || lane->skip_records > 0 ||
 		lane->chain_records + lane->page_size >= CHAIN_RECORDS ||
 		!has_free_lane(scan) || known_next(scan, lane) == NULL ||
 		graph_stats_may_send(scan->stats,

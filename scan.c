@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "portability/instr_time.h"
+#include "utils/datetime.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -245,6 +246,17 @@ time_of(const GraphLane *lane, double alerts)
 }
 
 /*
+ * first_time
+ *		The earliest time that Edm.DateTimeOffset can hold.
+ */
+static TimestampTz
+first_time(void)
+{
+	return (TimestampTz) (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) *
+		USECS_PER_DAY;
+}
+
+/*
  * divide
  *		Leave the older part of a lane's list to others, in so many windows of
  *		so many alerts; the last of them is open.
@@ -255,14 +267,14 @@ divide(GraphScan *scan, GraphLane *lane, double alerts, int windows)
 	TimestampTz upper = lane->last_time - time_of(lane, alerts);
 	TimestampTz oldest = lane->window.lower;
 
-	if (upper <= oldest || TIMESTAMP_NOT_FINITE(upper))
+	if (upper <= Max(oldest, first_time()) || TIMESTAMP_NOT_FINITE(upper))
 		return;
 	lane->window.lower = upper;
 	for (int i = 1; i < windows; i++)
 	{
 		TimestampTz lower = upper - time_of(lane, alerts);
 
-		if (lower <= oldest)
+		if (lower <= Max(oldest, first_time()))
 			break;
 		add_window(scan, lower, upper, false);
 		upper = lower;

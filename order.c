@@ -202,9 +202,13 @@ takes_null(GraphScan *scan, GraphLane *lane)
 	}
 	if (!scan->request->order_needed)
 	{
+		GraphSlice	time = scan->slots[scan->time_slot];
+
 		lane->sorted = false;	/* it could not be begun anew without them */
-		return !lane->filtered ||	/* a window that has none by itself */
-			!graph_slice_is_null(scan->slots[scan->time_slot]);
+
+		/* what has no time is in no window, and is asked for by itself then */
+		return (time.data && !graph_slice_is_null(time)) ||
+			(!lane->filtered && !scan->nulls_wanted);
 	}
 	if (scan->nulls_asked)
 		return false;

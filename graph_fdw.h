@@ -684,6 +684,7 @@ typedef struct GraphLane
 	char	   *url;			/* of this request, NULL: the lane is free */
 	bool		with_select;	/* the URL has a $select that may be refused */
 	bool		select_dropped; /* it was, and is not in the URL any more */
+	bool		with_order;		/* the URL has an $orderby of our own */
 	int			page_size;		/* what the URL asks for, of a list */
 	GraphWindow window;			/* of a list; open on both sides for all */
 	bool		filtered;		/* the window is in the URL's filter */
@@ -769,6 +770,7 @@ struct GraphScan
 	int			time_slot;
 	bool		counted;		/* a count was asked for */
 	List	   *windows;		/* GraphWindow * that no lane has taken yet */
+	bool		order_refused;	/* the service does not know $orderby */
 	bool		nulls_asked;	/* alerts without a time come first, */
 	bool		list_wanted;	/* and after them the others */
 	bool		nulls_wanted;	/* they have to be asked for at last */

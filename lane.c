@@ -105,12 +105,14 @@ list_path(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
 
+	lane->with_order = lane->filtered && !scan->order_refused;
 	if (lane->filtered)
 	{
 		request.filter = graph_window_filter(request.filter,
 											 scan->time_property,
 											 &lane->window);
-		request.order_property = (char *) scan->time_property;
+		request.order_property = scan->order_refused ? NULL :
+			(char *) scan->time_property;
 		request.descending = scan->descending;
 	}
 	return graph_request_path(&request, lane->page_size, lane->with_select,
@@ -263,6 +265,27 @@ note_select(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * drop_order
+ *		After 400: set the lane up to ask for its window again without $orderby,
+ *		if the plan does not rely on it.
+ *
+ * Newest first is what the list is without; whether it is is seen as ever.
+ */
+static bool
+drop_order(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->purpose != GRAPH_LANE_LIST || !lane->with_order ||
+		lane->page > 1 || scan->request->order_property)
+		return false;
+	scan->order_refused = true;
+	lane->select_dropped = false;	/* that was not what it refused */
+	graph_request_end(scan, lane);
+	graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
+	scan->counters.retries++;
+	return true;
+}
+
+/*
  * is_optional
  *		Can the scan do without an answer to this request, should the service
  *		not know what is asked?
@@ -303,6 +326,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 	}
 	if ((header->status == 401 && graph_request_renew_token(scan, lane)) ||
 		(header->status == 400 && drop_select(scan, lane)) ||
+		(header->status == 400 && drop_order(scan, lane)) ||
 		(header->status == 400 && lane->page > 1 && graph_lane_begin_anew(scan, lane)))
 		return false;
 	if (header->status == 400 && lane->purpose == GRAPH_LANE_VERIFY)

@@ -9,7 +9,7 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-# shellcheck source=sanitize.sh
+# shellcheck source-path=SCRIPTDIR source=sanitize.sh
 . "$(dirname "${BASH_SOURCE[0]}")/sanitize.sh"
 
 usage() {

@@ -39,7 +39,8 @@ sub fails
 	my $words = join '.*', map { quotemeta } @words;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	is($error->{state}, $state, $name) || diag($error->{text});
+	(ref $state ? like($error->{state}, $state, $name) : is($error->{state}, $state, $name))
+	  || diag($error->{text});
 	like($error->{text}, qr/$words/s, "$name: text") if @words;
 	return;
 }
@@ -267,7 +268,7 @@ foreach my $case (
 	[ 'HV024', 'token request', kind => 'html' ],
 	[ 'HV024', 'token request', kind => 'empty' ],
 	[ 'HV024', 'token request', kind => 'truncated', after => 20 ],
-	[ 'HV000', 'token request', kind => 'garbage' ],
+	[ qr/^(?:HV000|08006)$/, 'token request', kind => 'garbage' ],	# on a kept connection: lost
 	[ '08006', 'token request', kind => 'close' ],
 	[ 'HV00N', 'redirect', kind => 'redirect' ])
 {

@@ -30,7 +30,7 @@ my $seed    = $ENV{GRAPH_SEED}          || 1;
 my $not_ours = qr{cache\ lookup\ failed\ for\ (?!foreign\ table|type\ 0$|relation\ 0$)
 	| could\ not\ (?:find\ tuple|determine)
 	| invalid\ (?:relkind|attribute\ number|attnum|index)
-	| unexpected\ (?:classid|null)
+	| unexpected\ (?:classid|null|end\ of\ flag\ array)
 	| missing\ support\ function
 	| unrecognized\ (?:object\ class|privilege|class)
 	| unsupported\ object\ class

@@ -72,7 +72,7 @@ sub new
 		http   => HTTP::Tiny->new(
 			proxy      => undef,
 			http_proxy => undef,
-			keep_alive => 1,
+			keep_alive => 0,
 			timeout    => 60)
 	}, $class;
 	push @running, $self;

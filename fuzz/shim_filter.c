@@ -1,0 +1,358 @@
+/*-------------------------------------------------------------------------
+ *
+ * shim_filter.c
+ *		The functions of a server that filter.c and resource.c need, outside of
+ *		one.
+ *
+ * Simple ones, with the same meaning as the server's.  Each allocation is one
+ * of malloc's, so that a sanitizer sees it, and all end with shim_reset().
+ *
+ * IDENTIFICATION
+ *		fuzz/shim_filter.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "nodes/value.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "graph_fdw.h"
+
+#undef vsnprintf
+#undef snprintf
+
+extern void shim_reset(void);
+extern Datum shim_array(Oid type, Datum *elements, bool *nulls, int count);
+
+MemoryContext CurrentMemoryContext = NULL;
+
+/*-------------------------------------------------------------------------
+ * Memory
+ *-------------------------------------------------------------------------
+ */
+
+static void **allocated = NULL;
+static size_t nallocated = 0;
+static size_t allocated_space = 0;
+
+static void *
+keep(void *pointer)
+{
+	if (pointer == NULL)
+		abort();
+	if (nallocated == allocated_space)
+	{
+		allocated_space = allocated_space * 2 + 64;
+		allocated = realloc(allocated, allocated_space * sizeof(void *));
+		if (allocated == NULL)
+			abort();
+	}
+	allocated[nallocated++] = pointer;
+	return pointer;
+}
+
+static void
+forget(void *pointer)
+{
+	for (size_t i = nallocated; i-- > 0;)
+	{
+		if (allocated[i] != pointer)
+			continue;
+		allocated[i] = allocated[--nallocated];
+		return;
+	}
+	abort();
+}
+
+void
+shim_reset(void)
+{
+	while (nallocated > 0)
+		free(allocated[--nallocated]);
+}
+
+void *
+palloc(Size size)
+{
+	return keep(malloc(Max(size, 1)));
+}
+
+void *
+palloc0(Size size)
+{
+	return keep(calloc(Max(size, 1), 1));
+}
+
+void *
+repalloc(void *pointer, Size size)
+{
+	forget(pointer);
+	return keep(realloc(pointer, size));
+}
+
+void
+pfree(void *pointer)
+{
+	forget(pointer);
+	free(pointer);
+}
+
+char *
+pstrdup(const char *string)
+{
+	return keep(strdup(string));
+}
+
+/*-------------------------------------------------------------------------
+ * Strings
+ *-------------------------------------------------------------------------
+ */
+
+void
+initStringInfo(StringInfo string)
+{
+	memset(string, 0, sizeof(*string));
+	string->data = palloc0(1);
+	string->maxlen = 1;
+}
+
+static void
+append_bytes(StringInfo string, const void *data, int len)
+{
+	string->data = repalloc(string->data, string->len + len + 1);
+	string->maxlen = string->len + len + 1;
+	memcpy(string->data + string->len, data, len);
+	string->len += len;
+	string->data[string->len] = '\0';
+}
+
+void
+appendStringInfoString(StringInfo string, const char *text)
+{
+	append_bytes(string, text, strlen(text));
+}
+
+void
+appendStringInfoChar(StringInfo string, char c)
+{
+	append_bytes(string, &c, 1);
+}
+
+static char *
+format(const char *text, va_list arguments)
+{
+	va_list		copy;
+	char	   *result;
+	int			len;
+
+	va_copy(copy, arguments);
+	len = vsnprintf(NULL, 0, text, copy);
+	va_end(copy);
+	result = palloc(len + 1);
+	vsnprintf(result, len + 1, text, arguments);
+	return result;
+}
+
+char *
+psprintf(const char *text, ...)
+{
+	va_list		arguments;
+	char	   *result;
+
+	va_start(arguments, text);
+	result = format(text, arguments);
+	va_end(arguments);
+	return result;
+}
+
+void
+appendStringInfo(StringInfo string, const char *text,...)
+{
+	va_list		arguments;
+
+	va_start(arguments, text);
+	appendStringInfoString(string, format(text, arguments));
+	va_end(arguments);
+}
+
+unsigned char
+pg_ascii_tolower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+char *
+text_to_cstring(const text *value)
+{
+	size_t		len = VARSIZE(value) - VARHDRSZ;
+	char	   *result = palloc0(len + 1);
+
+	memcpy(result, VARDATA(value), len);
+	return result;
+}
+
+struct varlena *
+pg_detoast_datum(struct varlena *datum)
+{
+	return datum;
+}
+
+/* Percent-encoding as curl_easy_escape() does it. */
+char *
+graph_url_escape(const char *text)
+{
+	StringInfoData result;
+
+	initStringInfo(&result);
+	for (const unsigned char *p = (const unsigned char *) text; *p; p++)
+	{
+		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+			(*p >= '0' && *p <= '9') || strchr("-._~", *p))
+			appendStringInfoChar(&result, *p);
+		else
+			appendStringInfo(&result, "%%%02X", *p);
+	}
+	return result.data;
+}
+
+char *
+graph_url_unescape(const char *text)
+{
+	return pstrdup(text);
+}
+
+/*-------------------------------------------------------------------------
+ * Nodes, arrays
+ *-------------------------------------------------------------------------
+ */
+
+List *
+lappend(List *list, void *datum)
+{
+	if (list == NIL)
+	{
+		list = palloc0(sizeof(List));
+		list->type = T_List;
+		list->elements = palloc0(sizeof(ListCell));
+	}
+	list->elements = repalloc(list->elements, (list->length + 1) * sizeof(ListCell));
+	list->max_length = list->length + 1;
+	list->elements[list->length++].ptr_value = datum;
+	return list;
+}
+
+Integer *
+makeInteger(int i)
+{
+	Integer    *result = palloc0(sizeof(Integer));
+
+	result->type = T_Integer;
+	result->ival = i;
+	return result;
+}
+
+String *
+makeString(char *string)
+{
+	String	   *result = palloc0(sizeof(String));
+
+	result->type = T_String;
+	result->sval = string;
+	return result;
+}
+
+/* An array whose elements stand beside it and not in it. */
+typedef struct ShimArray
+{
+	ArrayType	head;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+} ShimArray;
+
+Datum
+shim_array(Oid type, Datum *elements, bool *nulls, int count)
+{
+	ShimArray  *array = palloc0(sizeof(ShimArray));
+
+	array->head.elemtype = type;
+	array->elements = elements;
+	array->nulls = nulls;
+	array->count = count;
+	return PointerGetDatum(array);
+}
+
+void
+get_typlenbyvalalign(Oid type, int16 *len, bool *byval, char *align)
+{
+	*len = -1;
+	*byval = false;
+	*align = 'i';
+}
+
+void
+deconstruct_array(ArrayType *array, Oid type, int len, bool byval, char align,
+				  Datum **elements, bool **nulls, int *count)
+{
+	ShimArray  *shim = (ShimArray *) array;
+
+	*elements = shim->elements;
+	*nulls = shim->nulls;
+	*count = shim->count;
+}
+
+/*-------------------------------------------------------------------------
+ * Times
+ *-------------------------------------------------------------------------
+ */
+
+/* In UTC; the day by Howard Hinnant's days-to-civil. */
+int
+timestamp2tm(Timestamp time, int *tzp, struct pg_tm *tm, fsec_t *fsec,
+			 const char **tzn, pg_tz *zone)
+{
+	int64		days = time / USECS_PER_DAY - (time % USECS_PER_DAY < 0);
+	int64		rest = time - days * USECS_PER_DAY;
+	int64		z = days + 10957 + 719468;	/* from 0000-03-01 */
+	int64		era = (z >= 0 ? z : z - 146096) / 146097;
+	int64		doe = z - era * 146097;
+	int64		yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64		doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64		month = (5 * doy + 2) / 153;
+
+	tm->tm_mday = doy - (153 * month + 2) / 5 + 1;
+	tm->tm_mon = month + (month < 10 ? 3 : -9);
+	tm->tm_year = yoe + era * 400 + (tm->tm_mon <= 2);
+	tm->tm_hour = rest / USECS_PER_HOUR;
+	tm->tm_min = rest / USECS_PER_MINUTE % 60;
+	tm->tm_sec = rest / USECS_PER_SEC % 60;
+	*fsec = rest % USECS_PER_SEC;
+	return 0;
+}
+
+/*-------------------------------------------------------------------------
+ * What is not reached
+ *-------------------------------------------------------------------------
+ */
+
+#define NOT_REACHED(signature) signature { abort(); }
+
+NOT_REACHED(TimestampTz date2timestamptz_opt_overflow(DateADT date, int *overflow))
+NOT_REACHED(TimestampTz timestamp2timestamptz_opt_overflow(Timestamp time, int *overflow))
+NOT_REACHED(HTAB *hash_create(const char *name, long n, const HASHCTL *ctl, int flags))
+NOT_REACHED(void hash_destroy(HTAB *table))
+NOT_REACHED(void *hash_search(HTAB *table, const void *key, HASHACTION action, bool *found))
+NOT_REACHED(uint32 string_hash(const void *key, Size size))
+NOT_REACHED(bool errstart_cold(int elevel, const char *domain))
+NOT_REACHED(bool errstart(int elevel, const char *domain))
+NOT_REACHED(int errmsg_internal(const char *text,...))
+NOT_REACHED(void errfinish(const char *file, int line, const char *function))

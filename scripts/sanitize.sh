@@ -9,7 +9,7 @@
 #
 # shellcheck shell=bash
 
-fuzz_seconds=30         # for each target
+fuzz_seconds=20         # for each target
 
 # The flags that a build needs, and the runtime that a process needs.
 sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
@@ -71,8 +71,8 @@ test_sanitizers() {
     if [ "$status" -eq 0 ]; then
         sed "s|'.*'|'$folder/install'|" "$work/extension.conf" >"$folder/extension.conf"
         echo 'jit = off' >>"$folder/extension.conf"
-        TEMP_CONFIG=$folder/extension.conf \
-            run timeout -k 10 170 make -s -C "$folder" PG_CONFIG="$pg_config" with_llvm=no prove_installcheck \
+        TEMP_CONFIG=$folder/extension.conf GRAPH_SLOW=5 \
+            run timeout -k 10 300 make -s -C "$folder" PG_CONFIG="$pg_config" with_llvm=no prove_installcheck \
             bindir="$folder/bin" PROVE_TESTS="t/040_faults.pl t/003_types.pl t/004_odd_strings.pl" \
             PROVE_FLAGS=--verbose >>"$output" 2>&1 || status=$?
     fi

@@ -325,7 +325,7 @@ choose_user() {
 # Copy the checkout, which stays as it is and need not be readable to the
 # unprivileged user, without what an earlier make has left in it.
 copy_checkout() {
-    tar -C "$checkout" -cf - --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
+    tar -C "$checkout" -cf - --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.bc.tmp' --exclude='*.so' \
         --exclude=__pycache__ --exclude=./tmp_check --exclude=./results . |
         "${user[@]}" tar -C "$work/build" -xf - --no-same-owner
 }

@@ -8,9 +8,8 @@
  *
  *	1. be read by the parser below, which knows the part of OData's grammar
  *	   that is meant to be sent, and nothing else: so no value ends its quotes;
- *	2. hold no more string literals, with other characters, than the values;
- *	3. be no longer than is allowed;
- *	4. stay one query option when a path is made of it: nothing but unreserved
+ *	2. be no longer than is allowed;
+ *	3. stay one query option when a path is made of it: nothing but unreserved
  *	   characters, and those that we put there.
  *
  * Build and run: see the Makefile beside this file.

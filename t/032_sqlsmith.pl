@@ -92,6 +92,16 @@ my @entries = split /^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)/m, $log;
 
 unlike($log, qr/was terminated by signal|PANIC|TRAP:|server process .* exited with exit code/, 'no crash');
 
+# What a mistake of ours can lead to: errors of our files, and of those of the
+# server that work on our plans, paths and rows.  The others complain about
+# arguments that sqlsmith made up.
+my %where = map { m{(\w+)\.c$}; ($1 => 1) } glob("'$FindBin::RealBin'/../*.c");
+$where{$_} = 1 foreach qw(setrefs createplan planner subselect pathnode joinpath costsize relnode tlist var clauses
+  execMain execProcnode execScan execExpr execExprInterp execTuples execUtils execQual heaptuple
+  nodeForeignscan nodeNestloop nodeHash nodeHashjoin nodeAgg nodeSort nodeMaterial nodeMemoize nodeSubplan
+  equalfuncs copyfuncs outfuncs list bitmapset foreign lsyscache relation relcache table syscache typcache
+  mcxt aset latch fd);
+
 # Each internal error once, with the statement behind it.
 my %internal;
 for my $i (0 .. $#entries)
@@ -99,6 +109,7 @@ for my $i (0 .. $#entries)
 	next unless $entries[$i] =~ /^\S+ \S+ \S+ \[\d+\] (XX\d\d\d|58\w+) (?:ERROR|FATAL): (.*)/;
 	my $message = $2;
 	next if $message =~ $not_ours;
+	next unless grep { /LOCATION: +\w+, (\w+)\.c:/ && $where{$1} } @entries[ $i + 1 .. ($i + 2 < $#entries ? $i + 2 : $#entries) ];
 	my ($statement) = grep { /STATEMENT:/ } @entries[ $i + 1 .. ($i + 4 < $#entries ? $i + 4 : $#entries) ];
 	$internal{ $message =~ s/\d+/N/gr } //= $entries[$i] . ($statement // '');
 }

@@ -78,7 +78,7 @@ $emulator->fault(kind => 'cut', after => 3000);
 $emulator->fault(kind => 'cut', after => 1500, nth => 2);
 is(ids_of($list), ids(@few), 'cut twice, the second time earlier');
 $emulator->no_fault;
-$emulator->fault(kind => 'cut', after => 1500, times => 3);
+$emulator->fault(kind => 'cut', after => 1500, times => -1);
 like($node->error("SELECT id FROM $list")->{text}, qr/08006.*tried 3 times/s, 'cut three times');
 
 # Compressed: what was inflated before the cut counts.

@@ -7,12 +7,16 @@
  * listed under the file that answers it; those lists are the map of the
  * module.  Everything below the callbacks of graph_fdw.c is a straight line:
  *
- *		plan.c, deparse.c	which request?			(plain nodes in the plan)
- *		scan.c				which record is next?	(token.c, http.c)
- *		json.c				where is the member?	(bytes, no copies)
- *		row.c, decode.c		what is it as a Datum?
+ *		plan.c, join.c, deparse.c		which request?	plain nodes in the plan
+ *		filter.c						how is it spelled?
+ *		scan.c, lane.c, request.c,
+ *		order.c							which record is next?
+ *		token.c, login.c, http.c,
+ *		multi.c							whose token, which bytes?
+ *		json.c							where is the member?
+ *		row.c, decode.c, jsonb.c		what is it as a Datum?
  *
- * and each knows only those to its right.
+ * and none of them knows those above it.
  *
  * IDENTIFICATION
  *		graph_fdw.h

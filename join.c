@@ -245,6 +245,20 @@ has_plain_target(List *exprs)
 }
 
 /*
+ * is_true
+ *		Is this what the planner leaves, from 16 on, of a clause of an outer join
+ *		that it has put into restrictions?
+ */
+static bool
+is_true(Expr *clause)
+{
+	Const	   *constant = (Const *) clause;
+
+	return IsA(clause, Const) && !constant->constisnull &&
+		DatumGetBool(constant->constvalue);
+}
+
+/*
  * can_join
  *		Can these two be one scan?  *rinfos are the clauses to check on the
  *		combined row.
@@ -264,6 +278,8 @@ can_join(GraphJoinInfo *outer, GraphJoinInfo *inner, RelOptInfo *joinrel,
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
 		bool		is_id = joins_by_id(outer, inner, rinfo->clause);
 
+		if (is_true(rinfo->clause))
+			continue;
 		if (jointype == JOIN_LEFT &&
 			!RINFO_IS_PUSHED_DOWN(rinfo, joinrel->relids))
 		{

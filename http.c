@@ -718,6 +718,7 @@ transport_of(const GraphTransfer *transfer)
 			return GRAPH_TRANSPORT_BROKEN;
 		case CURLE_BAD_CONTENT_ENCODING:
 			return GRAPH_TRANSPORT_ENCODING;
+		case CURLE_WRITE_ERROR: /* more inflated than curl holds in a pause */
 		case CURLE_OUT_OF_MEMORY:	/* how a header line over 100 kB ends */
 #if CURL_AT_LEAST_VERSION(8, 6, 0)
 		case CURLE_TOO_LARGE:	/* ... in later versions */

@@ -50,7 +50,7 @@ request_headers(void)
  */
 GraphTransfer *
 graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
-			 MemoryContext context)
+				   MemoryContext context)
 {
 	const GraphOptions *options = &scan->session->options;
 	GraphHttpRequest request = {0};
@@ -113,6 +113,21 @@ graph_request_start(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * release
+ *		Count what a transfer has received, and release it with its context.
+ */
+static void
+release(GraphScan *scan, GraphTransfer *transfer, MemoryContext context)
+{
+	uint64		bytes = graph_http_received(transfer);
+
+	scan->counters.bytes += bytes;
+	scan->stats->bytes += bytes;
+	graph_http_end(transfer);
+	MemoryContextReset(context);
+}
+
+/*
  * graph_request_drop_ahead
  *		Give up the request for the next page, and what is known of its URL.
  */
@@ -121,10 +136,7 @@ graph_request_drop_ahead(GraphScan *scan, GraphLane *lane)
 {
 	if (lane->ahead)
 	{
-		scan->counters.bytes += graph_http_received(lane->ahead);
-		scan->stats->bytes += graph_http_received(lane->ahead);
-		graph_http_end(lane->ahead);
-		MemoryContextReset(lane->ahead_context);
+		release(scan, lane->ahead, lane->ahead_context);
 		lane->ahead = NULL;
 	}
 	if (lane->next_url)
@@ -142,12 +154,9 @@ graph_request_end(GraphScan *scan, GraphLane *lane)
 {
 	if (lane->transfer == NULL)
 		return;
-	scan->counters.bytes += graph_http_received(lane->transfer);
-	scan->stats->bytes += graph_http_received(lane->transfer);
-	graph_http_end(lane->transfer);
+	release(scan, lane->transfer, lane->context);
 	lane->transfer = NULL;
 	lane->reader = NULL;
-	MemoryContextReset(lane->context);
 }
 
 /*
@@ -218,8 +227,8 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
  *		The transfer ended without its whole answer: again, or an error.
  */
 void
-graph_request_broken(GraphScan *scan, GraphLane *lane, GraphTransport transport,
-				const char *text)
+graph_request_broken(GraphScan *scan, GraphLane *lane,
+					 GraphTransport transport, const char *text)
 {
 	const char *why = "";
 

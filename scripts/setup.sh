@@ -210,7 +210,8 @@ missing_packages() {
     # a PostgreSQL that is not a package is taken as it is
     if [ "$pg_config" = "$prefix/bin/pg_config" ]; then
         [ -x "$prefix/bin/postgres" ] || echo "postgresql-$pg_major"
-        [ -e "$prefix/lib/pgxs/src/makefiles/pgxs.mk" ] || echo "postgresql-server-dev-$pg_major"
+        # its makefiles are a client's, too: only the headers are its own
+        [ -e "/usr/include/postgresql/$pg_major/server/postgres.h" ] || echo "postgresql-server-dev-$pg_major"
         if [ -n "$need_cron" ]; then
             [ -e "$prefix/lib/pg_cron.so" ] || echo "postgresql-$pg_major-cron"
         fi

@@ -438,6 +438,7 @@ typedef struct GraphHttpRequest
 	int			connect_timeout;	/* milliseconds */
 	int			request_timeout;	/* longest silence, milliseconds */
 	bool		fresh_connection;	/* do not reuse a kept one */
+	bool		in_sips;		/* the beginning may be all that is wanted */
 	bool		secret_answer;	/* overwrite what was received afterwards */
 	bool		link_local;		/* may ask the machine's metadata service */
 } GraphHttpRequest;
@@ -718,7 +719,10 @@ typedef struct GraphLane
 	uint64		skip_records;	/* of them, to skip after a new attempt */
 	uint64		skip_hash;		/* what their hash has to be */
 
-	/* ids of the page at hand and of the one before: see was_seen() */
+	uint64		page_given;		/* of them, those that were new */
+	int			barren_pages;	/* in a row in which none was */
+
+	/* ids that came last, in two generations: see graph_order_was_seen() */
 	HTAB	   *seen;
 	HTAB	   *seen_before;
 
@@ -911,6 +915,8 @@ extern void graph_lane_start(GraphScan *scan, GraphLane *lane,
 							 GraphLanePurpose purpose, const char *path);
 extern void graph_lane_list(GraphScan *scan, GraphLane *lane,
 							const GraphWindow *window, int page_size);
+extern void graph_lane_count(GraphScan *scan, GraphLane *lane,
+							 bool with_select);
 extern bool graph_lane_begin_anew(GraphScan *scan, GraphLane *lane);
 extern void graph_lane_stop(GraphScan *scan, GraphLane *lane);
 extern GraphLaneStep graph_lane_step(GraphScan *scan, GraphLane *lane,
@@ -935,7 +941,6 @@ extern bool graph_request_renew_token(GraphScan *scan, GraphLane *lane);
 extern bool graph_order_is_late(GraphScan *scan, GraphLane *lane);
 extern GraphSeenId graph_order_hash_id(GraphSlice id);
 extern HTAB *graph_order_id_table(GraphScan *scan);
-extern void graph_order_end_page(GraphLane *lane);
 extern bool graph_order_was_seen(GraphScan *scan, GraphLane *lane,
 								 const GraphSeenId *id);
 extern bool graph_order_is_in_window(GraphScan *scan, GraphLane *lane,

@@ -48,6 +48,13 @@
 /* What curl reads from a socket at once: a quarter of the system calls. */
 #define RECEIVE_BUFFER_BYTES	(64 * 1024L)
 
+/*
+ * Where the beginning of an answer may be all that is wanted: what curl reads
+ * at once then, and the first window, which grows with the appetite of the
+ * reader.  A record and a half, by the service's average.
+ */
+#define SIP_BYTES	(16 * 1024L)
+
 struct GraphTransfer
 {
 	/* curl's side, released by release_transfer() */
@@ -84,6 +91,8 @@ struct GraphTransfer
 
 	int			request_timeout;	/* milliseconds */
 	TimestampTz last_activity;
+	int64		silence;		/* microseconds waited for since then, as far
+								 * as those waits are over */
 	MemoryContext owner;
 };
 
@@ -99,6 +108,17 @@ static size_t
 unread_bytes(const GraphTransfer *transfer)
 {
 	return transfer->end - transfer->start;
+}
+
+/*
+ * note_activity
+ *		Something was received.
+ */
+static void
+note_activity(GraphTransfer *transfer)
+{
+	transfer->last_activity = GetCurrentTimestamp();
+	transfer->silence = 0;
 }
 
 /*
@@ -156,7 +176,7 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	memcpy(transfer->buffer + transfer->end, data, bytes);
 	transfer->end += bytes;
 	transfer->received += bytes;
-	transfer->last_activity = GetCurrentTimestamp();
+	note_activity(transfer);
 	return bytes;
 }
 
@@ -198,7 +218,7 @@ take_header(char *line, size_t size, size_t count, void *arg)
 	size_t		len = size * count;
 
 	transfer->header_bytes += len;
-	transfer->last_activity = GetCurrentTimestamp();
+	note_activity(transfer);
 	if (transfer->header_bytes > MAX_HEADER_BYTES)
 	{
 		transfer->header_too_large = true;
@@ -360,7 +380,8 @@ set_transport(GraphTransfer *transfer, const GraphHttpRequest *request)
 	SETOPT(transfer, CURLOPT_QUICK_EXIT, 1L);
 #endif
 	SETOPT(transfer, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
-	SETOPT(transfer, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
+	SETOPT(transfer, CURLOPT_BUFFERSIZE,
+		   request->in_sips ? SIP_BYTES : RECEIVE_BUFFER_BYTES);
 	SETOPT(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
 	SETOPT(transfer, CURLOPT_PIPEWAIT, 1L);
 	SETOPT(transfer, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
@@ -424,7 +445,7 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 
 	transfer = MemoryContextAllocZero(owner, sizeof(GraphTransfer));
 	transfer->owner = owner;
-	transfer->window = GRAPH_TRANSFER_WINDOW;
+	transfer->window = request->in_sips ? SIP_BYTES : GRAPH_TRANSFER_WINDOW;
 	transfer->request_timeout = request->request_timeout;
 	transfer->secret_answer = request->secret_answer;
 	transfer->link_local = request->link_local;
@@ -491,6 +512,20 @@ resume(GraphTransfer *transfer)
 }
 
 /*
+ * silence_of
+ *		For how many microseconds a transfer has been waited for since something
+ *		came, with the wait that began at that time.
+ *
+ * What passed between two waits does not count: it is the reader's.
+ */
+static int64
+silence_of(const GraphTransfer *transfer, TimestampTz since)
+{
+	return transfer->silence + Max(GetCurrentTimestamp() -
+								   Max(since, transfer->last_activity), 0);
+}
+
+/*
  * time_left
  *		Milliseconds until a transfer has been silent for too long; one that is
  *		not under way has all the time.
@@ -501,8 +536,7 @@ time_left(const GraphTransfer *transfer, TimestampTz since)
 	if (transfer->done)
 		return LONG_MAX;
 	return transfer->request_timeout -
-		TimestampDifferenceMilliseconds(Max(since, transfer->last_activity),
-										GetCurrentTimestamp());
+		(long) (silence_of(transfer, since) / 1000);
 }
 
 /*
@@ -527,6 +561,27 @@ make_progress(GraphTransfer **transfers, const size_t *had, int count)
 }
 
 /*
+ * end_silent
+ *		End those transfers that have been silent for too long; true if there
+ *		are any.  One that talks does not excuse the others.
+ */
+static bool
+end_silent(GraphTransfer **transfers, int count, TimestampTz since)
+{
+	bool		any = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (time_left(transfers[i], since) > 0)
+			continue;
+		transfers[i]->silent = true;
+		transfers[i]->done = true;
+		any = true;
+	}
+	return any;
+}
+
+/*
  * graph_http_wait_any
  *		Wait until there is news of any of some transfers, or until a time (0:
  *		none is given).
@@ -546,6 +601,8 @@ graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
 		had[i] = unread_bytes(transfers[i]);
 		if (had[i] > transfers[i]->window / 2)
 			transfers[i]->window = had[i] * 2;
+		else if (had[i] > 0 && transfers[i]->window < GRAPH_TRANSFER_WINDOW)
+			transfers[i]->window *= 2;
 	}
 
 	for (;;)
@@ -553,21 +610,19 @@ graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
 		long		left = until == 0 ? LONG_MAX :
 			TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
+		bool		news;
+
 		CHECK_FOR_INTERRUPTS();
-		if (make_progress(transfers, had, count) || left <= 0)
+		news = make_progress(transfers, had, count);
+		if (end_silent(transfers, count, since) || news || left <= 0)
 			break;
 		for (int i = 0; i < count; i++)
 			left = Min(left, time_left(transfers[i], since));
-		for (int i = 0; i < count && left <= 0; i++)
-		{
-			if (time_left(transfers[i], since) > 0)
-				continue;
-			transfers[i]->silent = true;
-			transfers[i]->done = true;
-		}
 		if (left > 0)
 			graph_multi_wait(Min(left, INT_MAX));
 	}
+	for (int i = 0; i < count; i++)
+		transfers[i]->silence = silence_of(transfers[i], since);
 	pfree(had);
 }
 

@@ -45,12 +45,23 @@
 #define CHAIN_RECORDS	5000
 
 /*
+ * A page without a single new alert is followed by the next, since a service
+ * may filter after it has cut its pages; but no more than so many of them in a
+ * row, or a service whose links never end would be read for ever.  And not
+ * more than one in so many milliseconds: it costs nothing to make them up.
+ */
+#define MAX_BARREN_PAGES	1000
+#define BARREN_PAUSE_MS		10
+
+/*
  * Mappings whose service has refused $select in this session; oids, in
  * TopMemoryContext.
  */
 static List *select_refused = NIL;
 
 static void reset_chain(GraphLane *lane);
+static void start_count(GraphScan *scan, GraphLane *lane,
+						GraphLanePurpose purpose);
 static void end_of_verification(GraphScan *scan, GraphLane *lane, int64 count);
 
 /*-------------------------------------------------------------------------
@@ -141,6 +152,38 @@ graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 }
 
 /*
+ * graph_lane_count
+ *		Set a free lane up to ask how many alerts there are.
+ */
+void
+graph_lane_count(GraphScan *scan, GraphLane *lane, bool with_select)
+{
+	lane->with_select = with_select;
+	lane->select_dropped = false;
+	start_count(scan, lane, GRAPH_LANE_COUNT);
+}
+
+/*
+ * start_count
+ *		Set a lane up for a count: of all that is asked for, or, to verify it,
+ *		of the lane's list.
+ */
+static void
+start_count(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose)
+{
+	GraphRequest request = *scan->request;
+
+	request.mode = GRAPH_SCAN_COUNT;
+	request.order_property = NULL;
+	if (purpose == GRAPH_LANE_VERIFY && lane->filtered)
+		request.filter = graph_window_filter(request.filter,
+											 scan->time_property,
+											 &lane->window);
+	graph_lane_start(scan, lane, purpose,
+					 graph_request_path(&request, 1, lane->with_select, true));
+}
+
+/*
  * forget_ids
  *		Empty a lane's memory of ids.
  */
@@ -170,6 +213,7 @@ graph_lane_stop(GraphScan *scan, GraphLane *lane)
 		pfree(lane->url);
 	lane->url = NULL;
 	lane->not_before = 0;
+	lane->barren_pages = 0;
 	forget_ids(lane);
 	reset_chain(lane);
 }
@@ -230,19 +274,18 @@ finish(GraphScan *scan, GraphLane *lane, bool follow)
 static bool
 drop_select(GraphScan *scan, GraphLane *lane)
 {
-	GraphRequest request = *scan->request;
+	bool		is_list = lane->purpose == GRAPH_LANE_LIST;
 
-	if (!lane->with_select || lane->page > 1 ||
-		lane->purpose == GRAPH_LANE_KEY)
+	if (!lane->with_select || lane->purpose == GRAPH_LANE_KEY ||
+		(is_list && lane->page > 1))
 		return false;
 	graph_request_end(scan, lane);
 	lane->with_select = false;
 	lane->select_dropped = true;
-	if (lane->purpose == GRAPH_LANE_LIST)
+	if (is_list)
 		graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
 	else
-		graph_lane_start(scan, lane, lane->purpose,
-						 graph_request_path(&request, 1, false, true));
+		start_count(scan, lane, lane->purpose);
 	scan->counters.retries++;
 	return true;
 }
@@ -659,17 +702,8 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 static void
 verify_count(GraphScan *scan, GraphLane *lane)
 {
-	GraphRequest request = *scan->request;
-
-	request.mode = GRAPH_SCAN_COUNT;
-	request.order_property = NULL;
-	if (lane->filtered)
-		request.filter = graph_window_filter(request.filter,
-											 scan->time_property,
-											 &lane->window);
 	graph_request_end(scan, lane);
-	graph_lane_start(scan, lane, GRAPH_LANE_VERIFY,
-					 graph_request_path(&request, 1, lane->with_select, true));
+	start_count(scan, lane, GRAPH_LANE_VERIFY);
 }
 
 /*
@@ -774,6 +808,30 @@ look_ahead(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * is_barren
+ *		Note whether a page held anything new, and tell whether there were too
+ *		many that did not.  The next page after one of these waits a little.
+ */
+static bool
+is_barren(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->page_given > 0)
+	{
+		lane->barren_pages = 0;
+		return false;
+	}
+	lane->not_before = Max(lane->not_before,
+						   TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   BARREN_PAUSE_MS));
+	if (++lane->barren_pages < MAX_BARREN_PAGES)
+		return false;
+	graph_report_partial(scan->session, graph_request_name(lane),
+						 psprintf("%d pages in a row held no alert that was new.",
+								  MAX_BARREN_PAGES));
+	return true;
+}
+
+/*
  * end_of_list_page
  *		A page of the list is complete: go on to the next.
  *
@@ -787,11 +845,12 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 	uint64		full = lane->page == 1 ? (uint64) lane->page_size : lane->largest_page;
 	bool		cut_off = next == NULL && lane->page_records >= full;
 
-	graph_order_end_page(lane);
 	lane->chain_records += lane->page_records;
 	lane->largest_page = Max(lane->largest_page, lane->page_records);
 
-	if (scan->small_page && (next || cut_off))
+	if (next && is_barren(scan, lane))
+		finish(scan, lane, false);
+	else if (scan->small_page && (next || cut_off))
 	{
 		scan->small_page = false;
 		scan->order_restarted = true;
@@ -920,7 +979,10 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 				report_too_large(scan, lane);
 			lane->idle_bytes = 0;
 			if (is_wanted(scan, lane, &past))
+			{
+				lane->page_given++;
 				return give(scan, record, whole);
+			}
 			if (!past)
 				continue;
 			finish(scan, lane, false);	/* the rest is other lanes' */

@@ -27,7 +27,11 @@
 /* More alerts at one microsecond than this are not told apart by time. */
 #define MOST_TIES	5000
 
-/* Ids in one table of them; pages that were asked for hold a tenth of that. */
+/*
+ * Ids in one of the two generations that are remembered, of 40 bytes each.
+ * Pages hold a tenth of that, and as many must arrive between two pages before
+ * the list has moved further than that.
+ */
 #define MOST_SEEN	10000
 
 /*
@@ -131,39 +135,30 @@ graph_order_id_table(GraphScan *scan)
 }
 
 /*
- * graph_order_end_page
- *		A page is complete: its ids are those of the page before from now on.
- */
-void
-graph_order_end_page(GraphLane *lane)
-{
-	if (lane->seen_before)
-		hash_destroy(lane->seen_before);
-	lane->seen_before = lane->seen;
-	lane->seen = NULL;
-}
-
-/*
  * graph_order_was_seen
- *		Was this id on this page, or on the one before?
+ *		Was this id among the last that came?
  *
  * New alerts push the list down, so the end of a page may come again on the
- * next.  Remembering two pages catches that with memory that does not grow
- * with the list.
+ * next.  When a generation of ids is complete it becomes the older one, which
+ * is forgotten; so the memory does not grow with the list.
  */
 bool
 graph_order_was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
 {
-	bool		found = false;
+	bool		found;
 
 	if (lane->seen && hash_get_num_entries(lane->seen) >= MOST_SEEN)
-		graph_order_end_page(lane);	/* larger than any that was asked for */
+	{
+		if (lane->seen_before)
+			hash_destroy(lane->seen_before);
+		lane->seen_before = lane->seen;
+		lane->seen = NULL;
+	}
 	if (lane->seen == NULL)
 		lane->seen = graph_order_id_table(scan);
-	if (lane->seen_before)
+	(void) hash_search(lane->seen, id, HASH_ENTER, &found);
+	if (!found && lane->seen_before)
 		(void) hash_search(lane->seen_before, id, HASH_FIND, &found);
-	if (!found)
-		(void) hash_search(lane->seen, id, HASH_ENTER, &found);
 	return found;
 }
 

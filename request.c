@@ -68,6 +68,7 @@ graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
 	request.connect_timeout = options->connect_timeout;
 	request.request_timeout = options->request_timeout;
 	request.fresh_connection = lane->attempt > 0;
+	request.in_sips = scan->request->limited;
 	transfer = graph_http_start(context, &request);
 	MemoryContextSwitchTo(old);
 
@@ -108,7 +109,7 @@ graph_request_start(GraphScan *scan, GraphLane *lane)
 	lane->header_seen = false;
 	lane->used = 0;
 	lane->idle_bytes = 0;
-	lane->page_records = 0;
+	lane->page_records = lane->page_given = 0;
 	lane->page_hash = 0;
 }
 

@@ -141,10 +141,7 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 			start_list(scan);
 			break;
 		case GRAPH_SCAN_COUNT:
-			scan->lanes[0].with_select = request->select != NULL;
-			scan->lanes[0].select_dropped = false;
-			graph_lane_start(scan, &scan->lanes[0], GRAPH_LANE_COUNT,
-							 graph_request_path(request, 1, true, true));
+			graph_lane_count(scan, &scan->lanes[0], request->select != NULL);
 			break;
 	}
 }
@@ -198,18 +195,13 @@ add_window(GraphScan *scan, TimestampTz lower, TimestampTz upper, bool nulls)
 static void
 ask_count(GraphScan *scan)
 {
-	GraphRequest request = *scan->request;
-
 	for (int i = 0; i < scan->nlanes; i++)
 	{
 		GraphLane  *lane = &scan->lanes[i];
 
 		if (lane->url)
 			continue;
-		request.mode = GRAPH_SCAN_COUNT;
-		lane->with_select = lane->select_dropped = false;
-		graph_lane_start(scan, lane, GRAPH_LANE_COUNT,
-						 graph_request_path(&request, 1, false, true));
+		graph_lane_count(scan, lane, false);
 		scan->counted = true;
 		return;
 	}

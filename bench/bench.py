@@ -470,9 +470,9 @@ class Bench:
             printed = self.db.run("BEGIN;\nDECLARE c CURSOR FOR SELECT id FROM large.alerts;\nFETCH 1 FROM c;\n"
                                   f"SELECT pg_sleep(1);\n\\! curl -s --noproxy '*' {self.slow.root}/_stats\n")
             idle.append(json.loads(printed[printed.index("{"):])["received"])
-        rows = [Row("received by the kernel until LIMIT 1 was satisfied", statistics.median(limit) / 1000, "kB",
+        rows = [Row("received by the kernel until LIMIT 1 was satisfied", statistics.median(limit) / 1024, "kB",
                     goal=Goal(512, 128), note=_span(limit)),
-                Row("received while a cursor idles after its first row", statistics.median(idle) / 1000, "kB",
+                Row("received while a cursor idles after its first row", statistics.median(idle) / 1024, "kB",
                     note=_span(idle))]
         self.table.group(f"The first row of a page of 1000 alerts ({size / 1e6:.1f} MB)", rows)
 
@@ -574,7 +574,7 @@ def _requests(stats: dict[str, int]) -> str:
 
 
 def _span(numbers: list[int]) -> str:
-    return f"{min(numbers) / 1000:.0f} to {max(numbers) / 1000:.0f}"
+    return f"{min(numbers) / 1024:.0f} to {max(numbers) / 1024:.0f}"
 
 
 def parse_arguments() -> argparse.Namespace:

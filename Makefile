@@ -38,9 +38,11 @@ OBJS = \
 	multi.o \
 	url.o \
 	error.o \
+	list.o \
 	json.o \
 	row.o \
 	decode.o \
+	document.o \
 	jsonb.o
 
 EXTENSION = graph_fdw

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * decode.c
- *		What does this text mean as a Datum?  And the small documents.
+ *		What does this text mean as a Datum?
  *
  * A decoder is resolved once for a column: its input function, and whether
  * there is a shorter way from the bytes of a JSON value to the Datum.  Then
@@ -19,10 +19,6 @@
  * bytes of UTF-8.  Anything else that a type does not accept is the type's own
  * error.
  *
- * Small documents, which are read as a whole, are answers of the token
- * endpoint and descriptions of errors.  This is the only file that knows the
- * library that reads them.
- *
  * Assumed: values are slices that json.c has found, so they are JSON; the
  * current memory context is the place for results.  Nothing here knows where
  * the bytes came from.
@@ -35,7 +31,6 @@
 #include "postgres.h"
 
 #include <math.h>
-#include <time.h>
 
 #if defined(__SSE2__) && !defined(GRAPH_NO_SIMD)
 #define GRAPH_USE_SSE2
@@ -52,16 +47,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/*
- * The library comes last and has one function less: json_object() is also a
- * function of the server.  Which of the two jansson itself calls at run time
- * is for its linking to say: it has to be built with -Bsymbolic-functions, as
- * its own build and the distributions' packages are.
- */
-#define json_object jansson_json_object
-#include <jansson.h>
-#undef json_object
 
 #include "graph_fdw.h"
 
@@ -92,21 +77,8 @@ struct GraphDecoder
 	void	   *constraints;	/* kept by domain_check() */
 };
 
-/*
- * What a token is good for if the answer does not say, in seconds.  RFC 6749
- * then leaves it to documentation, where Entra has an hour at least; being
- * wrong on the short side only costs a request.
- */
-#define DEFAULT_TOKEN_LIFE 300
-
-/* A token that claims to live longer is asked for again after a day. */
-#define MAX_TOKEN_LIFE (24 * 60 * 60)
-
 /* Text is brought into another encoding so many bytes at a time. */
 #define CONVERSION_PIECE 256
-
-/* What takes the place of what cannot be shown, U+FFFD, in UTF-8. */
-static const char replacement[] = "\xEF\xBF\xBD";
 
 /*-------------------------------------------------------------------------
  * Text: bytes of JSON to clean text in the database's encoding.
@@ -350,11 +322,14 @@ append_converted(StringInfo out, Oid proc, int encoding,
 }
 
 /*
- * Bring text from clean UTF-8 into the database's encoding.  The first bytes
- * are reserved for the caller and are not text; *len does not count them.
+ * graph_to_server_encoding
+ *		Bring text from clean UTF-8 into the database's encoding.
+ *
+ * The first bytes are reserved for the caller and are not text; *len does not
+ * count them.  The text is palloc'd, and is the result or freed.
  */
-static char *
-to_server_encoding(char *text, int reserve, size_t *len)
+char *
+graph_to_server_encoding(char *text, int reserve, size_t *len)
 {
 	int			encoding = GetDatabaseEncoding();
 	StringInfoData buf;
@@ -404,7 +379,7 @@ value_text(GraphSlice value, bool unescape, int reserve, size_t *len)
 		memcpy(text + reserve, p, run);
 		text[reserve + run] = '\0';
 		*len = run;
-		return to_server_encoding(text, reserve, len);
+		return graph_to_server_encoding(text, reserve, len);
 	}
 
 	initStringInfo(&buf);
@@ -421,7 +396,7 @@ value_text(GraphSlice value, bool unescape, int reserve, size_t *len)
 		run = next_run(p, end);
 	}
 	*len = buf.len - reserve;
-	return to_server_encoding(buf.data, reserve, len);
+	return graph_to_server_encoding(buf.data, reserve, len);
 }
 
 /*
@@ -436,25 +411,6 @@ graph_decode_string(GraphSlice value)
 	if (!graph_slice_is_string(value))
 		return NULL;
 	return value_text(value, true, 0, &len);
-}
-
-/*
- * graph_decode_type_name
- *		The name in an "@odata.type" without '#' and namespace, palloc'd; NULL
- *		if the value is not a string.
- */
-char *
-graph_decode_type_name(GraphSlice odata_type)
-{
-	char	   *name = graph_decode_string(odata_type);
-	char	   *dot;
-
-	if (name == NULL)
-		return NULL;
-	dot = strrchr(name, '.');
-	if (dot != NULL)
-		return dot + 1;
-	return name[0] == '#' ? name + 1 : name;
 }
 
 /*-------------------------------------------------------------------------
@@ -873,328 +829,4 @@ graph_decode(GraphDecoder *decoder, GraphSlice value, bool *isnull)
 		domain_check(result, *isnull, decoder->type, &decoder->constraints,
 					 decoder->context);
 	return result;
-}
-
-/*-------------------------------------------------------------------------
- * Small documents.
- *-------------------------------------------------------------------------
- */
-
-/* A document, owned by a memory context. */
-typedef struct Document
-{
-	MemoryContext context;
-	MemoryContextCallback callback;
-	json_t	   *root;			/* or NULL */
-} Document;
-
-/*
- * Give a document back to the library.  Its strings are overwritten first,
- * as one of them may be a token; what the parser copied on its way is out of
- * reach.
- */
-static void
-release_document(void *arg)
-{
-	Document   *document = arg;
-	const char *key;
-	json_t	   *member;
-
-	json_object_foreach(document->root, key, member)
-	{
-		if (json_is_string(member))
-			explicit_bzero((char *) json_string_value(member),
-						   json_string_length(member));
-	}
-	json_decref(document->root);
-	document->root = NULL;
-}
-
-/*
- * Read a document.  Its owner is a context of its own below the current one,
- * which is there before the document is, so that no error can leak it.  A text
- * that is not JSON gives a document without a root.
- */
-static Document *
-open_document(const char *body, size_t len)
-{
-	MemoryContext context;
-	Document   *document;
-
-	/* as in lists, a byte order mark is not worth an error */
-	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
-	{
-		body += 3;
-		len -= 3;
-	}
-
-	context = AllocSetContextCreate(CurrentMemoryContext,
-									"graph_fdw document",
-									ALLOCSET_SMALL_SIZES);
-	document = MemoryContextAllocZero(context, sizeof(Document));
-	document->context = context;
-	document->callback.func = release_document;
-	document->callback.arg = document;
-	MemoryContextRegisterResetCallback(context, &document->callback);
-	document->root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
-	return document;
-}
-
-static void
-close_document(Document *document)
-{
-	MemoryContextDelete(document->context);
-}
-
-/*
- * The text of a member, palloc'd; NULL if it is absent or not a string.  The
- * library has checked that it is UTF-8, but lets zero bytes through.
- */
-static char *
-member_text(const json_t *object, const char *name)
-{
-	const json_t *member = json_object_get(object, name);
-	StringInfoData buf;
-	const char *p;
-	const char *end;
-	size_t		len;
-
-	if (!json_is_string(member))
-		return NULL;
-
-	initStringInfo(&buf);
-	p = json_string_value(member);
-	end = p + json_string_length(member);
-	for (;;)
-	{
-		size_t		run = strlen(p);
-
-		appendBinaryStringInfo(&buf, p, run);
-		p += run;
-		if (p == end)
-			break;
-		appendStringInfoString(&buf, replacement);
-		p++;
-	}
-	len = buf.len;
-	return to_server_encoding(buf.data, 0, &len);
-}
-
-/*
- * graph_decode_graph_error
- *		What does the body of a failed request to Graph say?
- *
- * It may be anything, a gateway's HTML for one; then nothing is known.
- */
-void
-graph_decode_graph_error(const char *body, size_t len,
-						 GraphRemoteError *error)
-{
-	Document   *document = open_document(body, len);
-	json_t	   *outer = json_object_get(document->root, "error");
-	json_t	   *inner = json_object_get(outer, "innerError");
-
-	/* documented in lower case, sent as above */
-	if (inner == NULL)
-		inner = json_object_get(outer, "innererror");
-
-	memset(error, 0, sizeof(GraphRemoteError));
-	error->code = member_text(outer, "code");
-	error->message = member_text(outer, "message");
-	error->request_id = member_text(inner, "request-id");
-	error->client_request_id = member_text(inner, "client-request-id");
-	close_document(document);
-}
-
-/*
- * graph_decode_token_error
- *		What does the body of a failed request for a token say?
- */
-void
-graph_decode_token_error(const char *body, size_t len,
-						 GraphRemoteError *error)
-{
-	Document   *document = open_document(body, len);
-	json_t	   *root = document->root;
-	json_t	   *codes = json_object_get(root, "error_codes");
-	json_int_t	number = json_integer_value(json_array_get(codes, 0));
-
-	memset(error, 0, sizeof(GraphRemoteError));
-	error->code = member_text(root, "error");
-	error->message = member_text(root, "error_description");
-	error->request_id = member_text(root, "trace_id");
-	error->client_request_id = member_text(root, "correlation_id");
-	if (number > 0 && number <= PG_INT32_MAX)
-		error->aadsts = (int) number;
-	close_document(document);
-}
-
-/* May this be put into a header as it is? */
-static bool
-is_header_safe(const char *text, size_t len)
-{
-	size_t		i;
-
-	for (i = 0; i < len; i++)
-	{
-		if (text[i] <= ' ' || text[i] > '~')
-			return false;
-	}
-	return true;
-}
-
-/* A number, or a string that holds one as managed identities answer. */
-static bool
-lenient_number(const json_t *value, double *number)
-{
-	char	   *end;
-
-	if (json_is_number(value))
-	{
-		*number = json_number_value(value);
-		return true;
-	}
-	if (!json_is_string(value))
-		return false;
-	*number = strtod(json_string_value(value), &end);
-	return end != json_string_value(value) && *end == '\0' && !isnan(*number);
-}
-
-/*
- * Seconds that a token lives: expires_in, by RFC 6749.  A managed identity of
- * an App Service says expires_on instead, in seconds since 1970.
- */
-static int64
-token_life(const json_t *root)
-{
-	double		seconds;
-
-	if (!lenient_number(json_object_get(root, "expires_in"), &seconds))
-	{
-		if (!lenient_number(json_object_get(root, "expires_on"), &seconds))
-			return DEFAULT_TOKEN_LIFE;
-		seconds -= time(NULL);
-	}
-	return (int64) Max(0.0, Min(seconds, (double) MAX_TOKEN_LIFE));
-}
-
-/* A member that is a secret text without blanks, palloc'd, or NULL. */
-static char *
-member_secret(const json_t *root, const char *name)
-{
-	const json_t *member = json_object_get(root, name);
-
-	if (!json_is_string(member) || json_string_length(member) == 0 ||
-		!is_header_safe(json_string_value(member), json_string_length(member)))
-		return NULL;
-	return pnstrdup(json_string_value(member), json_string_length(member));
-}
-
-/* What is wrong with an answer that should have a token in it, or NULL? */
-static const char *
-check_token(const json_t *root)
-{
-	const json_t *token = json_object_get(root, "access_token");
-	const json_t *type = json_object_get(root, "token_type");
-
-	if (!json_is_object(root))
-		return "the answer is not a JSON object";
-	if (!json_is_string(token))
-		return "access_token is missing";
-	if (json_string_length(token) == 0)
-		return "access_token is empty";
-	if (!is_header_safe(json_string_value(token), json_string_length(token)))
-		return "access_token has characters that a header cannot have";
-	if (type != NULL &&
-		(!json_is_string(type) ||
-		 pg_strcasecmp(json_string_value(type), "Bearer") != 0))
-		return "token_type is not Bearer";
-	return NULL;
-}
-
-/*
- * graph_decode_token
- *		Take the token out of the answer to a request for one.
- *
- * Returns NULL, or what is wrong with the answer: a constant text.
- */
-const char *
-graph_decode_token(const char *body, size_t len, GraphTokenAnswer *answer)
-{
-	Document   *document = open_document(body, len);
-	const char *problem = check_token(document->root);
-	const json_t *token;
-
-	memset(answer, 0, sizeof(GraphTokenAnswer));
-	if (problem == NULL)
-	{
-		token = json_object_get(document->root, "access_token");
-		answer->access_token = pnstrdup(json_string_value(token),
-										json_string_length(token));
-		answer->refresh_token = member_secret(document->root, "refresh_token");
-		answer->id_token = member_secret(document->root, "id_token");
-		answer->expires_in = token_life(document->root);
-	}
-	close_document(document);
-	return problem;
-}
-
-/* A whole number of seconds within limits, or the preset. */
-static int
-member_seconds(const json_t *root, const char *name, int preset, int most)
-{
-	double		seconds;
-
-	if (!lenient_number(json_object_get(root, name), &seconds) || seconds < 1)
-		return preset;
-	return (int) Min(seconds, most);
-}
-
-/*
- * graph_decode_device_code
- *		Read the answer that begins a login by device code (RFC 8628 section
- *		3.2).
- *
- * Returns NULL, or what is wrong with the answer: a constant text.
- */
-const char *
-graph_decode_device_code(const char *body, size_t len, GraphDeviceCode *code)
-{
-	Document   *document = open_document(body, len);
-	json_t	   *root = document->root;
-
-	memset(code, 0, sizeof(GraphDeviceCode));
-	code->device_code = member_secret(root, "device_code");
-	code->user_code = member_text(root, "user_code");
-	code->verification_uri = member_text(root, "verification_uri");
-	code->expires_in = member_seconds(root, "expires_in", 900, 3600);
-	code->interval = member_seconds(root, "interval", 5, 300);
-	close_document(document);
-
-	if (code->device_code == NULL)
-		return "device_code is missing";
-	if (code->user_code == NULL || code->user_code[0] == '\0')
-		return "user_code is missing";
-	if (code->verification_uri == NULL || code->verification_uri[0] == '\0')
-		return "verification_uri is missing";
-	return NULL;
-}
-
-/*
- * graph_decode_account
- *		Whose account is it by the claims of an id token?  NULL if they do not
- *		say.
- */
-char *
-graph_decode_account(const char *claims, size_t len)
-{
-	static const char *const names[] = {"preferred_username", "upn", "email",
-	"name", "sub"};
-	Document   *document = open_document(claims, len);
-	char	   *account = NULL;
-
-	for (size_t i = 0; i < lengthof(names) && account == NULL; i++)
-		account = member_text(document->root, names[i]);
-	close_document(document);
-	return account;
 }

@@ -11,7 +11,7 @@
  * echoes are blotted out.
  *
  * It knows neither curl nor JSON; http.c says how a transfer ended and
- * decode.c what an error document holds.
+ * document.c what an error document holds.
  *
  * Sources: RFC 9110 section 15 (statuses); Microsoft Graph "error responses"
  * and "throttling" (error.code, request-id, Retry-After); Entra "reference

@@ -644,6 +644,29 @@ spell(List *condition, const GraphValue *values, char **text)
 }
 
 /*
+ * graph_filter_excludes_null
+ *		Do conditions that all hold let no alert through that has no value for a
+ *		property?
+ */
+bool
+graph_filter_excludes_null(List *filters, const char *property)
+{
+	ListCell   *cell;
+
+	foreach(cell, filters)
+	{
+		List	   *condition = lfirst(cell);
+		GraphFilterKind kind = intVal(linitial(condition));
+
+		if ((kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_ANY ||
+			 kind == GRAPH_FILTER_NOT_NULL) &&
+			strcmp(strVal(lsecond(condition)), property) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * graph_filter_text
  *		The $filter for some conditions, or NULL if none is sent.
  *

@@ -290,13 +290,16 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 		request->order_property = strVal(linitial(order));
 		request->descending = boolVal(lsecond(order));
 		request->nulls_first = boolVal(lthird(order));
-		request->no_nulls = boolVal(lfourth(order));
 		request->order_needed = true;
 	}
 	if (request->mode != GRAPH_SCAN_KEYS)
 	{
-		request->filter = graph_filter_text(plan_list(plan, GRAPH_PLAN_FILTERS),
-											values, &no_rows);
+		List	   *filters = plan_list(plan, GRAPH_PLAN_FILTERS);
+
+		request->filter = graph_filter_text(filters, values, &no_rows);
+		request->no_nulls =
+			graph_filter_excludes_null(filters, order ? request->order_property :
+									   GRAPH_DEFAULT_TIME);
 		return !no_rows;
 	}
 

@@ -13,7 +13,7 @@
  *		order.c							which record is next?
  *		token.c, login.c, http.c,
  *		multi.c							whose token, which bytes?
- *		json.c							where is the member?
+ *		list.c, json.c					where is the record, and its member?
  *		row.c, decode.c, jsonb.c		what is it as a Datum?
  *
  * and none of them knows those above it.
@@ -340,7 +340,7 @@ typedef struct GraphColumn
 } GraphColumn;
 
 /*-------------------------------------------------------------------------
- * JSON: where in these bytes is the member? (json.c)
+ * JSON: where in these bytes is the member? (json.c, list.c)
  *-------------------------------------------------------------------------
  */
 
@@ -368,6 +368,18 @@ typedef struct GraphJsonError
 	size_t		offset;			/* from the start of the given bytes */
 } GraphJsonError;
 
+/*
+ * How far a value that came in part has been looked at.  Only nesting and
+ * strings are followed, which is all that it takes to find its end.
+ */
+typedef struct GraphJsonFrame
+{
+	bool		active;
+	bool		in_string;
+	int			depth;
+	size_t		scanned;		/* from the start of the value */
+} GraphJsonFrame;
+
 typedef enum GraphListEvent
 {
 	GRAPH_LIST_MORE,			/* give me more bytes */
@@ -377,7 +389,7 @@ typedef enum GraphListEvent
 } GraphListEvent;
 
 /*-------------------------------------------------------------------------
- * Small documents (decode.c).
+ * Small documents (document.c).
  *-------------------------------------------------------------------------
  */
 
@@ -556,8 +568,7 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_KEYS,			/* IntList: values that hold the ids */
 	GRAPH_PLAN_FILTERS,			/* List of conditions */
 	GRAPH_PLAN_ORDER,			/* List: String property, Boolean
-								 * descending, Boolean nulls first, Boolean
-								 * that there are no nulls; or NIL */
+								 * descending, Boolean nulls first; or NIL */
 	GRAPH_PLAN_SELECT,			/* List of String: properties; or NIL */
 	GRAPH_PLAN_FIRST_PAGE,		/* Integer: $top of the first page */
 	GRAPH_PLAN_MOST_KEYS,		/* Integer: above so many, read the list */
@@ -594,7 +605,8 @@ typedef struct GraphRequest
 	bool		descending;
 	bool		nulls_first;
 	bool		order_needed;	/* the plan relies on it */
-	bool		no_nulls;		/* the filter lets none through */
+	bool		no_nulls;		/* the filter lets no alert through without
+								 * the time by which the list is in order */
 	int			page_size;
 	int			first_page;		/* a first, smaller page */
 	bool		limited;		/* a part of the list may be enough */
@@ -604,6 +616,9 @@ typedef struct GraphRequest
  * Scans: what is the next record? (scan.c)
  *-------------------------------------------------------------------------
  */
+
+/* By what a list is in order, newest first, if nothing else is asked for. */
+#define GRAPH_DEFAULT_TIME	"createdDateTime"
 
 /*
  * Who asks, and where: everything that a request needs and the plan must not
@@ -781,7 +796,8 @@ struct GraphScan
 	bool		order_refused;	/* the service does not know $orderby */
 	bool		nulls_asked;	/* alerts without a time come first, */
 	bool		list_wanted;	/* and after them the others */
-	bool		nulls_wanted;	/* they have to be asked for at last */
+	bool		nulls_wanted;	/* they are asked for by themselves, */
+	bool		nulls_taken;	/* and a lane does */
 
 	/* the order that the plan relies on: see is_late_comer() */
 	bool		order_started;
@@ -891,6 +907,7 @@ extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
 extern bool graph_is_text_equality(Expr *clause);
 
 /* in filter.c */
+extern bool graph_filter_excludes_null(List *filters, const char *property);
 extern char *graph_filter_text(List *filters, const GraphValue *values,
 							   bool *no_rows);
 extern char **graph_key_list(List *keys, const GraphValue *values, int *count);
@@ -905,6 +922,7 @@ extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(GraphScan *scan);
 extern void graph_scan_split(GraphScan *scan, GraphLane *lane);
+extern void graph_scan_counted(GraphScan *scan, int64 count);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern void graph_scan_stop(GraphScan *scan);
@@ -1079,7 +1097,15 @@ extern bool graph_json_next_element(GraphSlice array, size_t *position,
 extern const char *graph_json_unescape(const char *p, const char *end,
 									   uint32 *character);
 extern GraphSlice graph_json_drop_context(char *data, size_t len);
-extern bool graph_json_is_blank(const char *data, size_t len);
+extern GraphJsonStatus graph_json_locate_more(GraphJsonFrame *frame,
+											  const char *data, size_t len,
+											  const GraphShape *shape,
+											  GraphSlice *slots, size_t *end,
+											  GraphJsonError *error);
+extern size_t graph_json_skip_blanks(const char *data, size_t len);
+extern bool graph_json_key_is(GraphSlice key, const char *name);
+
+/* in list.c */
 extern GraphListReader *graph_list_reader_create(const GraphShape *shape);
 extern GraphListEvent graph_list_read(GraphListReader *reader,
 									  const char *data, size_t len,
@@ -1105,6 +1131,9 @@ extern bool graph_decode_time(GraphSlice value, TimestampTz *result);
 extern char *graph_decode_string(GraphSlice value);
 extern char *graph_clean_text(char *out, const char *p, const char *end);
 extern char *graph_decode_type_name(GraphSlice odata_type);
+extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
+
+/* in document.c */
 extern void graph_decode_graph_error(const char *body, size_t len,
 									 GraphRemoteError *error);
 extern void graph_decode_token_error(const char *body, size_t len,

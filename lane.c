@@ -542,7 +542,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		case GRAPH_JSON_MALFORMED:
 			report_malformed(scan, lane, &error);
 	}
-	if (!graph_json_is_blank(body.data + end, body.len - end))
+	if (end + graph_json_skip_blanks(body.data + end, body.len - end) < body.len)
 	{
 		error.problem = "text after the end of the document";
 		report_malformed(scan, lane, &error);
@@ -742,8 +742,8 @@ end_of_count(GraphScan *scan, GraphLane *lane)
 		end_of_verification(scan, lane, count);
 		return;
 	}
-	scan->count = count;
 	finish(scan, lane, false);
+	graph_scan_counted(scan, count);
 }
 
 /*
@@ -847,6 +847,7 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 
 	lane->chain_records += lane->page_records;
 	lane->largest_page = Max(lane->largest_page, lane->page_records);
+	lane->page_records = 0;
 
 	if (next && is_barren(scan, lane))
 		finish(scan, lane, false);

@@ -201,7 +201,7 @@ takes_null(GraphScan *scan, GraphLane *lane)
 
 		lane->sorted = false;	/* it could not be begun anew without them */
 
-		/* what has no time is in no window, and is asked for by itself then */
+		/* what has no time is in no window; it is asked for by itself then */
 		return (time.data && !graph_slice_is_null(time)) ||
 			(!lane->filtered && !scan->nulls_wanted);
 	}

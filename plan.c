@@ -664,29 +664,6 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 }
 
 /*
- * excludes_null
- *		Does a condition that is sent let no alert through that has no value for
- *		a property?
- */
-static bool
-excludes_null(List *filters, const char *property)
-{
-	ListCell   *cell;
-
-	foreach(cell, filters)
-	{
-		List	   *condition = lfirst(cell);
-		GraphFilterKind kind = intVal(linitial(condition));
-
-		if ((kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_ANY ||
-			 kind == GRAPH_FILTER_NOT_NULL) &&
-			strcmp(strVal(lsecond(condition)), property) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
  * plan_count
  *		The plan node of the service's count.
  *
@@ -740,10 +717,9 @@ graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 		PathKey    *key = linitial_node(PathKey, best_path->path.pathkeys);
 		const char *name = find_order(baserel, key)->name;
 
-		order = list_make4(makeString(pstrdup(name)),
+		order = list_make3(makeString(pstrdup(name)),
 						   makeBoolean(graph_pathkey_is_descending(key)),
-						   makeBoolean(key->pk_nulls_first),
-						   makeBoolean(excludes_null(pushdown.filters, name)));
+						   makeBoolean(key->pk_nulls_first));
 		if (select)
 			select = add_property(select, name, strlen(name));
 	}

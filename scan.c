@@ -28,9 +28,6 @@
 
 #include "graph_fdw.h"
 
-/* By what a list is in order if nothing else is asked for. */
-#define DEFAULT_TIME	"createdDateTime"
-
 /*
  * After so many pages a list counts as long, and is counted.  Windows cost
  * requests of their own: the count, and a page that is not full for each.
@@ -74,7 +71,7 @@ prepare_times(GraphScan *scan, const GraphRequest *request)
 	MemoryContext old;
 
 	scan->time_property = request->order_property ? request->order_property :
-		DEFAULT_TIME;
+		GRAPH_DEFAULT_TIME;
 	scan->descending = request->order_property ? request->descending : true;
 	if (scan->time_slot >= 0 || request->mode != GRAPH_SCAN_LIST ||
 		!scan->session->options.order_pushdown)
@@ -101,7 +98,7 @@ start_list(GraphScan *scan)
 	int			first = Min(request->first_page, request->page_size);
 
 	scan->nulls_asked = request->order_needed && request->nulls_first &&
-		!request->no_nulls && strcmp(scan->time_property, DEFAULT_TIME) != 0;
+		!request->no_nulls && strcmp(scan->time_property, GRAPH_DEFAULT_TIME) != 0;
 	scan->list_wanted = scan->nulls_asked;
 	if (scan->nulls_asked)
 		graph_lane_list(scan, &scan->lanes[0], &nulls, first);
@@ -159,7 +156,8 @@ graph_scan_stop(GraphScan *scan)
 	scan->current = scan->next_key = 0;
 	scan->count = -1;
 	scan->order_started = scan->order_restarted = false;
-	scan->counted = scan->nulls_wanted = scan->nulls_asked = false;
+	scan->counted = scan->nulls_asked = false;
+	scan->nulls_wanted = scan->nulls_taken = false;
 	scan->list_wanted = scan->small_page = false;
 	scan->given = 0;
 	list_free_deep(scan->windows);
@@ -232,7 +230,7 @@ static int64
 time_of(const GraphLane *lane, double alerts)
 {
 	double		time = (double) (lane->first_time - lane->last_time) *
-		alerts / Max(lane->chain_records, 1);
+		alerts / Max(lane->chain_records + lane->page_records, 1);
 
 	return (int64) Min(Max(time, 1.0), (double) PG_INT64_MAX / 4);
 }
@@ -277,8 +275,7 @@ divide(GraphScan *scan, GraphLane *lane, double alerts, int windows)
 
 /*
  * graph_scan_split
- *		At the end of a page of a long list, see whether the rest of it is to be
- *		read in windows.
+ *		If a list is long, see whether the rest of it is to be read in windows.
  */
 void
 graph_scan_split(GraphScan *scan, GraphLane *lane)
@@ -300,6 +297,18 @@ graph_scan_split(GraphScan *scan, GraphLane *lane)
 		return;
 	windows = (int) Min(scan->nlanes, rest / scan->request->page_size);
 	divide(scan, lane, rest / windows, windows - 1);
+}
+
+/*
+ * graph_scan_counted
+ *		The service has counted, or has not (-1).
+ */
+void
+graph_scan_counted(GraphScan *scan, int64 count)
+{
+	scan->count = count;
+	for (int i = 0; i < scan->nlanes; i++)
+		graph_scan_split(scan, &scan->lanes[i]);
 }
 
 /*
@@ -417,20 +426,20 @@ take_list(GraphScan *scan, GraphLane *lane)
 /*
  * take_nulls
  *		A list that was cut by time, or whose order puts them last, has left out
- *		the alerts without one: ask for these at last.
+ *		the alerts without one: let a free lane ask for these.
  *
  * Where they should have come first, it is only asked whether there are any:
  * see takes_null().
  */
 static bool
-take_nulls(GraphScan *scan)
+take_nulls(GraphScan *scan, GraphLane *lane)
 {
-	if (!scan->nulls_wanted || scan->nulls_asked ||
-		(scan->request->order_needed && scan->request->no_nulls))
+	if (!scan->nulls_wanted || scan->nulls_taken || scan->nulls_asked ||
+		scan->request->no_nulls)
 		return false;
-	scan->nulls_wanted = false;
+	scan->nulls_taken = true;
 	add_window(scan, DT_NOBEGIN, DT_NOEND, true);
-	return take_window(scan, &scan->lanes[0]);
+	return take_window(scan, lane);
 }
 
 /*
@@ -452,10 +461,11 @@ fill_lanes(GraphScan *scan)
 
 		if (lane->url == NULL)
 			(void) (keys ? take_key(scan, lane) :
-					take_list(scan, lane) || take_window(scan, lane));
+					take_list(scan, lane) || take_window(scan, lane) ||
+					take_nulls(scan, lane));
 		any = any || lane->url;
 	}
-	return any || take_nulls(scan);
+	return any;
 }
 
 /*

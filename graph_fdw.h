@@ -702,6 +702,7 @@ typedef struct GraphLane
 	GraphLanePurpose purpose;
 	char	   *label;			/* "GET /security/alerts_v2?...", for messages */
 	char	   *url;			/* of this request, NULL: the lane is free */
+	const char *key;			/* the id that is looked up, of the request's */
 	bool		with_select;	/* the URL has a $select that may be refused */
 	bool		select_dropped; /* it was, and is not in the URL any more */
 	bool		with_order;		/* the URL has an $orderby of our own */

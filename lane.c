@@ -481,6 +481,27 @@ check_id(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * check_key
+ *		Is the record the one that was looked up?
+ *
+ * The condition would leave another one out, and its absence unexplained.  The
+ * service may fold the case of an id; whether that is a match is for the
+ * condition to say.
+ */
+static bool
+check_key(GraphScan *scan, GraphLane *lane)
+{
+	char	   *id = graph_decode_string(scan->slots[scan->id_slot]);
+
+	if (pg_strcasecmp(id, lane->key) == 0)
+		return true;
+	graph_report_partial(scan->session, graph_request_name(lane),
+						 psprintf("The answer is another alert, \"%s\".",
+								  graph_harmless_text(scan->session, id)));
+	return false;
+}
+
+/*
  * give
  *		Fill in the record that is handed out.
  */
@@ -547,7 +568,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		error.problem = "text after the end of the document";
 		report_malformed(scan, lane, &error);
 	}
-	if (!check_id(scan, lane))
+	if (!check_id(scan, lane) || !check_key(scan, lane))
 	{
 		finish(scan, lane, false);
 		return GRAPH_LANE_MOVED;

@@ -10,7 +10,8 @@
  * One place waits: graph_multi_wait(), on the process latch and on that
  * descriptor, for name resolution, connecting, TLS, transfer and the pauses
  * between attempts alike.  So a cancel takes effect within milliseconds
- * whatever the remote side does.
+ * whatever the remote side does.  So does the end of the client: a query that
+ * nobody waits for must not go on to use up the requests of others.
  *
  * Nothing that can ereport, palloc or check for interrupts runs inside a
  * libcurl callback; trouble is noted and raised after libcurl has returned.
@@ -46,6 +47,7 @@
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "graph_fdw.h"
@@ -55,6 +57,15 @@
 
 /* Events taken from the kernel at once; the rest stay for the next turn. */
 #define MAX_EVENTS	16
+
+/*
+ * How often a wait looks whether the client is still there: soon enough for
+ * somebody who counts requests, and seldom enough to cost nothing.
+ */
+#define CLIENT_CHECK_MS	250
+
+/* From libpq/libpq.h, which needs more headers than those of the server. */
+extern bool pq_check_connection(void);
 
 /* What this backend has of curl; made at the first request. */
 static struct
@@ -72,6 +83,7 @@ static struct
 	int			active;			/* transfers in the multi handle */
 	bool		used;			/* it may keep connections */
 	bool		disconnect;		/* drop them when no transfer is active */
+	TimestampTz client_checked; /* when the client was last seen */
 } mux = {
 	.events_fd = -1,
 #ifdef __linux__
@@ -79,6 +91,7 @@ static struct
 #endif
 };
 
+static void make_wait_set(void);
 static void make_multi(void);
 
 /*
@@ -362,20 +375,26 @@ graph_multi_start(void)
 				 errmsg("could not create a descriptor to wait for transfers: %m")));
 	}
 
-	if (mux.wait_set == NULL)
-	{
-		mux.wait_event = graph_new_wait_event("GraphRequest");
-		mux.wait_set = graph_create_wait_set(3);
-		AddWaitEventToSet(mux.wait_set, WL_LATCH_SET, PGINVALID_SOCKET,
-						  MyLatch, NULL);
-		if (IsUnderPostmaster)
-			AddWaitEventToSet(mux.wait_set, WL_EXIT_ON_PM_DEATH,
-							  PGINVALID_SOCKET, NULL, NULL);
-		AddWaitEventToSet(mux.wait_set, WL_SOCKET_READABLE, mux.events_fd,
-						  NULL, NULL);
-	}
-
+	make_wait_set();
 	make_multi();
+}
+
+/*
+ * make_wait_set
+ *		Make the set of what the one wait is for.
+ */
+static void
+make_wait_set(void)
+{
+	mux.wait_event = graph_new_wait_event("GraphRequest");
+	mux.wait_set = graph_create_wait_set(3);
+	AddWaitEventToSet(mux.wait_set, WL_LATCH_SET, PGINVALID_SOCKET,
+					  MyLatch, NULL);
+	if (IsUnderPostmaster)
+		AddWaitEventToSet(mux.wait_set, WL_EXIT_ON_PM_DEATH,
+						  PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(mux.wait_set, WL_SOCKET_READABLE, mux.events_fd,
+					  NULL, NULL);
 }
 
 /*
@@ -514,9 +533,32 @@ graph_multi_drive(GraphEnded ended)
 }
 
 /*
+ * client_is_gone
+ *		From time to time, see whether the client is still there; if it is not,
+ *		the next check for interrupts ends the session.
+ *
+ * The server does that by itself only with client_connection_check_interval,
+ * and otherwise when it has something to send.
+ */
+static bool
+client_is_gone(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now - mux.client_checked < CLIENT_CHECK_MS * INT64CONST(1000))
+		return false;
+	mux.client_checked = now;
+	if (pq_check_connection())
+		return false;
+	ClientConnectionLost = true;
+	InterruptPending = true;
+	return true;
+}
+
+/*
  * graph_multi_wait
  *		The one wait: until the latch is set, the postmaster dies, something
- *		happens to a transfer, or so many milliseconds have passed.
+ *		happens to a transfer, or so many milliseconds have passed; or sooner.
  *
  * The caller checks for interrupts next.
  */
@@ -527,6 +569,12 @@ graph_multi_wait(long timeout)
 
 	if (mux.due)
 		return;
+	if (MyProcPort && WaitEventSetCanReportClosed())
+	{
+		if (client_is_gone())
+			return;
+		timeout = Min(timeout, CLIENT_CHECK_MS);
+	}
 	if (WaitEventSetWait(mux.wait_set, timeout, &event, 1, mux.wait_event) > 0 &&
 		(event.events & WL_LATCH_SET))
 		ResetLatch(MyLatch);

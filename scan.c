@@ -399,6 +399,7 @@ take_key(GraphScan *scan, GraphLane *lane)
 		if (path == NULL)
 			continue;			/* no alert can have this id */
 		graph_lane_start(scan, lane, GRAPH_LANE_KEY, path);
+		lane->key = request->keys[scan->next_key - 1];
 		return true;
 	}
 	return false;

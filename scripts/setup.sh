@@ -220,6 +220,7 @@ missing_packages() {
     if [ -n "$need_perl" ]; then
         have prove || echo perl
         have openssl || echo openssl
+        have nghttpd || echo nghttp2-server
         perl -MIPC::Run -MTest::More -e 1 2>/dev/null || echo libipc-run-perl
     fi
 

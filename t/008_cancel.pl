@@ -1,9 +1,10 @@
 
 # Does a query end at once when it is told to, whatever the service is doing?
 #
-# By pg_cancel_backend(), by statement_timeout and by pg_terminate_backend(),
-# while a connection does not come about, while nothing is said, or too little,
-# and between two attempts.  The session goes on, and so does the next query.
+# By pg_cancel_backend(), by statement_timeout, by pg_terminate_backend(), by a
+# client that goes away and by the server's shutdown, while a connection does
+# not come about, while nothing is said, or too little, and between two
+# attempts.  The session goes on, and so does the next query.
 
 use strict;
 use warnings;
@@ -189,6 +190,22 @@ foreach my $case (@cases)
 	is($error, '57P01: terminating connection due to administrator command', "$name: terminate: error");
 	eval { $victim->quit };
 	set_free($case);
+
+	prepare($case);
+	$victim = $node->session;
+	my $pid = start($victim, $query);
+	$since = time;
+	$victim->{run}->signal('KILL');
+	for (1 .. 500)
+	{
+		last if $control->query("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid") eq '0';
+		sleep 0.01;
+	}
+	$seconds = time - $since;
+	is($control->query("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), 0, "$name: the client goes away");
+	cmp_ok($seconds, '<', $AT_ONCE, "$name: the client goes away: at once");
+	eval { $victim->{run}->finish };
+	set_free($case);
 }
 note sprintf 'the slowest took %.0f ms', $slowest * 1000;
 
@@ -231,5 +248,16 @@ is($session->query('BEGIN; DECLARE c CURSOR FOR SELECT id IS NOT NULL FROM (SELE
 cmp_ok(time - $since, '<', $AT_ONCE, 'a row, at once');
 
 $session->quit;
+
+# The server is shut down.
+prepare($cases[4]);
+$session = $node->session;
+start($session, $list);
 $control->quit;
+$since = time;
+$node->stop('fast');
+cmp_ok(time - $since, '<', 2 + $AT_ONCE, 'shutdown: at once');
+eval { $session->quit };
+
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC|WARNING|terminated by signal/, 'nothing in the log');
 done_testing();

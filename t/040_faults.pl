@@ -217,6 +217,16 @@ my @faults = (
 			return ok_with(!$_[0]{list} ? record('b') : $page == 9 ? page(qw(c)) :
 				  linked("$_[0]{link}?page=" . ($page + 1), $page == 0 ? 'a' : $page == 5 ? 'b' : ()));
 		}, [ $ALL, '', -1 ], 'b' ],
+	[ 'empty pages without end', sub { ok_with($_[0]{list} ? linked("$_[0]{link}?page=$_[0]{nth}") : record('b')) }, [ HV00M => 'held no alert', 1000 ], undef ],
+	[ 'the same rows without end', sub { ok_with($_[0]{list} ? linked("$_[0]{link}?page=$_[0]{nth}", qw(a b c)) : record('b')) }, [ HV00M => 'held no alert', 1001 ], undef ],
+	[ 'the same rows again ten pages later', sub {
+			my ($page) = $_[0]{request} =~ /page=(\d+)/;
+			$page //= 0;
+			return ok_with(!$_[0]{list} ? record('b') : $page == 30 ? page(qw(c)) :
+				  linked("$_[0]{link}?page=" . ($page + 1), map { "r$_" } $page % 10));
+		}, [ 'c,r0,r1,r2,r3,r4,r5,r6,r7,r8,r9', '', -1 ], undef ],
+	[ 'another alert than the one that is looked up', sub { ok_with($_[0]{list} ? $_[0]{body} : record('c')) }, $ALL, [ HV00M => 'another alert, "c"' ] ],
+	[ 'an id in capitals', sub { ok_with($_[0]{list} ? $_[0]{body} : record('B')) }, $ALL, '' ],
 	[ 'the last row again on the next page', sub { ok_with(!$_[0]{list} ? record('b') : $_[0]{request} =~ /page=2/ ? page(qw(b c)) : linked("$_[0]{link}?page=2", qw(a b))) }, [ $ALL, '', -1 ], 'b' ],
 	[ 'a row twice on a page', sub { ok_with($_[0]{list} ? page(qw(a b b c c)) : record('b')) }, $ALL, 'b' ],
 	(map { my ($name, $link, @expected) = @$_; [ "a link that is $name", sub { ok_with($_[0]{list} ? '{"@odata.nextLink":' . ($link =~ s/HOST/$_[0]{host}/r) . ',' . substr(page('a'), 1) : record('b')) }, [ @expected, (undef) x (2 - @expected), -1 ], 'b' ] }

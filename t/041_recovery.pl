@@ -253,6 +253,41 @@ foreach my $concurrency (1, 4)
 	}
 }
 
+# By more than two of its pages between one and the next: they are small.
+$node->set_server(page_size => 10, concurrency => 1);
+$emulator->set_alerts(my @short = @many[ 0 .. 199 ]);
+$emulator->settings(next_link_by => 'skip');
+my $moving = $node->session;
+$moving->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM defender.alerts');
+my %given;
+foreach my $round (1 .. 6)
+{
+	$given{$_}++ foreach split /\n/, $moving->query('FETCH 20 FROM c');
+	$emulator->add_alerts(map { alert(id => "more$round-$_", createdDateTime => "2026-07-03T10:0$round:${_}Z") } 10 .. 44);
+}
+$given{$_}++ foreach split /\n/, $moving->query('FETCH ALL FROM c');
+is(scalar(grep { !$given{ $_->{id} } } @short), 0, 'moving by pages: nothing is missing');
+is(scalar(grep { $_ > 1 } values %given), 0, 'moving by pages: nothing is given twice');
+$moving->quit;
+
+#------------------------------------------------------------------------------
+# One that says nothing, among others that talk
+#------------------------------------------------------------------------------
+
+# It is given up in its own time, and asked again, while the others go on.
+$emulator->reset;
+$emulator->set_alerts(map { alert(id => "k$_") } 1 .. 60);
+$emulator->settings(latency_ms => 100);
+$emulator->fault(kind => 'stall', before_headers => $TRUE, path => '/k1', times => 1);
+$node->set_server(page_size => 100, concurrency => 2, request_timeout => '1s');
+$emulator->clear;
+is($node->result(q{SELECT count(*) FROM (SELECT id FROM defender.alerts WHERE id = ANY (ARRAY(SELECT 'k' || n FROM generate_series(1, 60) AS n)) OFFSET 0) AS a}),
+	60, 'a silent request among others');
+my @asked = grep { $_->{path} =~ m{/k1$} } $emulator->records;
+is(scalar(@asked), 2, 'a silent request: asked again');
+cmp_ok($asked[1]{seconds} - $asked[0]{seconds}, '<', 2.5, 'a silent request: in its own time');
+$node->set_server(request_timeout => undef);
+
 #------------------------------------------------------------------------------
 # Requests per minute, counters
 #------------------------------------------------------------------------------

@@ -631,14 +631,16 @@ parse_timestamp(const char *p, size_t len, TimestampTz *result)
 bool
 graph_decode_time(GraphSlice value, TimestampTz *result)
 {
-	const char *p = value.data + 1;
-	size_t		len = value.len - 2;
+	const char *p;
+	size_t		len;
 	char		text[64];
 	int			hour;
 	int			minute;
 
-	if (!graph_slice_is_string(value) || len >= sizeof(text))
+	if (!graph_slice_is_string(value) || value.len - 2 >= sizeof(text))
 		return false;
+	p = value.data + 1;
+	len = value.len - 2;
 	if (parse_timestamp(p, len, result))
 		return true;
 

@@ -49,9 +49,10 @@
 #define RECEIVE_BUFFER_BYTES	(64 * 1024L)
 
 /*
- * Where the beginning of an answer may be all that is wanted: what curl reads
- * at once then, and the first window, which grows with the appetite of the
- * reader.  A record and a half, by the service's average.
+ * Where the beginning of an answer may be all that is wanted, or nothing of it
+ * yet: what curl reads at once in the one case, and in both the first window,
+ * which grows with the appetite of the reader.  Two records, by the service's
+ * average.
  */
 #define SIP_BYTES	(16 * 1024L)
 
@@ -445,7 +446,8 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 
 	transfer = MemoryContextAllocZero(owner, sizeof(GraphTransfer));
 	transfer->owner = owner;
-	transfer->window = request->in_sips ? SIP_BYTES : GRAPH_TRANSFER_WINDOW;
+	transfer->window = request->in_sips || request->ahead ? SIP_BYTES :
+		GRAPH_TRANSFER_WINDOW;
 	transfer->request_timeout = request->request_timeout;
 	transfer->secret_answer = request->secret_answer;
 	transfer->link_local = request->link_local;

@@ -69,6 +69,7 @@ graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
 	request.request_timeout = options->request_timeout;
 	request.fresh_connection = lane->attempt > 0;
 	request.in_sips = scan->request->limited;
+	request.ahead = context == lane->ahead_context;
 	transfer = graph_http_start(context, &request);
 	MemoryContextSwitchTo(old);
 

@@ -66,7 +66,7 @@ sub start_server
 }
 
 # What the server has said since the last time: how many connections there
-# were, how many requests, and how many of these came before the first answer.
+# were, how many requests, and how many of these were under way at most.
 sub frames
 {
 	my $text = '';
@@ -79,9 +79,13 @@ sub frames
 	$read += length $text;
 	my %connections = map { $_ => 1 } $text =~ /^\[id=(\d+)\] \[[ .\d]+\] recv \(/mg;
 	my $requests = () = $text =~ / recv \(stream_id=\d+\) :path:/g;
-	my $at_once = () = ($text =~ s/ send DATA frame.*//sr) =~ / recv \(stream_id=\d+\) :path:/g;
-
-	return (scalar(keys %connections), $requests, $at_once);
+	my ($under_way, $most) = (0, 0);
+	while ($text =~ /( recv \(stream_id=\d+\) :path:)| send DATA frame <length=\d+, flags=0x01/g)
+	{
+		$under_way += defined $1 ? 1 : -1;
+		$most = $under_way if $under_way > $most;
+	}
+	return (scalar(keys %connections), $requests, $most);
 }
 
 my $session = $node->session;
@@ -92,7 +96,7 @@ frames();
 # A list of pages, of which the next is asked for while one is read.
 is($session->query('SELECT count(*), count(DISTINCT id), count(title) FROM (SELECT * FROM defender.alerts OFFSET 0) AS a'),
 	join('|', ($PAGES * $PER_PAGE) x 3), 'a list') or diag($session->{stderr});
-my ($connections, $requests, $at_once) = frames();
+my ($connections, $requests, $most) = frames();
 is($connections, 1, 'a list: one connection');
 
 # A cursor that rests in the middle of a page does not keep others from their bytes.
@@ -104,10 +108,11 @@ frames();
 $node->set_server(endpoint => "$root/keys");
 is($session->query("SELECT count(*), count(DISTINCT id) FROM (SELECT id, title FROM defender.alerts WHERE id = ANY (ARRAY(SELECT 'k' || n FROM generate_series(1, $KEYS) AS n)) OFFSET 0) AS a"),
 	"$KEYS|$KEYS", 'lookups') or diag($session->{stderr});
-($connections, $requests, $at_once) = frames();
+($connections, $requests, $most) = frames();
 is($connections, 1, 'lookups: one connection');
 is($requests, $KEYS, 'lookups: one request each');
-cmp_ok($at_once, '>=', 4, 'lookups: several at a time');
+cmp_ok($most, '>', 1, 'lookups: several at a time');
+note "$most at a time";
 
 # A cancel ends a stream, and the next query goes on.
 $node->set_server(endpoint => "$root/list");

@@ -40,22 +40,12 @@
 #include "mb/pg_wchar.h"
 #include "utils/jsonb.h"
 
+#include "fuzz.h"
 #include "graph_fdw.h"
 #include "shim_decode.h"
 
-#undef fprintf
 #undef snprintf
 #undef sprintf
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-		{ \
-			fprintf(stderr, "%s:%d: not so: %s\n", \
-					__FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 /* Longer inputs are not tried. */
 #define LONGEST_INPUT	8192

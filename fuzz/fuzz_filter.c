@@ -28,19 +28,8 @@
 #include "nodes/value.h"
 #include "utils/array.h"
 
+#include "fuzz.h"
 #include "graph_fdw.h"
-
-#undef fprintf
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-		{ \
-			fprintf(stderr, "%s:%d: not so: %s\n%s\n", \
-					__FILE__, __LINE__, #condition, filter_text); \
-			abort(); \
-		} \
-	} while (0)
 
 /* filter.c promises 2000 bytes for each conjunction, and windows add two. */
 #define LONGEST_FILTER	4200
@@ -48,10 +37,7 @@
 #define MOST_VALUES	6
 #define MOST_ELEMENTS	40
 
-extern void shim_reset(void);
 extern Datum shim_array(Oid type, Datum *elements, bool *nulls, int count);
-
-static const char *filter_text;
 
 /*-------------------------------------------------------------------------
  * From bytes to conditions and values.
@@ -286,7 +272,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	window.upper = DatumGetTimestampTz(take_time(&input));
 	window.nulls = take(&input, 8) == 0;
 
-	filter_text = "";
+	shim_subject = "";
 	request.filter = graph_filter_text(filters, values, &no_rows);
 	for (int i = 0; i < 2; i++)
 	{
@@ -294,10 +280,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{
 			const char *p;
 
-			filter_text = request.filter;
+			shim_subject = request.filter;
 			CHECK(!no_rows);
-			CHECK(strlen(filter_text) <= LONGEST_FILTER);
-			p = read_condition(filter_text, 0);
+			CHECK(strlen(shim_subject) <= LONGEST_FILTER);
+			p = read_condition(shim_subject, 0);
 			while (*p)
 			{
 				CHECK(comes(p, " and "));
@@ -318,6 +304,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CHECK(isalnum((unsigned char) *p) || strchr("-._~%", *p));
 		CHECK(strcmp(p, "&$top=10") == 0);
 	}
-	shim_reset();
+	shim_free_all();
 	return 0;
 }

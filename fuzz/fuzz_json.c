@@ -30,19 +30,8 @@
 
 #include <jansson.h>
 
+#include "fuzz.h"
 #include "graph_fdw.h"
-
-#undef fprintf
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) \
-		{ \
-			fprintf(stderr, "%s:%d: not so: %s\n", \
-					__FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 /*-------------------------------------------------------------------------
  * The reader to agree with.

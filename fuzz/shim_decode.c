@@ -9,9 +9,6 @@
  * but whether it is called with the right text.  A numeric holds the digits
  * that it was made of.  An error goes to where the target catches it.
  *
- * Each allocation is one of malloc's, so that a sanitizer sees it, and all end
- * with shim_reset().
- *
  * IDENTIFICATION
  *		fuzz/shim_decode.c
  *
@@ -40,6 +37,7 @@
 #include "utils/numeric.h"
 
 #include "graph_fdw.h"
+#include "fuzz.h"
 #include "shim_decode.h"
 
 #undef ExceptionalCondition
@@ -52,7 +50,6 @@ extern void ExceptionalCondition(const char *condition);
 extern void appendBinaryStringInfo(StringInfo string, const void *data,
 								   int len);
 
-MemoryContext CurrentMemoryContext = NULL;
 volatile sig_atomic_t InterruptPending = false;
 
 ShimInput **shim_inputs = NULL;
@@ -66,49 +63,10 @@ char		shim_error_text[256];
 int			shim_encoding = 0;
 Oid			shim_conversion = InvalidOid;
 
-/*-------------------------------------------------------------------------
- * Memory
- *-------------------------------------------------------------------------
- */
-
-static void **allocated = NULL;
-static size_t nallocated = 0;
-static size_t allocated_space = 0;
-
-static void *
-keep(void *pointer)
-{
-	if (pointer == NULL)
-		abort();
-	if (nallocated == allocated_space)
-	{
-		allocated_space = allocated_space * 2 + 64;
-		allocated = realloc(allocated, allocated_space * sizeof(void *));
-		if (allocated == NULL)
-			abort();
-	}
-	allocated[nallocated++] = pointer;
-	return pointer;
-}
-
-static void
-forget(void *pointer)
-{
-	for (size_t i = nallocated; i-- > 0;)
-	{
-		if (allocated[i] != pointer)
-			continue;
-		allocated[i] = allocated[--nallocated];
-		return;
-	}
-	abort();
-}
-
 void
 shim_reset(void)
 {
-	while (nallocated > 0)
-		free(allocated[--nallocated]);
+	shim_free_all();
 	free(shim_inputs);
 	shim_inputs = NULL;
 	shim_input_count = 0;
@@ -117,34 +75,15 @@ shim_reset(void)
 	shim_check_count = 0;
 }
 
-void *
-palloc(Size size)
-{
-	return keep(malloc(Max(size, 1)));
-}
-
-void *
-palloc0(Size size)
-{
-	return keep(calloc(Max(size, 1), 1));
-}
+/*-------------------------------------------------------------------------
+ * Memory
+ *-------------------------------------------------------------------------
+ */
 
 void *
 palloc_extended(Size size, int flags)
 {
 	return palloc(size);
-}
-
-void *
-MemoryContextAlloc(MemoryContext context, Size size)
-{
-	return palloc(size);
-}
-
-void *
-MemoryContextAllocZero(MemoryContext context, Size size)
-{
-	return palloc0(size);
 }
 
 void *
@@ -154,23 +93,9 @@ MemoryContextAllocHuge(MemoryContext context, Size size)
 }
 
 void *
-repalloc(void *pointer, Size size)
-{
-	forget(pointer);
-	return keep(realloc(pointer, Max(size, 1)));
-}
-
-void *
 repalloc_huge(void *pointer, Size size)
 {
 	return repalloc(pointer, size);
-}
-
-void
-pfree(void *pointer)
-{
-	forget(pointer);
-	free(pointer);
 }
 
 char *
@@ -318,86 +243,16 @@ appendStringInfoSpaces(StringInfo string, int count)
 /*-------------------------------------------------------------------------
  * Encodings
  *
- * As in shim.c, the header that declares those of UTF-8 is not included and
- * every name is there.
+ * The header that declares them is not included: see shim_utf8.c.
  *-------------------------------------------------------------------------
  */
 
-int			pg_utf_mblen(const unsigned char *s);
-int			pg_utf_mblen_private(const unsigned char *s);
 bool		pg_utf8_islegal(const unsigned char *s, int len);
-unsigned char *unicode_to_utf8(uint32 c, unsigned char *bytes);
 int			GetDatabaseEncoding(void);
 int			pg_do_encoding_conversion_buf(Oid proc, int source, int target,
 										  unsigned char *from, int len,
 										  unsigned char *to, int space,
 										  bool no_error);
-
-int
-pg_utf_mblen(const unsigned char *s)
-{
-	if ((*s & 0xE0) == 0xC0)
-		return 2;
-	if ((*s & 0xF0) == 0xE0)
-		return 3;
-	return (*s & 0xF8) == 0xF0 ? 4 : 1;
-}
-
-int
-pg_utf_mblen_private(const unsigned char *s)
-{
-	return pg_utf_mblen(s);
-}
-
-bool
-pg_utf8_islegal(const unsigned char *s, int len)
-{
-	if (len < 1 || len > 4)
-		return false;
-	for (int i = len - 1; i > 0; i--)
-	{
-		unsigned char low = 0x80;
-		unsigned char high = 0xBF;
-
-		if (i == 1 && s[0] == 0xE0)
-			low = 0xA0;
-		else if (i == 1 && s[0] == 0xED)
-			high = 0x9F;
-		else if (i == 1 && s[0] == 0xF0)
-			low = 0x90;
-		else if (i == 1 && s[0] == 0xF4)
-			high = 0x8F;
-		if (s[i] < low || s[i] > high)
-			return false;
-	}
-	return s[0] <= 0xF4 && (s[0] < 0x80 || s[0] >= 0xC2);
-}
-
-unsigned char *
-unicode_to_utf8(uint32 c, unsigned char *bytes)
-{
-	if (c < 0x80)
-		bytes[0] = c;
-	else if (c < 0x800)
-	{
-		bytes[0] = 0xC0 | (c >> 6);
-		bytes[1] = 0x80 | (c & 0x3F);
-	}
-	else if (c < 0x10000)
-	{
-		bytes[0] = 0xE0 | (c >> 12);
-		bytes[1] = 0x80 | ((c >> 6) & 0x3F);
-		bytes[2] = 0x80 | (c & 0x3F);
-	}
-	else
-	{
-		bytes[0] = 0xF0 | (c >> 18);
-		bytes[1] = 0x80 | ((c >> 12) & 0x3F);
-		bytes[2] = 0x80 | ((c >> 6) & 0x3F);
-		bytes[3] = 0x80 | (c & 0x3F);
-	}
-	return bytes;
-}
 
 int
 GetDatabaseEncoding(void)

@@ -4,8 +4,7 @@
  *		The functions of a server that filter.c and resource.c need, outside of
  *		one.
  *
- * Simple ones, with the same meaning as the server's.  Each allocation is one
- * of malloc's, so that a sanitizer sees it, and all end with shim_reset().
+ * Simple ones, with the same meaning as the server's.
  *
  * IDENTIFICATION
  *		fuzz/shim_filter.c
@@ -25,97 +24,24 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "fuzz.h"
 #include "graph_fdw.h"
 
 #undef vsnprintf
 #undef snprintf
 
-extern void shim_reset(void);
 extern Datum shim_array(Oid type, Datum *elements, bool *nulls, int count);
-
-MemoryContext CurrentMemoryContext = NULL;
-
-/*-------------------------------------------------------------------------
- * Memory
- *-------------------------------------------------------------------------
- */
-
-static void **allocated = NULL;
-static size_t nallocated = 0;
-static size_t allocated_space = 0;
-
-static void *
-keep(void *pointer)
-{
-	if (pointer == NULL)
-		abort();
-	if (nallocated == allocated_space)
-	{
-		allocated_space = allocated_space * 2 + 64;
-		allocated = realloc(allocated, allocated_space * sizeof(void *));
-		if (allocated == NULL)
-			abort();
-	}
-	allocated[nallocated++] = pointer;
-	return pointer;
-}
-
-static void
-forget(void *pointer)
-{
-	for (size_t i = nallocated; i-- > 0;)
-	{
-		if (allocated[i] != pointer)
-			continue;
-		allocated[i] = allocated[--nallocated];
-		return;
-	}
-	abort();
-}
-
-void
-shim_reset(void)
-{
-	while (nallocated > 0)
-		free(allocated[--nallocated]);
-}
-
-void *
-palloc(Size size)
-{
-	return keep(malloc(Max(size, 1)));
-}
-
-void *
-palloc0(Size size)
-{
-	return keep(calloc(Max(size, 1), 1));
-}
-
-void *
-repalloc(void *pointer, Size size)
-{
-	forget(pointer);
-	return keep(realloc(pointer, size));
-}
-
-void
-pfree(void *pointer)
-{
-	forget(pointer);
-	free(pointer);
-}
-
-char *
-pstrdup(const char *string)
-{
-	return keep(strdup(string));
-}
 
 /*-------------------------------------------------------------------------
  * Strings
  *-------------------------------------------------------------------------
  */
+
+char *
+pstrdup(const char *string)
+{
+	return shim_keep(strdup(string));
+}
 
 void
 initStringInfo(StringInfo string)

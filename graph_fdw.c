@@ -22,11 +22,13 @@
 
 #include "commands/defrem.h"
 #include "commands/explain.h"
+#include "executor/execAsync.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -55,6 +57,10 @@ typedef struct GraphExecState
 	GraphRequest request;
 	bool		started;
 	bool		count_given;
+
+	/* below an Append that reads several tables in turns */
+	bool		waits;			/* there is no row yet, and not no row any more */
+	pgsocket	descriptor;		/* to wait for it */
 } GraphExecState;
 
 PG_FUNCTION_INFO_V1(graph_fdw_handler);
@@ -86,6 +92,10 @@ static void graphBeginForeignScan(ForeignScanState *node, int eflags);
 static TupleTableSlot *graphIterateForeignScan(ForeignScanState *node);
 static void graphReScanForeignScan(ForeignScanState *node);
 static void graphEndForeignScan(ForeignScanState *node);
+static bool graphIsForeignPathAsyncCapable(ForeignPath *path);
+static void graphForeignAsyncRequest(AsyncRequest *areq);
+static void graphForeignAsyncConfigureWait(AsyncRequest *areq);
+static void graphForeignAsyncNotify(AsyncRequest *areq);
 
 /*
  * graph_fdw_handler
@@ -108,6 +118,10 @@ graph_fdw_handler(PG_FUNCTION_ARGS)
 	routine->IterateForeignScan = graphIterateForeignScan;
 	routine->ReScanForeignScan = graphReScanForeignScan;
 	routine->EndForeignScan = graphEndForeignScan;
+	routine->IsForeignPathAsyncCapable = graphIsForeignPathAsyncCapable;
+	routine->ForeignAsyncRequest = graphForeignAsyncRequest;
+	routine->ForeignAsyncConfigureWait = graphForeignAsyncConfigureWait;
+	routine->ForeignAsyncNotify = graphForeignAsyncNotify;
 
 	PG_RETURN_POINTER(routine);
 }
@@ -560,6 +574,7 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 	state->request_context = AllocSetContextCreate(context,
 												   "graph_fdw parameters",
 												   ALLOCSET_SMALL_SIZES);
+	state->descriptor = PGINVALID_SOCKET;
 	state->session = graph_session_open(rte->relid,
 										OidIsValid(userid) ? userid : GetUserId());
 	shape = graph_shape_create();
@@ -675,18 +690,36 @@ give_count(ForeignScanState *node)
 }
 
 /*
+ * next_record
+ *		The next record; false if there is none, or none yet.
+ */
+static bool
+next_record(ForeignScanState *node, GraphRecord *record)
+{
+	GraphExecState *state = node->fdw_state;
+	GraphScanStep step;
+
+	if (!node->ss.ps.async_capable)
+		return graph_scan_next(state->scan, record);
+	step = graph_scan_poll(state->scan, record);
+	state->waits = step == GRAPH_SCAN_WAITS;
+	return step == GRAPH_SCAN_RECORD;
+}
+
+/*
  * next_row
  *		The next row of one table.
  */
 static TupleTableSlot *
-next_row(GraphExecState *state, TupleTableSlot *slot)
+next_row(ForeignScanState *node, TupleTableSlot *slot)
 {
+	GraphExecState *state = node->fdw_state;
 	GraphRecord record;
 
 	while (!graph_row_next(state->reader, slot->tts_values, slot->tts_isnull))
 	{
 		graph_row_stop(state->reader);	/* its bytes go with the next call */
-		if (!graph_scan_next(state->scan, &record))
+		if (!next_record(node, &record))
 			return slot;
 		graph_row_start(state->reader, &record);
 	}
@@ -727,7 +760,7 @@ graphIterateForeignScan(ForeignScanState *node)
 	if (!state->started)
 		start_scan(node);
 	if (state->reader)
-		return next_row(state, slot);
+		return next_row(node, slot);
 	if (state->join)
 		return next_joined_row(node, slot);
 	return give_count(node);
@@ -749,7 +782,7 @@ graphReScanForeignScan(ForeignScanState *node)
 		graph_row_stop(state->reader);
 	if (state->join)
 		graph_join_stop(state->join);
-	state->started = false;
+	state->started = state->waits = false;
 }
 
 /*
@@ -766,4 +799,86 @@ graphEndForeignScan(ForeignScanState *node)
 	graph_scan_stop(state->scan);
 	MemoryContextDelete(state->context);
 	node->fdw_state = NULL;
+}
+
+/*-------------------------------------------------------------------------
+ * Several tables below one Append: the next row of any of them
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graphIsForeignPathAsyncCapable
+ *		May a table be read in turns with others?
+ */
+static bool
+graphIsForeignPathAsyncCapable(ForeignPath *path)
+{
+	return graph_plan_is_async(path);
+}
+
+/*
+ * answer
+ *		Give the Append a row, the end, or the word that it has to wait.
+ */
+static void
+answer(AsyncRequest *areq)
+{
+	ForeignScanState *node = castNode(ForeignScanState, areq->requestee);
+	GraphExecState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ps.ExecProcNodeReal(&node->ss.ps);
+
+	if (TupIsNull(slot) && state->waits)
+		ExecAsyncRequestPending(areq);
+	else
+		ExecAsyncRequestDone(areq, slot);
+}
+
+/*
+ * graphForeignAsyncRequest
+ *		A row is wanted.
+ */
+static void
+graphForeignAsyncRequest(AsyncRequest *areq)
+{
+	answer(areq);
+}
+
+/*
+ * graphForeignAsyncConfigureWait
+ *		The Append is about to wait: tell it for what.
+ *
+ * All transfers of the backend go on whenever one scan looks at its own, so
+ * there may be a row by now.
+ */
+static void
+graphForeignAsyncConfigureWait(AsyncRequest *areq)
+{
+	AppendState *append = castNode(AppendState, areq->requestor);
+	GraphExecState *state = ((ForeignScanState *) areq->requestee)->fdw_state;
+
+	areq->callback_pending = false;
+	answer(areq);
+	if (areq->request_complete)
+	{
+		ExecAsyncResponse(areq);
+		if (areq->requestee->instrument)
+			InstrUpdateTupleCount(areq->requestee->instrument,
+								  TupIsNull(areq->result) ? 0.0 : 1.0);
+		return;
+	}
+	if (state->descriptor == PGINVALID_SOCKET)
+		state->descriptor = graph_multi_descriptor(state->context);
+	graph_multi_alarm(graph_scan_patience(state->scan));
+	AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE,
+					  state->descriptor, NULL, areq);
+}
+
+/*
+ * graphForeignAsyncNotify
+ *		What was waited for has happened, or something else has.
+ */
+static void
+graphForeignAsyncNotify(AsyncRequest *areq)
+{
+	answer(areq);
 }

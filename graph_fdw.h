@@ -769,6 +769,14 @@ typedef enum GraphLaneStep
 	GRAPH_LANE_RECORD,			/* there is a record */
 } GraphLaneStep;
 
+/* What graph_scan_poll() has come to. */
+typedef enum GraphScanStep
+{
+	GRAPH_SCAN_RECORD,			/* there is a record */
+	GRAPH_SCAN_WAITS,			/* there is none yet */
+	GRAPH_SCAN_END,
+} GraphScanStep;
+
 /* One execution: what scan.c and lane.c share. */
 struct GraphScan
 {
@@ -785,6 +793,8 @@ struct GraphScan
 	int			nlanes;
 	int			current;		/* the lane of the last record */
 	int			next_key;
+	TimestampTz waits_since;	/* somebody else waits for it, or 0 */
+	TimestampTz look_again;		/* and that is not to take longer */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
 	int64		given;			/* records of lists that were handed out */
@@ -865,6 +875,7 @@ extern void graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
 extern void graph_plan_paths(PlannerInfo *root, RelOptInfo *baserel);
 extern void graph_plan_upper(PlannerInfo *root, UpperRelationKind stage,
 							 RelOptInfo *input_rel, RelOptInfo *output_rel);
+extern bool graph_plan_is_async(const ForeignPath *path);
 extern ForeignScan *graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel,
 									ForeignPath *best_path, List *tlist,
 									List *scan_clauses, Plan *outer_plan);
@@ -927,6 +938,8 @@ extern void graph_scan_split(GraphScan *scan, GraphLane *lane);
 extern void graph_scan_counted(GraphScan *scan, int64 count);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
+extern GraphScanStep graph_scan_poll(GraphScan *scan, GraphRecord *record);
+extern long graph_scan_patience(const GraphScan *scan);
 extern void graph_scan_stop(GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
 
@@ -1015,6 +1028,8 @@ extern GraphTransfer *graph_http_start(MemoryContext owner,
 									   const GraphHttpRequest *request);
 extern void graph_http_wait_any(GraphTransfer **transfers, int count,
 								TimestampTz until);
+extern bool graph_http_poll(GraphTransfer **transfers, int count,
+							TimestampTz since, long *left);
 extern bool graph_http_wait(GraphTransfer *transfer);
 extern bool graph_http_done(const GraphTransfer *transfer);
 extern bool graph_http_wait_all(GraphTransfer *transfer, size_t limit);
@@ -1033,6 +1048,8 @@ extern const char *graph_multi_add(void *easy);
 extern void graph_multi_remove(void *easy, bool added);
 extern void graph_multi_drive(GraphEnded ended);
 extern void graph_multi_wait(long timeout);
+extern pgsocket graph_multi_descriptor(MemoryContext owner);
+extern void graph_multi_alarm(long timeout);
 extern bool graph_http_disconnect(void);
 extern void graph_block_signals(sigset_t *saved);
 extern void graph_restore_signals(const sigset_t *saved);

@@ -584,17 +584,15 @@ end_silent(GraphTransfer **transfers, int count, TimestampTz since)
 }
 
 /*
- * graph_http_wait_any
- *		Wait until there is news of any of some transfers, or until a time (0:
- *		none is given).
+ * prepare_wait
+ *		Note how many unread bytes there are, and have more come.
  *
- * A reader that cannot go on with the bytes that it has calls this, so a full
+ * A reader that cannot go on with the bytes that it has waits, so a full
  * window is widened.
  */
-void
-graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
+static size_t *
+prepare_wait(GraphTransfer **transfers, int count)
 {
-	TimestampTz since = GetCurrentTimestamp();
 	size_t	   *had = palloc(Max(count, 1) * sizeof(size_t));
 
 	graph_multi_start();
@@ -606,6 +604,57 @@ graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
 		else if (had[i] > 0 && transfers[i]->window < GRAPH_TRANSFER_WINDOW)
 			transfers[i]->window *= 2;
 	}
+	return had;
+}
+
+/*
+ * finish_wait
+ *		Add a wait that is over to the silence of those waited for.
+ */
+static void
+finish_wait(GraphTransfer **transfers, int count, TimestampTz since)
+{
+	for (int i = 0; i < count; i++)
+		transfers[i]->silence = silence_of(transfers[i], since);
+}
+
+/*
+ * graph_http_poll
+ *		Without waiting, see whether there is news of any of some transfers,
+ *		for which somebody has waited since some time.
+ *
+ * *left gets the milliseconds until the next of them has been silent for too
+ * long.
+ */
+bool
+graph_http_poll(GraphTransfer **transfers, int count, TimestampTz since,
+				long *left)
+{
+	size_t	   *had = prepare_wait(transfers, count);
+	bool		news;
+
+	CHECK_FOR_INTERRUPTS();
+	news = make_progress(transfers, had, count);
+	news = end_silent(transfers, count, since) || news;
+	finish_wait(transfers, count, since);
+	pfree(had);
+
+	*left = LONG_MAX;
+	for (int i = 0; i < count; i++)
+		*left = Min(*left, time_left(transfers[i], GetCurrentTimestamp()));
+	return news;
+}
+
+/*
+ * graph_http_wait_any
+ *		Wait until there is news of any of some transfers, or until a time (0:
+ *		none is given).
+ */
+void
+graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
+{
+	TimestampTz since = GetCurrentTimestamp();
+	size_t	   *had = prepare_wait(transfers, count);
 
 	for (;;)
 	{
@@ -623,8 +672,7 @@ graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
 		if (left > 0)
 			graph_multi_wait(Min(left, INT_MAX));
 	}
-	for (int i = 0; i < count; i++)
-		transfers[i]->silence = silence_of(transfers[i], since);
+	finish_wait(transfers, count, since);
 	pfree(had);
 }
 

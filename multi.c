@@ -7,7 +7,8 @@
  * which also keeps the connections between scans.  Curl is fed by events: one
  * descriptor, an epoll set (or a kqueue), holds its sockets and its timer.
  *
- * One place waits: graph_multi_wait(), on the process latch and on that
+ * One place waits, but for an Append that has others to wait for besides:
+ * graph_multi_wait(), on the process latch and on that
  * descriptor, for name resolution, connecting, TLS, transfer and the pauses
  * between attempts alike.  So a cancel takes effect within milliseconds
  * whatever the remote side does.  So does the end of the client: a query that
@@ -73,8 +74,10 @@ static struct
 	CURLM	   *multi;
 	int			events_fd;		/* epoll set or kqueue */
 #ifdef __linux__
-	int			timer_fd;
+	int			timer_fd;		/* curl's */
+	int			alarm_fd;		/* graph_multi_alarm()'s */
 #endif
+	TimestampTz alarm;			/* when it goes off, 0: it is not set */
 	WaitEventSet *wait_set;
 	uint32		wait_event;
 	bool		broken;			/* an operation on the descriptors failed */
@@ -88,6 +91,7 @@ static struct
 	.events_fd = -1,
 #ifdef __linux__
 	.timer_fd = -1,
+	.alarm_fd = -1,
 #endif
 };
 
@@ -178,20 +182,52 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 }
 
 /*
+ * open_timer
+ *		A timer among the events, not set yet; -1 if there is none to be had.
+ */
+static int
+open_timer(void)
+{
+	int			fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	struct epoll_event event = {0};
+
+	event.events = EPOLLIN;
+	event.data.fd = fd;
+	if (fd >= 0 && epoll_ctl(mux.events_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/*
  * open_events
- *		Create the descriptor that stands for curl's sockets and its timer.
+ *		Create the descriptor that stands for curl's sockets and the timers.
  */
 static bool
 open_events(void)
 {
-	struct epoll_event event = {0};
-
 	mux.events_fd = epoll_create1(EPOLL_CLOEXEC);
-	mux.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	event.events = EPOLLIN;
-	event.data.fd = mux.timer_fd;
-	return mux.events_fd >= 0 && mux.timer_fd >= 0 &&
-		epoll_ctl(mux.events_fd, EPOLL_CTL_ADD, mux.timer_fd, &event) == 0;
+	if (mux.events_fd < 0)
+		return false;
+	mux.timer_fd = open_timer();
+	mux.alarm_fd = open_timer();
+	return mux.timer_fd >= 0 && mux.alarm_fd >= 0;
+}
+
+/*
+ * set_alarm
+ *		Have the descriptor become readable after so many milliseconds.
+ */
+static void
+set_alarm(long timeout)
+{
+	struct itimerspec when = {0};
+
+	when.it_value.tv_sec = timeout / 1000;
+	when.it_value.tv_nsec = Max((timeout % 1000) * 1000000, 1);
+	if (timerfd_settime(mux.alarm_fd, 0, &when, NULL) < 0)
+		mux.broken = true;
 }
 
 /*
@@ -210,6 +246,12 @@ run_events(void)
 		int			what = 0;
 		uint64		expirations;
 
+		if (events[i].data.fd == mux.alarm_fd)
+		{
+			if (read(mux.alarm_fd, &expirations, sizeof(expirations)) > 0)
+				mux.alarm = 0;
+			continue;
+		}
 		if (events[i].data.fd == mux.timer_fd)
 		{
 			if (read(mux.timer_fd, &expirations, sizeof(expirations)) > 0)
@@ -229,6 +271,10 @@ run_events(void)
 }
 
 #else							/* kqueue */
+
+/* The timers have numbers. */
+#define CURL_TIMER_IDENT	1
+#define ALARM_IDENT			2
 
 /*
  * watch
@@ -263,7 +309,7 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 	if (timeout <= 0 && !mux.armed)
 		return 0;
 	mux.armed = timeout > 0;
-	EV_SET(&change, 1, EVFILT_TIMER,
+	EV_SET(&change, CURL_TIMER_IDENT, EVFILT_TIMER,
 		   timeout > 0 ? EV_ADD | EV_ONESHOT : EV_DELETE, 0,
 		   Max(timeout, 0), NULL);
 	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0 && timeout > 0)
@@ -279,6 +325,17 @@ open_events(void)
 }
 
 static void
+set_alarm(long timeout)
+{
+	struct kevent change;
+
+	EV_SET(&change, ALARM_IDENT, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0,
+		   timeout, NULL);
+	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0)
+		mux.broken = true;
+}
+
+static void
 run_events(void)
 {
 	struct kevent events[MAX_EVENTS];
@@ -288,7 +345,9 @@ run_events(void)
 
 	for (int i = 0; i < count; i++)
 	{
-		if (events[i].filter == EVFILT_TIMER)
+		if (events[i].filter == EVFILT_TIMER && events[i].ident == ALARM_IDENT)
+			mux.alarm = 0;
+		else if (events[i].filter == EVFILT_TIMER)
 			(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT,
 											0, &running);
 		else
@@ -322,7 +381,9 @@ close_events(void)
 #ifdef __linux__
 	if (mux.timer_fd >= 0)
 		close(mux.timer_fd);
-	mux.timer_fd = -1;
+	if (mux.alarm_fd >= 0)
+		close(mux.alarm_fd);
+	mux.timer_fd = mux.alarm_fd = -1;
 #endif
 }
 
@@ -556,6 +617,18 @@ client_is_gone(void)
 }
 
 /*
+ * watch_client
+ *		The part of a wait after which the client is to be looked at.
+ */
+static long
+watch_client(long timeout)
+{
+	if (MyProcPort == NULL || !WaitEventSetCanReportClosed())
+		return timeout;
+	return client_is_gone() ? 0 : Min(timeout, CLIENT_CHECK_MS);
+}
+
+/*
  * graph_multi_wait
  *		The one wait: until the latch is set, the postmaster dies, something
  *		happens to a transfer, or so many milliseconds have passed; or sooner.
@@ -569,13 +642,82 @@ graph_multi_wait(long timeout)
 
 	if (mux.due)
 		return;
-	if (MyProcPort && WaitEventSetCanReportClosed())
-	{
-		if (client_is_gone())
-			return;
-		timeout = Min(timeout, CLIENT_CHECK_MS);
-	}
+	timeout = watch_client(timeout);
 	if (WaitEventSetWait(mux.wait_set, timeout, &event, 1, mux.wait_event) > 0 &&
 		(event.events & WL_LATCH_SET))
 		ResetLatch(MyLatch);
+}
+
+/*-------------------------------------------------------------------------
+ * Waiting elsewhere: below an Append that waits for others, too
+ *-------------------------------------------------------------------------
+ */
+
+/* A descriptor that is closed with its memory context. */
+typedef struct Descriptor
+{
+	MemoryContextCallback callback;
+	int			fd;
+} Descriptor;
+
+static void
+close_descriptor(void *arg)
+{
+	Descriptor *descriptor = arg;
+
+	if (descriptor->fd < 0)
+		return;
+	close(descriptor->fd);
+	ReleaseExternalFD();
+}
+
+/*
+ * graph_multi_descriptor
+ *		A descriptor that is readable when something has happened to a transfer,
+ *		or the alarm goes off; it is closed with the owner.
+ *
+ * Each caller gets one of its own, since the kernel takes none twice into one
+ * set of descriptors.
+ */
+pgsocket
+graph_multi_descriptor(MemoryContext owner)
+{
+	Descriptor *descriptor = MemoryContextAlloc(owner, sizeof(Descriptor));
+
+	graph_multi_start();
+	descriptor->fd = -1;
+	descriptor->callback.func = close_descriptor;
+	descriptor->callback.arg = descriptor;
+	MemoryContextRegisterResetCallback(owner, &descriptor->callback);
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("out of file descriptors for another request")));
+	descriptor->fd = fcntl(mux.events_fd, F_DUPFD_CLOEXEC, 0);
+	if (descriptor->fd < 0)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR,
+				(errcode_for_socket_access(),
+				 errmsg("could not create a descriptor to wait for transfers: %m")));
+	}
+	return descriptor->fd;
+}
+
+/*
+ * graph_multi_alarm
+ *		Have that descriptor become readable after so many milliseconds at most,
+ *		whatever happens.
+ */
+void
+graph_multi_alarm(long timeout)
+{
+	TimestampTz when;
+
+	timeout = mux.due ? 0 : watch_client(timeout);
+	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	if (mux.alarm != 0 && mux.alarm <= when)
+		return;
+	mux.alarm = when;
+	set_alarm(timeout);
 }

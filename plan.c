@@ -125,6 +125,33 @@ graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 }
 
 /*
+ * path_private
+ *		What a path says of itself: whether it may be read in turns with others
+ *		below an Append.
+ *
+ * All of these are asked at once then, which shortens the wait if all are
+ * wanted, but costs requests for nothing if a few rows of the first are enough.
+ */
+static List *
+path_private(PlannerInfo *root)
+{
+	bool		few = root->limit_tuples > 0 && root->query_pathkeys == NIL;
+
+	return list_make1(makeBoolean(!few));
+}
+
+/*
+ * graph_plan_is_async
+ *		May this path be read in turns with others?
+ */
+bool
+graph_plan_is_async(const ForeignPath *path)
+{
+	return IS_SIMPLE_REL(path->path.parent) && path->fdw_private &&
+		boolVal(linitial(path->fdw_private));
+}
+
+/*
  * graph_plan_paths
  *		GetForeignPaths: all the ways to scan a table.
  */
@@ -138,7 +165,8 @@ graph_plan_paths(PlannerInfo *root, RelOptInfo *baserel)
 	add_path(baserel, (Path *)
 			 graph_create_foreignscan_path(root, baserel, NULL, price.rows,
 										   price.startup, price.total, NIL,
-										   baserel->lateral_relids, NULL, NIL));
+										   baserel->lateral_relids, NULL,
+										   path_private(root)));
 	if (info->pushdown.keys)
 		return;
 	add_ordered_path(root, baserel, &price);

@@ -154,6 +154,7 @@ graph_scan_stop(GraphScan *scan)
 		graph_lane_stop(scan, &scan->lanes[i]);
 	scan->request = NULL;
 	scan->current = scan->next_key = 0;
+	scan->waits_since = 0;
 	scan->count = -1;
 	scan->order_started = scan->order_restarted = false;
 	scan->counted = scan->nulls_asked = false;
@@ -470,27 +471,41 @@ fill_lanes(GraphScan *scan)
 }
 
 /*
+ * waited_for
+ *		The transfers that the lanes wait for, and in *until when the first lane
+ *		may go on without one, or 0.
+ */
+static GraphTransfer **
+waited_for(GraphScan *scan, int *count, TimestampTz *until)
+{
+	GraphTransfer **transfers = palloc(scan->nlanes * sizeof(GraphTransfer *));
+
+	*count = 0;
+	*until = 0;
+	for (int i = 0; i < scan->nlanes; i++)
+	{
+		GraphLane  *lane = &scan->lanes[i];
+
+		if (lane->transfer)
+			transfers[(*count)++] = lane->transfer;
+		else if (lane->url && (*until == 0 || lane->not_before < *until))
+			*until = lane->not_before;
+	}
+	return transfers;
+}
+
+/*
  * wait_lanes
  *		Wait until a lane can go on.
  */
 static void
 wait_lanes(GraphScan *scan)
 {
-	GraphTransfer **transfers = palloc(scan->nlanes * sizeof(GraphTransfer *));
-	TimestampTz until = 0;
-	int			count = 0;
+	int			count;
+	TimestampTz until;
+	GraphTransfer **transfers = waited_for(scan, &count, &until);
 	instr_time	start;
 	instr_time	end;
-
-	for (int i = 0; i < scan->nlanes; i++)
-	{
-		GraphLane  *lane = &scan->lanes[i];
-
-		if (lane->transfer)
-			transfers[count++] = lane->transfer;
-		else if (lane->url && (until == 0 || lane->not_before < until))
-			until = lane->not_before;
-	}
 
 	INSTR_TIME_SET_CURRENT(start);
 	graph_http_wait_any(transfers, count, until);
@@ -498,6 +513,77 @@ wait_lanes(GraphScan *scan)
 	INSTR_TIME_SUBTRACT(end, start);
 	scan->counters.waited += INSTR_TIME_GET_MICROSEC(end);
 	pfree(transfers);
+}
+
+/*
+ * poll_lanes
+ *		Without waiting, see whether a lane can go on; if none can, somebody
+ *		else waits for it.
+ */
+static bool
+poll_lanes(GraphScan *scan)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			count;
+	TimestampTz until;
+	GraphTransfer **transfers = waited_for(scan, &count, &until);
+	long		left;
+	bool		news;
+
+	if (scan->waits_since == 0)
+		scan->waits_since = now;
+	scan->counters.waited += now - scan->waits_since;
+	news = graph_http_poll(transfers, count, scan->waits_since, &left) ||
+		(until != 0 && until <= now);
+	pfree(transfers);
+
+	scan->waits_since = news ? 0 : now;
+	scan->look_again = TimestampTzPlusMilliseconds(now, Min(left, INT_MAX));
+	if (until != 0)
+		scan->look_again = Min(scan->look_again, until);
+	return news;
+}
+
+/*
+ * graph_scan_patience
+ *		In how many milliseconds has a scan that waits to be looked at again,
+ *		even if nothing happens to its transfers?
+ */
+long
+graph_scan_patience(const GraphScan *scan)
+{
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+										   scan->look_again);
+}
+
+/*
+ * step_lanes
+ *		Do what can be done without waiting, until there is a record.
+ */
+static GraphLaneStep
+step_lanes(GraphScan *scan, GraphRecord *record)
+{
+	GraphLaneStep result = GRAPH_LANE_WAITS;
+
+	for (int i = 0; i < scan->nlanes; i++)
+	{
+		int			number = (scan->current + i) % scan->nlanes;
+
+		switch (graph_lane_step(scan, &scan->lanes[number], record))
+		{
+			case GRAPH_LANE_RECORD:
+				scan->current = number;
+				scan->counters.records++;
+				scan->stats->records++;
+				return GRAPH_LANE_RECORD;
+			case GRAPH_LANE_MOVED:
+				result = GRAPH_LANE_MOVED;
+				break;
+			case GRAPH_LANE_WAITS:
+				break;
+		}
+	}
+	return result;
 }
 
 /*
@@ -509,30 +595,37 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
 {
 	while (scan->request && fill_lanes(scan))
 	{
-		bool		moved = false;
-
-		for (int i = 0; i < scan->nlanes; i++)
+		switch (step_lanes(scan, record))
 		{
-			int			number = (scan->current + i) % scan->nlanes;
-
-			switch (graph_lane_step(scan, &scan->lanes[number], record))
-			{
-				case GRAPH_LANE_RECORD:
-					scan->current = number;
-					scan->counters.records++;
-					scan->stats->records++;
-					return true;
-				case GRAPH_LANE_MOVED:
-					moved = true;
-					break;
-				case GRAPH_LANE_WAITS:
-					break;
-			}
+			case GRAPH_LANE_RECORD:
+				return true;
+			case GRAPH_LANE_MOVED:
+				break;
+			case GRAPH_LANE_WAITS:
+				wait_lanes(scan);
+				break;
 		}
-		if (!moved)
-			wait_lanes(scan);
 	}
 	return false;
+}
+
+/*
+ * graph_scan_poll
+ *		The same for somebody who has other things to wait for, too.
+ */
+GraphScanStep
+graph_scan_poll(GraphScan *scan, GraphRecord *record)
+{
+	while (scan->request && fill_lanes(scan))
+	{
+		GraphLaneStep step = step_lanes(scan, record);
+
+		if (step == GRAPH_LANE_RECORD)
+			return GRAPH_SCAN_RECORD;
+		if (step == GRAPH_LANE_WAITS && !poll_lanes(scan))
+			return GRAPH_SCAN_WAITS;
+	}
+	return GRAPH_SCAN_END;
 }
 
 /*

@@ -25,6 +25,7 @@ OBJS = \
 	join.o \
 	scan.o \
 	lane.o \
+	answer.o \
 	request.o \
 	order.o \
 	stats.o \

@@ -7,9 +7,9 @@
  * The handler and the callbacks, in the order in which they run: import,
  * plan, explain, begin, iterate, rescan, end.  A row's way is a straight line
  * through the files in this order: graph_fdw.c, plan.c, deparse.c, filter.c
- * (which request), scan.c, lane.c, token.c, http.c (the bytes of a record),
- * json.c (where its members are), row.c, decode.c (Datums), and back here into
- * the slot.
+ * (which request), scan.c, lane.c, token.c, http.c, answer.c, list.c (the bytes
+ * of a record), json.c (where its members are), row.c, decode.c (Datums), and
+ * back here into the slot.
  *
  * What this file refuses to know: URLs, headers, JSON.
  *

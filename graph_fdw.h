@@ -9,8 +9,8 @@
  *
  *		plan.c, join.c, deparse.c		which request?	plain nodes in the plan
  *		filter.c						how is it spelled?
- *		scan.c, lane.c, request.c,
- *		order.c							which record is next?
+ *		scan.c, lane.c, answer.c,
+ *		request.c, order.c				which record is next?
  *		token.c, login.c, http.c,
  *		multi.c							whose token, which bytes?
  *		list.c, json.c					where is the record, and its member?
@@ -723,7 +723,7 @@ typedef struct GraphLane
 	uint64		bearer_number;	/* the session's, when it was sent */
 	TimestampTz not_before;		/* when it may be sent, 0: at once */
 
-	/* the next page, as soon as it is known: see look_ahead() */
+	/* the next page, once it is known: see graph_lane_look_ahead() */
 	bool		next_known;
 	char	   *next_url;		/* NULL: this is the last page */
 	GraphTransfer *ahead;		/* its request, if that was sent already */
@@ -735,15 +735,14 @@ typedef struct GraphLane
 	uint64		page_hash;		/* over their ids, in order */
 	uint64		skip_records;	/* of them, to skip after a new attempt */
 	uint64		skip_hash;		/* what their hash has to be */
-
-	uint64		page_given;		/* of them, those that were new */
+	uint64		page_given;		/* those that were new */
 	int			barren_pages;	/* in a row in which none was */
 
 	/* ids that came last, in two generations: see graph_order_was_seen() */
 	HTAB	   *seen;
 	HTAB	   *seen_before;
 
-	/* the chain, by the time by which the list is in order: see note_time() */
+	/* the chain, by its times: see graph_order_is_in_window() */
 	bool		sorted;			/* so far, and no time was missing */
 	bool		time_seen;
 	TimestampTz first_time;
@@ -811,7 +810,7 @@ struct GraphScan
 	bool		nulls_wanted;	/* they are asked for by themselves, */
 	bool		nulls_taken;	/* and a lane does */
 
-	/* the order that the plan relies on: see is_late_comer() */
+	/* the order that the plan relies on: see graph_order_is_late() */
 	bool		order_started;
 	bool		order_restarted;	/* the list was begun again */
 	TimestampTz last;
@@ -952,8 +951,15 @@ extern void graph_lane_count(GraphScan *scan, GraphLane *lane,
 							 bool with_select);
 extern bool graph_lane_begin_anew(GraphScan *scan, GraphLane *lane);
 extern void graph_lane_stop(GraphScan *scan, GraphLane *lane);
-extern GraphLaneStep graph_lane_step(GraphScan *scan, GraphLane *lane,
-									 GraphRecord *record);
+extern void graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow);
+extern void graph_lane_accepted(GraphScan *scan, GraphLane *lane);
+extern bool graph_lane_refused(GraphScan *scan, GraphLane *lane);
+extern void graph_lane_look_ahead(GraphScan *scan, GraphLane *lane);
+extern void graph_lane_end_page(GraphScan *scan, GraphLane *lane);
+
+/* in answer.c */
+extern GraphLaneStep graph_answer_step(GraphScan *scan, GraphLane *lane,
+									   GraphRecord *record);
 
 /* in request.c */
 extern GraphTransfer *graph_request_send(GraphScan *scan, GraphLane *lane,

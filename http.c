@@ -317,7 +317,15 @@ release_transfer(void *arg)
 }
 
 /* Set an option of a transfer; what curl refuses is an error that names it. */
-#define SETOPT(transfer, option, value) 	do { 		CURLcode	setopt_code = curl_easy_setopt((transfer)->easy, option, value); 		if (setopt_code != CURLE_OK) 			ereport(ERROR, 					(errcode(ERRCODE_FDW_ERROR), 					 errmsg("could not set libcurl's %s: %s", #option, 							curl_easy_strerror(setopt_code)))); 	} while (0)
+#define SETOPT(transfer, option, value) \
+	do { \
+		CURLcode	setopt_code = curl_easy_setopt((transfer)->easy, option, value); \
+		if (setopt_code != CURLE_OK) \
+			ereport(ERROR, \
+					(errcode(ERRCODE_FDW_ERROR), \
+					 errmsg("could not set libcurl's %s: %s", #option, \
+							curl_easy_strerror(setopt_code)))); \
+	} while (0)
 
 /*
  * add_header

@@ -569,7 +569,7 @@ step_lanes(GraphScan *scan, GraphRecord *record)
 	{
 		int			number = (scan->current + i) % scan->nlanes;
 
-		switch (graph_lane_step(scan, &scan->lanes[number], record))
+		switch (graph_answer_step(scan, &scan->lanes[number], record))
 		{
 			case GRAPH_LANE_RECORD:
 				scan->current = number;

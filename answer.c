@@ -1,0 +1,402 @@
+/*-------------------------------------------------------------------------
+ *
+ * answer.c
+ *		What does the answer at hand hold: a record, the end of a page, trouble?
+ *
+ * Records are handed out while the bytes of an answer are still arriving: what
+ * is kept is the record at hand and the transfer's window, never a page.
+ *
+ * A short answer is never the end in silence.  It is complete when it is
+ * well-formed and has arrived whole; anything else that looks like an end is
+ * reported (graph_report_partial()).  A page that breaks after some of its
+ * records were handed out is fetched again, and goes on after them if they are
+ * still the same.  A record that comes twice because the list moved under us
+ * is given once.
+ *
+ * What this file refuses to know: what was asked, and what is asked next; the
+ * syntax of JSON, columns and types.
+ *
+ * IDENTIFICATION
+ *		answer.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "graph_fdw.h"
+
+/*-------------------------------------------------------------------------
+ * The header
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * check_status
+ *		Decide by the status of the answer whether its body is read.
+ *
+ * True: it is.  False: the lane was set up for another attempt, or there is
+ * nothing.  Everything else is an error.
+ */
+static bool
+check_status(GraphScan *scan, GraphLane *lane)
+{
+	const GraphHttpHeader *header = graph_http_header(lane->transfer);
+	const char *why = "";
+	GraphSlice	body;
+
+	if (header->status == 206 || header->warning[0])
+		graph_report_partial(scan->session, graph_request_name(lane),
+							 psprintf("Status %d.%s%s", header->status,
+									  header->warning[0] ? "  Warning: " : "",
+									  graph_harmless_text(scan->session, header->warning)));
+	if (header->status == 200 || header->status == 206)
+	{
+		graph_lane_accepted(scan, lane);
+		scan->counters.pages++;
+		return true;
+	}
+	if ((header->status == 401 && graph_request_renew_token(scan, lane)) ||
+		(header->status == 400 && graph_lane_refused(scan, lane)))
+		return false;
+
+	if (header->status == 429)
+		scan->stats->throttled++;
+	body = graph_request_error_body(lane);
+	if (header->status == 404 && lane->purpose == GRAPH_LANE_KEY &&
+		strncmp(header->content_type, "text/html", 9) != 0)
+	{
+		graph_lane_finish(scan, lane, false);	/* no such alert: zero rows */
+		return false;
+	}
+	if (graph_status_is_retriable(header->status))
+	{
+		why = graph_request_again(scan, lane, header->retry_after);
+		if (why == NULL)
+			return false;
+	}
+	graph_session_hide_link(scan->session, lane->url);
+	graph_report_status(scan->session, graph_request_name(lane), header,
+						body.data, body.len, why[0] ? why : NULL);
+}
+
+/*
+ * read_header
+ *		Act on the header of the answer, which is there; true if the body is
+ *		to be read.
+ */
+static bool
+read_header(GraphScan *scan, GraphLane *lane)
+{
+	if (graph_http_unread(lane->transfer).len == 0)
+	{
+		const char *text;
+		GraphTransport transport = graph_http_result(lane->transfer, &text);
+
+		if (transport != GRAPH_TRANSPORT_OK)
+		{
+			graph_request_broken(scan, lane, transport, text);
+			return false;
+		}
+	}
+	lane->header_seen = check_status(scan, lane);
+	return lane->header_seen;
+}
+
+/*-------------------------------------------------------------------------
+ * Records
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * report_too_large
+ *		Raise the error for a record over max_record_size.
+ */
+static void
+report_too_large(GraphScan *scan, GraphLane *lane)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("an alert of server \"%s\" is larger than %d bytes",
+					scan->session->server_name,
+					scan->session->options.max_record_size),
+			 errhint("The server's option \"max_record_size\" sets this limit."),
+			 errcontext("Microsoft Graph request: %s", graph_request_name(lane))));
+}
+
+/*
+ * report_malformed
+ *		Raise the error for an answer that is not the JSON that it should be.
+ */
+static void
+report_malformed(GraphScan *scan, GraphLane *lane, const GraphJsonError *error)
+{
+	const GraphHttpHeader *header = graph_http_header(lane->transfer);
+	const char *type = header->content_type;
+
+	if (type[0] && strstr(type, "json") == NULL)
+		graph_report_document(scan->session, graph_request_name(lane),
+							  psprintf("The answer is of type \"%s\" and not JSON.",
+									   graph_harmless_text(scan->session, type)));
+	graph_report_document(scan->session, graph_request_name(lane),
+						  psprintf("The JSON text is malformed: %s.",
+								   error->problem));
+}
+
+/*
+ * check_id
+ *		A record without an id is no alert; true if this is one.
+ */
+static bool
+check_id(GraphScan *scan, GraphLane *lane)
+{
+	if (graph_slice_is_string(scan->slots[scan->id_slot]))
+		return true;
+	graph_report_partial(scan->session, graph_request_name(lane),
+						 "An alert has no \"id\".");
+	return false;
+}
+
+/*
+ * check_key
+ *		Is the record the one that was looked up?
+ *
+ * The condition would leave another one out, and its absence unexplained.  The
+ * service may fold the case of an id; whether that is a match is for the
+ * condition to say.
+ */
+static bool
+check_key(GraphScan *scan, GraphLane *lane)
+{
+	char	   *id = graph_decode_string(scan->slots[scan->id_slot]);
+
+	if (pg_strcasecmp(id, lane->key) == 0)
+		return true;
+	graph_report_partial(scan->session, graph_request_name(lane),
+						 psprintf("The answer is another alert, \"%s\".",
+								  graph_harmless_text(scan->session, id)));
+	return false;
+}
+
+/*
+ * give
+ *		Fill in the record that is handed out.
+ */
+static GraphLaneStep
+give(GraphScan *scan, GraphRecord *record, GraphSlice whole)
+{
+	record->whole = whole;
+	record->slots = scan->slots;
+	record->id = scan->slots[scan->id_slot];
+	scan->given++;
+	return GRAPH_LANE_RECORD;
+}
+
+/*
+ * read_document
+ *		The record of an answer that is one alert.
+ *
+ * The next step drops it and finds the end of the lane.
+ */
+static GraphLaneStep
+read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
+{
+	size_t		limit = scan->session->options.max_record_size;
+	GraphSlice	body = graph_http_unread(lane->transfer);
+	const char *text;
+	GraphTransport transport;
+	GraphJsonError error;
+	size_t		end;
+
+	if (lane->used > 0)
+	{
+		graph_lane_finish(scan, lane, false);
+		return GRAPH_LANE_MOVED;
+	}
+	if (body.len > limit)
+		report_too_large(scan, lane);
+	if (!graph_http_done(lane->transfer))
+		return GRAPH_LANE_WAITS;
+	transport = graph_http_result(lane->transfer, &text);
+	if (transport != GRAPH_TRANSPORT_OK)
+	{
+		graph_request_broken(scan, lane, transport, text);
+		return GRAPH_LANE_MOVED;
+	}
+
+	/* the window's bytes are ours, so the envelope may be taken off in place */
+	body = graph_json_drop_context((char *) body.data, body.len);
+	switch (graph_json_locate(body.data, body.len, scan->shape, scan->slots,
+							  &end, &error))
+	{
+		case GRAPH_JSON_OK:
+			break;
+		case GRAPH_JSON_INCOMPLETE:
+			graph_report_partial(scan->session, graph_request_name(lane),
+								 body.len == 0 ? "The answer is empty." :
+								 "The answer ends in the middle of the alert.");
+			graph_lane_finish(scan, lane, false);
+			return GRAPH_LANE_MOVED;
+		case GRAPH_JSON_MALFORMED:
+			report_malformed(scan, lane, &error);
+	}
+	if (end + graph_json_skip_blanks(body.data + end, body.len - end) < body.len)
+	{
+		error.problem = "text after the end of the document";
+		report_malformed(scan, lane, &error);
+	}
+	if (!check_id(scan, lane) || !check_key(scan, lane))
+	{
+		graph_lane_finish(scan, lane, false);
+		return GRAPH_LANE_MOVED;
+	}
+	lane->used = body.len;
+	return give(scan, record, body);
+}
+
+/*-------------------------------------------------------------------------
+ * Lists
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * end_of_bytes
+ *		The transfer has ended; complete tells whether the document has too.
+ */
+static void
+end_of_bytes(GraphScan *scan, GraphLane *lane, bool complete)
+{
+	const char *text;
+	GraphTransport transport = graph_http_result(lane->transfer, &text);
+
+	if (transport != GRAPH_TRANSPORT_OK)
+		graph_request_broken(scan, lane, transport, text);
+	else if (complete)
+		graph_lane_end_page(scan, lane);
+	else
+	{
+		graph_report_partial(scan->session, graph_request_name(lane),
+							 graph_http_received(lane->transfer) == 0 ?
+							 "The answer is empty." :
+							 "The answer ends in the middle of the document.");
+		graph_lane_finish(scan, lane, false);
+	}
+}
+
+/*
+ * is_wanted
+ *		Is this record of a list handed out?
+ *
+ * *past is set if the lane has come to the end of what it is to give.
+ */
+static bool
+is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
+{
+	GraphSeenId id;
+	bool		seen;
+	bool		here;
+
+	*past = false;
+	if (!check_id(scan, lane) || graph_order_was_given(scan, lane) ||
+		lane->purpose != GRAPH_LANE_LIST)
+		return false;
+	id = graph_order_hash_id(scan->slots[scan->id_slot]);
+	seen = graph_order_was_seen(scan, lane, &id);
+	here = graph_order_is_in_window(scan, lane, &id, seen, past);
+	return !seen && here && !graph_order_is_late(scan, lane);
+}
+
+/*
+ * read_list
+ *		The next record of a page.
+ */
+static GraphLaneStep
+read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
+{
+	size_t		limit = scan->session->options.max_record_size;
+	GraphSlice	whole;
+	GraphJsonError error;
+	bool		past;
+
+	if (!graph_order_check_pair(scan, lane))
+		return GRAPH_LANE_WAITS;
+	for (;;)
+	{
+		GraphSlice	unread;
+		GraphListEvent event;
+
+		graph_http_consume(lane->transfer, lane->used);
+		lane->used = 0;
+		unread = graph_http_unread(lane->transfer);
+		event = graph_list_read(lane->reader, unread.data, unread.len,
+								&lane->used, &whole, scan->slots, &error);
+		if (event == GRAPH_LIST_MALFORMED)
+			report_malformed(scan, lane, &error);
+		if (event == GRAPH_LIST_RECORD)
+		{
+			if (whole.len > limit)
+				report_too_large(scan, lane);
+			lane->idle_bytes = 0;
+			if (is_wanted(scan, lane, &past))
+			{
+				lane->page_given++;
+				return give(scan, record, whole);
+			}
+			if (!past)
+				continue;
+			graph_lane_finish(scan, lane, false);	/* the rest is other lanes' */
+			return GRAPH_LANE_MOVED;
+		}
+
+		/* nothing to be had from these bytes: drop what is done, get more */
+		lane->idle_bytes += lane->used;
+		graph_http_consume(lane->transfer, lane->used);
+		lane->used = 0;
+		unread = graph_http_unread(lane->transfer);
+		if (lane->idle_bytes + unread.len > limit)
+			report_too_large(scan, lane);
+		if (event == GRAPH_LIST_END && unread.len > 0)
+			continue;			/* there may be blanks, and nothing else */
+		if (!graph_http_done(lane->transfer))
+		{
+			graph_lane_look_ahead(scan, lane);
+			return GRAPH_LANE_WAITS;
+		}
+		end_of_bytes(scan, lane, event == GRAPH_LIST_END);
+		return GRAPH_LANE_MOVED;
+	}
+}
+
+/*
+ * graph_answer_step
+ *		Do what can be done for a lane without waiting.
+ */
+GraphLaneStep
+graph_answer_step(GraphScan *scan, GraphLane *lane, GraphRecord *record)
+{
+	if (lane->url == NULL)
+		return GRAPH_LANE_WAITS;
+	if (lane->transfer == NULL)
+	{
+		if (lane->not_before > GetCurrentTimestamp())
+			return GRAPH_LANE_WAITS;
+		lane->not_before = lane->ahead ? 0 :
+			graph_stats_may_send(scan->stats,
+								 scan->session->options.requests_per_minute);
+		if (lane->not_before != 0)
+			return GRAPH_LANE_WAITS;
+		graph_request_start(scan, lane);
+		return GRAPH_LANE_MOVED;
+	}
+	if (!lane->header_seen)
+	{
+		if (graph_http_unread(lane->transfer).len == 0 &&
+			!graph_http_done(lane->transfer))
+			return GRAPH_LANE_WAITS;
+		if (!read_header(scan, lane))
+			return GRAPH_LANE_MOVED;
+	}
+	return lane->purpose == GRAPH_LANE_KEY ?
+		read_document(scan, lane, record) : read_list(scan, lane, record);
+}

@@ -60,7 +60,6 @@ typedef struct GraphExecState
 
 	/* below an Append that reads several tables in turns */
 	bool		waits;			/* there is no row yet, and not no row any more */
-	pgsocket	descriptor;		/* to wait for it */
 } GraphExecState;
 
 PG_FUNCTION_INFO_V1(graph_fdw_handler);
@@ -574,7 +573,6 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 	state->request_context = AllocSetContextCreate(context,
 												   "graph_fdw parameters",
 												   ALLOCSET_SMALL_SIZES);
-	state->descriptor = PGINVALID_SOCKET;
 	state->session = graph_session_open(rte->relid,
 										OidIsValid(userid) ? userid : GetUserId());
 	shape = graph_shape_create();
@@ -866,11 +864,8 @@ graphForeignAsyncConfigureWait(AsyncRequest *areq)
 								  TupIsNull(areq->result) ? 0.0 : 1.0);
 		return;
 	}
-	if (state->descriptor == PGINVALID_SOCKET)
-		state->descriptor = graph_multi_descriptor(state->context);
-	graph_multi_alarm(graph_scan_patience(state->scan));
 	AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE,
-					  state->descriptor, NULL, areq);
+					  graph_scan_descriptor(state->scan), NULL, areq);
 }
 
 /*

@@ -794,6 +794,7 @@ struct GraphScan
 	int			next_key;
 	TimestampTz waits_since;	/* somebody else waits for it, or 0 */
 	TimestampTz look_again;		/* and that is not to take longer */
+	pgsocket	descriptor;		/* what they wait for */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
 	int64		given;			/* records of lists that were handed out */
@@ -938,7 +939,7 @@ extern void graph_scan_counted(GraphScan *scan, int64 count);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern GraphScanStep graph_scan_poll(GraphScan *scan, GraphRecord *record);
-extern long graph_scan_patience(const GraphScan *scan);
+extern pgsocket graph_scan_descriptor(GraphScan *scan);
 extern void graph_scan_stop(GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
 

@@ -53,6 +53,7 @@ graph_scan_create(GraphSession *session, GraphShape *shape)
 	scan->context = CurrentMemoryContext;
 	scan->id_slot = graph_shape_add(shape, "id");
 	scan->time_slot = -1;
+	scan->descriptor = PGINVALID_SOCKET;
 	scan->stats = graph_stats(session->serverid);
 	scan->nlanes = session->options.concurrency;
 	scan->lanes = palloc0(scan->nlanes * sizeof(GraphLane));
@@ -545,15 +546,18 @@ poll_lanes(GraphScan *scan)
 }
 
 /*
- * graph_scan_patience
- *		In how many milliseconds has a scan that waits to be looked at again,
- *		even if nothing happens to its transfers?
+ * graph_scan_descriptor
+ *		A descriptor that becomes readable when it is time to poll the scan
+ *		again, be it that something has happened or that it has not.
  */
-long
-graph_scan_patience(const GraphScan *scan)
+pgsocket
+graph_scan_descriptor(GraphScan *scan)
 {
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-										   scan->look_again);
+	if (scan->descriptor == PGINVALID_SOCKET)
+		scan->descriptor = graph_multi_descriptor(scan->context);
+	graph_multi_alarm(TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													  scan->look_again));
+	return scan->descriptor;
 }
 
 /*

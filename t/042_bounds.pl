@@ -20,7 +20,7 @@ plan skip_all => 'there is no /proc' unless -r '/proc/self/status' && -d '/proc/
 
 my $ALERTS   = $ENV{GRAPH_FDW_ALERTS}   || 50_000;
 my $FAILURES = $ENV{GRAPH_FDW_FAILURES} || 1000;
-my $SESSIONS = $ENV{GRAPH_FDW_SESSIONS} || 8;
+my $SESSIONS = $ENV{GRAPH_FDW_SESSIONS} || 32;
 my $MORE     = 32 * 1024;    # kB above an idle backend
 
 #------------------------------------------------------------------------------

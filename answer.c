@@ -298,13 +298,23 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 	bool		here;
 
 	*past = false;
-	if (!check_id(scan, lane) || graph_order_was_given(scan, lane) ||
+	if (!check_id(scan, lane))
+	{
+		scan->left_out++;
+		return false;
+	}
+	if (graph_order_was_given(scan, lane) ||
 		lane->purpose != GRAPH_LANE_LIST)
 		return false;
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
 	seen = graph_order_was_seen(scan, lane, &id);
 	here = graph_order_is_in_window(scan, lane, &id, seen, past);
-	return !seen && here && !graph_order_is_late(scan, lane);
+	if (seen || !here)
+		return false;
+	if (!graph_order_is_late(scan, lane))
+		return true;
+	scan->left_out++;
+	return false;
 }
 
 /*

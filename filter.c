@@ -834,7 +834,7 @@ add_option(StringInfo path, const char *name, const char *value, bool escape)
  */
 char *
 graph_request_path(const GraphRequest *request, int page_size,
-				   bool with_select, bool escape)
+				   bool with_select, bool with_count, bool escape)
 {
 	StringInfoData path;
 
@@ -848,7 +848,7 @@ graph_request_path(const GraphRequest *request, int page_size,
 							request->descending ? "desc" : "asc"), escape);
 	if (request->select && with_select)
 		add_option(&path, "$select", request->select, escape);
-	if (request->mode == GRAPH_SCAN_COUNT)
+	if (with_count || request->mode == GRAPH_SCAN_COUNT)
 		add_option(&path, "$count", "true", escape);
 	add_option(&path, "$top", psprintf("%d", page_size), escape);
 	return path.data;

@@ -439,7 +439,10 @@ explain_request(ForeignScanState *node, ExplainState *es)
 	return psprintf("GET %s",
 					graph_request_path(&request,
 									   request.mode == GRAPH_SCAN_COUNT ? 1 :
-									   request.first_page, true, false));
+									   request.first_page, true,
+									   options.count_pushdown &&
+									   request.first_page == request.page_size,
+									   false));
 }
 
 /*

@@ -682,6 +682,7 @@ typedef struct GraphWindow
 	TimestampTz lower;			/* DT_NOBEGIN: there is no bound */
 	TimestampTz upper;			/* DT_NOEND: there is no bound */
 	bool		nulls;			/* instead: the alerts without a time */
+	bool		head;			/* without those of the list's beginning */
 } GraphWindow;
 
 /* What a lane's answers are for. */
@@ -706,6 +707,8 @@ typedef struct GraphLane
 	const char *key;			/* the id that is looked up, of the request's */
 	bool		with_select;	/* the URL has a $select that may be refused */
 	bool		select_dropped; /* it was, and is not in the URL any more */
+	bool		with_count;		/* the same for $count */
+	bool		count_dropped;
 	bool		with_order;		/* the URL has an $orderby of our own */
 	int			page_size;		/* what the URL asks for, of a list */
 	GraphWindow window;			/* of a list; open on both sides for all */
@@ -748,6 +751,8 @@ typedef struct GraphLane
 	TimestampTz first_time;
 	TimestampTz last_time;
 	uint64		chain_records;
+	uint64		chain_alerts;	/* of them, those that did not come twice */
+	int64		chain_count;	/* what the service counts there, or -1 */
 	uint64		largest_page;
 	GraphSeenId *ties;			/* ids of the records at last_time */
 	int			nties;
@@ -798,13 +803,19 @@ struct GraphScan
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
 	int64		given;			/* records of lists that were handed out */
+	int64		left_out;		/* and those that were not, on purpose */
+	bool		recounted;		/* the count was asked for again */
+	bool		reported;		/* that fewer were given */
 
 	/* the list in windows of time: see scan.c */
 	const char *time_property;	/* by which it is in order */
 	bool		descending;
 	int			time_slot;
-	bool		counted;		/* a count was asked for */
 	List	   *windows;		/* GraphWindow * that no lane has taken yet */
+	HTAB	   *head_ids;		/* what was read before the first of them, */
+	TimestampTz head_bound;		/* which was later than this; or NULL */
+	bool		head_taken;
+	bool		filter_ignored; /* the service gives what is in no window */
 	bool		order_refused;	/* the service does not know $orderby */
 	bool		nulls_asked;	/* alerts without a time come first, */
 	bool		list_wanted;	/* and after them the others */
@@ -926,7 +937,7 @@ extern char *graph_filter_text(List *filters, const GraphValue *values,
 extern char **graph_key_list(List *keys, const GraphValue *values, int *count);
 extern char *graph_key_path(const char *entity_set, const char *key);
 extern char *graph_request_path(const GraphRequest *request, int page_size,
-								bool with_select, bool escape);
+								bool with_select, bool with_count, bool escape);
 extern char *graph_window_filter(const char *filter, const char *property,
 								 const GraphWindow *window);
 
@@ -934,7 +945,8 @@ extern char *graph_window_filter(const char *filter, const char *property,
 extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(GraphScan *scan);
-extern void graph_scan_split(GraphScan *scan, GraphLane *lane);
+extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
+extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
 extern void graph_scan_counted(GraphScan *scan, int64 count);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
@@ -981,6 +993,7 @@ extern bool graph_request_renew_token(GraphScan *scan, GraphLane *lane);
 extern bool graph_order_is_late(GraphScan *scan, GraphLane *lane);
 extern GraphSeenId graph_order_hash_id(GraphSlice id);
 extern HTAB *graph_order_id_table(GraphScan *scan);
+extern void graph_order_turn(GraphLane *lane);
 extern bool graph_order_was_seen(GraphScan *scan, GraphLane *lane,
 								 const GraphSeenId *id);
 extern bool graph_order_is_in_window(GraphScan *scan, GraphLane *lane,

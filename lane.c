@@ -51,10 +51,11 @@
 #define BARREN_PAUSE_MS		10
 
 /*
- * Mappings whose service has refused $select in this session; oids, in
- * TopMemoryContext.
+ * Mappings whose service has refused $select, or $count in a list, in this
+ * session; oids, in TopMemoryContext.
  */
 static List *select_refused = NIL;
+static List *count_refused = NIL;
 
 static void reset_chain(GraphLane *lane);
 static void start_count(GraphScan *scan, GraphLane *lane,
@@ -95,6 +96,8 @@ graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
 	lane->label = psprintf("GET %s", path);
 	lane->url = psprintf("%s/%s%s", options->endpoint, options->api_version,
 						 path);
+	if (purpose == GRAPH_LANE_KEY)
+		lane->page = 1;
 	lane->attempt = 0;
 	lane->token_renewed = false;
 	lane->page_records = lane->skip_records = 0;
@@ -124,26 +127,33 @@ list_path(GraphScan *scan, GraphLane *lane)
 		request.descending = scan->descending;
 	}
 	return graph_request_path(&request, lane->page_size, lane->with_select,
-							  true);
+							  lane->with_count, true);
 }
 
 /*
  * graph_lane_list
  *		Set a lane up for the first page of the list, or of a window of it
  *		(NULL: all).
+ *
+ * The list is counted with it, so that an end that comes too early is known
+ * for what it is; but not with a first page that is small, since the count is
+ * what may take the service long.
  */
 void
 graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 				int page_size)
 {
-	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false};
+	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false, false};
 
 	lane->window = window ? *window : all;
 	lane->filtered = window != NULL;
 	lane->page_size = page_size;
-	lane->select_dropped = false;
+	lane->select_dropped = lane->count_dropped = false;
 	lane->with_select = scan->request->select != NULL &&
 		!list_member_oid(select_refused, scan->session->umid);
+	lane->with_count = scan->session->options.count_pushdown &&
+		page_size == scan->request->page_size &&
+		!list_member_oid(count_refused, scan->session->umid);
 	reset_chain(lane);
 	graph_lane_start(scan, lane, GRAPH_LANE_LIST, list_path(scan, lane));
 }
@@ -156,7 +166,8 @@ void
 graph_lane_count(GraphScan *scan, GraphLane *lane, bool with_select)
 {
 	lane->with_select = with_select;
-	lane->select_dropped = false;
+	lane->select_dropped = lane->count_dropped = false;
+	lane->page = 1;
 	start_count(scan, lane, GRAPH_LANE_COUNT);
 }
 
@@ -177,7 +188,8 @@ start_count(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose)
 											 scan->time_property,
 											 &lane->window);
 	graph_lane_start(scan, lane, purpose,
-					 graph_request_path(&request, 1, lane->with_select, true));
+					 graph_request_path(&request, 1, lane->with_select, true,
+										true));
 }
 
 /*
@@ -230,7 +242,8 @@ reset_chain(GraphLane *lane)
 	lane->page = 1;
 	lane->sorted = true;
 	lane->time_seen = false;
-	lane->chain_records = lane->largest_page = 0;
+	lane->chain_records = lane->chain_alerts = lane->largest_page = 0;
+	lane->chain_count = -1;
 	lane->nties = 0;
 }
 
@@ -284,18 +297,19 @@ drop_select(GraphScan *scan, GraphLane *lane)
 
 /*
  * graph_lane_accepted
- *		The service answers: if it did so without the $select that it had
- *		refused, do not try that again in this session.
+ *		The service answers: if it did so without the $select or $count that it
+ *		had refused, do not try that again in this session.
  */
 void
 graph_lane_accepted(GraphScan *scan, GraphLane *lane)
 {
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	Oid			umid = scan->session->umid;
 
-	if (!lane->select_dropped || list_member_oid(select_refused, scan->session->umid))
-		return;
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	select_refused = lappend_oid(select_refused, scan->session->umid);
+	if (lane->select_dropped)
+		select_refused = list_append_unique_oid(select_refused, umid);
+	if (lane->count_dropped)
+		count_refused = list_append_unique_oid(count_refused, umid);
 	MemoryContextSwitchTo(old);
 }
 
@@ -321,6 +335,24 @@ drop_order(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * drop_count
+ *		After 400: set the lane up to ask again without the count.
+ */
+static bool
+drop_count(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->purpose != GRAPH_LANE_LIST || !lane->with_count || lane->page > 1)
+		return false;
+	lane->with_count = false;
+	lane->count_dropped = true;
+	lane->select_dropped = false;	/* that was not what it refused */
+	graph_request_end(scan, lane);
+	graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
+	scan->counters.retries++;
+	return true;
+}
+
+/*
  * is_optional
  *		Can the scan do without an answer to this request, should the service
  *		not know what is asked?
@@ -337,11 +369,17 @@ is_optional(const GraphLane *lane)
 /*
  * graph_lane_refused
  *		After 400: go on in another way; false if there is none.
+ *
+ * Where there have been answers, it is known what the service takes, but for
+ * the order of a window.
  */
 bool
 graph_lane_refused(GraphScan *scan, GraphLane *lane)
 {
-	if (drop_select(scan, lane) || drop_order(scan, lane) ||
+	bool		known = scan->counters.pages > 0 && is_optional(lane);
+
+	if ((!known && drop_select(scan, lane)) || drop_order(scan, lane) ||
+		(!known && drop_count(scan, lane)) ||
 		(lane->page > 1 && graph_lane_begin_anew(scan, lane)))
 		return true;
 	if (lane->purpose == GRAPH_LANE_VERIFY)
@@ -454,6 +492,22 @@ answered_count(GraphLane *lane)
 }
 
 /*
+ * keep_head
+ *		The beginning of the list was not asked for in an order: keep its ids,
+ *		should something that is later than its end have been missing in it.
+ */
+static void
+keep_head(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->filtered || scan->request->order_needed || scan->head_ids ||
+		lane->seen_before || !scan->descending)
+		return;
+	scan->head_ids = lane->seen;
+	scan->head_bound = lane->last_time + 1;
+	lane->seen = NULL;
+}
+
+/*
  * graph_lane_begin_anew
  *		Ask for the rest of the list by the last time seen instead of by a
  *		link; false if that cannot be done.
@@ -485,6 +539,8 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 		hash_destroy(lane->boundary);
 	lane->boundary = boundary;
 
+	keep_head(scan, lane);
+	graph_order_turn(lane);
 	graph_request_end(scan, lane);
 	graph_lane_list(scan, lane, &window, scan->request->page_size);
 	scan->nulls_wanted = true;
@@ -514,14 +570,17 @@ end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
 	const char *request = graph_request_name(lane);
 
 	lane->purpose = GRAPH_LANE_LIST;
-	if ((count < 0 || (uint64) count > lane->chain_records) &&
+	if ((count < 0 || (uint64) count > lane->chain_alerts) &&
 		graph_lane_begin_anew(scan, lane))
 		return;
-	if (count >= 0 && (uint64) count > lane->chain_records)
+	if (count >= 0 && (uint64) count > lane->chain_alerts)
+	{
 		graph_report_partial(scan->session, request,
 							 psprintf("The list ended after " UINT64_FORMAT
 									  " alerts and the service counts " INT64_FORMAT ".",
-									  lane->chain_records, count));
+									  lane->chain_alerts, count));
+		scan->reported = true;
+	}
 	graph_lane_finish(scan, lane, false);
 }
 
@@ -539,8 +598,9 @@ end_of_count(GraphScan *scan, GraphLane *lane)
 		end_of_verification(scan, lane, count);
 		return;
 	}
+	if (count >= 0 || !scan->recounted)
+		scan->count = count;
 	graph_lane_finish(scan, lane, false);
-	graph_scan_counted(scan, count);
 }
 
 /*
@@ -579,12 +639,45 @@ has_free_lane(GraphScan *scan)
 }
 
 /*
+ * skips
+ *		Does a link name the number of alerts to skip?
+ *
+ * When alerts leave the list, others take their places, and are skipped.
+ */
+static bool
+skips(const char *link)
+{
+	const char *names[] = {"?$skip=", "&$skip=", "?%24skip=", "&%24skip="};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		if (strstr(link, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * goes_by_time
+ *		Is the rest of the list to be asked for by time, although there is a
+ *		link?
+ *
+ * That costs no more requests, unless the service does not mind the filter.
+ */
+static bool
+goes_by_time(GraphScan *scan, GraphLane *lane, const char *link)
+{
+	return !scan->filter_ignored &&
+		(lane->chain_records >= CHAIN_RECORDS || skips(link));
+}
+
+/*
  * graph_lane_look_ahead
  *		Where the answer names the next page before its records, ask for that
  *		page while these are read.
  *
- * Not with LIMIT, when it may not be wanted, and not where the list is about
- * to be begun anew.
+ * Not with LIMIT, when it may not be wanted, and not where the rest of the list
+ * is to be asked for by time.
  */
 void
 graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
@@ -595,7 +688,10 @@ graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
 		graph_list_next_link(lane->reader).data == NULL ||
 		request->limited || lane->skip_records > 0 ||
 		lane->chain_records + lane->page_size >= CHAIN_RECORDS ||
+		(lane->page == 1 && !lane->filtered && scan->time_slot >= 0 &&
+		 graph_scan_is_long(scan, answered_count(lane))) ||
 		!has_free_lane(scan) || known_next(scan, lane) == NULL ||
+		(scan->time_slot >= 0 && goes_by_time(scan, lane, lane->next_url)) ||
 		graph_stats_may_send(scan->stats,
 							 scan->session->options.requests_per_minute) != 0)
 		return;
@@ -629,43 +725,71 @@ is_barren(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * go_on
+ *		There is a next page: by its link, or by time.
+ */
+static void
+go_on(GraphScan *scan, GraphLane *lane, const char *link)
+{
+	if ((lane->page == 1 && graph_scan_split(scan, lane)) ||
+		(goes_by_time(scan, lane, link) && graph_lane_begin_anew(scan, lane)))
+		return;
+	graph_lane_finish(scan, lane, true);
+}
+
+/*
+ * end_of_list
+ *		There is no next page.  If the service has counted more, look for the
+ *		rest by time, or count again; if it has not counted, a page that is as
+ *		full as it can be is no end to be sure of.
+ */
+static void
+end_of_list(GraphScan *scan, GraphLane *lane, bool full)
+{
+	bool		counted = lane->chain_count >= 0;
+
+	if (counted ? (uint64) lane->chain_count <= lane->chain_alerts : !full)
+		graph_lane_finish(scan, lane, false);
+	else if (!counted || !graph_lane_begin_anew(scan, lane))
+		verify_count(scan, lane);
+}
+
+/*
  * end_of_list_page
  *		A page of the list is complete: go on to the next.
  *
  * After a small first page the list is begun again with whole pages, as a
- * nextLink would go on with small ones; graph_order_was_seen() leaves out what is known.
+ * nextLink would go on with small ones; graph_order_was_seen() leaves out what
+ * is known.
  */
 static void
 end_of_list_page(GraphScan *scan, GraphLane *lane)
 {
 	const char *next = known_next(scan, lane);
-	uint64		full = lane->page == 1 ? (uint64) lane->page_size : lane->largest_page;
-	bool		cut_off = next == NULL && lane->page_records >= full;
+	uint64		most = lane->page == 1 ? (uint64) lane->page_size : lane->largest_page;
+	bool		full = lane->page_records >= most;
 
+	if (lane->page == 1)
+		lane->chain_count = answered_count(lane);
+	if (lane->page == 1 && !lane->filtered)
+		scan->count = lane->chain_count;
 	lane->chain_records += lane->page_records;
 	lane->largest_page = Max(lane->largest_page, lane->page_records);
 	lane->page_records = 0;
 
 	if (next && is_barren(scan, lane))
 		graph_lane_finish(scan, lane, false);
-	else if (scan->small_page && (next || cut_off))
+	else if (scan->small_page && (next || full))
 	{
 		scan->small_page = false;
 		scan->order_restarted = true;
 		graph_request_end(scan, lane);
 		graph_lane_list(scan, lane, NULL, scan->request->page_size);
 	}
-	else if (next && lane->chain_records >= CHAIN_RECORDS &&
-			 graph_lane_begin_anew(scan, lane))
-		return;
-	else if (cut_off)
-		verify_count(scan, lane);
+	else if (next)
+		go_on(scan, lane, next);
 	else
-	{
-		if (next)
-			graph_scan_split(scan, lane);
-		graph_lane_finish(scan, lane, true);
-	}
+		end_of_list(scan, lane, full);
 }
 
 /*

@@ -135,6 +135,21 @@ graph_order_id_table(GraphScan *scan)
 }
 
 /*
+ * graph_order_turn
+ *		The ids that came so far are the older generation from now on.
+ */
+void
+graph_order_turn(GraphLane *lane)
+{
+	if (lane->seen == NULL)
+		return;
+	if (lane->seen_before)
+		hash_destroy(lane->seen_before);
+	lane->seen_before = lane->seen;
+	lane->seen = NULL;
+}
+
+/*
  * graph_order_was_seen
  *		Was this id among the last that came?
  *
@@ -148,15 +163,12 @@ graph_order_was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
 	bool		found;
 
 	if (lane->seen && hash_get_num_entries(lane->seen) >= MOST_SEEN)
-	{
-		if (lane->seen_before)
-			hash_destroy(lane->seen_before);
-		lane->seen_before = lane->seen;
-		lane->seen = NULL;
-	}
+		graph_order_turn(lane);
 	if (lane->seen == NULL)
 		lane->seen = graph_order_id_table(scan);
 	(void) hash_search(lane->seen, id, HASH_ENTER, &found);
+	if (!found)
+		lane->chain_alerts++;
 	if (!found && lane->seen_before)
 		(void) hash_search(lane->seen_before, id, HASH_FIND, &found);
 	return found;
@@ -215,6 +227,21 @@ takes_null(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * note_filter
+ *		Does the service mind the bounds that a window's filter has?  They are
+ *		a microsecond wider than the window.
+ *
+ * If it does not, a list that is begun anew begins at its very beginning.
+ */
+static void
+note_filter(GraphScan *scan, GraphLane *lane, TimestampTz time)
+{
+	if (lane->filtered && lane->page == 1 &&
+		(time - 1 > lane->window.upper || time + 2 < lane->window.lower))
+		scan->filter_ignored = true;
+}
+
+/*
  * graph_order_is_in_window
  *		Note the time of a record, and tell whether this lane is to give it.
  *
@@ -236,13 +263,17 @@ graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
 		return takes_null(scan, lane);
 	if (lane->window.nulls)
 		return false;			/* the service did not mind the filter */
+	note_filter(scan, lane, time);
 	if (time < lane->window.lower)
 	{
-		*past = scan->descending && lane->sorted;
+		/* one that is out of place is no end where no order was asked for */
+		*past = scan->descending && lane->sorted && lane->with_order;
 		return false;
 	}
 	if (lane->boundary)
 		(void) hash_search(lane->boundary, id, HASH_FIND, &known);
+	if (lane->window.head && !known)
+		(void) hash_search(scan->head_ids, id, HASH_FIND, &known);
 	if (known || time >= lane->window.upper)
 		return false;
 

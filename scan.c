@@ -29,13 +29,12 @@
 #include "graph_fdw.h"
 
 /*
- * After so many pages a list counts as long, and is counted.  Windows cost
- * requests of their own: the count, and a page that is not full for each.
+ * A list of so many pages counts as long, and what follows its first page is
+ * read in windows of time.  Each of them costs a page that is not full, so none
+ * is to have less than so many pages.
  */
-#define LONG_LIST_PAGES	3
-
-/* Less than so many pages are not cut up any more. */
-#define SMALLEST_REST_PAGES	2
+#define LONG_LIST_PAGES	5
+#define SMALLEST_WINDOW_PAGES	2
 
 /*
  * graph_scan_create
@@ -94,7 +93,7 @@ prepare_times(GraphScan *scan, const GraphRequest *request)
 static void
 start_list(GraphScan *scan)
 {
-	static const GraphWindow nulls = {DT_NOBEGIN, DT_NOEND, true};
+	static const GraphWindow nulls = {DT_NOBEGIN, DT_NOEND, true, false};
 	const GraphRequest *request = scan->request;
 	int			first = Min(request->first_page, request->page_size);
 
@@ -158,7 +157,12 @@ graph_scan_stop(GraphScan *scan)
 	scan->waits_since = 0;
 	scan->count = -1;
 	scan->order_started = scan->order_restarted = false;
-	scan->counted = scan->nulls_asked = false;
+	scan->left_out = 0;
+	scan->recounted = scan->reported = scan->nulls_asked = false;
+	if (scan->head_ids)
+		hash_destroy(scan->head_ids);
+	scan->head_ids = NULL;
+	scan->head_taken = scan->filter_ignored = false;
 	scan->nulls_wanted = scan->nulls_taken = false;
 	scan->list_wanted = scan->small_page = false;
 	scan->given = 0;
@@ -184,41 +188,36 @@ add_window(GraphScan *scan, TimestampTz lower, TimestampTz upper, bool nulls)
 	window->lower = lower;
 	window->upper = upper;
 	window->nulls = nulls;
+	window->head = false;
 	scan->windows = lappend(scan->windows, window);
 	MemoryContextSwitchTo(old);
 }
 
 /*
- * ask_count
- *		Have a free lane ask how many alerts there are.
+ * graph_scan_is_long
+ *		Does a list of so many alerts count as long?
+ *
+ * With LIMIT it does not: a part of it may be enough.
  */
-static void
-ask_count(GraphScan *scan)
+bool
+graph_scan_is_long(const GraphScan *scan, int64 count)
 {
-	for (int i = 0; i < scan->nlanes; i++)
-	{
-		GraphLane  *lane = &scan->lanes[i];
-
-		if (lane->url)
-			continue;
-		graph_lane_count(scan, lane, false);
-		scan->counted = true;
-		return;
-	}
+	return !scan->request->limited && !scan->request->order_needed &&
+		count >= (int64) LONG_LIST_PAGES * scan->request->page_size;
 }
 
 /*
  * is_divisible
  *		May what is left of a lane's list be read in windows?
  *
- * Not where the plan relies on an order, not if the list is not seen to be
- * newest first, and not before it is known how much is left.
+ * Not where the plan relies on an order, and not if the list is not seen to be
+ * newest first.
  */
 static bool
 is_divisible(GraphScan *scan, GraphLane *lane)
 {
 	return lane->url && lane->purpose == GRAPH_LANE_LIST &&
-		scan->nlanes > 1 && !scan->request->order_needed &&
+		!scan->request->order_needed &&
 		scan->time_slot >= 0 && scan->descending && !lane->window.nulls &&
 		lane->sorted && lane->time_seen && lane->first_time > lane->last_time;
 }
@@ -277,40 +276,26 @@ divide(GraphScan *scan, GraphLane *lane, double alerts, int windows)
 
 /*
  * graph_scan_split
- *		If a list is long, see whether the rest of it is to be read in windows.
+ *		After the first page of a long list, have the rest of it read in windows;
+ *		true if the lane was set up for the newest of them.
+ *
+ * These are asked for in order, which the list itself is not, so that they may
+ * be begun anew, and shared.  With one lane there is one of them.
  */
-void
+bool
 graph_scan_split(GraphScan *scan, GraphLane *lane)
 {
-	double		rest;
+	double		rest = (double) (scan->count - scan->given);
 	int			windows;
 
-	if (lane->page < LONG_LIST_PAGES || !is_divisible(scan, lane) ||
-		scan->nulls_wanted || !scan->session->options.count_pushdown)
-		return;
-	if (!scan->counted)
-	{
-		ask_count(scan);
-		return;
-	}
-	rest = (double) (scan->count - scan->given);
-	if (scan->count < 0 ||
-		rest < (double) SMALLEST_REST_PAGES * scan->request->page_size)
-		return;
-	windows = (int) Min(scan->nlanes, rest / scan->request->page_size);
-	divide(scan, lane, rest / windows, windows - 1);
-}
-
-/*
- * graph_scan_counted
- *		The service has counted, or has not (-1).
- */
-void
-graph_scan_counted(GraphScan *scan, int64 count)
-{
-	scan->count = count;
-	for (int i = 0; i < scan->nlanes; i++)
-		graph_scan_split(scan, &scan->lanes[i]);
+	if (lane->filtered || !graph_scan_is_long(scan, scan->count) ||
+		!is_divisible(scan, lane))
+		return false;
+	windows = (int) Min(scan->nlanes,
+						rest / scan->request->page_size / SMALLEST_WINDOW_PAGES);
+	if (windows > 1)
+		divide(scan, lane, rest / windows, windows - 1);
+	return graph_lane_begin_anew(scan, lane);
 }
 
 /*
@@ -336,7 +321,7 @@ static void
 share(GraphScan *scan)
 {
 	double		rest = (double) (scan->count - scan->given);
-	double		most = (double) SMALLEST_REST_PAGES * 2 *
+	double		most = (double) SMALLEST_WINDOW_PAGES * 2 *
 		scan->request->page_size;
 	GraphLane  *richest = NULL;
 
@@ -346,7 +331,7 @@ share(GraphScan *scan)
 	{
 		GraphLane  *lane = &scan->lanes[i];
 
-		if (!is_divisible(scan, lane) || lane->page == 1 ||
+		if (!is_divisible(scan, lane) || !lane->with_order || lane->page == 1 ||
 			rest_of(lane, rest) < most)
 			continue;
 		most = rest_of(lane, rest);
@@ -429,7 +414,8 @@ take_list(GraphScan *scan, GraphLane *lane)
 /*
  * take_nulls
  *		A list that was cut by time, or whose order puts them last, has left out
- *		the alerts without one: let a free lane ask for these.
+ *		the alerts without one: let a free lane ask for these.  Where all that
+ *		the service has counted was given, there are none.
  *
  * Where they should have come first, it is only asked whether there are any:
  * see takes_null().
@@ -443,6 +429,67 @@ take_nulls(GraphScan *scan, GraphLane *lane)
 	scan->nulls_taken = true;
 	add_window(scan, DT_NOBEGIN, DT_NOEND, true);
 	return take_window(scan, lane);
+}
+
+/*
+ * take_head
+ *		Let a free lane look for what the beginning of the list should have
+ *		held and did not.
+ */
+static void
+take_head(GraphScan *scan, GraphLane *lane)
+{
+	GraphWindow window = {scan->head_bound, DT_NOEND, false, true};
+
+	scan->head_taken = true;
+	graph_lane_stop(scan, lane);
+	graph_lane_list(scan, lane, &window, scan->request->page_size);
+}
+
+/*
+ * is_complete
+ *		Were as many alerts given as the service has counted?
+ */
+static bool
+is_complete(const GraphScan *scan)
+{
+	return scan->count >= 0 && scan->given + scan->left_out >= scan->count;
+}
+
+/*
+ * look_for_rest
+ *		When all was read that a list was thought to hold, see whether that is
+ *		what the service has counted; false if nothing more is to be asked.
+ *
+ * If there is less, something is missing, or alerts have left the list since.
+ */
+static bool
+look_for_rest(GraphScan *scan)
+{
+	GraphLane  *lane = &scan->lanes[0];
+
+	if (scan->request->mode != GRAPH_SCAN_LIST || is_complete(scan))
+		return false;
+	if (take_nulls(scan, lane))
+		return true;
+	if (scan->count < 0 || scan->reported)
+		return false;
+	if (scan->head_ids && !scan->head_taken)
+		take_head(scan, lane);
+	else if (!scan->recounted)
+	{
+		scan->recounted = true;
+		graph_lane_count(scan, lane, false);
+	}
+	else
+	{
+		scan->reported = true;
+		graph_report_partial(scan->session, graph_request_name(lane),
+							 psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
+									  scan->given + scan->left_out, scan->count));
+		return false;
+	}
+	return true;
 }
 
 /*
@@ -465,10 +512,10 @@ fill_lanes(GraphScan *scan)
 		if (lane->url == NULL)
 			(void) (keys ? take_key(scan, lane) :
 					take_list(scan, lane) || take_window(scan, lane) ||
-					take_nulls(scan, lane));
+					(scan->count < 0 && take_nulls(scan, lane)));
 		any = any || lane->url;
 	}
-	return any;
+	return any || look_for_rest(scan);
 }
 
 /*

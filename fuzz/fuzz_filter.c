@@ -295,7 +295,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 
 	request.entity_set = "/security/alerts_v2";
-	path = graph_request_path(&request, 10, false, true);
+	path = graph_request_path(&request, 10, false, false, true);
 	if (request.filter)
 	{
 		char	   *p = path + strlen("/security/alerts_v2?$filter=");

@@ -234,7 +234,7 @@ COPY (SELECT id, severity FROM alert WHERE id = 'da637578995287051192_756343937'
 -- ===================================================================
 -- Set operations, windows, grouping sets, sampling
 -- ===================================================================
-SELECT severity FROM alert WHERE id = :'sample' UNION ALL SELECT status FROM alert WHERE id = :'sample';
+SELECT severity FROM alert WHERE id = :'sample' UNION ALL SELECT status FROM alert WHERE id = :'sample' ORDER BY 1;
 SELECT severity FROM alert INTERSECT SELECT 'high';
 SELECT count(*) FROM (SELECT id FROM alert EXCEPT SELECT id FROM alert_copy) AS d;
 SELECT severity, status, count(*) FROM alert WHERE severity IN ('high', 'low') AND status IN ('new', 'resolved')

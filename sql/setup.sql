@@ -127,7 +127,7 @@ BEGIN
     END IF;
   END LOOP;
   filter := coalesce(substring(plan->>'Graph Request' FROM
-                       '\$filter=(.*?)(?:&\$orderby=[^&]*)?(?:&\$select=[^&]*)?&\$top=\d+$'),
+                       '\$filter=(.*?)(?:&\$orderby=[^&]*)?(?:&\$select=[^&]*)?(?:&\$count=true)?&\$top=\d+$'),
                      substring(plan->>'Graph Request' FROM '^none.*'), '-');
   filter := regexp_replace(filter, '\$\d+|\(InitPlan \d+\)\.col1', '$N', 'g');
   SELECT string_agg(substring(l FROM '(?:sent, exact|sent, superset|local: [a-z ]*)$'), ' + ')

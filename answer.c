@@ -33,6 +33,20 @@
  */
 
 /*
+ * is_graph_error
+ *		Does the body of a refusal come from the service, and not from whatever
+ *		is in between?
+ */
+static bool
+is_graph_error(GraphSlice body)
+{
+	GraphRemoteError remote;
+
+	graph_decode_graph_error(body.data, body.len, &remote);
+	return remote.code || remote.message;
+}
+
+/*
  * check_status
  *		Decide by the status of the answer whether its body is read.
  *
@@ -58,6 +72,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 		return true;
 	}
 	if ((header->status == 401 && graph_request_renew_token(scan, lane)) ||
+		(header->status == 408 && graph_request_was_stale(scan, lane)) ||
 		(header->status == 400 && graph_lane_refused(scan, lane)))
 		return false;
 
@@ -65,7 +80,7 @@ check_status(GraphScan *scan, GraphLane *lane)
 		scan->stats->throttled++;
 	body = graph_request_error_body(lane);
 	if (header->status == 404 && lane->purpose == GRAPH_LANE_KEY &&
-		strncmp(header->content_type, "text/html", 9) != 0)
+		is_graph_error(body))
 	{
 		graph_lane_finish(scan, lane, false);	/* no such alert: zero rows */
 		return false;

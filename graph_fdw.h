@@ -462,7 +462,9 @@ typedef enum GraphTransport
 	GRAPH_TRANSPORT_OK,
 	GRAPH_TRANSPORT_RESOLVE,
 	GRAPH_TRANSPORT_CONNECT,
-	GRAPH_TRANSPORT_TLS,
+	GRAPH_TRANSPORT_PROXY,		/* it will not connect us */
+	GRAPH_TRANSPORT_HANDSHAKE,	/* TLS did not come about */
+	GRAPH_TRANSPORT_TLS,		/* the certificate is not trusted */
 	GRAPH_TRANSPORT_CONNECT_TIMEOUT,
 	GRAPH_TRANSPORT_SILENCE,	/* nothing came for request_timeout */
 	GRAPH_TRANSPORT_BROKEN,		/* it was cut, or the body is too short */
@@ -714,6 +716,7 @@ typedef struct GraphLane
 	GraphWindow window;			/* of a list; open on both sides for all */
 	bool		filtered;		/* the window is in the URL's filter */
 	uint64		page;			/* of this chain, from 1 */
+	bool		asked_again;	/* for an empty list that should not be */
 
 	/* this request */
 	GraphTransfer *transfer;
@@ -723,6 +726,7 @@ typedef struct GraphLane
 	uint64		idle_bytes;		/* received since the last record */
 	int			attempt;		/* how often this page was asked before */
 	bool		token_renewed;
+	bool		stale;			/* its first connection had been given up */
 	uint64		bearer_number;	/* the session's, when it was sent */
 	TimestampTz not_before;		/* when it may be sent, 0: at once */
 
@@ -988,6 +992,7 @@ extern const char *graph_request_again(GraphScan *scan, GraphLane *lane,
 extern void graph_request_broken(GraphScan *scan, GraphLane *lane,
 								 GraphTransport transport, const char *text);
 extern bool graph_request_renew_token(GraphScan *scan, GraphLane *lane);
+extern bool graph_request_was_stale(GraphScan *scan, GraphLane *lane);
 
 /* in order.c */
 extern bool graph_order_is_late(GraphScan *scan, GraphLane *lane);
@@ -1058,6 +1063,7 @@ extern void graph_http_consume(GraphTransfer *transfer, size_t bytes);
 extern const GraphHttpHeader *graph_http_header(GraphTransfer *transfer);
 extern GraphTransport graph_http_result(GraphTransfer *transfer,
 										const char **text);
+extern bool graph_http_was_kept(const GraphTransfer *transfer);
 extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
 extern void graph_http_sleep(int milliseconds);

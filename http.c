@@ -87,7 +87,8 @@ struct GraphTransfer
 	/* the end */
 	bool		done;
 	CURLcode	result;
-	bool		silent;			/* request_timeout ended it */
+	bool		silent;			/* request_timeout ended it, */
+	bool		overdue;		/* although it was not silent */
 	char		error[CURL_ERROR_SIZE];
 
 	int			request_timeout;	/* milliseconds */
@@ -711,14 +712,24 @@ graph_http_done(const GraphTransfer *transfer)
 /*
  * graph_http_wait_all
  *		Wait for the whole body; false if it is larger than the limit.
+ *
+ * A small document has to be there in the time for which a silence is waited:
+ * one that trickles would hold up everything else.
  */
 bool
 graph_http_wait_all(GraphTransfer *transfer, size_t limit)
 {
-	while (graph_http_wait(transfer))
+	TimestampTz until = limit > GRAPH_MAX_DOCUMENT ? 0 :
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									transfer->request_timeout);
+
+	while (!transfer->done)
 	{
+		graph_http_wait_any(&transfer, 1, until);
 		if (unread_bytes(transfer) > limit)
 			return false;
+		if (until != 0 && !transfer->done && GetCurrentTimestamp() >= until)
+			transfer->overdue = transfer->done = true;
 	}
 	return unread_bytes(transfer) <= limit;
 }
@@ -787,19 +798,38 @@ graph_http_header(GraphTransfer *transfer)
 }
 
 /*
+ * graph_http_was_kept
+ *		Did a request go over a connection that was there before?
+ */
+bool
+graph_http_was_kept(const GraphTransfer *transfer)
+{
+	long		connects = 1;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return connects == 0;
+}
+
+/*
  * transport_of
  *		What curl's result means to a reader.
  */
 static GraphTransport
 transport_of(const GraphTransfer *transfer)
 {
-	long		connects = 1;
+	long		proxy_status = 0;
 
-	/* on a kept connection, garbage is what an earlier answer left behind */
-	curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
-	if (connects == 0 && (transfer->result == CURLE_UNSUPPORTED_PROTOCOL ||
-						  transfer->result == CURLE_WEIRD_SERVER_REPLY))
+	/* garbage on a kept connection is what an earlier answer left behind */
+	if (graph_http_was_kept(transfer) &&
+		(transfer->result == CURLE_UNSUPPORTED_PROTOCOL ||
+		 transfer->result == CURLE_WEIRD_SERVER_REPLY))
 		return GRAPH_TRANSPORT_BROKEN;
+
+	/* what a proxy cannot do now it may do later; what it will not, never */
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+	if (transfer->result != CURLE_OK && proxy_status >= 400 &&
+		proxy_status < 500)
+		return GRAPH_TRANSPORT_PROXY;
 
 	switch (transfer->result)
 	{
@@ -813,6 +843,7 @@ transport_of(const GraphTransfer *transfer)
 		case CURLE_OPERATION_TIMEDOUT:
 			return GRAPH_TRANSPORT_CONNECT_TIMEOUT;
 		case CURLE_SSL_CONNECT_ERROR:
+			return GRAPH_TRANSPORT_HANDSHAKE;
 		case CURLE_PEER_FAILED_VERIFICATION:
 		case CURLE_SSL_CERTPROBLEM:
 		case CURLE_SSL_CIPHER:
@@ -854,6 +885,12 @@ graph_http_result(GraphTransfer *transfer, const char **text)
 	if (transfer->silent)
 	{
 		*text = psprintf("nothing was received for %.3g seconds",
+						 transfer->request_timeout / 1000.0);
+		return GRAPH_TRANSPORT_SILENCE;
+	}
+	if (transfer->overdue)
+	{
+		*text = psprintf("the answer was not complete after %.3g seconds",
 						 transfer->request_timeout / 1000.0);
 		return GRAPH_TRANSPORT_SILENCE;
 	}

@@ -99,7 +99,7 @@ graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
 	if (purpose == GRAPH_LANE_KEY)
 		lane->page = 1;
 	lane->attempt = 0;
-	lane->token_renewed = false;
+	lane->token_renewed = lane->stale = false;
 	lane->page_records = lane->skip_records = 0;
 	lane->page_hash = lane->skip_hash = 0;
 	MemoryContextSwitchTo(old);
@@ -223,6 +223,7 @@ graph_lane_stop(GraphScan *scan, GraphLane *lane)
 	lane->url = NULL;
 	lane->not_before = 0;
 	lane->barren_pages = 0;
+	lane->asked_again = false;
 	forget_ids(lane);
 	reset_chain(lane);
 }
@@ -266,7 +267,7 @@ graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow)
 	lane->next_known = false;
 	lane->page++;
 	lane->attempt = 0;
-	lane->token_renewed = false;
+	lane->token_renewed = lane->stale = false;
 	lane->skip_records = 0;
 }
 
@@ -560,6 +561,25 @@ verify_count(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * ask_again
+ *		Ask for the same list once more, if it was empty and should not have
+ *		been.
+ */
+static bool
+ask_again(GraphScan *scan, GraphLane *lane, int64 count)
+{
+	GraphWindow window = lane->window;
+
+	if (lane->asked_again || lane->chain_records > 0 || count <= 0)
+		return false;
+	lane->asked_again = true;
+	graph_request_end(scan, lane);
+	graph_lane_list(scan, lane, lane->filtered ? &window : NULL,
+					lane->page_size);
+	return true;
+}
+
+/*
  * end_of_verification
  *		What is to be made of a list that may have been cut off, now that it was
  *		counted, or could not be (-1).
@@ -571,7 +591,7 @@ end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
 
 	lane->purpose = GRAPH_LANE_LIST;
 	if ((count < 0 || (uint64) count > lane->chain_alerts) &&
-		graph_lane_begin_anew(scan, lane))
+		(graph_lane_begin_anew(scan, lane) || ask_again(scan, lane, count)))
 		return;
 	if (count >= 0 && (uint64) count > lane->chain_alerts)
 	{
@@ -740,15 +760,17 @@ go_on(GraphScan *scan, GraphLane *lane, const char *link)
 /*
  * end_of_list
  *		There is no next page.  If the service has counted more, look for the
- *		rest by time, or count again; if it has not counted, a page that is as
- *		full as it can be is no end to be sure of.
+ *		rest by time, or count again; if it has not counted this list, although
+ *		it does others, or the page is as full as it can be, that is no end to
+ *		be sure of.
  */
 static void
 end_of_list(GraphScan *scan, GraphLane *lane, bool full)
 {
 	bool		counted = lane->chain_count >= 0;
+	bool		doubtful = full || (lane->with_count && scan->count >= 0);
 
-	if (counted ? (uint64) lane->chain_count <= lane->chain_alerts : !full)
+	if (counted ? (uint64) lane->chain_count <= lane->chain_alerts : !doubtful)
 		graph_lane_finish(scan, lane, false);
 	else if (!counted || !graph_lane_begin_anew(scan, lane))
 		verify_count(scan, lane);

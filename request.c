@@ -67,7 +67,7 @@ graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
 	request.proxy = options->proxy;
 	request.connect_timeout = options->connect_timeout;
 	request.request_timeout = options->request_timeout;
-	request.fresh_connection = lane->attempt > 0;
+	request.fresh_connection = lane->attempt > 0 || lane->stale;
 	request.in_sips = scan->request->limited;
 	request.ahead = context == lane->ahead_context;
 	transfer = graph_http_start(context, &request);
@@ -258,6 +258,24 @@ graph_request_renew_token(GraphScan *scan, GraphLane *lane)
 	lane->token_renewed = true;
 	if (!graph_token_renew(scan->session, lane->bearer_number))
 		return false;
+	graph_request_end(scan, lane);
+	return true;
+}
+
+/*
+ * graph_request_was_stale
+ *		After 408: set the lane up to ask again at once, if that was said of a
+ *		kept connection.
+ *
+ * Some proxies write it before they close a connection on which nothing was
+ * asked for a while; the next request finds it and takes it for its answer.
+ */
+bool
+graph_request_was_stale(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->stale || !graph_http_was_kept(lane->transfer))
+		return false;
+	lane->stale = true;
 	graph_request_end(scan, lane);
 	return true;
 }

@@ -90,19 +90,21 @@ fails('HTML with 404 by key', error_with($key, kind => 'html', code => 404), 'HV
 fails('HTML with 200', error_with($list, kind => 'html'), 'HV024', 'text/html');
 fails('HTML with 200 by key', error_with($key, kind => 'html'), 'HV024', 'text/html');
 
-# Tried again, or not.
+# Tried again, or not; but it may be the count that a service does not know.
 foreach my $status (400, 403, 404, 501)
 {
 	$node->set_server(max_retries => 5);
 	error_with($list, kind => 'status', code => $status);
-	is(scalar(my @requests = $emulator->requests), 1, "status $status is not tried again");
+	is(scalar(my @requests = $emulator->requests), $status == 400 ? 2 : 1, "status $status is not tried again");
+	is(scalar(grep { /count/ } @requests), 1, "status $status: not with the count");
 }
 $node->set_server(max_retries => 1);
 foreach my $status (408, 429, 500, 502, 503, 504)
 {
 	$error = error_with($list, kind => 'status', code => $status);
 	fails("status $status twice", $error, $state{$status}, 'tried 2 times');
-	is(scalar(my @requests = $emulator->requests), 2, "status $status twice: requests");
+	# 408 on a kept connection may have been said before there was a request
+	is(scalar(my @requests = $emulator->requests), $status == 408 ? 3 : 2, "status $status twice: requests");
 }
 $emulator->reset;
 $emulator->fault(kind => 'status', code => 503);
@@ -183,7 +185,7 @@ fails('a length that is too small', $node->error($list), 'HV00M', 'in the middle
 
 # With a warning, the query goes on with what there is.
 $node->set_server(on_partial => 'warning');
-foreach my $case ([ 3, kind => 'partial' ], [ 3, kind => 'warning' ], [ 0, kind => 'value_missing' ],
+foreach my $case ([ 3, kind => 'partial' ], [ 3, kind => 'warning' ], [ 3, kind => 'value_missing' ],
 	[ 2, kind => 'alert_without_id' ], [ 0, kind => 'truncated' ])
 {
 	my ($rows, @fault) = @$case;
@@ -288,7 +290,7 @@ $node->sql(q{DROP USER MAPPING FOR CURRENT_USER SERVER graph;
 	CREATE USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (access_token 'emulator-access-token')});
 foreach my $case (
 	[ "http://127.0.0.1:$closed", 'could not connect' ],
-	[ 'https://127.0.0.1:' . $emulator->port, 'could not establish a trusted TLS connection', '"ca_file"' ],
+	[ 'https://127.0.0.1:' . $emulator->port, 'could not establish a trusted TLS connection', 'TLS 1.2' ],
 	[ 'https://graph.invalid', '' ])
 {
 	my ($endpoint, @words) = @$case;

@@ -548,17 +548,6 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 	return true;
 }
 
-/*
- * verify_count
- *		Have the alerts counted, because the list ended where it may have been
- *		cut off.
- */
-static void
-verify_count(GraphScan *scan, GraphLane *lane)
-{
-	graph_request_end(scan, lane);
-	start_count(scan, lane, GRAPH_LANE_VERIFY);
-}
 
 /*
  * ask_again
@@ -602,6 +591,23 @@ end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
 		scan->reported = true;
 	}
 	graph_lane_finish(scan, lane, false);
+}
+
+/*
+ * verify_count
+ *		Have the alerts counted, because the list ended where it may have been
+ *		cut off.
+ */
+static void
+verify_count(GraphScan *scan, GraphLane *lane)
+{
+	if (list_member_oid(count_refused, scan->session->umid))
+	{
+		end_of_verification(scan, lane, -1);
+		return;
+	}
+	graph_request_end(scan, lane);
+	start_count(scan, lane, GRAPH_LANE_VERIFY);
 }
 
 /*

@@ -214,8 +214,12 @@ takes_null(GraphScan *scan, GraphLane *lane)
 		lane->sorted = false;	/* it could not be begun anew without them */
 
 		/* what has no time is in no window; it is asked for by itself then */
-		return (time.data && !graph_slice_is_null(time)) ||
-			(!lane->filtered && !scan->nulls_wanted);
+		if (time.data == NULL || graph_slice_is_null(time))
+			return !lane->filtered && !scan->nulls_wanted;
+
+		/* one that nobody can read is in all of them, if there is no filter */
+		return !lane->filtered || !scan->filter_ignored ||
+			TIMESTAMP_IS_NOBEGIN(lane->window.lower);
 	}
 	if (scan->nulls_asked)
 		return false;

@@ -325,7 +325,7 @@ share(GraphScan *scan)
 		scan->request->page_size;
 	GraphLane  *richest = NULL;
 
-	if (scan->count < 0 || !scan->nulls_wanted)
+	if (scan->count < 0 || !scan->nulls_wanted || scan->filter_ignored)
 		return;
 	for (int i = 0; i < scan->nlanes; i++)
 	{

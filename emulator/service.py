@@ -223,7 +223,17 @@ class GraphService:
         if self._treated("$filter", options):
             text = options["$filter"]
             predicate = odata.parse_filter(text, self.schema, rules)
-        return self.store.find((text, rules, tuple(order)), predicate, order)
+        found = self.store.find((text, rules, tuple(order)), predicate, order)
+        return found if order else self._misplaced(found)
+
+    def _misplaced(self, found: list[Alert]) -> list[Alert]:
+        """The list with one alert where the settings say; the list's own order is nothing to rely on."""
+        alert_id, _, place = self.settings.misplaced.partition(" ")
+        moved = [alert for alert in found if alert.id == alert_id]
+        if not moved:
+            return found
+        rest = [alert for alert in found if alert.id != alert_id]
+        return rest[:int(place)] + moved + rest[int(place):]
 
     def _page_size(self, options: dict[str, str]) -> int:
         if "$top" not in options:

@@ -220,6 +220,91 @@ foreach my $concurrency (1, 4)
 }
 
 #------------------------------------------------------------------------------
+# Ends that come too early
+#------------------------------------------------------------------------------
+
+# A page that is not full, and is the last that the service gives, although it
+# counts more: the rest is found by time, or it is an error.
+my @hundred = @many[ 0 .. 599 ];
+$emulator->reset;
+$emulator->set_alerts(@hundred);
+$emulator->settings(gzip => $FALSE);
+foreach my $concurrency (1, 4)
+{
+	$node->set_server(page_size => 50, concurrency => $concurrency, max_retries => 1);
+	foreach my $case (
+		[ 'pages of 30 that end after the first', { top_max => 30, max_pages => 1 } ],
+		[ 'pages of 30 that end after three', { top_max => 30, max_pages => 3 } ],
+		[ 'links that end after one page', { max_pages => 1 } ],
+		[ 'links that skip, as far as 100', { next_link_by => 'skip', skip_ceiling => 100 } ])
+	{
+		my ($name, $settings) = @$case;
+
+		calm(top_max => 1000, %$settings);
+		is(ids_of($list), ids(@hundred), "$name, concurrency $concurrency");
+		is(ids_of("(SELECT * FROM defender.alerts WHERE severity = 'high' OFFSET 0) AS a"),
+			ids(grep { $_->{severity} eq 'high' } @hundred), "$name, concurrency $concurrency, filtered");
+		is($node->result('SELECT count(*) FROM (SELECT id FROM defender.alerts ORDER BY created_date_time DESC OFFSET 0) AS a'),
+			600, "$name, concurrency $concurrency, ordered");
+		$node->set_server(order_pushdown => 'false');
+		like(ids_of($list), qr/ERROR:.*incomplete answer.*counts 600/s, "$name, concurrency $concurrency, without order_pushdown")
+		  if $settings->{max_pages};
+		$node->set_server(order_pushdown => undef);
+	}
+	foreach my $nth (2, 3, 5)
+	{
+		calm(top_max => 1000);
+		$emulator->fault(kind => 'missing_next_link', nth => $nth);
+		is(ids_of($list), ids(@hundred), "a link that is missing on page $nth, concurrency $concurrency");
+	}
+
+	# One that does not stand where its time says, old or new, near or far.
+	foreach my $id ($hundred[599]{id}, $hundred[300]{id}, $hundred[0]{id})
+	{
+		foreach my $place (0, 20, 70, 260, 590)
+		{
+			calm(top_max => 1000, misplaced => "$id $place");
+			is(ids_of($list), ids(@hundred), "$id at place $place, concurrency $concurrency");
+		}
+	}
+}
+
+# Alerts that leave the list while it is read, where links say how many to skip:
+# the others do not leave with them.
+foreach my $concurrency (1, 4)
+{
+	$node->set_server(page_size => 20, concurrency => $concurrency);
+	$emulator->reset;
+	$emulator->set_alerts(@hundred);
+	$emulator->settings(next_link_by => 'skip');
+	my $session = $node->session;
+	my (%got, %gone);
+	$session->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM defender.alerts');
+	foreach my $round (1 .. 12)
+	{
+		my @rows = split /\n/, $session->query('FETCH 30 FROM c');
+		$got{$_}++ foreach @rows;
+		$gone{$_} = 1 foreach @rows[ 0 .. 2 ];
+		$emulator->control('DELETE', "alerts?id=$_") foreach @rows[ 0 .. 2 ];
+	}
+	$got{$_}++ foreach split /\n/, $session->query('FETCH ALL FROM c');
+	is(scalar(grep { !$got{ $_->{id} } } @hundred), 0, "leaving, concurrency $concurrency: nothing is missing") or diag($session->{stderr});
+	is(scalar(grep { $_ > 1 } values %got), 0, "leaving, concurrency $concurrency: nothing is given twice");
+	$session->quit;
+}
+
+# A service whose count is wrong: complete, or an error that says so.
+$emulator->reset;
+$emulator->set_alerts(@hundred);
+calm(top_max => 1000, count => 'ignore');
+is(ids_of($list), ids(@hundred), 'no count');
+calm(count => 'refuse');
+my $refused = $node->session;
+is($refused->query("SELECT count(*) FROM $list"), 600, 'a count that is refused') for 1 .. 2;
+is(scalar(grep { /count=true/ } $emulator->requests), 2, 'a count that is refused: with $select and without, once a session') or diag(join "\n", $emulator->requests);
+$refused->quit;
+
+#------------------------------------------------------------------------------
 # A list that moves
 #------------------------------------------------------------------------------
 

@@ -8,8 +8,10 @@
  * refused.
  *
  * A short list is never the end in silence.  A list is complete when its last
- * page had no nextLink, and was not full, or as full as the service counts;
- * anything else that looks like an end is reported (graph_report_partial()).
+ * page had no nextLink and the service counts no more than came; or, where it
+ * does not count, when that page was not full.  Anything else that looks like
+ * an end is looked behind, and reported if nothing is there
+ * (graph_report_partial()).
  *
  * Links are not followed for ever: services stop giving them at some depth,
  * or refuse their own.  While a list is seen to be in the order of a time, it

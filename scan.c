@@ -6,10 +6,14 @@
  * A scan runs in lanes (lane.c), as many at once as the option concurrency
  * allows, and hands out records from whichever lane has one.  Ids are looked
  * up one after the other by all lanes.  A list is read by one lane at first.
- * When it turns out to be long, and is seen to come newest first, the rest of
+ * When that turns out to be long, and is seen to come newest first, the rest of
  * it is cut into windows of time, which the lanes read side by side: nextLinks
  * can only be followed one after the other, but windows do not know of each
  * other.
+ *
+ * The service counts a list with its first page.  When all that was thought to
+ * be in it was given, that is held against the count, and what is missing is
+ * looked for where it can be: look_for_rest().
  *
  * What this file refuses to know: requests and answers, the planner's nodes,
  * columns and types.
@@ -30,8 +34,8 @@
 
 /*
  * A list of so many pages counts as long, and what follows its first page is
- * read in windows of time.  Each of them costs a page that is not full, so none
- * is to have less than so many pages.
+ * read in windows of time.  Each of them costs a page that is not full, so it
+ * is to have so many pages at least.
  */
 #define LONG_LIST_PAGES	5
 #define SMALLEST_WINDOW_PAGES	2

@@ -603,7 +603,8 @@ end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
 static void
 verify_count(GraphScan *scan, GraphLane *lane)
 {
-	if (list_member_oid(count_refused, scan->session->umid))
+	if (!scan->session->options.count_pushdown ||
+		list_member_oid(count_refused, scan->session->umid))
 	{
 		end_of_verification(scan, lane, -1);
 		return;

@@ -40,6 +40,9 @@
 #define LONG_LIST_PAGES	5
 #define SMALLEST_WINDOW_PAGES	2
 
+/* A window that has so many pages left is shared with a lane that is idle. */
+#define SMALLEST_SHARED_PAGES	3
+
 /*
  * graph_scan_create
  *		A scan that asks nothing yet, in the current memory context.
@@ -306,10 +309,15 @@ graph_scan_split(GraphScan *scan, GraphLane *lane)
  * rest_of
  *		About how many alerts are left of a lane's window, given how many are
  *		left of all.
+ *
+ * The service has counted the window as it was at first; others may have taken
+ * some of it since.
  */
 static double
 rest_of(const GraphLane *lane, double rest)
 {
+	if (lane->chain_count >= 0)
+		rest = Min(rest, (double) (lane->chain_count - (int64) lane->chain_alerts));
 	if (TIMESTAMP_IS_NOBEGIN(lane->window.lower))
 		return rest;
 	return Min(rest, (double) (lane->last_time - lane->window.lower) /
@@ -325,7 +333,7 @@ static void
 share(GraphScan *scan)
 {
 	double		rest = (double) (scan->count - scan->given);
-	double		most = (double) SMALLEST_WINDOW_PAGES * 2 *
+	double		most = (double) SMALLEST_SHARED_PAGES *
 		scan->request->page_size;
 	GraphLane  *richest = NULL;
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 OURS = "graph_fdw"
-WIDTH, LEFT, RIGHT = 860, 290, 150          # of the picture, and what is beside the bars
+WIDTH, LEFT, RIGHT = 900, 330, 150          # of the picture, and what is beside the bars
 BAR, GAP, HEAD = 16, 5, 34
 COLOURS = {True: "#2f6f4f", False: "#b9c2cc"}
 

@@ -819,6 +819,10 @@ struct GraphScan
 	HTAB	   *head_ids;		/* what was read before the first of them, */
 	TimestampTz head_bound;		/* which was later than this; or NULL */
 	bool		head_taken;
+	char	   *fallback_url;	/* the link that was not followed then, */
+	int64		fallback_given; /* what was given by then, */
+	uint64		fallback_records;	/* and the chain's records and alerts */
+	uint64		fallback_alerts;
 	bool		filter_ignored; /* the service gives what is in no window */
 	bool		order_refused;	/* the service does not know $orderby */
 	bool		nulls_asked;	/* alerts without a time come first, */
@@ -951,6 +955,7 @@ extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(GraphScan *scan);
 extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
+extern void graph_scan_give_up_windows(GraphScan *scan);
 extern void graph_scan_counted(GraphScan *scan, int64 count);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);

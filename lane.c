@@ -369,31 +369,6 @@ is_optional(const GraphLane *lane)
 		(lane->purpose == GRAPH_LANE_LIST && lane->window.nulls);
 }
 
-/*
- * graph_lane_refused
- *		After 400: go on in another way; false if there is none.
- *
- * Where there have been answers, it is known what the service takes, but for
- * the order of a window.
- */
-bool
-graph_lane_refused(GraphScan *scan, GraphLane *lane)
-{
-	bool		known = scan->counters.pages > 0 && is_optional(lane);
-
-	if ((!known && drop_select(scan, lane)) || drop_order(scan, lane) ||
-		(!known && drop_count(scan, lane)) ||
-		(lane->page > 1 && graph_lane_begin_anew(scan, lane)))
-		return true;
-	if (lane->purpose == GRAPH_LANE_VERIFY)
-		end_of_verification(scan, lane, -1);
-	else if (is_optional(lane))
-		graph_lane_finish(scan, lane, false);
-	else
-		return false;
-	return true;
-}
-
 /*-------------------------------------------------------------------------
  * Pages
  *-------------------------------------------------------------------------
@@ -508,6 +483,42 @@ keep_head(GraphScan *scan, GraphLane *lane)
 	scan->head_ids = lane->seen;
 	scan->head_bound = lane->last_time + 1;
 	lane->seen = NULL;
+
+	/* and the link, should the service not take the window's filter */
+	if (lane->next_url == NULL)
+		return;
+	scan->fallback_url = MemoryContextStrdup(scan->context, lane->next_url);
+	scan->fallback_given = scan->given;
+	scan->fallback_records = lane->chain_records;
+	scan->fallback_alerts = lane->chain_alerts;
+}
+
+/*
+ * follow_link_instead
+ *		After 400 to a window: if no window has given anything, go on with the
+ *		list by its link.
+ */
+static bool
+follow_link_instead(GraphScan *scan, GraphLane *lane)
+{
+	if (scan->fallback_url == NULL || lane->purpose != GRAPH_LANE_LIST ||
+		!lane->filtered || lane->window.nulls || lane->window.head ||
+		scan->given != scan->fallback_given)
+		return false;
+	graph_scan_give_up_windows(scan);
+	graph_lane_list(scan, lane, NULL, scan->request->page_size);
+	pfree(lane->url);
+	lane->url = scan->fallback_url;
+	lane->page = 2;
+	lane->chain_count = scan->count;
+	lane->chain_records = scan->fallback_records;
+	lane->chain_alerts = scan->fallback_alerts;
+	lane->seen = scan->head_ids;
+	scan->fallback_url = NULL;
+	scan->head_ids = NULL;
+	scan->nulls_wanted = false;
+	scan->filter_ignored = true;
+	return true;
 }
 
 /*
@@ -630,6 +641,33 @@ end_of_count(GraphScan *scan, GraphLane *lane)
 	if (count >= 0 || !scan->recounted)
 		scan->count = count;
 	graph_lane_finish(scan, lane, false);
+}
+
+/*
+ * graph_lane_refused
+ *		After 400: go on in another way; false if there is none.
+ *
+ * Where there have been answers, it is known what the service takes, but for
+ * the filter and the order of a window.
+ */
+bool
+graph_lane_refused(GraphScan *scan, GraphLane *lane)
+{
+	bool		known = scan->counters.pages > 0 &&
+		(is_optional(lane) || lane->filtered);
+
+	if ((!known && drop_select(scan, lane)) || drop_order(scan, lane) ||
+		(!known && drop_count(scan, lane)) ||
+		(lane->page > 1 && graph_lane_begin_anew(scan, lane)) ||
+		follow_link_instead(scan, lane))
+		return true;
+	if (lane->purpose == GRAPH_LANE_VERIFY)
+		end_of_verification(scan, lane, -1);
+	else if (is_optional(lane))
+		graph_lane_finish(scan, lane, false);
+	else
+		return false;
+	return true;
 }
 
 /*

@@ -157,8 +157,7 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 void
 graph_scan_stop(GraphScan *scan)
 {
-	for (int i = 0; i < scan->nlanes; i++)
-		graph_lane_stop(scan, &scan->lanes[i]);
+	graph_scan_give_up_windows(scan);
 	scan->request = NULL;
 	scan->current = scan->next_key = 0;
 	scan->waits_since = 0;
@@ -169,12 +168,13 @@ graph_scan_stop(GraphScan *scan)
 	if (scan->head_ids)
 		hash_destroy(scan->head_ids);
 	scan->head_ids = NULL;
+	if (scan->fallback_url)
+		pfree(scan->fallback_url);
+	scan->fallback_url = NULL;
 	scan->head_taken = scan->filter_ignored = false;
 	scan->nulls_wanted = scan->nulls_taken = false;
 	scan->list_wanted = scan->small_page = false;
 	scan->given = 0;
-	list_free_deep(scan->windows);
-	scan->windows = NIL;
 }
 
 /*-------------------------------------------------------------------------
@@ -303,6 +303,19 @@ graph_scan_split(GraphScan *scan, GraphLane *lane)
 	if (windows > 1)
 		divide(scan, lane, rest / windows, windows - 1);
 	return graph_lane_begin_anew(scan, lane);
+}
+
+/*
+ * graph_scan_give_up_windows
+ *		End all requests under way, and read no window any more.
+ */
+void
+graph_scan_give_up_windows(GraphScan *scan)
+{
+	for (int i = 0; i < scan->nlanes; i++)
+		graph_lane_stop(scan, &scan->lanes[i]);
+	list_free_deep(scan->windows);
+	scan->windows = NIL;
 }
 
 /*

@@ -187,7 +187,7 @@ foreach my $settings ({ filter => 'ignore' }, { orderby => 'ignore' }, { orderby
 {
 	calm(%$settings);
 	my $got = ids_of($list);
-	ok($got eq ids(@some) || $got =~ /ERROR/, 'complete or an error: ' . join ' ', %$settings);
+	ok($got eq ids(@some) || ($got =~ /ERROR/ && !$settings->{filter}), 'complete or an error: ' . join ' ', %$settings);
 	note substr $got, 0, 300 if $got =~ /ERROR/;
 }
 

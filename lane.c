@@ -274,6 +274,23 @@ graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow)
 }
 
 /*
+ * ask_otherwise
+ *		Set the lane up to ask for the same once more, without what it has just
+ *		dropped.
+ */
+static bool
+ask_otherwise(GraphScan *scan, GraphLane *lane)
+{
+	graph_request_end(scan, lane);
+	if (lane->purpose == GRAPH_LANE_LIST)
+		graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
+	else
+		start_count(scan, lane, lane->purpose);
+	scan->counters.retries++;
+	return true;
+}
+
+/*
  * drop_select
  *		After 400: set the lane up to ask again without $select, if it had one.
  *
@@ -282,20 +299,12 @@ graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow)
 static bool
 drop_select(GraphScan *scan, GraphLane *lane)
 {
-	bool		is_list = lane->purpose == GRAPH_LANE_LIST;
-
 	if (!lane->with_select || lane->purpose == GRAPH_LANE_KEY ||
-		(is_list && lane->page > 1))
+		(lane->purpose == GRAPH_LANE_LIST && lane->page > 1))
 		return false;
-	graph_request_end(scan, lane);
 	lane->with_select = false;
 	lane->select_dropped = true;
-	if (is_list)
-		graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
-	else
-		start_count(scan, lane, lane->purpose);
-	scan->counters.retries++;
-	return true;
+	return ask_otherwise(scan, lane);
 }
 
 /*
@@ -331,10 +340,7 @@ drop_order(GraphScan *scan, GraphLane *lane)
 		return false;
 	scan->order_refused = true;
 	lane->select_dropped = false;	/* that was not what it refused */
-	graph_request_end(scan, lane);
-	graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
-	scan->counters.retries++;
-	return true;
+	return ask_otherwise(scan, lane);
 }
 
 /*
@@ -349,10 +355,7 @@ drop_count(GraphScan *scan, GraphLane *lane)
 	lane->with_count = false;
 	lane->count_dropped = true;
 	lane->select_dropped = false;	/* that was not what it refused */
-	graph_request_end(scan, lane);
-	graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
-	scan->counters.retries++;
-	return true;
+	return ask_otherwise(scan, lane);
 }
 
 /*

@@ -24,7 +24,7 @@ plan skip_all => 'there is no nghttpd' unless $nghttpd;
 
 my $PAGES = 6;
 my $PER_PAGE = 1000;
-my $KEYS = 200;
+my $KEYS = 60;
 my $json = JSON::PP->new->utf8->canonical;
 my $folder = PostgreSQL::Test::Utils::tempdir();
 my $port = PostgreSQL::Test::Cluster::get_free_port();
@@ -47,7 +47,9 @@ foreach my $page (1 .. $PAGES)
 	write_file($page == 1 ? 'list/v1.0/security/alerts_v2' : "list/page-$page",
 		{ %link, value => [ map { alert(id => "p$page-$_", title => 'x' x 1000) } 1 .. $PER_PAGE ] });
 }
-write_file("keys/v1.0/security/alerts_v2/k$_", alert(id => "k$_", title => "t$_")) foreach 1 .. $KEYS;
+
+# so large that one is under way when the next is asked for
+write_file("keys/v1.0/security/alerts_v2/k$_", alert(id => "k$_", title => "t$_ " x 50_000)) foreach 1 .. $KEYS;
 
 my $certificate = certificate('http2', alternative => 'IP:127.0.0.1', subject => '127.0.0.1');
 my $log = "$folder/frames";

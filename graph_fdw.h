@@ -956,7 +956,6 @@ extern int64 graph_scan_count(GraphScan *scan);
 extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
 extern void graph_scan_give_up_windows(GraphScan *scan);
-extern void graph_scan_counted(GraphScan *scan, int64 count);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern GraphScanStep graph_scan_poll(GraphScan *scan, GraphRecord *record);
@@ -1060,7 +1059,6 @@ extern void graph_http_wait_any(GraphTransfer **transfers, int count,
 								TimestampTz until);
 extern bool graph_http_poll(GraphTransfer **transfers, int count,
 							TimestampTz since, long *left);
-extern bool graph_http_wait(GraphTransfer *transfer);
 extern bool graph_http_done(const GraphTransfer *transfer);
 extern bool graph_http_wait_all(GraphTransfer *transfer, size_t limit);
 extern GraphSlice graph_http_unread(GraphTransfer *transfer);
@@ -1180,7 +1178,6 @@ extern bool graph_slice_is_string(GraphSlice value);
 extern bool graph_decode_time(GraphSlice value, TimestampTz *result);
 extern char *graph_decode_string(GraphSlice value);
 extern char *graph_clean_text(char *out, const char *p, const char *end);
-extern char *graph_decode_type_name(GraphSlice odata_type);
 extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
 
 /* in document.c */

@@ -4,7 +4,7 @@
  *		Send requests, deliver bytes, wait: the only file with curl.
  *
  * A transfer is started, and from then on its bytes are pulled by whoever
- * reads them: graph_http_wait() returns when there are more, and what has
+ * reads them: graph_http_wait_any() returns when there are more, and what has
  * been read is consumed.  At most a window of bytes is kept; a transfer whose
  * window is full is paused, so that the sender waits for the reader.  What
  * happens on the wire, and the waiting, is multi.c's.
@@ -443,7 +443,7 @@ set_request(GraphTransfer *transfer, const GraphHttpRequest *request)
  *		if nobody ended it before, when that is reset or deleted.
  *
  * Errors are those of the local side only; how the exchange went is known
- * when graph_http_wait() returns.
+ * when graph_http_wait_any() returns.
  */
 GraphTransfer *
 graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
@@ -686,20 +686,6 @@ graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
 }
 
 /*
- * graph_http_wait
- *		Wait until there are more unread bytes than now; false when there will
- *		be none, because the transfer has ended.
- */
-bool
-graph_http_wait(GraphTransfer *transfer)
-{
-	size_t		had = unread_bytes(transfer);
-
-	graph_http_wait_any(&transfer, 1, 0);
-	return unread_bytes(transfer) > had;
-}
-
-/*
  * graph_http_done
  *		Has the transfer ended?  There may still be unread bytes.
  */
@@ -776,7 +762,7 @@ graph_http_consume(GraphTransfer *transfer, size_t bytes)
 /*
  * graph_http_header
  *		The answer's header.  It is complete once there are unread bytes or
- *		graph_http_wait() has returned; status is 0 if there was no answer.
+ *		graph_http_wait_any() has returned; status is 0 if there was no answer.
  */
 const GraphHttpHeader *
 graph_http_header(GraphTransfer *transfer)
@@ -875,7 +861,7 @@ transport_of(const GraphTransfer *transfer)
 
 /*
  * graph_http_result
- *		How a transfer that graph_http_wait() called ended did end; *text is
+ *		How a transfer that graph_http_wait_any() called ended did end; *text is
  *		what curl says of it, "" if nothing.
  */
 GraphTransport

@@ -766,7 +766,7 @@ graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
 							 scan->session->options.requests_per_minute) != 0)
 		return;
 	lane->ahead = graph_request_send(scan, lane, lane->next_url,
-							   lane->ahead_context);
+									 lane->ahead_context);
 	lane->ahead_bearer_number = scan->session->bearer_number;
 }
 

@@ -8,11 +8,11 @@
  * descriptor, an epoll set (or a kqueue), holds its sockets and its timer.
  *
  * One place waits, but for an Append that has others to wait for besides:
- * graph_multi_wait(), on the process latch and on that
- * descriptor, for name resolution, connecting, TLS, transfer and the pauses
- * between attempts alike.  So a cancel takes effect within milliseconds
- * whatever the remote side does.  So does the end of the client: a query that
- * nobody waits for must not go on to use up the requests of others.
+ * graph_multi_wait(), on the process latch and on that descriptor, for name
+ * resolution, connecting, TLS, transfer and the pauses between attempts alike.
+ * So a cancel takes effect within milliseconds whatever the remote side does,
+ * and the end of the client is noticed soon: a query that nobody waits for must
+ * not go on to use up the requests of others.
  *
  * Nothing that can ereport, palloc or check for interrupts runs inside a
  * libcurl callback; trouble is noted and raised after libcurl has returned.

@@ -42,6 +42,7 @@ OBJS = \
 	list.o \
 	json.o \
 	row.o \
+	sort.o \
 	decode.o \
 	document.o \
 	jsonb.o

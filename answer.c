@@ -9,9 +9,9 @@
  * A short answer is never the end in silence.  It is complete when it is
  * well-formed and has arrived whole; anything else that looks like an end is
  * reported (graph_report_partial()).  A page that breaks after some of its
- * records were handed out is fetched again, and goes on after them if they are
- * still the same.  A record that comes twice because the list moved under us
- * is given once.
+ * records were handed out is asked for again, from where they end if the list
+ * is in order.  A record that comes twice, because of that or because the list
+ * moved under us, is given once.
  *
  * What this file refuses to know: what was asked, and what is asked next; the
  * syntax of JSON, columns and types.
@@ -65,6 +65,8 @@ check_status(GraphScan *scan, GraphLane *lane)
 							 psprintf("Status %d.%s%s", header->status,
 									  header->warning[0] ? "  Warning: " : "",
 									  graph_harmless_text(scan->session, header->warning)));
+	if (header->status != 401)
+		lane->token_renewed = false;
 	if (header->status == 200 || header->status == 206)
 	{
 		graph_lane_accepted(scan, lane);
@@ -79,10 +81,14 @@ check_status(GraphScan *scan, GraphLane *lane)
 	if (header->status == 429)
 		scan->stats->throttled++;
 	body = graph_request_error_body(lane);
-	if (header->status == 404 && lane->purpose == GRAPH_LANE_KEY &&
-		is_graph_error(body))
+	if ((header->status == 404 || header->status == 400) &&
+		lane->purpose == GRAPH_LANE_KEY && is_graph_error(body))
 	{
-		graph_lane_finish(scan, lane, false);	/* no such alert: zero rows */
+		/* no such alert: zero rows */
+		if (header->status == 404)
+			graph_lane_finish(scan, lane, false);
+		else
+			graph_lane_end_refused_key(scan, lane);
 		return false;
 	}
 	if (graph_status_is_retriable(header->status))
@@ -197,14 +203,17 @@ check_key(GraphScan *scan, GraphLane *lane)
 /*
  * give
  *		Fill in the record that is handed out.
+ *
+ * Its bytes are the reader's until the scan is asked for the next one, whoever
+ * waits for something else meanwhile.
  */
 static GraphLaneStep
-give(GraphScan *scan, GraphRecord *record, GraphSlice whole)
+give(GraphScan *scan, GraphLane *lane, GraphRecord *record, GraphSlice whole)
 {
 	record->whole = whole;
 	record->slots = scan->slots;
 	record->id = scan->slots[scan->id_slot];
-	scan->given++;
+	graph_http_pin(lane->transfer);
 	return GRAPH_LANE_RECORD;
 }
 
@@ -267,7 +276,7 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		return GRAPH_LANE_MOVED;
 	}
 	lane->used = body.len;
-	return give(scan, record, body);
+	return give(scan, lane, record, body);
 }
 
 /*-------------------------------------------------------------------------
@@ -313,23 +322,31 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 	bool		here;
 
 	*past = false;
+	lane->page_records++;
 	if (!check_id(scan, lane))
 	{
-		scan->left_out++;
+		lane->chain_nameless++; /* there is no more to be had of it */
 		return false;
 	}
-	if (graph_order_was_given(scan, lane) ||
-		lane->purpose != GRAPH_LANE_LIST)
+	if (lane->purpose != GRAPH_LANE_LIST)
 		return false;
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
 	seen = graph_order_was_seen(scan, lane, &id);
 	here = graph_order_is_in_window(scan, lane, &id, seen, past);
-	if (seen || !here)
-		return false;
-	if (!graph_order_is_late(scan, lane))
-		return true;
-	scan->left_out++;
-	return false;
+	return !seen && here && !graph_order_is_late(scan, lane);
+}
+
+/*
+ * must_check_order
+ *		Is this page the beginning of a list on whose order the plan relies, of
+ *		which nothing was handed out?
+ */
+static bool
+must_check_order(const GraphScan *scan, const GraphLane *lane)
+{
+	return scan->request->order_needed && !scan->order_checked &&
+		!scan->order_started && lane->purpose == GRAPH_LANE_LIST &&
+		!lane->window.nulls;
 }
 
 /*
@@ -344,8 +361,19 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	GraphJsonError error;
 	bool		past;
 
-	if (!graph_order_check_pair(scan, lane))
-		return GRAPH_LANE_WAITS;
+	if (must_check_order(scan, lane))
+	{
+		switch (graph_order_check_first(scan, lane))
+		{
+			case GRAPH_ORDER_UNKNOWN:
+				return GRAPH_LANE_WAITS;
+			case GRAPH_ORDER_BROKEN:
+				return GRAPH_LANE_LOST;
+			case GRAPH_ORDER_KEPT:
+				scan->order_checked = true;
+				break;
+		}
+	}
 	for (;;)
 	{
 		GraphSlice	unread;
@@ -363,10 +391,14 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 			if (whole.len > limit)
 				report_too_large(scan, lane);
 			lane->idle_bytes = 0;
+			graph_lane_note_count(scan, lane);
 			if (is_wanted(scan, lane, &past))
 			{
 				lane->page_given++;
-				return give(scan, record, whole);
+				lane->pass_given++;
+				if (lane->filtered)
+					scan->found++;
+				return give(scan, lane, record, whole);
 			}
 			if (!past)
 				continue;

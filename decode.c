@@ -557,11 +557,12 @@ parse_digits(const char *p, int count)
 
 /*
  * Read ".7211305" as microseconds, rounded as timestamptz_in() rounds; -1 if
- * it is not a point and one to nine digits.
+ * it is not a point and some digits.
  *
  * That function has strtod() read the fraction and multiplies.  A quotient of
  * two integers that a double holds exactly is the double nearest to the
- * fraction, which is what strtod() returns, so the results are the same.
+ * fraction, which is what strtod() returns, so the results are the same; of
+ * more digits than a double holds, strtod() has to be asked.
  */
 static int
 parse_fraction(const char *p, size_t len)
@@ -569,16 +570,27 @@ parse_fraction(const char *p, size_t len)
 	static const double powers[] = {
 		1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9
 	};
+	char		text[64];
 	int			number;
 
 	if (len == 0)
 		return 0;
-	if (len < 2 || len > 10 || p[0] != '.')
+	if (len < 2 || len >= sizeof(text) || p[0] != '.')
 		return -1;
-	number = parse_digits(p + 1, len - 1);
-	if (number < 0)
-		return -1;
-	return (int) rint(number / powers[len - 1] * 1000000);
+	if (len <= 10)
+	{
+		number = parse_digits(p + 1, len - 1);
+		return number < 0 ? -1 :
+			(int) rint(number / powers[len - 1] * 1000000);
+	}
+	for (size_t i = 1; i < len; i++)
+	{
+		if (p[i] < '0' || p[i] > '9')
+			return -1;
+	}
+	memcpy(text, p, len);
+	text[len] = '\0';
+	return (int) rint(strtod(text, NULL) * 1000000);
 }
 
 /*

@@ -454,6 +454,25 @@ graph_report_transport(const GraphSession *session, const char *request,
 }
 
 /*
+ * report_incomplete
+ *		An error with a hint, or a warning.
+ */
+static void
+report_incomplete(const GraphSession *session, const char *request,
+				  const char *problem, const char *hint)
+{
+	bool		warn = session->options.on_partial == GRAPH_PARTIAL_WARNING;
+
+	ereport(warn ? WARNING : ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+			 errmsg("server \"%s\" gave an incomplete answer",
+					session->server_name),
+			 errdetail("%s", problem),
+			 warn ? 0 : errhint("%s", hint),
+			 errcontext("Microsoft Graph request: %s", request)));
+}
+
+/*
  * graph_report_partial
  *		Say that an answer is not all that was asked for.
  *
@@ -464,16 +483,20 @@ void
 graph_report_partial(const GraphSession *session, const char *request,
 					 const char *problem)
 {
-	bool		warn = session->options.on_partial == GRAPH_PARTIAL_WARNING;
+	report_incomplete(session, request, problem,
+					  "The server's option \"on_partial\" can make this a warning.");
+}
 
-	ereport(warn ? WARNING : ERROR,
-			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-			 errmsg("server \"%s\" gave an incomplete answer",
-					session->server_name),
-			 errdetail("%s", problem),
-			 warn ? 0 :
-			 errhint("The server's option \"on_partial\" can make this a warning."),
-			 errcontext("Microsoft Graph request: %s", request)));
+/*
+ * graph_report_short
+ *		The same for a list that held fewer alerts than the service counts.
+ */
+void
+graph_report_short(const GraphSession *session, const char *request,
+				   const char *problem)
+{
+	report_incomplete(session, request, problem,
+					  "If the service's count is wrong, set the option \"count_pushdown\" of the server or foreign table to false; the server's option \"on_partial\" can make this a warning.");
 }
 
 /*

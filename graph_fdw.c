@@ -58,6 +58,11 @@ typedef struct GraphExecState
 	bool		started;
 	bool		count_given;
 
+	/* an order that the plan relies on, should the service not keep it */
+	TupleTableSlot *sorted_slot;
+	MemoryContext sort_context; /* of a row on its way into the sort */
+	GraphSort  *sort;			/* NULL: the rows are in order as they come */
+
 	/* below an Append that reads several tables in turns */
 	bool		waits;			/* there is no row yet, and not no row any more */
 } GraphExecState;
@@ -589,6 +594,16 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 										plan_list(plan, GRAPH_PLAN_MEMBERS),
 										shape);
 	state->scan = graph_scan_create(state->session, shape);
+	if (plan_list(plan, GRAPH_PLAN_ORDER))
+	{
+		state->sort_context = AllocSetContextCreate(context,
+													"graph_fdw sorted row",
+													ALLOCSET_DEFAULT_SIZES);
+		state->sorted_slot =
+			ExecInitExtraTupleSlot(node->ss.ps.state,
+								   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
+								   &TTSOpsMinimalTuple);
+	}
 	MemoryContextSwitchTo(old);
 
 	state->values =
@@ -708,11 +723,11 @@ next_record(ForeignScanState *node, GraphRecord *record)
 }
 
 /*
- * next_row
- *		The next row of one table.
+ * fill_row
+ *		Put the next row of one table into the slot; false if there is none.
  */
-static TupleTableSlot *
-next_row(ForeignScanState *node, TupleTableSlot *slot)
+static bool
+fill_row(ForeignScanState *node, TupleTableSlot *slot)
 {
 	GraphExecState *state = node->fdw_state;
 	GraphRecord record;
@@ -721,10 +736,72 @@ next_row(ForeignScanState *node, TupleTableSlot *slot)
 	{
 		graph_row_stop(state->reader);	/* its bytes go with the next call */
 		if (!next_record(node, &record))
-			return slot;
+			return false;
 		graph_row_start(state->reader, &record);
 	}
-	return ExecStoreVirtualTuple(slot);
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+/*
+ * sort_rows
+ *		The service does not sort: read all rows as they come, and sort them.
+ */
+static void
+sort_rows(ForeignScanState *node, TupleTableSlot *slot)
+{
+	GraphExecState *state = node->fdw_state;
+	List	   *order = plan_list((ForeignScan *) node->ss.ps.plan,
+								  GRAPH_PLAN_ORDER);
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	state->sort = graph_sort_create(state->sorted_slot, intVal(lfourth(order)),
+									boolVal(lsecond(order)),
+									boolVal(lthird(order)));
+	state->request.order_property = NULL;
+	state->request.order_needed = state->request.limited = false;
+	state->request.first_page = state->request.page_size;
+	graph_scan_start(state->scan, &state->request);
+
+	MemoryContextSwitchTo(state->sort_context);
+	while (fill_row(node, slot))
+	{
+		graph_sort_add(state->sort, slot);
+		ExecClearTuple(slot);
+		MemoryContextReset(state->sort_context);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * next_row
+ *		The next row of one table.
+ */
+static TupleTableSlot *
+next_row(ForeignScanState *node, TupleTableSlot *slot)
+{
+	GraphExecState *state = node->fdw_state;
+
+	if (state->sort == NULL)
+	{
+		if (fill_row(node, slot) || !graph_scan_order_is_lost(state->scan))
+			return slot;
+		sort_rows(node, slot);
+	}
+	graph_sort_next(state->sort, slot);
+	return slot;
+}
+
+/*
+ * end_sort
+ *		Forget the rows that were sorted.
+ */
+static void
+end_sort(GraphExecState *state)
+{
+	if (state->sort)
+		graph_sort_end(state->sort);
+	state->sort = NULL;
 }
 
 /*
@@ -783,6 +860,7 @@ graphReScanForeignScan(ForeignScanState *node)
 		graph_row_stop(state->reader);
 	if (state->join)
 		graph_join_stop(state->join);
+	end_sort(state);
 	state->started = state->waits = false;
 }
 
@@ -798,6 +876,7 @@ graphEndForeignScan(ForeignScanState *node)
 	if (state == NULL)
 		return;					/* only explained */
 	graph_scan_stop(state->scan);
+	end_sort(state);
 	MemoryContextDelete(state->context);
 	node->fdw_state = NULL;
 }

@@ -147,6 +147,12 @@
 #define GRAPH_MAX_DEPTH 128
 
 /*
+ * Largest page of a list.  It is not documented; a larger $top is said to be
+ * cut down to this.
+ */
+#define GRAPH_LARGEST_PAGE 1000
+
+/*
  * Longest nextLink in bytes.  It holds our own URL plus a skip token; servers
  * and proxies commonly refuse request lines over 8 or 16 kB, so anything
  * larger than this is not a link that could be followed.
@@ -571,7 +577,8 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_KEYS,			/* IntList: values that hold the ids */
 	GRAPH_PLAN_FILTERS,			/* List of conditions */
 	GRAPH_PLAN_ORDER,			/* List: String property, Boolean
-								 * descending, Boolean nulls first; or NIL */
+								 * descending, Boolean nulls first, Integer
+								 * attribute number; or NIL */
 	GRAPH_PLAN_SELECT,			/* List of String: properties; or NIL */
 	GRAPH_PLAN_FIRST_PAGE,		/* Integer: $top of the first page */
 	GRAPH_PLAN_MOST_KEYS,		/* Integer: above so many, read the list */
@@ -643,6 +650,7 @@ typedef struct GraphSession
 typedef struct GraphScan GraphScan;
 typedef struct GraphRowReader GraphRowReader;
 typedef struct GraphJoin GraphJoin;
+typedef struct GraphSort GraphSort;
 
 /* What a scan has done so far. */
 typedef struct GraphScanCounters
@@ -693,8 +701,17 @@ typedef enum GraphLanePurpose
 	GRAPH_LANE_KEY,				/* one alert by its id */
 	GRAPH_LANE_LIST,			/* a list, or a window of it */
 	GRAPH_LANE_COUNT,			/* how many alerts there are */
-	GRAPH_LANE_VERIFY,			/* the same, to see if the list was short */
+	GRAPH_LANE_PROBE,			/* does the service answer at all? */
 } GraphLanePurpose;
+
+/* Parts of a request that a service may refuse with status 400; a bitmask. */
+typedef enum GraphRequestPart
+{
+	GRAPH_PART_SELECT = 1,		/* $select */
+	GRAPH_PART_COUNT = 2,		/* $count */
+	GRAPH_PART_ORDER = 4,		/* $orderby */
+	GRAPH_PART_WINDOW = 8,		/* a window's bounds in $filter */
+} GraphRequestPart;
 
 /*
  * One chain of requests, of which one is under way: scan.c decides what lanes
@@ -707,16 +724,16 @@ typedef struct GraphLane
 	char	   *label;			/* "GET /security/alerts_v2?...", for messages */
 	char	   *url;			/* of this request, NULL: the lane is free */
 	const char *key;			/* the id that is looked up, of the request's */
-	bool		with_select;	/* the URL has a $select that may be refused */
-	bool		select_dropped; /* it was, and is not in the URL any more */
-	bool		with_count;		/* the same for $count */
-	bool		count_dropped;
-	bool		with_order;		/* the URL has an $orderby of our own */
+	int			parts;			/* GraphRequestPart: what the URL has of it */
+	int			dropped;		/* and what it had, before it was refused */
 	int			page_size;		/* what the URL asks for, of a list */
 	GraphWindow window;			/* of a list; open on both sides for all */
-	bool		filtered;		/* the window is in the URL's filter */
+	bool		filtered;		/* the window is in the URL's filter, */
+	TimestampTz asked_lower;	/* with this bound: it may be shared since */
 	uint64		page;			/* of this chain, from 1 */
-	bool		asked_again;	/* for an empty list that should not be */
+	uint64		window_pages;	/* of this window, in all its chains */
+	int			rereads;		/* how often the chain was read again, */
+	int64		last_count;		/* and its count the time before */
 
 	/* this request */
 	GraphTransfer *transfer;
@@ -725,7 +742,7 @@ typedef struct GraphLane
 	size_t		used;			/* bytes of the window to drop first */
 	uint64		idle_bytes;		/* received since the last record */
 	int			attempt;		/* how often this page was asked before */
-	bool		token_renewed;
+	bool		token_renewed;	/* since something else than 401 came */
 	bool		stale;			/* its first connection had been given up */
 	uint64		bearer_number;	/* the session's, when it was sent */
 	TimestampTz not_before;		/* when it may be sent, 0: at once */
@@ -737,27 +754,31 @@ typedef struct GraphLane
 	MemoryContext ahead_context;
 	uint64		ahead_bearer_number;
 
-	/* the records of this page, so that it can be taken up again */
+	/* the records of this page */
 	uint64		page_records;
-	uint64		page_hash;		/* over their ids, in order */
-	uint64		skip_records;	/* of them, to skip after a new attempt */
-	uint64		skip_hash;		/* what their hash has to be */
 	uint64		page_given;		/* those that were new */
 	int			barren_pages;	/* in a row in which none was */
 
 	/* ids that came last, in two generations: see graph_order_was_seen() */
 	HTAB	   *seen;
 	HTAB	   *seen_before;
+	bool		ids_forgotten;	/* a third generation was dropped */
 
 	/* the chain, by its times: see graph_order_is_in_window() */
 	bool		sorted;			/* so far, and no time was missing */
+	bool		timeless;		/* a time was missing, or cannot be read */
 	bool		time_seen;
 	TimestampTz first_time;
 	TimestampTz last_time;
+	bool		order_known;	/* the record before this one had a time: */
+	TimestampTz order_time;
 	uint64		chain_records;
-	uint64		chain_alerts;	/* of them, those that did not come twice */
+	HTAB	   *chain_ids;		/* of them, each once; or NULL */
+	uint64		chain_nameless; /* and those without an id */
+	uint64		chain_deferred; /* of them, those asked for by themselves */
 	int64		chain_count;	/* what the service counts there, or -1 */
 	uint64		largest_page;
+	uint64		pass_given;		/* new ones since the chain was read again */
 	GraphSeenId *ties;			/* ids of the records at last_time */
 	int			nties;
 	HTAB	   *boundary;		/* the ties at which the chain was begun anew */
@@ -769,12 +790,21 @@ typedef struct GraphLane
 	uint64		guarded_page;	/* whose link was looked at */
 } GraphLane;
 
+/* What the beginning of an ordered list looks like. */
+typedef enum GraphOrderCheck
+{
+	GRAPH_ORDER_UNKNOWN,		/* not enough of it has come */
+	GRAPH_ORDER_KEPT,
+	GRAPH_ORDER_BROKEN,
+} GraphOrderCheck;
+
 /* What became of a step of a lane. */
 typedef enum GraphLaneStep
 {
 	GRAPH_LANE_WAITS,			/* for bytes, or for its time */
 	GRAPH_LANE_MOVED,			/* look again */
 	GRAPH_LANE_RECORD,			/* there is a record */
+	GRAPH_LANE_LOST,			/* the scan has lost its order: it ends */
 } GraphLaneStep;
 
 /* What graph_scan_poll() has come to. */
@@ -806,10 +836,10 @@ struct GraphScan
 	pgsocket	descriptor;		/* what they wait for */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
-	int64		given;			/* records of lists that were handed out */
-	int64		left_out;		/* and those that were not, on purpose */
-	bool		recounted;		/* the count was asked for again */
-	bool		reported;		/* that fewer were given */
+	int64		found;			/* how many of them were found so far */
+	int			dropped;		/* GraphRequestPart that it has refused */
+	bool		doubtful;		/* a part of the list was not counted, */
+	bool		recounted;		/* and so the count was asked for again */
 
 	/* the list in windows of time: see scan.c */
 	const char *time_property;	/* by which it is in order */
@@ -817,20 +847,21 @@ struct GraphScan
 	int			time_slot;
 	List	   *windows;		/* GraphWindow * that no lane has taken yet */
 	HTAB	   *head_ids;		/* what was read before the first of them, */
-	TimestampTz head_bound;		/* which was later than this; or NULL */
+	TimestampTz head_bound;		/* which was later than this; or NULL, */
 	bool		head_taken;
 	char	   *fallback_url;	/* the link that was not followed then, */
-	int64		fallback_given; /* what was given by then, */
-	uint64		fallback_records;	/* and the chain's records and alerts */
-	uint64		fallback_alerts;
+	HTAB	   *fallback_ids;	/* the ids of its chain, */
+	int64		fallback_found; /* and what was found by then */
 	bool		filter_ignored; /* the service gives what is in no window */
-	bool		order_refused;	/* the service does not know $orderby */
+	bool		order_tried;	/* a list out of order was asked for in order */
+	bool		order_lost;		/* the order that was needed cannot be had */
 	bool		nulls_asked;	/* alerts without a time come first, */
 	bool		list_wanted;	/* and after them the others */
 	bool		nulls_wanted;	/* they are asked for by themselves, */
 	bool		nulls_taken;	/* and a lane does */
 
 	/* the order that the plan relies on: see graph_order_is_late() */
+	bool		order_checked;	/* the beginning of the list was looked at */
 	bool		order_started;
 	bool		order_restarted;	/* the list was begun again */
 	TimestampTz last;
@@ -955,6 +986,7 @@ extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(GraphScan *scan);
 extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
+extern bool graph_scan_order_is_lost(const GraphScan *scan);
 extern void graph_scan_give_up_windows(GraphScan *scan);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
@@ -971,10 +1003,14 @@ extern void graph_lane_list(GraphScan *scan, GraphLane *lane,
 extern void graph_lane_count(GraphScan *scan, GraphLane *lane,
 							 bool with_select);
 extern bool graph_lane_begin_anew(GraphScan *scan, GraphLane *lane);
+extern void graph_lane_note_count(GraphScan *scan, GraphLane *lane);
+extern void graph_lane_again(GraphScan *scan, GraphLane *lane);
 extern void graph_lane_stop(GraphScan *scan, GraphLane *lane);
 extern void graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow);
 extern void graph_lane_accepted(GraphScan *scan, GraphLane *lane);
 extern bool graph_lane_refused(GraphScan *scan, GraphLane *lane);
+extern void graph_lane_end_refused_key(GraphScan *scan, GraphLane *lane);
+extern bool graph_lane_refuses(const GraphScan *scan, int part);
 extern void graph_lane_look_ahead(GraphScan *scan, GraphLane *lane);
 extern void graph_lane_end_page(GraphScan *scan, GraphLane *lane);
 
@@ -1002,13 +1038,13 @@ extern bool graph_request_was_stale(GraphScan *scan, GraphLane *lane);
 extern bool graph_order_is_late(GraphScan *scan, GraphLane *lane);
 extern GraphSeenId graph_order_hash_id(GraphSlice id);
 extern HTAB *graph_order_id_table(GraphScan *scan);
-extern void graph_order_turn(GraphLane *lane);
+extern uint64 graph_order_chain_alerts(const GraphLane *lane);
 extern bool graph_order_was_seen(GraphScan *scan, GraphLane *lane,
 								 const GraphSeenId *id);
 extern bool graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
 									 const GraphSeenId *id, bool seen, bool *past);
-extern bool graph_order_was_given(GraphScan *scan, GraphLane *lane);
-extern bool graph_order_check_pair(GraphScan *scan, GraphLane *lane);
+extern GraphOrderCheck graph_order_check_first(GraphScan *scan,
+											   GraphLane *lane);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
@@ -1063,6 +1099,7 @@ extern bool graph_http_done(const GraphTransfer *transfer);
 extern bool graph_http_wait_all(GraphTransfer *transfer, size_t limit);
 extern GraphSlice graph_http_unread(GraphTransfer *transfer);
 extern void graph_http_consume(GraphTransfer *transfer, size_t bytes);
+extern void graph_http_pin(GraphTransfer *transfer);
 extern const GraphHttpHeader *graph_http_header(GraphTransfer *transfer);
 extern GraphTransport graph_http_result(GraphTransfer *transfer,
 										const char **text);
@@ -1116,6 +1153,8 @@ pg_noreturn extern void graph_report_transport(const GraphSession *session,
 											   const char *why);
 extern void graph_report_partial(const GraphSession *session,
 								 const char *request, const char *problem);
+extern void graph_report_short(const GraphSession *session,
+							   const char *request, const char *problem);
 pg_noreturn extern void graph_report_document(const GraphSession *session,
 											  const char *request,
 											  const char *problem);
@@ -1130,6 +1169,13 @@ extern void graph_row_start(GraphRowReader *reader,
 extern void graph_row_stop(GraphRowReader *reader);
 extern bool graph_row_next(GraphRowReader *reader, Datum *values,
 						   bool *isnull);
+
+/* in sort.c */
+extern GraphSort *graph_sort_create(TupleTableSlot *sorted, AttrNumber attnum,
+									bool descending, bool nulls_first);
+extern void graph_sort_add(GraphSort *sort, TupleTableSlot *slot);
+extern void graph_sort_next(GraphSort *sort, TupleTableSlot *slot);
+extern void graph_sort_end(GraphSort *sort);
 
 /* in json.c */
 extern GraphShape *graph_shape_create(void);

@@ -76,6 +76,7 @@ struct GraphTransfer
 	size_t		end;
 	size_t		window;			/* pause when this many are unread */
 	bool		paused;
+	bool		pinned;			/* somebody reads them where they are */
 	bool		out_of_memory;
 	uint64		received;		/* bytes of body, as decompressed */
 
@@ -164,8 +165,9 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	GraphTransfer *transfer = arg;
 	size_t		bytes = size * count;
 
-	if (unread_bytes(transfer) > 0 &&
-		unread_bytes(transfer) + bytes > transfer->window)
+	if ((unread_bytes(transfer) > 0 &&
+		 unread_bytes(transfer) + bytes > transfer->window) ||
+		(transfer->pinned && transfer->end + bytes > transfer->capacity))
 	{
 		transfer->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
@@ -511,14 +513,14 @@ resume(GraphTransfer *transfer)
 {
 	sigset_t	saved;
 
-	if (!transfer->paused || transfer->done ||
+	if (!transfer->paused || transfer->done || transfer->pinned ||
 		unread_bytes(transfer) > transfer->window / 2)
 		return;
 	transfer->paused = false;	/* the callback may set it again */
 	graph_block_signals(&saved);
 	(void) curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
 	graph_restore_signals(&saved);
-	if (transfer->paused)
+	if (transfer->paused && !transfer->pinned)
 		transfer->window *= 2;	/* what curl holds back is a larger piece */
 }
 
@@ -723,7 +725,8 @@ graph_http_wait_all(GraphTransfer *transfer, size_t limit)
 /*
  * graph_http_unread
  *		The bytes that were received and not yet consumed; good until the next
- *		call for this or another transfer.
+ *		wait for any transfer, or, once they are pinned, until the next call for
+ *		this one.
  */
 GraphSlice
 graph_http_unread(GraphTransfer *transfer)
@@ -744,6 +747,7 @@ void
 graph_http_consume(GraphTransfer *transfer, size_t bytes)
 {
 	Assert(bytes <= unread_bytes(transfer));
+	transfer->pinned = false;
 	transfer->start += bytes;
 	if (transfer->start < transfer->end)
 		return;
@@ -757,6 +761,21 @@ graph_http_consume(GraphTransfer *transfer, size_t bytes)
 		transfer->capacity = 0;
 	}
 	transfer->window = GRAPH_TRANSFER_WINDOW;
+}
+
+/*
+ * graph_http_pin
+ *		Keep the unread bytes where they are until some of them are consumed.
+ *
+ * Any wait lets all transfers of the backend go on, so that a scan inside a
+ * loop over another one, or a function that a value's conversion calls, drives
+ * the transfer whose bytes are being read.  It goes on as far as its buffer has
+ * room, and pauses then.
+ */
+void
+graph_http_pin(GraphTransfer *transfer)
+{
+	transfer->pinned = true;
 }
 
 /*

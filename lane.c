@@ -9,14 +9,16 @@
  *
  * A short list is never the end in silence.  A list is complete when its last
  * page had no nextLink and the service counts no more than came; or, where it
- * does not count, when that page was not full.  Anything else that looks like
- * an end is looked behind, and reported if nothing is there
- * (graph_report_partial()).
+ * does not count, when that page was not full.  Any other apparent end is
+ * verified, and reported if it cannot be (graph_report_short()).
  *
- * Links are not followed for ever: services stop giving them at some depth,
- * or refuse their own.  While a list is seen to be in the order of a time, it
- * can be begun anew at the last time seen, which is done after some thousand
- * records and wherever an end looks too early.
+ * A link may be an offset, and then what leaves the list while it is read
+ * shifts other alerts to where nobody looks.  So a list that is seen to be in
+ * the order of a time is not followed by its links: it is begun anew at the
+ * last time seen, and each page is the first of a list of its own, whose count
+ * is of the same moment as its records.  Only where that leads no further, as
+ * among alerts of one time, or where the order is not seen, links are followed;
+ * then a list that turns out short is read again, and what is new is given.
  *
  * What this file refuses to know: which lanes there are, what is in an answer,
  * the planner's nodes, columns and types.
@@ -38,10 +40,10 @@
 #include "graph_fdw.h"
 
 /*
- * A list is begun anew at its last time after so many records.  Ceilings that
- * were documented or reported for this service are 6000 and more.
+ * A list that is followed by its links and is shorter than the service has
+ * counted is read again so many times while it changes.
  */
-#define CHAIN_RECORDS	5000
+#define MAX_REREADS	5
 
 /*
  * A page without a single new alert is followed by the next, since a service
@@ -53,16 +55,79 @@
 #define BARREN_PAUSE_MS		10
 
 /*
- * Mappings whose service has refused $select, or $count in a list, in this
- * session; oids, in TopMemoryContext.
+ * What the service of a user mapping has refused in this session, or that it
+ * has answered a request without refusing anything.
  */
-static List *select_refused = NIL;
-static List *count_refused = NIL;
+typedef struct Refusal
+{
+	Oid			umid;
+	int			parts;			/* GraphRequestPart */
+	bool		answers;		/* it did */
+} Refusal;
+
+static List *refusals = NIL;	/* Refusal *, in TopMemoryContext */
 
 static void reset_chain(GraphLane *lane);
-static void start_count(GraphScan *scan, GraphLane *lane,
-						GraphLanePurpose purpose);
-static void end_of_verification(GraphScan *scan, GraphLane *lane, int64 count);
+static void start_count(GraphScan *scan, GraphLane *lane);
+
+/*-------------------------------------------------------------------------
+ * What a service does not know
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * find_refusal
+ *		What is known of the scan's service, or NULL.
+ */
+static Refusal *
+find_refusal(const GraphScan *scan)
+{
+	ListCell   *cell;
+
+	foreach(cell, refusals)
+	{
+		Refusal    *refusal = lfirst(cell);
+
+		if (refusal->umid == scan->session->umid)
+			return refusal;
+	}
+	return NULL;
+}
+
+/*
+ * graph_lane_refuses
+ *		Has the service refused this part of a request before?
+ */
+bool
+graph_lane_refuses(const GraphScan *scan, int part)
+{
+	const Refusal *refusal = find_refusal(scan);
+
+	return refusal && (refusal->parts & part);
+}
+
+/*
+ * graph_lane_accepted
+ *		The service answers: if it did so without what it had refused, do not
+ *		try that again in this session.
+ */
+void
+graph_lane_accepted(GraphScan *scan, GraphLane *lane)
+{
+	Refusal    *refusal = find_refusal(scan);
+
+	if (refusal == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		refusal = palloc0(sizeof(Refusal));
+		refusal->umid = scan->session->umid;
+		refusals = lappend(refusals, refusal);
+		MemoryContextSwitchTo(old);
+	}
+	refusal->answers = true;
+	refusal->parts |= lane->dropped | scan->dropped;
+}
 
 /*-------------------------------------------------------------------------
  * A lane's life
@@ -102,8 +167,7 @@ graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
 		lane->page = 1;
 	lane->attempt = 0;
 	lane->token_renewed = lane->stale = false;
-	lane->page_records = lane->skip_records = 0;
-	lane->page_hash = lane->skip_hash = 0;
+	lane->page_records = 0;
 	MemoryContextSwitchTo(old);
 }
 
@@ -118,18 +182,18 @@ list_path(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
 
-	lane->with_order = lane->filtered && !scan->order_refused;
 	if (lane->filtered)
 	{
 		request.filter = graph_window_filter(request.filter,
 											 scan->time_property,
 											 &lane->window);
-		request.order_property = scan->order_refused ? NULL :
-			(char *) scan->time_property;
+		request.order_property = lane->parts & GRAPH_PART_ORDER ?
+			(char *) scan->time_property : NULL;
 		request.descending = scan->descending;
 	}
-	return graph_request_path(&request, lane->page_size, lane->with_select,
-							  lane->with_count, true);
+	return graph_request_path(&request, lane->page_size,
+							  lane->parts & GRAPH_PART_SELECT,
+							  lane->parts & GRAPH_PART_COUNT, true);
 }
 
 /*
@@ -146,16 +210,22 @@ graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 				int page_size)
 {
 	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false, false};
+	const Refusal *refusal = find_refusal(scan);
+	int			parts = 0;
 
+	if (scan->request->select)
+		parts |= GRAPH_PART_SELECT;
+	if (scan->session->options.count_pushdown &&
+		page_size >= scan->request->page_size)
+		parts |= GRAPH_PART_COUNT;
+	if (window || scan->request->order_property)
+		parts |= GRAPH_PART_ORDER;
+	lane->parts = parts & ~(refusal ? refusal->parts : 0) & ~scan->dropped;
+	lane->dropped = 0;
 	lane->window = window ? *window : all;
 	lane->filtered = window != NULL;
+	lane->asked_lower = lane->window.lower;
 	lane->page_size = page_size;
-	lane->select_dropped = lane->count_dropped = false;
-	lane->with_select = scan->request->select != NULL &&
-		!list_member_oid(select_refused, scan->session->umid);
-	lane->with_count = scan->session->options.count_pushdown &&
-		page_size == scan->request->page_size &&
-		!list_member_oid(count_refused, scan->session->umid);
 	reset_chain(lane);
 	graph_lane_start(scan, lane, GRAPH_LANE_LIST, list_path(scan, lane));
 }
@@ -167,30 +237,26 @@ graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 void
 graph_lane_count(GraphScan *scan, GraphLane *lane, bool with_select)
 {
-	lane->with_select = with_select;
-	lane->select_dropped = lane->count_dropped = false;
+	lane->parts = with_select ? GRAPH_PART_SELECT : 0;
+	lane->dropped = 0;
 	lane->page = 1;
-	start_count(scan, lane, GRAPH_LANE_COUNT);
+	start_count(scan, lane);
 }
 
 /*
  * start_count
- *		Set a lane up for a count: of all that is asked for, or, to verify it,
- *		of the lane's list.
+ *		Set a lane up for a count of all that is asked for.
  */
 static void
-start_count(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose)
+start_count(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
 
 	request.mode = GRAPH_SCAN_COUNT;
 	request.order_property = NULL;
-	if (purpose == GRAPH_LANE_VERIFY && lane->filtered)
-		request.filter = graph_window_filter(request.filter,
-											 scan->time_property,
-											 &lane->window);
-	graph_lane_start(scan, lane, purpose,
-					 graph_request_path(&request, 1, lane->with_select, true,
+	graph_lane_start(scan, lane, GRAPH_LANE_COUNT,
+					 graph_request_path(&request, 1,
+										lane->parts & GRAPH_PART_SELECT, true,
 										true));
 }
 
@@ -201,7 +267,8 @@ start_count(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose)
 static void
 forget_ids(GraphLane *lane)
 {
-	HTAB	  **tables[] = {&lane->seen, &lane->seen_before, &lane->boundary};
+	HTAB	  **tables[] = {&lane->seen, &lane->seen_before, &lane->boundary,
+	&lane->chain_ids};
 
 	for (size_t i = 0; i < lengthof(tables); i++)
 	{
@@ -209,6 +276,7 @@ forget_ids(GraphLane *lane)
 			hash_destroy(*tables[i]);
 		*tables[i] = NULL;
 	}
+	lane->ids_forgotten = false;
 }
 
 /*
@@ -224,8 +292,8 @@ graph_lane_stop(GraphScan *scan, GraphLane *lane)
 		pfree(lane->url);
 	lane->url = NULL;
 	lane->not_before = 0;
-	lane->barren_pages = 0;
-	lane->asked_again = false;
+	lane->barren_pages = lane->rereads = 0;
+	lane->window_pages = 0;
 	forget_ids(lane);
 	reset_chain(lane);
 }
@@ -242,10 +310,15 @@ reset_chain(GraphLane *lane)
 	lane->checkpoint = NULL;
 	lane->checkpoint_until = lane->guarded_page = 0;
 	memset(lane->recent_links, 0, sizeof(lane->recent_links));
+	if (lane->chain_ids)
+		hash_destroy(lane->chain_ids);
+	lane->chain_ids = NULL;
 	lane->page = 1;
 	lane->sorted = true;
-	lane->time_seen = false;
-	lane->chain_records = lane->chain_alerts = lane->largest_page = 0;
+	lane->timeless = lane->time_seen = lane->order_known = false;
+	lane->chain_records = lane->chain_nameless = lane->largest_page = 0;
+	lane->chain_deferred = 0;
+	lane->pass_given = 0;
 	lane->chain_count = -1;
 	lane->nties = 0;
 }
@@ -270,92 +343,83 @@ graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow)
 	lane->page++;
 	lane->attempt = 0;
 	lane->token_renewed = lane->stale = false;
-	lane->skip_records = 0;
 }
 
 /*
- * ask_otherwise
- *		Set the lane up to ask for the same once more, without what it has just
- *		dropped.
+ * graph_lane_again
+ *		Set the lane up to send its request again, after it broke.
+ *
+ * The first page of a chain is asked for as it was, and what was given of it is
+ * known by its ids.  A link may be an offset, and lead to other alerts by now:
+ * if the list is in order so far, it goes on by time.
+ */
+void
+graph_lane_again(GraphScan *scan, GraphLane *lane)
+{
+	int			attempt = lane->attempt;
+	TimestampTz not_before = lane->not_before;
+
+	scan->order_restarted = true;
+	if (lane->page > 1 && graph_lane_begin_anew(scan, lane))
+	{
+		lane->attempt = attempt;
+		lane->not_before = not_before;
+		return;
+	}
+	graph_request_end(scan, lane);
+	graph_request_drop_ahead(scan, lane);
+	if (lane->page == 1)
+		reset_chain(lane);
+	lane->order_known = false;
+}
+
+/*
+ * ask_without
+ *		After 400: set the lane up to ask for the same once more without a part
+ *		of it, if it had that.
+ *
+ * That the service refuses it is remembered when it answers without.
  */
 static bool
-ask_otherwise(GraphScan *scan, GraphLane *lane)
+ask_without(GraphScan *scan, GraphLane *lane, int part)
 {
+	if (!(lane->parts & part) || lane->page > 1)
+		return false;
+	lane->parts &= ~part;
+	lane->dropped = part;		/* what was dropped before was not the reason */
 	graph_request_end(scan, lane);
 	if (lane->purpose == GRAPH_LANE_LIST)
 		graph_lane_start(scan, lane, lane->purpose, list_path(scan, lane));
 	else
-		start_count(scan, lane, lane->purpose);
+		start_count(scan, lane);
 	scan->counters.retries++;
 	return true;
 }
 
 /*
- * drop_select
- *		After 400: set the lane up to ask again without $select, if it had one.
- *
- * That the service refuses it is remembered when it answers without.
- */
-static bool
-drop_select(GraphScan *scan, GraphLane *lane)
-{
-	if (!lane->with_select || lane->purpose == GRAPH_LANE_KEY ||
-		(lane->purpose == GRAPH_LANE_LIST && lane->page > 1))
-		return false;
-	lane->with_select = false;
-	lane->select_dropped = true;
-	return ask_otherwise(scan, lane);
-}
-
-/*
- * graph_lane_accepted
- *		The service answers: if it did so without the $select or $count that it
- *		had refused, do not try that again in this session.
- */
-void
-graph_lane_accepted(GraphScan *scan, GraphLane *lane)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	Oid			umid = scan->session->umid;
-
-	if (lane->select_dropped)
-		select_refused = list_append_unique_oid(select_refused, umid);
-	if (lane->count_dropped)
-		count_refused = list_append_unique_oid(count_refused, umid);
-	MemoryContextSwitchTo(old);
-}
-
-/*
  * drop_order
- *		After 400: set the lane up to ask for its window again without $orderby,
- *		if the plan does not rely on it.
+ *		After 400: do without $orderby.
  *
- * Newest first is what the list is without; whether it is is seen as ever.
+ * For a window the list's own order may do: it is newest first without, and
+ * whether it is is seen as ever.  Where the plan relies on an order the scan
+ * ends, and the caller sorts.
  */
 static bool
 drop_order(GraphScan *scan, GraphLane *lane)
 {
-	if (lane->purpose != GRAPH_LANE_LIST || !lane->with_order ||
-		lane->page > 1 || scan->request->order_property)
+	if (lane->purpose != GRAPH_LANE_LIST || lane->page > 1 ||
+		!(lane->parts & GRAPH_PART_ORDER))
 		return false;
-	scan->order_refused = true;
-	lane->select_dropped = false;	/* that was not what it refused */
-	return ask_otherwise(scan, lane);
-}
-
-/*
- * drop_count
- *		After 400: set the lane up to ask again without the count.
- */
-static bool
-drop_count(GraphScan *scan, GraphLane *lane)
-{
-	if (lane->purpose != GRAPH_LANE_LIST || !lane->with_count || lane->page > 1)
-		return false;
-	lane->with_count = false;
-	lane->count_dropped = true;
-	lane->select_dropped = false;	/* that was not what it refused */
-	return ask_otherwise(scan, lane);
+	if (scan->request->order_needed)
+	{
+		if (scan->order_started)
+			return false;
+		scan->dropped |= GRAPH_PART_ORDER;
+		scan->order_lost = true;
+		return true;
+	}
+	scan->dropped |= GRAPH_PART_ORDER;
+	return ask_without(scan, lane, GRAPH_PART_ORDER);
 }
 
 /*
@@ -370,6 +434,35 @@ is_optional(const GraphLane *lane)
 {
 	return lane->purpose == GRAPH_LANE_COUNT ||
 		(lane->purpose == GRAPH_LANE_LIST && lane->window.nulls);
+}
+
+/*
+ * graph_lane_end_refused_key
+ *		After 400 to a lookup: there is no such alert, as the service takes no
+ *		such id.
+ *
+ * That is so where it has answered before.  Otherwise it is asked for something
+ * that it must know; should it refuse that, too, there is something wrong with
+ * it, or with the endpoint.
+ */
+void
+graph_lane_end_refused_key(GraphScan *scan, GraphLane *lane)
+{
+	const Refusal *refusal = find_refusal(scan);
+	GraphRequest request = *scan->request;
+
+	if (refusal && refusal->answers)
+	{
+		graph_lane_finish(scan, lane, false);
+		return;
+	}
+	graph_request_end(scan, lane);
+	request.mode = GRAPH_SCAN_LIST;
+	request.filter = request.select = request.order_property = NULL;
+	lane->key = NULL;
+	lane->parts = lane->dropped = 0;
+	graph_lane_start(scan, lane, GRAPH_LANE_PROBE,
+					 graph_request_path(&request, 1, false, false, true));
 }
 
 /*-------------------------------------------------------------------------
@@ -473,6 +566,33 @@ answered_count(GraphLane *lane)
 }
 
 /*
+ * is_bounded
+ *		Is it a part of the list that the lane asks for?
+ */
+static bool
+is_bounded(const GraphLane *lane)
+{
+	return lane->window.nulls || !TIMESTAMP_IS_NOBEGIN(lane->window.lower) ||
+		!TIMESTAMP_IS_NOEND(lane->window.upper);
+}
+
+/*
+ * graph_lane_note_count
+ *		As soon as it is known, keep what the service has counted; it says so of
+ *		the whole chain.
+ */
+void
+graph_lane_note_count(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->purpose != GRAPH_LANE_LIST || lane->page > 1 ||
+		lane->chain_count >= 0)
+		return;
+	lane->chain_count = answered_count(lane);
+	if (!is_bounded(lane))
+		scan->count = lane->chain_count;
+}
+
+/*
  * keep_head
  *		The beginning of the list was not asked for in an order: keep its ids,
  *		should something that is later than its end have been missing in it.
@@ -488,12 +608,12 @@ keep_head(GraphScan *scan, GraphLane *lane)
 	lane->seen = NULL;
 
 	/* and the link, should the service not take the window's filter */
-	if (lane->next_url == NULL)
+	if (!lane->next_known || lane->next_url == NULL)
 		return;
 	scan->fallback_url = MemoryContextStrdup(scan->context, lane->next_url);
-	scan->fallback_given = scan->given;
-	scan->fallback_records = lane->chain_records;
-	scan->fallback_alerts = lane->chain_alerts;
+	scan->fallback_found = scan->found;
+	scan->fallback_ids = lane->chain_ids;
+	lane->chain_ids = NULL;
 }
 
 /*
@@ -504,24 +624,39 @@ keep_head(GraphScan *scan, GraphLane *lane)
 static bool
 follow_link_instead(GraphScan *scan, GraphLane *lane)
 {
+	int64		count = scan->count;
+
 	if (scan->fallback_url == NULL || lane->purpose != GRAPH_LANE_LIST ||
-		!lane->filtered || lane->window.nulls || lane->window.head ||
-		scan->given != scan->fallback_given)
+		!is_bounded(lane) || lane->window.nulls || lane->window.head ||
+		scan->found != scan->fallback_found)
 		return false;
 	graph_scan_give_up_windows(scan);
 	graph_lane_list(scan, lane, NULL, scan->request->page_size);
 	pfree(lane->url);
 	lane->url = scan->fallback_url;
 	lane->page = 2;
-	lane->chain_count = scan->count;
-	lane->chain_records = scan->fallback_records;
-	lane->chain_alerts = scan->fallback_alerts;
+	lane->chain_count = count;
+	lane->chain_ids = scan->fallback_ids;
 	lane->seen = scan->head_ids;
 	scan->fallback_url = NULL;
-	scan->head_ids = NULL;
+	scan->fallback_ids = scan->head_ids = NULL;
 	scan->nulls_wanted = false;
 	scan->filter_ignored = true;
+	scan->dropped |= GRAPH_PART_WINDOW;
 	return true;
+}
+
+/*
+ * close_chain
+ *		The lane's chain ends here, be it that it goes on by time: note what it
+ *		has held of what the service has counted.
+ */
+static void
+close_chain(GraphScan *scan, GraphLane *lane)
+{
+	graph_lane_note_count(scan, lane);
+	if (!is_bounded(lane))
+		scan->found = graph_order_chain_alerts(lane) - lane->chain_deferred;
 }
 
 /*
@@ -530,16 +665,20 @@ follow_link_instead(GraphScan *scan, GraphLane *lane)
  *		link; false if that cannot be done.
  *
  * The list has to be in order so far, and the chain must have moved on in
- * time.  What was given at the last time comes again, and is left out by id.
+ * time.  What was given at the last time comes again, and is left out by id; so
+ * that a page holds as many new alerts as ever, it is that much larger.
  */
 bool
 graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 {
+	int			page_size = Min(scan->request->page_size + lane->nties,
+								GRAPH_LARGEST_PAGE);
 	GraphWindow window = lane->window;
 	HTAB	   *boundary;
 
 	if (lane->purpose != GRAPH_LANE_LIST || scan->time_slot < 0 ||
-		!lane->sorted || !lane->time_seen || window.nulls)
+		!lane->sorted || !lane->time_seen || window.nulls ||
+		scan->filter_ignored || graph_lane_refuses(scan, GRAPH_PART_WINDOW))
 		return false;
 	if (scan->descending)
 		window.upper = lane->last_time + 1;
@@ -556,91 +695,114 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 		hash_destroy(lane->boundary);
 	lane->boundary = boundary;
 
+	close_chain(scan, lane);
 	keep_head(scan, lane);
-	graph_order_turn(lane);
 	graph_request_end(scan, lane);
-	graph_lane_list(scan, lane, &window, scan->request->page_size);
+	lane->rereads = 0;
+	scan->small_page = false;
+	graph_lane_list(scan, lane, &window, page_size);
 	scan->nulls_wanted = true;
 	return true;
 }
 
-
 /*
- * ask_again
- *		Ask for the same list once more, if it was empty and should not have
- *		been.
+ * ask_in_order
+ *		A list that is longer than its first page, and does not come newest
+ *		first by itself: ask for it again, in that order.
  */
 static bool
-ask_again(GraphScan *scan, GraphLane *lane, int64 count)
+ask_in_order(GraphScan *scan, GraphLane *lane)
 {
-	GraphWindow window = lane->window;
+	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false, false};
 
-	if (lane->asked_again || lane->chain_records > 0 || count <= 0)
+	if (lane->filtered || lane->sorted || lane->timeless ||
+		scan->time_slot < 0 || scan->order_tried ||
+		scan->request->order_needed || scan->filter_ignored ||
+		graph_lane_refuses(scan, GRAPH_PART_ORDER | GRAPH_PART_WINDOW))
 		return false;
-	lane->asked_again = true;
+	scan->order_tried = true;
+	scan->head_taken = true;	/* it is asked for in order, too */
+	if (scan->head_ids == NULL && lane->seen_before == NULL)
+	{
+		scan->head_ids = lane->seen;
+		lane->seen = NULL;
+	}
 	graph_request_end(scan, lane);
-	graph_lane_list(scan, lane, lane->filtered ? &window : NULL,
-					lane->page_size);
+	graph_lane_list(scan, lane, &all, scan->request->page_size);
 	return true;
 }
 
 /*
- * end_of_verification
- *		What is to be made of a list that may have been cut off, now that it was
- *		counted, or could not be (-1).
+ * read_again
+ *		A chain was shorter than the service has counted, and does not go on by
+ *		time: read it once more, for what its links may have left out.
+ *
+ * Not if the service says the same as the last time: then it contradicts
+ * itself.  Where alerts come and go all the time, nothing new in two readings
+ * is taken for the end.
  */
-static void
-end_of_verification(GraphScan *scan, GraphLane *lane, int64 count)
+static bool
+read_again(GraphScan *scan, GraphLane *lane, bool *complete)
 {
-	const char *request = graph_request_name(lane);
+	GraphWindow window = lane->window;
+	int64		count = answered_count(lane);
+	bool		moves = lane->chain_count != lane->last_count ||
+		(count >= 0 && count != lane->chain_count);
+	uint64		given = lane->pass_given;
+	int			rereads = lane->rereads + 1;
 
-	lane->purpose = GRAPH_LANE_LIST;
-	if ((count < 0 || (uint64) count > lane->chain_alerts) &&
-		(graph_lane_begin_anew(scan, lane) || ask_again(scan, lane, count)))
-		return;
-	if (count >= 0 && (uint64) count > lane->chain_alerts)
-	{
-		graph_report_partial(scan->session, request,
-							 psprintf("The list ended after " UINT64_FORMAT
-									  " alerts and the service counts " INT64_FORMAT ".",
-									  lane->chain_alerts, count));
-		scan->reported = true;
-	}
-	graph_lane_finish(scan, lane, false);
+	*complete = lane->rereads >= 2 && moves && given == 0;
+	if (*complete || lane->ids_forgotten || rereads > MAX_REREADS ||
+		(lane->rereads > 0 && !moves && given == 0))
+		return false;
+	lane->last_count = lane->chain_count;
+	scan->order_restarted = true;
+	graph_request_end(scan, lane);
+	graph_lane_list(scan, lane, lane->filtered ? &window : NULL,
+					lane->page_size);
+	lane->rereads = rereads;
+	return true;
 }
 
 /*
- * verify_count
- *		Have the alerts counted, because the list ended where it may have been
- *		cut off.
+ * end_of_short_chain
+ *		The service has counted more than the chain has held.
  */
 static void
-verify_count(GraphScan *scan, GraphLane *lane)
+end_of_short_chain(GraphScan *scan, GraphLane *lane)
 {
-	if (!scan->session->options.count_pushdown ||
-		list_member_oid(count_refused, scan->session->umid))
-	{
-		end_of_verification(scan, lane, -1);
+	bool		complete;
+
+	if (graph_lane_begin_anew(scan, lane) ||
+		read_again(scan, lane, &complete))
 		return;
-	}
-	graph_request_end(scan, lane);
-	start_count(scan, lane, GRAPH_LANE_VERIFY);
+	if (!complete)
+		graph_report_short(scan->session, graph_request_name(lane),
+						   psprintf("The list ended after " UINT64_FORMAT
+									" alerts and the service counts " INT64_FORMAT ".",
+									graph_order_chain_alerts(lane),
+									lane->chain_count));
+	graph_lane_finish(scan, lane, false);
 }
 
 /*
  * end_of_count
  *		The answer to a count is complete.
+ *
+ * It is believed only if it does not contradict itself: more records than it
+ * counts, none although it counts some, or a link to more than it counts.
  */
 static void
 end_of_count(GraphScan *scan, GraphLane *lane)
 {
 	int64		count = answered_count(lane);
+	int64		records = (int64) lane->page_records;
+	GraphSlice	link = graph_list_next_link(lane->reader);
+	bool		more = link.data && !graph_slice_is_null(link);
 
-	if (lane->purpose == GRAPH_LANE_VERIFY)
-	{
-		end_of_verification(scan, lane, count);
-		return;
-	}
+	if (count < records || (records == 0 && count > 0) ||
+		(more && count == records))
+		count = -1;
 	if (count >= 0 || !scan->recounted)
 		scan->count = count;
 	graph_lane_finish(scan, lane, false);
@@ -659,17 +821,16 @@ graph_lane_refused(GraphScan *scan, GraphLane *lane)
 	bool		known = scan->counters.pages > 0 &&
 		(is_optional(lane) || lane->filtered);
 
-	if ((!known && drop_select(scan, lane)) || drop_order(scan, lane) ||
-		(!known && drop_count(scan, lane)) ||
+	if ((!known && ask_without(scan, lane, GRAPH_PART_SELECT)) ||
+		drop_order(scan, lane) ||
+		(!known && ask_without(scan, lane, GRAPH_PART_COUNT)) ||
 		(lane->page > 1 && graph_lane_begin_anew(scan, lane)) ||
 		follow_link_instead(scan, lane))
 		return true;
-	if (lane->purpose == GRAPH_LANE_VERIFY)
-		end_of_verification(scan, lane, -1);
-	else if (is_optional(lane))
-		graph_lane_finish(scan, lane, false);
-	else
+	if (!is_optional(lane))
 		return false;
+	scan->doubtful = true;
+	graph_lane_finish(scan, lane, false);
 	return true;
 }
 
@@ -709,36 +870,14 @@ has_free_lane(GraphScan *scan)
 }
 
 /*
- * skips
- *		Does a link name the number of alerts to skip?
- *
- * When alerts leave the list, others take their places, and are skipped.
- */
-static bool
-skips(const char *link)
-{
-	const char *names[] = {"?$skip=", "&$skip=", "?%24skip=", "&%24skip="};
-
-	for (size_t i = 0; i < lengthof(names); i++)
-	{
-		if (strstr(link, names[i]))
-			return true;
-	}
-	return false;
-}
-
-/*
  * goes_by_time
- *		Is the rest of the list to be asked for by time, although there is a
- *		link?
- *
- * That costs no more requests, unless the service does not mind the filter.
+ *		Is the rest of the lane's list asked for by time, if it stays in order?
  */
 static bool
-goes_by_time(GraphScan *scan, GraphLane *lane, const char *link)
+goes_by_time(GraphScan *scan, GraphLane *lane)
 {
-	return !scan->filter_ignored &&
-		(lane->chain_records >= CHAIN_RECORDS || skips(link));
+	return scan->time_slot >= 0 && lane->sorted && !lane->window.nulls &&
+		!scan->filter_ignored && !graph_lane_refuses(scan, GRAPH_PART_WINDOW);
 }
 
 /*
@@ -756,12 +895,8 @@ graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
 
 	if (lane->ahead || lane->purpose != GRAPH_LANE_LIST ||
 		graph_list_next_link(lane->reader).data == NULL ||
-		request->limited || lane->skip_records > 0 ||
-		lane->chain_records + lane->page_size >= CHAIN_RECORDS ||
-		(lane->page == 1 && !lane->filtered && scan->time_slot >= 0 &&
-		 graph_scan_is_long(scan, answered_count(lane))) ||
+		request->limited || goes_by_time(scan, lane) ||
 		!has_free_lane(scan) || known_next(scan, lane) == NULL ||
-		(scan->time_slot >= 0 && goes_by_time(scan, lane, lane->next_url)) ||
 		graph_stats_may_send(scan->stats,
 							 scan->session->options.requests_per_minute) != 0)
 		return;
@@ -796,13 +931,13 @@ is_barren(GraphScan *scan, GraphLane *lane)
 
 /*
  * go_on
- *		There is a next page: by its link, or by time.
+ *		There is a next page: by time, or by its link.
  */
 static void
-go_on(GraphScan *scan, GraphLane *lane, const char *link)
+go_on(GraphScan *scan, GraphLane *lane)
 {
-	if ((lane->page == 1 && graph_scan_split(scan, lane)) ||
-		(goes_by_time(scan, lane, link) && graph_lane_begin_anew(scan, lane)))
+	if ((!lane->filtered && lane->page == 1 && graph_scan_split(scan, lane)) ||
+		graph_lane_begin_anew(scan, lane) || ask_in_order(scan, lane))
 		return;
 	graph_lane_finish(scan, lane, true);
 }
@@ -810,20 +945,28 @@ go_on(GraphScan *scan, GraphLane *lane, const char *link)
 /*
  * end_of_list
  *		There is no next page.  If the service has counted more, look for the
- *		rest by time, or count again; if it has not counted this list, although
- *		it does others, or the page is as full as it can be, that is no end to
- *		be sure of.
+ *		rest; if it has not counted this list, although it does others, or the
+ *		page is as full as it can be, that is no end to be sure of.
  */
 static void
 end_of_list(GraphScan *scan, GraphLane *lane, bool full)
 {
 	bool		counted = lane->chain_count >= 0;
-	bool		doubtful = full || (lane->with_count && scan->count >= 0);
+	bool		doubtful = full ||
+		((lane->parts & GRAPH_PART_COUNT) && scan->count >= 0);
 
-	if (counted ? (uint64) lane->chain_count <= lane->chain_alerts : !doubtful)
-		graph_lane_finish(scan, lane, false);
-	else if (!counted || !graph_lane_begin_anew(scan, lane))
-		verify_count(scan, lane);
+	if (counted && (uint64) lane->chain_count > graph_order_chain_alerts(lane))
+	{
+		end_of_short_chain(scan, lane);
+		return;
+	}
+	if (!counted && doubtful)
+	{
+		if (graph_lane_begin_anew(scan, lane))
+			return;
+		scan->doubtful = true;
+	}
+	graph_lane_finish(scan, lane, false);
 }
 
 /*
@@ -841,13 +984,11 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 	uint64		most = lane->page == 1 ? (uint64) lane->page_size : lane->largest_page;
 	bool		full = lane->page_records >= most;
 
-	if (lane->page == 1)
-		lane->chain_count = answered_count(lane);
-	if (lane->page == 1 && !lane->filtered)
-		scan->count = lane->chain_count;
 	lane->chain_records += lane->page_records;
 	lane->largest_page = Max(lane->largest_page, lane->page_records);
 	lane->page_records = 0;
+	lane->window_pages++;
+	close_chain(scan, lane);
 
 	if (next && is_barren(scan, lane))
 		graph_lane_finish(scan, lane, false);
@@ -859,7 +1000,7 @@ end_of_list_page(GraphScan *scan, GraphLane *lane)
 		graph_lane_list(scan, lane, NULL, scan->request->page_size);
 	}
 	else if (next)
-		go_on(scan, lane, next);
+		go_on(scan, lane);
 	else
 		end_of_list(scan, lane, full);
 }
@@ -877,19 +1018,18 @@ graph_lane_end_page(GraphScan *scan, GraphLane *lane)
 	else if (!graph_list_has_value(lane->reader))
 		graph_report_partial(scan->session, graph_request_name(lane),
 							 "The answer has no array \"value\".");
-	if (lane->skip_records > lane->page_records)
-		graph_report_partial(scan->session, graph_request_name(lane),
-							 "The connection was lost and the page is shorter now.");
 
 	switch (lane->purpose)
 	{
 		case GRAPH_LANE_COUNT:
-		case GRAPH_LANE_VERIFY:
 			end_of_count(scan, lane);
 			break;
 		case GRAPH_LANE_LIST:
-		case GRAPH_LANE_KEY:
 			end_of_list_page(scan, lane);
+			break;
+		case GRAPH_LANE_KEY:
+		case GRAPH_LANE_PROBE:
+			graph_lane_finish(scan, lane, false);
 			break;
 	}
 }

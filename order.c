@@ -30,14 +30,24 @@
 /*
  * Ids in one of the two generations that are remembered, of 40 bytes each.
  * Pages hold a tenth of that, and as many must arrive between two pages before
- * the list has moved further than that.
+ * the list has moved further than that.  Where a list that was counted is not
+ * seen to be in order all ids are needed, should it have to be read again.
  */
 #define MOST_SEEN	10000
+#define MOST_SEEN_UNSORTED	500000
+
+/*
+ * So many records at the beginning of an ordered list have to be in order
+ * before the first is handed out: of fewer it could not be seen that the
+ * service ignores what it was asked for.  Should they be large, less will do.
+ */
+#define CHECKED_RECORDS	20
+#define CHECKED_BYTES	(1024 * 1024)
 
 /*
  * report_disorder
  *		Raise the error for a list that is not in the order that the plan relies
- *		on.
+ *		on, after some of it was handed out.
  */
 static void
 report_disorder(GraphScan *scan, GraphLane *lane)
@@ -135,16 +145,17 @@ graph_order_id_table(GraphScan *scan)
 }
 
 /*
- * graph_order_turn
+ * turn_generation
  *		The ids that came so far are the older generation from now on.
  */
-void
-graph_order_turn(GraphLane *lane)
+static void
+turn_generation(GraphLane *lane)
 {
-	if (lane->seen == NULL)
-		return;
 	if (lane->seen_before)
+	{
 		hash_destroy(lane->seen_before);
+		lane->ids_forgotten = true;
+	}
 	lane->seen_before = lane->seen;
 	lane->seen = NULL;
 }
@@ -155,23 +166,50 @@ graph_order_turn(GraphLane *lane)
  *
  * New alerts push the list down, so the end of a page may come again on the
  * next.  When a generation of ids is complete it becomes the older one, which
- * is forgotten; so the memory does not grow with the list.
+ * is forgotten; so the memory does not grow with a list that is in order.
  */
 bool
 graph_order_was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
 {
+	bool		may_be_read_again = lane->chain_count >= 0 &&
+		!(lane->sorted && lane->time_seen);
+	long		most = may_be_read_again ? MOST_SEEN_UNSORTED : MOST_SEEN;
 	bool		found;
 
-	if (lane->seen && hash_get_num_entries(lane->seen) >= MOST_SEEN)
-		graph_order_turn(lane);
+	if (lane->seen && hash_get_num_entries(lane->seen) >= most)
+		turn_generation(lane);
 	if (lane->seen == NULL)
 		lane->seen = graph_order_id_table(scan);
 	(void) hash_search(lane->seen, id, HASH_ENTER, &found);
-	if (!found)
-		lane->chain_alerts++;
 	if (!found && lane->seen_before)
 		(void) hash_search(lane->seen_before, id, HASH_FIND, &found);
 	return found;
+}
+
+/*
+ * note_in_chain
+ *		Count a record among the alerts of the lane's chain, unless it came
+ *		before.
+ */
+static void
+note_in_chain(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
+{
+	if (lane->page > 1 && lane->chain_count < 0)
+		return;					/* there is nothing to hold it against */
+	if (lane->chain_ids == NULL)
+		lane->chain_ids = graph_order_id_table(scan);
+	(void) hash_search(lane->chain_ids, id, HASH_ENTER, NULL);
+}
+
+/*
+ * graph_order_chain_alerts
+ *		How many alerts the lane's chain has held so far, each counted once.
+ */
+uint64
+graph_order_chain_alerts(const GraphLane *lane)
+{
+	return lane->chain_nameless +
+		(lane->chain_ids ? hash_get_num_entries(lane->chain_ids) : 0);
 }
 
 /*
@@ -212,6 +250,7 @@ takes_null(GraphScan *scan, GraphLane *lane)
 		GraphSlice	time = scan->slots[scan->time_slot];
 
 		lane->sorted = false;	/* it could not be begun anew without them */
+		lane->timeless = true;
 
 		/* what has no time is in no window; it is asked for by itself then */
 		if (time.data == NULL || graph_slice_is_null(time))
@@ -241,8 +280,42 @@ static void
 note_filter(GraphScan *scan, GraphLane *lane, TimestampTz time)
 {
 	if (lane->filtered && lane->page == 1 &&
-		(time - 1 > lane->window.upper || time + 2 < lane->window.lower))
+		(time - 1 > lane->window.upper || time + 2 < lane->asked_lower))
 		scan->filter_ignored = true;
+}
+
+/*
+ * note_time
+ *		Hold the time of a record against the one before it, and keep it if the
+ *		list has come further; false if the record stands where it does only
+ *		because the list has moved.
+ */
+static bool
+note_time(GraphScan *scan, GraphLane *lane, const GraphSeenId *id, bool seen,
+		  TimestampTz time)
+{
+	if (lane->order_known && comes_before(scan, time, lane->order_time))
+	{
+		if (seen)
+			return false;
+		lane->sorted = false;
+		if (scan->request->order_needed)
+			report_disorder(scan, lane);
+	}
+	lane->order_known = true;
+	lane->order_time = time;
+
+	/* after a new attempt the page may begin with what has just arrived */
+	if (lane->time_seen && comes_before(scan, time, lane->last_time))
+		return true;
+	if (!lane->time_seen)
+		lane->first_time = time;
+	if (!lane->time_seen || time != lane->last_time)
+		lane->nties = 0;
+	add_tie(scan, lane, id);
+	lane->time_seen = true;
+	lane->last_time = time;
+	return true;
 }
 
 /*
@@ -261,111 +334,83 @@ graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
 	TimestampTz time;
 
 	*past = false;
+	note_in_chain(scan, lane, id);
 	if (scan->time_slot < 0)
 		return true;
 	if (!record_time(scan, &time))
-		return takes_null(scan, lane);
+	{
+		bool		takes = takes_null(scan, lane);
+
+		lane->chain_deferred += !takes && !seen;
+		return takes;
+	}
 	if (lane->window.nulls)
 		return false;			/* the service did not mind the filter */
 	note_filter(scan, lane, time);
 	if (time < lane->window.lower)
 	{
 		/* one that is out of place is no end where no order was asked for */
-		*past = scan->descending && lane->sorted && lane->with_order;
+		*past = scan->descending && lane->sorted &&
+			(lane->parts & GRAPH_PART_ORDER);
 		return false;
 	}
+	if (time >= lane->window.upper)
+		return false;
 	if (lane->boundary)
 		(void) hash_search(lane->boundary, id, HASH_FIND, &known);
-	if (lane->window.head && !known)
+	if (scan->head_ids && lane->filtered && !known)
 		(void) hash_search(scan->head_ids, id, HASH_FIND, &known);
-	if (known || time >= lane->window.upper)
-		return false;
-
-	if (!lane->time_seen)
-		lane->first_time = time;
-	else if (comes_before(scan, time, lane->last_time))
-	{
-		if (seen)
-			return false;		/* the list has moved under us */
-		lane->sorted = false;
-		if (scan->request->order_needed)
-			report_disorder(scan, lane);
-	}
-	if (!lane->time_seen || time != lane->last_time)
-		lane->nties = 0;
-	add_tie(scan, lane, id);
-	lane->time_seen = true;
-	lane->last_time = time;
-	return true;
+	return note_time(scan, lane, id, seen || known, time) && !known;
 }
 
 /*
- * graph_order_was_given
- *		Is this record one that an earlier attempt at the page handed out?
+ * graph_order_check_first
+ *		Before the first record of an ordered list is handed out, see that its
+ *		beginning is in order: the few that are wanted may be the wrong ones.
  *
- * Their ids must be the same, in the same order.
+ * A record that comes twice says nothing.  Trouble with the bytes is found when
+ * they are read.
  */
-bool
-graph_order_was_given(GraphScan *scan, GraphLane *lane)
-{
-	GraphSlice	id = scan->slots[scan->id_slot];
-
-	lane->page_hash = hash_bytes_extended((const unsigned char *) id.data,
-										  id.len, lane->page_hash + 1);
-	lane->page_records++;
-	if (lane->page_records > lane->skip_records)
-		return false;
-	if (lane->page_records == lane->skip_records &&
-		lane->page_hash != lane->skip_hash)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("a page of server \"%s\" changed while it was read",
-						scan->session->server_name),
-				 errdetail("The connection was lost, and the page holds other alerts now."),
-				 errhint("Run the query again."),
-				 errcontext("Microsoft Graph request: %s", graph_request_name(lane))));
-	return true;
-}
-
-/*
- * graph_order_check_pair
- *		Before the first record of a page of two is handed out, see that the
- *		order was kept: the only one that is wanted may be the wrong one.
- *
- * False if the page is not complete yet.  Trouble with its bytes is found
- * when they are read.
- */
-bool
-graph_order_check_pair(GraphScan *scan, GraphLane *lane)
+GraphOrderCheck
+graph_order_check_first(GraphScan *scan, GraphLane *lane)
 {
 	GraphSlice	unread = graph_http_unread(lane->transfer);
-	GraphListReader *reader;
-	GraphSlice	whole;
+	bool		whole = graph_http_done(lane->transfer) ||
+		unread.len >= CHECKED_BYTES;
+	GraphListReader *reader = graph_list_reader_create(scan->shape);
+	HTAB	   *ids = graph_order_id_table(scan);
+	GraphOrderCheck result = GRAPH_ORDER_KEPT;
+	GraphListEvent event = GRAPH_LIST_RECORD;
+	GraphSlice	record;
 	GraphJsonError error;
-	TimestampTz before;
+	TimestampTz before = 0;
 	TimestampTz time;
-	bool		started = false;
+	int			count = 0;
 	size_t		used;
 
-	if (!scan->request->order_needed || scan->order_started ||
-		lane->page_size > 2 || lane->window.nulls)
-		return true;
-	if (!graph_http_done(lane->transfer))
-		return false;
-
-	reader = graph_list_reader_create(scan->shape);
-	while (graph_list_read(reader, unread.data, unread.len, &used, &whole,
-						   scan->slots, &error) == GRAPH_LIST_RECORD)
+	while (count < CHECKED_RECORDS && result == GRAPH_ORDER_KEPT &&
+		   (event = graph_list_read(reader, unread.data, unread.len, &used,
+									&record, scan->slots, &error)) == GRAPH_LIST_RECORD)
 	{
+		GraphSeenId id;
+		bool		found = true;
+
 		unread.data += used;
 		unread.len -= used;
-		if (!record_time(scan, &time))
+		if (!graph_slice_is_string(scan->slots[scan->id_slot]) ||
+			!record_time(scan, &time))
 			continue;
-		if (started && comes_before(scan, time, before))
-			report_disorder(scan, lane);
+		id = graph_order_hash_id(scan->slots[scan->id_slot]);
+		(void) hash_search(ids, &id, HASH_ENTER, &found);
+		if (found)
+			continue;
+		if (count++ > 0 && comes_before(scan, time, before))
+			result = GRAPH_ORDER_BROKEN;
 		before = time;
-		started = true;
 	}
+	if (result == GRAPH_ORDER_KEPT && event == GRAPH_LIST_MORE && !whole)
+		result = GRAPH_ORDER_UNKNOWN;
+	hash_destroy(ids);
 	pfree(reader);
-	return true;
+	return result;
 }

@@ -70,6 +70,12 @@
  */
 #define SMALLEST_CHECKED_PAGE	100
 
+/*
+ * The first page of a list that is asked for in an order holds at least so
+ * many: should the service ignore the order, it is seen.
+ */
+#define SMALLEST_ORDERED_PAGE	20
+
 /* Up to so many ids are always asked for one by one. */
 #define FEW_KEYS	20
 
@@ -282,10 +288,11 @@ price_scan(PlannerInfo *root, RelOptInfo *baserel,
 
 /*
  * find_order
- *		The property by which the service can sort as a path key says, or NULL.
+ *		The property by which the service can sort as a path key says, and the
+ *		column that reads it; or NULL.
  */
 static const GraphQueryProperty *
-find_order(RelOptInfo *baserel, PathKey *pathkey)
+find_order(RelOptInfo *baserel, PathKey *pathkey, AttrNumber *attnum)
 {
 	GraphRelInfo *info = baserel->fdw_private;
 	ListCell   *cell;
@@ -303,8 +310,10 @@ find_order(RelOptInfo *baserel, PathKey *pathkey)
 			!bms_equal(member->em_relids, baserel->relids))
 			continue;
 		property = graph_var_property(baserel, member->em_expr);
-		if (property && property->sortable)
-			return property;
+		if (property == NULL || !property->sortable)
+			continue;
+		*attnum = castNode(Var, member->em_expr)->varattno;
+		return property;
 	}
 	return NULL;
 }
@@ -313,16 +322,25 @@ find_order(RelOptInfo *baserel, PathKey *pathkey)
  * add_ordered_path
  *		Offer the list in the order of the query's first sort key; the planner
  *		sorts by further ones incrementally.
+ *
+ * A time that changes while the list is read moves its alert to where nobody
+ * looks any more.  So by such a time only a beginning is read in order, which
+ * comes in one answer.
  */
 static void
 add_ordered_path(PlannerInfo *root, RelOptInfo *baserel, const ScanPrice *price)
 {
+	const GraphQueryProperty *property;
+	AttrNumber	attnum;
 	PathKey    *first;
 
 	if (root->query_pathkeys == NIL)
 		return;
 	first = linitial_node(PathKey, root->query_pathkeys);
-	if (find_order(baserel, first) == NULL)
+	property = find_order(baserel, first, &attnum);
+	if (property == NULL ||
+		(root->limit_tuples <= 0 &&
+		 strcmp(property->name, GRAPH_DEFAULT_TIME) != 0))
 		return;
 	add_path(baserel, (Path *)
 			 graph_create_foreignscan_path(root, baserel, NULL, price->rows,
@@ -647,9 +665,9 @@ graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
 		(root->query_pathkeys && pathkeys == NIL))
 		return INT_MAX;
 
-	/* of a single alert it could not be seen that it is the first in order */
+	/* of a few alerts it could not be seen that they are the first in order */
 	if (pathkeys)
-		wanted = Max(wanted, 2);
+		wanted = Max(wanted, SMALLEST_ORDERED_PAGE);
 
 	/* an incremental sort looks one row further, for the end of a group */
 	if (list_length(root->query_pathkeys) > list_length(pathkeys))
@@ -743,11 +761,14 @@ graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 	if (best_path->path.pathkeys)
 	{
 		PathKey    *key = linitial_node(PathKey, best_path->path.pathkeys);
-		const char *name = find_order(baserel, key)->name;
+		AttrNumber	attnum;
+		const char *name = find_order(baserel, key, &attnum)->name;
 
-		order = list_make3(makeString(pstrdup(name)),
+		order = list_make4(makeString(pstrdup(name)),
 						   makeBoolean(graph_pathkey_is_descending(key)),
-						   makeBoolean(key->pk_nulls_first));
+						   makeBoolean(key->pk_nulls_first),
+						   makeInteger(attnum));
+		columns = list_append_unique_int(columns, attnum);
 		if (select)
 			select = add_property(select, name, strlen(name));
 	}

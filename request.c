@@ -6,8 +6,7 @@
  * All requests of a scan are GETs, which may be repeated (RFC 9110 section
  * 9.2.2).  After a failure that may pass, a request is set up to be sent again
  * after a while; the waiting is done by whoever waits for all of a scan's
- * lanes.  A page that breaks after some of its records were handed out comes
- * again, and what was given of it is noted so that it is left out.
+ * lanes.
  *
  * What this file refuses to know: what a status means, records, pages.
  *
@@ -111,7 +110,6 @@ graph_request_start(GraphScan *scan, GraphLane *lane)
 	lane->used = 0;
 	lane->idle_bytes = 0;
 	lane->page_records = lane->page_given = 0;
-	lane->page_hash = 0;
 }
 
 /*
@@ -206,14 +204,6 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
 	if (delay < 0)
 		return why;
 
-	/* what was handed out must come again before anything new */
-	if (lane->page_records > lane->skip_records)
-	{
-		lane->skip_records = lane->page_records;
-		lane->skip_hash = lane->page_hash;
-	}
-	graph_request_end(scan, lane);
-	graph_request_drop_ahead(scan, lane);
 	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
 	lane->not_before = when;
 	for (int i = 0; i < scan->nlanes && retry_after >= 0; i++)
@@ -221,6 +211,7 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
 	lane->attempt++;
 	scan->counters.retries++;
 	scan->stats->retries++;
+	graph_lane_again(scan, lane);
 	return NULL;
 }
 
@@ -248,16 +239,23 @@ graph_request_broken(GraphScan *scan, GraphLane *lane,
 
 /*
  * graph_request_renew_token
- *		After 401: set the lane up to ask again with a new token, once.
+ *		After 401: set the lane up to ask again with a new token.
+ *
+ * Once; but where the service has taken this login's token before, a new one
+ * that it does not take yet is tried again like any failure that may pass.
  */
 bool
 graph_request_renew_token(GraphScan *scan, GraphLane *lane)
 {
-	if (lane->token_renewed)
+	bool		again = lane->token_renewed;
+
+	if (again && scan->counters.pages == 0)
 		return false;
 	lane->token_renewed = true;
 	if (!graph_token_renew(scan->session, lane->bearer_number))
 		return false;
+	if (again)
+		return graph_request_again(scan, lane, -1) == NULL;
 	graph_request_end(scan, lane);
 	return true;
 }

@@ -11,9 +11,10 @@
  * can only be followed one after the other, but windows do not know of each
  * other.
  *
- * The service counts a list with its first page.  When all that was thought to
- * be in it was given, that is held against the count, and what is missing is
- * looked for where it can be: look_for_rest().
+ * The service counts a list with its first page.  When all parts of it were
+ * read, what was found is held against that count, and what is missing is looked
+ * for where it can be: look_for_rest().  Alerts may have left the list since; so
+ * it is an error only if a part could not be held against a count of its own.
  *
  * What this file refuses to know: requests and answers, the planner's nodes,
  * columns and types.
@@ -132,6 +133,8 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 		return;
 
 	prepare_times(scan, request);
+	if (request->order_needed && graph_lane_refuses(scan, GRAPH_PART_ORDER))
+		scan->order_lost = true;
 	if (scan->slots)
 		pfree(scan->slots);
 	scan->slots = MemoryContextAllocZero(scan->context,
@@ -162,19 +165,21 @@ graph_scan_stop(GraphScan *scan)
 	scan->current = scan->next_key = 0;
 	scan->waits_since = 0;
 	scan->count = -1;
-	scan->order_started = scan->order_restarted = false;
-	scan->left_out = 0;
-	scan->recounted = scan->reported = scan->nulls_asked = false;
+	scan->order_started = scan->order_restarted = scan->order_checked = false;
+	scan->order_tried = scan->order_lost = false;
+	scan->doubtful = scan->recounted = scan->nulls_asked = false;
 	if (scan->head_ids)
 		hash_destroy(scan->head_ids);
-	scan->head_ids = NULL;
+	if (scan->fallback_ids)
+		hash_destroy(scan->fallback_ids);
+	scan->head_ids = scan->fallback_ids = NULL;
 	if (scan->fallback_url)
 		pfree(scan->fallback_url);
 	scan->fallback_url = NULL;
 	scan->head_taken = scan->filter_ignored = false;
 	scan->nulls_wanted = scan->nulls_taken = false;
 	scan->list_wanted = scan->small_page = false;
-	scan->given = 0;
+	scan->found = 0;
 }
 
 /*-------------------------------------------------------------------------
@@ -292,11 +297,10 @@ divide(GraphScan *scan, GraphLane *lane, double alerts, int windows)
 bool
 graph_scan_split(GraphScan *scan, GraphLane *lane)
 {
-	double		rest = (double) (scan->count - scan->given);
+	double		rest = (double) (scan->count - scan->found);
 	int			windows;
 
-	if (lane->filtered || !graph_scan_is_long(scan, scan->count) ||
-		!is_divisible(scan, lane))
+	if (!graph_scan_is_long(scan, scan->count) || !is_divisible(scan, lane))
 		return false;
 	windows = (int) Min(scan->nlanes,
 						rest / scan->request->page_size / SMALLEST_WINDOW_PAGES);
@@ -330,7 +334,8 @@ static double
 rest_of(const GraphLane *lane, double rest)
 {
 	if (lane->chain_count >= 0)
-		rest = Min(rest, (double) (lane->chain_count - (int64) lane->chain_alerts));
+		rest = Min(rest, (double) (lane->chain_count -
+								   (int64) graph_order_chain_alerts(lane)));
 	if (TIMESTAMP_IS_NOBEGIN(lane->window.lower))
 		return rest;
 	return Min(rest, (double) (lane->last_time - lane->window.lower) /
@@ -345,19 +350,20 @@ rest_of(const GraphLane *lane, double rest)
 static void
 share(GraphScan *scan)
 {
-	double		rest = (double) (scan->count - scan->given);
+	double		rest = (double) (scan->count - scan->found);
 	double		most = (double) SMALLEST_SHARED_PAGES *
 		scan->request->page_size;
 	GraphLane  *richest = NULL;
 
-	if (scan->count < 0 || !scan->nulls_wanted || scan->filter_ignored)
+	if (scan->count < 0 || !scan->nulls_wanted || scan->filter_ignored ||
+		scan->request->limited)
 		return;
 	for (int i = 0; i < scan->nlanes; i++)
 	{
 		GraphLane  *lane = &scan->lanes[i];
 
-		if (!is_divisible(scan, lane) || !lane->with_order || lane->page == 1 ||
-			rest_of(lane, rest) < most)
+		if (!is_divisible(scan, lane) || lane->window_pages == 0 ||
+			!(lane->parts & GRAPH_PART_ORDER) || rest_of(lane, rest) < most)
 			continue;
 		most = rest_of(lane, rest);
 		richest = lane;
@@ -473,12 +479,12 @@ take_head(GraphScan *scan, GraphLane *lane)
 
 /*
  * is_complete
- *		Were as many alerts given as the service has counted?
+ *		Were as many alerts found as the service has counted?
  */
 static bool
 is_complete(const GraphScan *scan)
 {
-	return scan->count >= 0 && scan->given + scan->left_out >= scan->count;
+	return scan->count >= 0 && scan->found >= scan->count;
 }
 
 /*
@@ -497,10 +503,12 @@ look_for_rest(GraphScan *scan)
 		return false;
 	if (take_nulls(scan, lane))
 		return true;
-	if (scan->count < 0 || scan->reported)
+	if (scan->count < 0)
 		return false;
 	if (scan->head_ids && !scan->head_taken)
 		take_head(scan, lane);
+	else if (!scan->doubtful)
+		return false;			/* each part was counted as it was read */
 	else if (!scan->recounted)
 	{
 		scan->recounted = true;
@@ -508,10 +516,10 @@ look_for_rest(GraphScan *scan)
 	}
 	else
 	{
-		scan->reported = true;
-		graph_report_partial(scan->session, graph_request_name(lane),
-							 psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
-									  scan->given + scan->left_out, scan->count));
+		scan->doubtful = false;
+		graph_report_short(scan->session, graph_request_name(lane),
+						   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
+									scan->found, scan->count));
 		return false;
 	}
 	return true;
@@ -652,6 +660,9 @@ step_lanes(GraphScan *scan, GraphRecord *record)
 				scan->counters.records++;
 				scan->stats->records++;
 				return GRAPH_LANE_RECORD;
+			case GRAPH_LANE_LOST:
+				scan->order_lost = true;
+				return GRAPH_LANE_MOVED;
 			case GRAPH_LANE_MOVED:
 				result = GRAPH_LANE_MOVED;
 				break;
@@ -663,26 +674,50 @@ step_lanes(GraphScan *scan, GraphRecord *record)
 }
 
 /*
+ * goes_on
+ *		Is there anything more to be had?  Not where the order that is needed
+ *		cannot be.
+ */
+static bool
+goes_on(GraphScan *scan)
+{
+	return scan->request && !scan->order_lost && fill_lanes(scan);
+}
+
+/*
  * graph_scan_next
  *		The next record; false at the end, and again after it.
  */
 bool
 graph_scan_next(GraphScan *scan, GraphRecord *record)
 {
-	while (scan->request && fill_lanes(scan))
+	while (goes_on(scan))
 	{
 		switch (step_lanes(scan, record))
 		{
 			case GRAPH_LANE_RECORD:
 				return true;
-			case GRAPH_LANE_MOVED:
-				break;
 			case GRAPH_LANE_WAITS:
 				wait_lanes(scan);
+				break;
+			default:
 				break;
 		}
 	}
 	return false;
+}
+
+/*
+ * graph_scan_order_is_lost
+ *		Has the scan ended because the service does not sort as it was asked to?
+ *
+ * Nothing was handed out then.  The caller can ask for the list as it comes,
+ * and sort.
+ */
+bool
+graph_scan_order_is_lost(const GraphScan *scan)
+{
+	return scan->order_lost;
 }
 
 /*
@@ -692,7 +727,7 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
 GraphScanStep
 graph_scan_poll(GraphScan *scan, GraphRecord *record)
 {
-	while (scan->request && fill_lanes(scan))
+	while (goes_on(scan))
 	{
 		GraphLaneStep step = step_lanes(scan, record);
 

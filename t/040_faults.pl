@@ -209,7 +209,7 @@ my @faults = (
 			my ($page) = $_[0]{request} =~ /page=(\d+)/;
 			$page //= 0;
 			return ok_with($_[0]{list} ? linked("$_[0]{link}?page=" . ($page % $cycle + 1), "a$page") : record('b'));
-		}, [ HV00M => 'read before', $cycle + 1 ], 'b' ] } 1, 2, 5, 20),
+		}, [ HV00M => 'read before', '<=' . 2 * ($cycle + 1) ], 'b' ] } 1, 2, 5, 20),
 	[ 'a loop without rows', sub { ok_with($_[0]{list} ? linked("$_[0]{link}?same=1") : record('b')) }, [ HV00M => 'read before', 2 ], 'b' ],
 	[ 'empty pages between', sub {
 			my ($page) = $_[0]{request} =~ /page=(\d+)/;
@@ -218,7 +218,7 @@ my @faults = (
 				  linked("$_[0]{link}?page=" . ($page + 1), $page == 0 ? 'a' : $page == 5 ? 'b' : ()));
 		}, [ $ALL, '', -1 ], 'b' ],
 	[ 'empty pages without end', sub { ok_with($_[0]{list} ? linked("$_[0]{link}?page=$_[0]{nth}") : record('b')) }, [ HV00M => 'held no alert', 1000 ], undef ],
-	[ 'the same rows without end', sub { ok_with($_[0]{list} ? linked("$_[0]{link}?page=$_[0]{nth}", qw(a b c)) : record('b')) }, [ HV00M => 'held no alert', 1001 ], undef ],
+	[ 'the same rows without end', sub { ok_with($_[0]{list} ? linked("$_[0]{link}?page=$_[0]{nth}", qw(a b c)) : record('b')) }, [ HV00M => 'held no alert', '<=2002' ], undef ],
 	[ 'the same rows again ten pages later', sub {
 			my ($page) = $_[0]{request} =~ /page=(\d+)/;
 			$page //= 0;
@@ -272,8 +272,8 @@ my @faults = (
 
 	# an answer that breaks when rows were given, and what comes then
 	[ 'a cut, then the same', sub { my $body = $_[0]{body}; ok_with($_[0]{nth} == 1 ? substr $body, 0, -20 : $body, 'Content-Length: ' . length $body) }, [ $ALL, '', 2 ], [ 'b', '', 2 ] ],
-	[ 'a cut, then other rows', sub { my $body = $_[0]{nth} == 1 ? page(qw(a b c)) : page(qw(x y z)); ok_with($_[0]{nth} == 1 ? substr $body, 0, -20 : $body, 'Content-Length: ' . length $body) }, [ 40001 => 'changed', 2 ], undef ],
-	[ 'a cut, then fewer rows', sub { my $body = $_[0]{nth} == 1 ? page(qw(a b c)) : page(qw(a)); ok_with($_[0]{nth} == 1 ? substr $body, 0, -20 : $body, 'Content-Length: ' . length $body) }, [ HV00M => 'shorter', 2 ], undef ],
+	[ 'a cut, then other rows', sub { my $body = $_[0]{nth} == 1 ? page(qw(a b c)) : page(qw(x y z)); ok_with($_[0]{nth} == 1 ? substr $body, 0, -20 : $body, 'Content-Length: ' . length $body) }, [ 'a,b,x,y,z', '', 2 ], undef ],
+	[ 'a cut, then fewer rows', sub { my $body = $_[0]{nth} == 1 ? page(qw(a b c)) : page(qw(a)); ok_with($_[0]{nth} == 1 ? substr $body, 0, -20 : $body, 'Content-Length: ' . length $body) }, [ 'a,b', '', 2 ], undef ],
 	[ 'a cut, then a broken document', sub { my $body = $_[0]{body}; ok_with($_[0]{nth} == 1 ? substr $body, 0, -20 : "{$body", 'Content-Length: ' . (length($body) + ($_[0]{nth} > 1))) }, [ HV024 => 'malformed', 2 ], [ HV024 => 'malformed', 2 ] ],
 );
 
@@ -395,8 +395,15 @@ foreach my $number (0 .. $#faults)
 		my $seconds = time - $since;
 
 		is_outcome("$kind: $name", $outcome, $expected);
-		is(-s "$log/$number", ref $expected && $expected->[2] || 1, "$kind: $name: requests")
-		  unless !ref $expected && $expected =~ /error/ || ref $expected && ($expected->[2] // 0) < 0;
+		my $requests = ref $expected && $expected->[2] || 1;
+		if ($requests =~ /^<=(\d+)$/)
+		{
+			cmp_ok(-s "$log/$number", '<=', $1, "$kind: $name: requests");
+		}
+		elsif ($requests > 0 && (ref $expected || $expected !~ /error/))
+		{
+			is(-s "$log/$number", $requests, "$kind: $name: requests");
+		}
 		cmp_ok($seconds, '>=', $expected->[3] - 0.1, "$kind: $name: it waits") if ref $expected && $expected->[3];
 		$slowest = [ $seconds, "$kind: $name" ] if $seconds > $slowest->[0];
 	}
@@ -431,7 +438,7 @@ my %given = (
 	'an id 17' => [ '', '' ], 'a "value" that is an object' => [ '', '' ], 'an "error" and nothing else' => [ '', '' ],
 	'no "value"' => [ '', '' ], 'a loop of 1' => [ 'a0,a1', undef ], 'a loop of 2' => [ 'a0,a1,a2', undef ],
 	'a loop of 5' => [ 'a0,a1,a2,a3,a4,a5', undef ],
-	'no length, closed too early' => [ '', '' ], 'a cut, then fewer rows' => [ 'a,b', undef ]);
+	'no length, closed too early' => [ '', '' ]);
 foreach my $number (grep { exists $given{ $faults[$_][0] } } 0 .. $#faults)
 {
 	my $name = $faults[$number][0];
@@ -473,7 +480,7 @@ foreach my $case (
 	[ 'rows from last to first', $many, kind => 'out_of_order', times => -1 ],
 	[ 'an empty page with a link', $many, kind => 'empty_page', nth => 3 ],
 	[ 'blanks', $many, kind => 'whitespace', times => -1 ],
-	[ 'a missing link', [ 'HV00M', 'counts 95' ], kind => 'missing_next_link', nth => 4 ],
+	[ 'a missing link, so that the list is read again', $many, kind => 'missing_next_link', nth => 4 ],
 	[ 'a token that expires', [ '28000', 'status 401' ], kind => 'expired_token', nth => 4 ],
 	[ '503 on the fourth page', $many, kind => 'status', code => 503, nth => 4 ],
 	[ 'an error on the fourth page', [ 'HV000', 'page 4' ], kind => 'status', code => 501, nth => 4 ],

@@ -176,6 +176,7 @@ SQL
 
 # A page that breaks in a window, or a request that is throttled.
 calm(max_pages => 10, gzip => $FALSE);
+$node->set_server(max_retries => 2);	# one that is tried again may be hit again
 $emulator->fault(kind => 'cut', after => 30_000, nth => $_) foreach 5, 9, 20;
 $emulator->fault(kind => 'status', code => 503, nth => 12);
 is(ids_of($list), $all, 'windows with faults');
@@ -379,7 +380,7 @@ $node->set_server(request_timeout => undef);
 
 $emulator->reset;
 $emulator->set_alerts(@few);
-$node->set_server(page_size => 10, requests_per_minute => 3, concurrency => 1);
+$node->set_server(page_size => 6, requests_per_minute => 3, concurrency => 1);
 my $session = $node->session;
 $session->query("SET statement_timeout = '1s'");
 $emulator->clear;
@@ -472,7 +473,7 @@ is($session->query('EXECUTE list'), 7, 'ALTER USER MAPPING: and back');
 $other->clear;
 $node->sql('ALTER FOREIGN TABLE defender.alerts OPTIONS (ADD page_size \'3\')');
 is($session->query('EXECUTE list'), 7, 'ALTER FOREIGN TABLE');
-is(scalar(grep { /\$top=3\b/ } $other->requests), 3, 'ALTER FOREIGN TABLE in another session');
+is(join(' ', map { /\$top=(\d+)/ } $other->requests), '3 6 6', 'ALTER FOREIGN TABLE in another session: pages of three, and of three more than are known');
 $node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
 $session->{stderr} = '';
 $session->query('EXECUTE list');

@@ -582,7 +582,7 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 	if (node->ss.ss_currentRelation)
 		state->reader = graph_row_reader_create(node->ss.ss_currentRelation,
 												plan_list(plan, GRAPH_PLAN_COLUMNS),
-												NIL, &state->session->options,
+												&state->session->options,
 												shape);
 	else if (plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
 		state->join = graph_join_create(node,

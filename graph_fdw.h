@@ -1122,9 +1122,14 @@ pg_noreturn extern void graph_report_document(const GraphSession *session,
 
 /* in row.c */
 extern GraphRowReader *graph_row_reader_create(Relation relation,
-											   List *attnums, List *indexes,
+											   List *attnums,
 											   const GraphOptions *options,
 											   GraphShape *shape);
+extern GraphRowReader *graph_row_reader_create_joined(Relation relation,
+													  List *attnums,
+													  List *indexes, int natts,
+													  const GraphOptions *options,
+													  GraphShape *shape);
 extern void graph_row_start(GraphRowReader *reader,
 							const GraphRecord *record);
 extern void graph_row_stop(GraphRowReader *reader);

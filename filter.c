@@ -524,8 +524,10 @@ spell_none_of(Spelling *spelling, const GraphQueryProperty *property, Oid type,
 		}
 		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", one);
 	}
+	if (all.len == 0)
+		return FILTER_EVERY;
 	*text = all.data;
-	return all.len > 0 ? FILTER_TEXT : FILTER_EVERY;
+	return FILTER_TEXT;
 }
 
 /*
@@ -650,8 +652,10 @@ spell_all(Spelling *spelling, List *conditions, char **text)
 		}
 		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", one);
 	}
+	if (all.len == 0)
+		return FILTER_EVERY;
 	*text = all.data;
-	return all.len > 0 ? FILTER_TEXT : FILTER_EVERY;
+	return FILTER_TEXT;
 }
 
 /*
@@ -816,10 +820,13 @@ graph_filter_text(List *filters, const GraphValue *values,
 	result->is_whole = true;
 	for (int i = 0; i < count; i++)
 	{
+		FilterResult one;
+
 		spellings[i] = (Spelling) {values, NULL, true, false};
-		result->no_rows = result->no_rows ||
-			spell(&spellings[i], list_nth(filters, i),
-				  &texts[i]) == FILTER_NONE;
+		one = spell(&spellings[i], list_nth(filters, i), &texts[i]);
+		if (one != FILTER_TEXT)
+			texts[i] = NULL;
+		result->no_rows = result->no_rows || one == FILTER_NONE;
 		result->is_whole = result->is_whole && spellings[i].left_out == NULL;
 	}
 	if (result->no_rows)

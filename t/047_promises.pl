@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
-my $node = GraphCluster->connected_to($emulator, server => { page_size => 100 });
+my $node = GraphCluster->connected_to($emulator, server => { page_size => 300 });
 my @severity = qw(high medium low informational);
 my @status = qw(new inProgress resolved);
 my @source = qw(microsoftDefenderForEndpoint microsoftDefenderForIdentity azureAdIdentityProtection microsoftSentinel);

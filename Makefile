@@ -19,7 +19,10 @@ OBJS = \
 	column.o \
 	import.o \
 	deparse.o \
+	value.o \
 	filter.o \
+	key.o \
+	text.o \
 	plan.o \
 	analyze.o \
 	join.o \

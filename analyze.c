@@ -127,7 +127,7 @@ read_sample(GraphSample *sample, GraphSession *session, bool *complete)
 {
 	GraphShape *shape = graph_shape_create();
 	GraphRowReader *reader = graph_row_reader_create(sample->relation,
-													 list_make1_int(0), NIL,
+													 list_make1_int(0),
 													 &session->options, shape);
 	GraphScan  *scan = graph_scan_create(session, shape);
 	GraphRequest request = {0};

@@ -22,6 +22,8 @@
  * What is compared with may be any expression that is known when the scan
  * starts: without a column of this table and without a volatile function.  The
  * condition is kept without the value, which filter.c adds when it is known.
+ * What it would leave out is left out here already if the value is a constant,
+ * and nothing is called exact that has others.
  *
  * What this file refuses to know: tokens, transfers, paths of the planner.
  *
@@ -42,6 +44,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/typcache.h"
 
 #include "graph_fdw.h"
@@ -66,7 +69,8 @@ typedef struct Comparison
 } Comparison;
 
 static List *convert(ClassifyContext *context, Expr *expr, bool negate);
-static List *find_keys(ClassifyContext *context, Expr *expr);
+static List *find_distinct_keys(ClassifyContext *context, Expr *expr);
+static bool are_too_many(ClassifyContext *context, List *keys);
 static bool is_only_keys(Expr *expr);
 
 /* Why a clause stays local. */
@@ -92,6 +96,33 @@ graph_pushdown_init(GraphPushdown *pushdown)
 }
 
 /*
+ * find_condition
+ *		The condition to send for a clause, or NIL.
+ *
+ * Its constants decide now what of it is sent: a count relies on that.
+ */
+static List *
+find_condition(ClassifyContext *context, Expr *clause)
+{
+	GraphPushdown *pushdown = context->pushdown;
+	int			before = list_length(pushdown->values);
+	List	   *condition = convert(context, clause, false);
+	GraphSettled settled;
+
+	if (condition)
+	{
+		settled = graph_filter_settle(condition, pushdown->known,
+									  &pushdown->bytes);
+		context->exact = context->exact && settled.is_whole;
+		if (settled.is_sent)
+			return condition;
+		context->reason = settled.left_out;
+	}
+	graph_values_forget(pushdown, before);
+	return NIL;
+}
+
+/*
  * graph_classify
  *		Sort restrictions into what is sent and what is not, and add them to
  *		those that were.
@@ -109,12 +140,15 @@ graph_classify(PlannerInfo *root, RelOptInfo *baserel, List *rinfos,
 	foreach(cell, rinfos)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		List	   *keys;
 
 		if (rinfo->pseudoconstant || pushdown->keys)
 			continue;
-		pushdown->keys = find_keys(&context, rinfo->clause);
-		if (pushdown->keys)
-			key_clause = rinfo->clause;
+		keys = find_distinct_keys(&context, rinfo->clause);
+		if (keys == NIL || are_too_many(&context, keys))
+			continue;
+		pushdown->keys = keys;
+		key_clause = rinfo->clause;
 	}
 
 	foreach(cell, rinfos)
@@ -135,7 +169,7 @@ graph_classify(PlannerInfo *root, RelOptInfo *baserel, List *rinfos,
 		}
 		else
 		{
-			condition = convert(&context, rinfo->clause, false);
+			condition = find_condition(&context, rinfo->clause);
 			if (condition)
 				pushdown->filters = lappend(pushdown->filters, condition);
 		}
@@ -174,24 +208,6 @@ is_known_at_start(ClassifyContext *context, Expr *expr)
 }
 
 /*
- * add_value
- *		The number of an expression among the values of the scan.
- */
-static int
-add_value(ClassifyContext *context, Expr *expr)
-{
-	List	   *values = context->pushdown->values;
-
-	for (int i = 0; i < list_length(values); i++)
-	{
-		if (equal(list_nth(values, i), expr))
-			return i;
-	}
-	context->pushdown->values = lappend(values, expr);
-	return list_length(context->pushdown->values) - 1;
-}
-
-/*
  * own_var
  *		The column of this table that an expression is, or NULL.
  *
@@ -215,19 +231,24 @@ own_var(RelOptInfo *baserel, Expr *expr)
 
 /*
  * graph_var_column
- *		What a column of the table reads.
+ *		What a column of the table reads: found out once.
  */
 GraphColumn *
 graph_var_column(RelOptInfo *baserel, Var *var)
 {
 	GraphRelInfo *info = baserel->fdw_private;
+	MemoryContext old;
 
-	return graph_resolve_column(info->options.resource,
-								info->options.evidence_type,
-								info->table_name,
-								get_attname(info->relid, var->varattno, false),
-								graph_column_property(info->relid,
-													  var->varattno));
+	if (info->columns[var->varattno])
+		return info->columns[var->varattno];
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(info));
+	info->columns[var->varattno] =
+		graph_resolve_column(info->options.resource,
+							 info->options.evidence_type, info->table_name,
+							 get_attname(info->relid, var->varattno, false),
+							 graph_column_property(info->relid, var->varattno));
+	MemoryContextSwitchTo(old);
+	return info->columns[var->varattno];
 }
 
 /*
@@ -344,6 +365,24 @@ graph_is_text_equality(Expr *clause)
 }
 
 /*
+ * is_askable
+ *		Can the alerts with these ids, as far as they are known, be asked for?
+ */
+static bool
+is_askable(const GraphValue *value)
+{
+	int			count;
+	bool		all = true;
+
+	if (!value->known || value->isnull)
+		return true;
+	if (value->type == TEXTOID)
+		return graph_text_meaning(TextDatumGetCString(value->value)) != GRAPH_TEXT_PERHAPS;
+	(void) graph_key_list(list_make1_int(0), value, &count, &all);
+	return all;
+}
+
+/*
  * find_operand_keys
  *		The ids that "id = value", either way round, or "id = ANY (values)"
  *		names.
@@ -353,6 +392,7 @@ find_operand_keys(ClassifyContext *context, List *args, bool array)
 {
 	Expr	   *left = linitial(args);
 	Expr	   *right = lsecond(args);
+	int			number;
 
 	if (!array && !graph_is_key_column(context->baserel, left))
 	{
@@ -365,7 +405,9 @@ find_operand_keys(ClassifyContext *context, List *args, bool array)
 		exprType((Node *) right) != (array ? TEXTARRAYOID : TEXTOID) ||
 		!is_known_at_start(context, right))
 		return NIL;
-	return list_make1_int(add_value(context, right));
+	number = graph_value_number(context->pushdown, right);
+	return is_askable(&context->pushdown->known[number]) ?
+		list_make1_int(number) : NIL;
 }
 
 /*
@@ -407,9 +449,58 @@ find_keys(ClassifyContext *context, Expr *expr)
 			return found;
 		if (is_orclause(expr) && !found)
 			return NIL;
-		keys = list_concat_unique_int(keys, found);
+		keys = list_concat(keys, found);
 	}
 	return keys;
+}
+
+/*
+ * find_distinct_keys
+ *		The same without repetitions, and without a trace if there are none.
+ */
+static List *
+find_distinct_keys(ClassifyContext *context, Expr *expr)
+{
+	int			before = list_length(context->pushdown->values);
+	List	   *keys = find_keys(context, expr);
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	if (keys == NIL)
+		graph_values_forget(context->pushdown, before);
+	list_sort(keys, list_int_cmp);
+	foreach(cell, keys)
+	{
+		if (result == NIL || llast_int(result) != lfirst_int(cell))
+			result = lappend_int(result, lfirst_int(cell));
+	}
+	return result;
+}
+
+/*
+ * are_too_many
+ *		Are so many ids named that one list costs less?
+ *
+ * If the planner can see that, the list is asked for with the other clauses.
+ * Values that are known later are held against the same bound.
+ */
+static bool
+are_too_many(ClassifyContext *context, List *keys)
+{
+	const GraphValue *known = context->pushdown->known;
+	ListCell   *cell;
+	int			count;
+	bool		all;
+
+	if (list_length(keys) == 1 && known[linitial_int(keys)].type == TEXTOID)
+		return false;
+	foreach(cell, keys)
+	{
+		if (!known[lfirst_int(cell)].constant)
+			return false;
+	}
+	(void) graph_key_list(keys, known, &count, &all);
+	return count > graph_most_keys(context->info);
 }
 
 /*
@@ -677,7 +768,8 @@ convert_evidence(ClassifyContext *context, const Comparison *comparison)
 	context->exact = false;
 	return list_make4(makeInteger(GRAPH_FILTER_EVIDENCE),
 					  makeString(pstrdup(type)), makeString(path),
-					  makeInteger(add_value(context, comparison->value)));
+					  makeInteger(graph_value_number(context->pushdown,
+												 comparison->value)));
 }
 
 /*
@@ -702,7 +794,8 @@ convert_operator(ClassifyContext *context, OpExpr *op, bool negate)
 	return list_make4(makeInteger(GRAPH_FILTER_COMPARE),
 					  makeString(pstrdup(comparison.property->name)),
 					  makeInteger(comparison.comparison),
-					  makeInteger(add_value(context, comparison.value)));
+					  makeInteger(graph_value_number(context->pushdown,
+												 comparison.value)));
 }
 
 /*
@@ -728,7 +821,8 @@ convert_distinct(ClassifyContext *context, DistinctExpr *op, bool negate)
 	return list_make3(makeInteger(negate ? GRAPH_FILTER_NOT_DISTINCT :
 								  GRAPH_FILTER_DISTINCT),
 					  makeString(pstrdup(comparison.property->name)),
-					  makeInteger(add_value(context, comparison.value)));
+					  makeInteger(graph_value_number(context->pushdown,
+												 comparison.value)));
 }
 
 /*
@@ -801,7 +895,8 @@ convert_array(ClassifyContext *context, ScalarArrayOpExpr *op, bool negate)
 	}
 	return list_make3(makeInteger(any ? GRAPH_FILTER_ANY : GRAPH_FILTER_ALL),
 					  makeString(pstrdup(comparison.property->name)),
-					  makeInteger(add_value(context, comparison.value)));
+					  makeInteger(graph_value_number(context->pushdown,
+												 comparison.value)));
 }
 
 /*

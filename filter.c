@@ -33,24 +33,16 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "common/int.h"
 #include "datatype/timestamp.h"
 #include "nodes/value.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "graph_fdw.h"
-
-/*
- * Longest id that is asked for, in bytes.  Graph's are below 100; a request
- * line much longer than this is refused by servers and proxies.
- */
-#define MAX_ID_BYTES	1024
 
 /*
  * Longest $filter in bytes before it is escaped.  Servers commonly take
@@ -76,9 +68,6 @@ typedef enum FilterResult
 	FILTER_TEXT,
 } FilterResult;
 
-static FilterResult spell(List *condition, const GraphValue *values,
-						  char **text);
-
 /*
  * datum_string
  *		The characters of a text.
@@ -90,16 +79,79 @@ datum_string(Datum value)
 }
 
 /*
+ * What is known while a condition is spelled.  Whatever is sent may let more
+ * through than the condition means, but only where something was left out, or
+ * where deparse.c says so of the condition as such.
+ */
+typedef struct Spelling
+{
+	const GraphValue *values;
+	const char *left_out;		/* why something was; NULL: nothing was */
+	bool		constant;		/* all values are constants of the plan */
+	bool		labelled;		/* the text has expressions for a person */
+} Spelling;
+
+/* Between two conditions that must both hold. */
+#define AND_TEXT	" and "
+
+static FilterResult spell(Spelling *spelling, List *condition, char **text);
+
+/* Why something is left out. */
+static const char too_long_filter[] = "the filter would be too long";
+static const char too_long_text[] = "the text is too long to be sent";
+static const char odd_text[] = "the text may stand for another one";
+static const char no_member[] = "not a value that the service is known to filter by";
+static const char too_exact[] = "times are rounded to microseconds here";
+static const char all_times[] = "all times that the service can have are in it";
+
+/*
+ * leave_out
+ *		A condition, or a part of one, is not sent.
+ */
+static FilterResult
+leave_out(Spelling *spelling, const char *why)
+{
+	if (spelling->left_out == NULL)
+		spelling->left_out = why;
+	return FILTER_EVERY;
+}
+
+/*
+ * value_of
+ *		A value of the plan.
+ */
+static const GraphValue *
+value_of(Spelling *spelling, int number)
+{
+	const GraphValue *value = &spelling->values[number];
+
+	if (!value->constant)
+		spelling->constant = false;
+	if (!value->known && value->label)
+		spelling->labelled = true;
+	return value;
+}
+
+/*
+ * too_long
+ *		Is this too much for a $filter?  What is written for a person may be as
+ *		long as it is.
+ */
+static bool
+too_long(const Spelling *spelling, size_t len)
+{
+	return len > MAX_FILTER_BYTES && !spelling->labelled;
+}
+
+/*
  * quote_literal_odata
- *		A string literal, or NULL if it would be too long.
+ *		A string literal.
  */
 static char *
 quote_literal_odata(const char *string)
 {
 	StringInfoData literal;
 
-	if (strlen(string) > MAX_LITERAL_BYTES)
-		return NULL;
 	initStringInfo(&literal);
 	appendStringInfoChar(&literal, '\'');
 	for (const char *p = string; *p; p++)
@@ -110,6 +162,33 @@ quote_literal_odata(const char *string)
 	}
 	appendStringInfoChar(&literal, '\'');
 	return literal.data;
+}
+
+/*
+ * spell_equal
+ *		"property eq 'string'", or with another operator.
+ *
+ * What is shown here may be another text at the service, and then it is not
+ * sent; what cannot be shown here, no alert has.
+ */
+static FilterResult
+spell_equal(Spelling *spelling, const char *property, const char *operator,
+			const char *string, char **text)
+{
+	if (strlen(string) > MAX_LITERAL_BYTES)
+		return leave_out(spelling, too_long_text);
+	switch (graph_text_meaning(string))
+	{
+		case GRAPH_TEXT_ITSELF:
+			break;
+		case GRAPH_TEXT_PERHAPS:
+			return leave_out(spelling, odd_text);
+		case GRAPH_TEXT_NEVER:
+			return FILTER_NONE;
+	}
+	*text = psprintf("%s %s %s", property, operator,
+					 quote_literal_odata(string));
+	return FILTER_TEXT;
 }
 
 /*
@@ -192,7 +271,8 @@ moved(TimestampTz time, int microseconds)
  *		"property ge time" or "property lt time".
  */
 static FilterResult
-spell_bound(const char *property, bool lower, TimestampTz time, char **text)
+spell_bound(Spelling *spelling, const char *property, bool lower,
+			TimestampTz time, char **text)
 {
 	int			beyond;
 	char	   *literal = time_literal(time, &beyond);
@@ -202,7 +282,7 @@ spell_bound(const char *property, bool lower, TimestampTz time, char **text)
 		*text = psprintf("%s %s %s", property, lower ? "ge" : "lt", literal);
 		return FILTER_TEXT;
 	}
-	return (beyond < 0) == lower ? FILTER_EVERY : FILTER_NONE;
+	return (beyond < 0) == lower ? leave_out(spelling, all_times) : FILTER_NONE;
 }
 
 /*
@@ -230,8 +310,8 @@ join_both(FilterResult first, char *first_text,
  *		A comparison of a date-time property; see the table above.
  */
 static FilterResult
-spell_time(const char *property, GraphComparison comparison, TimestampTz time,
-		   char **text)
+spell_time(Spelling *spelling, const char *property, GraphComparison comparison,
+		   TimestampTz time, char **text)
 {
 	char	   *first = NULL;
 	char	   *second = NULL;
@@ -241,23 +321,24 @@ spell_time(const char *property, GraphComparison comparison, TimestampTz time,
 	switch (comparison)
 	{
 		case GRAPH_GE:
-			return spell_bound(property, true, moved(time, -1), text);
+			return spell_bound(spelling, property, true, moved(time, -1), text);
 		case GRAPH_GT:
-			return spell_bound(property, true, time, text);
+			return spell_bound(spelling, property, true, time, text);
 		case GRAPH_LE:
-			return spell_bound(property, false, moved(time, 1), text);
+			return spell_bound(spelling, property, false, moved(time, 1), text);
 		case GRAPH_LT:
-			return spell_bound(property, false, time, text);
+			return spell_bound(spelling, property, false, time, text);
 		case GRAPH_EQ:
 			if (TIMESTAMP_NOT_FINITE(time))
 				return FILTER_NONE;
-			from = spell_bound(property, true, moved(time, -1), &first);
-			to = spell_bound(property, false, moved(time, 1), &second);
+			from = spell_bound(spelling, property, true, moved(time, -1),
+							   &first);
+			to = spell_bound(spelling, property, false, moved(time, 1), &second);
 			return join_both(from, first, to, second, text);
 		case GRAPH_NE:
-			break;				/* what is left out is checked locally */
+			break;				/* within a microsecond, times may differ */
 	}
-	return FILTER_EVERY;
+	return leave_out(spelling, too_exact);
 }
 
 /*
@@ -268,23 +349,17 @@ spell_time(const char *property, GraphComparison comparison, TimestampTz time,
  * service answers or refuses; so it is not sent.
  */
 static FilterResult
-spell_word(const GraphQueryProperty *property, GraphComparison comparison,
-		   const char *word, char **text)
+spell_word(Spelling *spelling, const GraphQueryProperty *property,
+		   GraphComparison comparison, const char *word, char **text)
 {
-	char	   *literal;
-
 	if (property->type == GRAPH_EDM_ENUM &&
 		graph_enum_member(property->enum_name, word) != GRAPH_ENUM_KNOWN)
-		return FILTER_EVERY;
+		return leave_out(spelling, no_member);
 	if (comparison != GRAPH_EQ &&
 		(comparison != GRAPH_NE || property->type != GRAPH_EDM_ENUM))
-		return FILTER_EVERY;
-	literal = quote_literal_odata(word);
-	if (literal == NULL)
-		return FILTER_EVERY;
-	*text = psprintf("%s %s %s", property->name,
-					 comparison == GRAPH_EQ ? "eq" : "ne", literal);
-	return FILTER_TEXT;
+		return leave_out(spelling, no_member);
+	return spell_equal(spelling, property->name,
+					   comparison == GRAPH_EQ ? "eq" : "ne", word, text);
 }
 
 /*
@@ -292,18 +367,20 @@ spell_word(const GraphQueryProperty *property, GraphComparison comparison,
  *		A comparison with a value that is known and not null.
  */
 static FilterResult
-spell_datum(const GraphQueryProperty *property, GraphComparison comparison,
-			Oid type, Datum value, char **text)
+spell_datum(Spelling *spelling, const GraphQueryProperty *property,
+			GraphComparison comparison, Oid type, Datum value, char **text)
 {
 	if (property->type == GRAPH_EDM_DATETIME)
-		return spell_time(property->name, comparison,
+		return spell_time(spelling, property->name, comparison,
 						  as_timestamptz(type, value), text);
-	return spell_word(property, comparison, datum_string(value), text);
+	return spell_word(spelling, property, comparison,
+					  datum_string(value), text);
 }
 
 /*
  * spell_label
- *		The same while a plan is explained and the value is not known.
+ *		The same while a query is planned or explained and the value is not
+ *		known.
  */
 static FilterResult
 spell_label(const GraphQueryProperty *property, GraphComparison comparison,
@@ -311,7 +388,8 @@ spell_label(const GraphQueryProperty *property, GraphComparison comparison,
 {
 	static const char *const words[] = {"eq", "ne", "lt", "lt", "ge", "ge"};
 
-	*text = psprintf("%s %s {%s}", property->name, words[comparison], label);
+	*text = psprintf("%s %s {%s}", property->name, words[comparison],
+					 label ? label : "");
 	return FILTER_TEXT;
 }
 
@@ -320,14 +398,15 @@ spell_label(const GraphQueryProperty *property, GraphComparison comparison,
  *		GRAPH_FILTER_COMPARE: NULL makes a strict operator not true.
  */
 static FilterResult
-spell_compare(const GraphQueryProperty *property, GraphComparison comparison,
-			  const GraphValue *value, char **text)
+spell_compare(Spelling *spelling, const GraphQueryProperty *property,
+			  GraphComparison comparison, const GraphValue *value, char **text)
 {
 	if (!value->known)
 		return spell_label(property, comparison, value->label, text);
 	if (value->isnull)
 		return FILTER_NONE;
-	return spell_datum(property, comparison, value->type, value->value, text);
+	return spell_datum(spelling, property, comparison, value->type,
+					   value->value, text);
 }
 
 /*
@@ -335,8 +414,8 @@ spell_compare(const GraphQueryProperty *property, GraphComparison comparison,
  *		A range around the times of an array that is too long to spell out.
  */
 static FilterResult
-spell_range(const GraphQueryProperty *property, Oid type, Datum *elements,
-			int count, char **text)
+spell_range(Spelling *spelling, const GraphQueryProperty *property, Oid type,
+			Datum *elements, int count, char **text)
 {
 	TimestampTz first = as_timestamptz(type, elements[0]);
 	TimestampTz last = first;
@@ -352,8 +431,9 @@ spell_range(const GraphQueryProperty *property, Oid type, Datum *elements,
 		first = Min(first, time);
 		last = Max(last, time);
 	}
-	from = spell_time(property->name, GRAPH_GE, first, &from_text);
-	to = spell_time(property->name, GRAPH_LE, last, &to_text);
+	(void) leave_out(spelling, too_long_filter);
+	from = spell_time(spelling, property->name, GRAPH_GE, first, &from_text);
+	to = spell_time(spelling, property->name, GRAPH_LE, last, &to_text);
 	return join_both(from, from_text, to, to_text, text);
 }
 
@@ -382,21 +462,22 @@ is_duplicate(List **seen, char *text)
  * One that is left out would lose alerts, so then all are.
  */
 static FilterResult
-spell_alternatives(const GraphQueryProperty *property, Oid type,
-				   Datum *elements, int count, char **text)
+spell_alternatives(Spelling *spelling, const GraphQueryProperty *property,
+				   Oid type, Datum *elements, int count, char **text)
 {
 	StringInfoData all;
 	List	   *seen = NIL;
 
 	if (count > MAX_ALTERNATIVES && property->type == GRAPH_EDM_DATETIME)
-		return spell_range(property, type, elements, count, text);
+		return spell_range(spelling, property, type, elements, count, text);
 
 	initStringInfo(&all);
 	for (int i = 0; i < count; i++)
 	{
 		char	   *one;
 
-		switch (spell_datum(property, GRAPH_EQ, type, elements[i], &one))
+		switch (spell_datum(spelling, property, GRAPH_EQ, type, elements[i],
+							&one))
 		{
 			case FILTER_EVERY:
 				return FILTER_EVERY;
@@ -408,8 +489,8 @@ spell_alternatives(const GraphQueryProperty *property, Oid type,
 		if (is_duplicate(&seen, one))
 			continue;
 		appendStringInfo(&all, "%s%s", all.len > 0 ? " or " : "", one);
-		if (all.len > MAX_FILTER_BYTES)
-			return FILTER_EVERY;
+		if (too_long(spelling, all.len))
+			return leave_out(spelling, too_long_filter);
 	}
 	if (all.len == 0)
 		return FILTER_NONE;
@@ -422,24 +503,31 @@ spell_alternatives(const GraphQueryProperty *property, Oid type,
  *		None of some values that are not null; one may be left out.
  */
 static FilterResult
-spell_none_of(const GraphQueryProperty *property, Oid type, Datum *elements,
-			  int count, char **text)
+spell_none_of(Spelling *spelling, const GraphQueryProperty *property, Oid type,
+			  Datum *elements, int count, char **text)
 {
 	StringInfoData all;
 	List	   *seen = NIL;
 
 	initStringInfo(&all);
-	for (int i = 0; i < count && all.len <= MAX_FILTER_BYTES / 2; i++)
+	for (int i = 0; i < count; i++)
 	{
 		char	   *one;
 
-		if (spell_datum(property, GRAPH_NE, type, elements[i],
+		if (spell_datum(spelling, property, GRAPH_NE, type, elements[i],
 						&one) != FILTER_TEXT || is_duplicate(&seen, one))
 			continue;
-		appendStringInfo(&all, "%s%s", all.len > 0 ? " and " : "", one);
+		if (all.len + strlen(one) > MAX_FILTER_BYTES / 2)
+		{
+			(void) leave_out(spelling, too_long_filter);
+			break;
+		}
+		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", one);
 	}
+	if (all.len == 0)
+		return FILTER_EVERY;
 	*text = all.data;
-	return all.len > 0 ? FILTER_TEXT : FILTER_EVERY;
+	return FILTER_TEXT;
 }
 
 /*
@@ -449,7 +537,7 @@ spell_none_of(const GraphQueryProperty *property, Oid type, Datum *elements,
  * A NULL in the array never equals anything; "<> ALL" of one is never true.
  */
 static FilterResult
-spell_array(const GraphQueryProperty *property, bool any,
+spell_array(Spelling *spelling, const GraphQueryProperty *property, bool any,
 			const GraphValue *value, char **text)
 {
 	ArrayType  *array;
@@ -465,7 +553,7 @@ spell_array(const GraphQueryProperty *property, bool any,
 	if (!value->known)
 		return spell_label(property, any ? GRAPH_EQ : GRAPH_NE,
 						   psprintf("%s %s", any ? "any of" : "all of",
-									value->label), text);
+									value->label ? value->label : ""), text);
 	if (value->isnull)
 		return FILTER_NONE;
 	array = DatumGetArrayTypeP(value->value);
@@ -483,8 +571,8 @@ spell_array(const GraphQueryProperty *property, bool any,
 	if (kept == 0)
 		return any ? FILTER_NONE : FILTER_EVERY;
 	return any ?
-		spell_alternatives(property, type, elements, kept, text) :
-		spell_none_of(property, type, elements, kept, text);
+		spell_alternatives(spelling, property, type, elements, kept, text) :
+		spell_none_of(spelling, property, type, elements, kept, text);
 }
 
 /*
@@ -492,8 +580,8 @@ spell_array(const GraphQueryProperty *property, bool any,
  *		GRAPH_FILTER_DISTINCT and GRAPH_FILTER_NOT_DISTINCT: NULL is a value.
  */
 static FilterResult
-spell_distinct(const GraphQueryProperty *property, bool distinct,
-			   const GraphValue *value, char **text)
+spell_distinct(Spelling *spelling, const GraphQueryProperty *property,
+			   bool distinct, const GraphValue *value, char **text)
 {
 	if (!value->known)
 		return spell_label(property, distinct ? GRAPH_NE : GRAPH_EQ,
@@ -503,8 +591,8 @@ spell_distinct(const GraphQueryProperty *property, bool distinct,
 		*text = psprintf("%s %s null", property->name, distinct ? "ne" : "eq");
 		return FILTER_TEXT;
 	}
-	return spell_datum(property, distinct ? GRAPH_NE : GRAPH_EQ, value->type,
-					   value->value, text);
+	return spell_datum(spelling, property, distinct ? GRAPH_NE : GRAPH_EQ,
+					   value->type, value->value, text);
 }
 
 /*
@@ -515,21 +603,22 @@ spell_distinct(const GraphQueryProperty *property, bool distinct,
  * the reference, so the option evidence_filter has to allow it.
  */
 static FilterResult
-spell_evidence(const char *type, const char *path, const GraphValue *value,
-			   char **text)
+spell_evidence(Spelling *spelling, const char *type, const char *path,
+			   const GraphValue *value, char **text)
 {
-	char	   *literal;
+	FilterResult result = FILTER_TEXT;
 
-	if (value->known && value->isnull)
+	if (!value->known)
+		*text = psprintf("%s eq {%s}", path, value->label ? value->label : "");
+	else if (value->isnull)
 		return FILTER_NONE;
-	literal = value->known ?
-		quote_literal_odata(datum_string(value->value)) :
-		psprintf("{%s}", value->label);
-	if (literal == NULL)
-		return FILTER_EVERY;
-	*text = psprintf("evidence/any(e: e/microsoft.graph.security.%s/%s eq %s)",
-					 type, path, literal);
-	return FILTER_TEXT;
+	else
+		result = spell_equal(spelling, path, "eq",
+							 datum_string(value->value), text);
+	if (result == FILTER_TEXT)
+		*text = psprintf("evidence/any(e: e/microsoft.graph.security.%s/%s)",
+						 type, *text);
+	return result;
 }
 
 /*
@@ -537,17 +626,17 @@ spell_evidence(const char *type, const char *path, const GraphValue *value,
  *		All of some conditions; one that makes the whole too long is left out.
  */
 static FilterResult
-spell_all(List *conditions, int first, const GraphValue *values, char **text)
+spell_all(Spelling *spelling, List *conditions, char **text)
 {
 	StringInfoData all;
 	ListCell   *cell;
 
 	initStringInfo(&all);
-	for_each_from(cell, conditions, first)
+	for_each_from(cell, conditions, 1)
 	{
 		char	   *one = NULL;
 
-		switch (spell(lfirst(cell), values, &one))
+		switch (spell(spelling, lfirst(cell), &one))
 		{
 			case FILTER_NONE:
 				return FILTER_NONE;
@@ -556,12 +645,17 @@ spell_all(List *conditions, int first, const GraphValue *values, char **text)
 			case FILTER_TEXT:
 				break;
 		}
-		if (all.len + strlen(one) > MAX_FILTER_BYTES)
+		if (too_long(spelling, all.len + strlen(one)))
+		{
+			(void) leave_out(spelling, too_long_filter);
 			continue;
-		appendStringInfo(&all, "%s%s", all.len > 0 ? " and " : "", one);
+		}
+		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", one);
 	}
+	if (all.len == 0)
+		return FILTER_EVERY;
 	*text = all.data;
-	return all.len > 0 ? FILTER_TEXT : FILTER_EVERY;
+	return FILTER_TEXT;
 }
 
 /*
@@ -569,18 +663,17 @@ spell_all(List *conditions, int first, const GraphValue *values, char **text)
  *		Any of some conditions, in parentheses.
  */
 static FilterResult
-spell_any(List *conditions, int first, const GraphValue *values, char **text)
+spell_any(Spelling *spelling, List *conditions, char **text)
 {
 	StringInfoData any;
 	ListCell   *cell;
-	int			count = 0;
 
 	initStringInfo(&any);
-	for_each_from(cell, conditions, first)
+	for_each_from(cell, conditions, 1)
 	{
 		char	   *one = NULL;
 
-		switch (spell(lfirst(cell), values, &one))
+		switch (spell(spelling, lfirst(cell), &one))
 		{
 			case FILTER_EVERY:
 				return FILTER_EVERY;
@@ -589,12 +682,12 @@ spell_any(List *conditions, int first, const GraphValue *values, char **text)
 			case FILTER_TEXT:
 				break;
 		}
-		appendStringInfo(&any, "%s%s", count++ > 0 ? " or " : "", one);
+		appendStringInfo(&any, "%s%s", any.len > 0 ? " or " : "", one);
+		if (too_long(spelling, any.len))
+			return leave_out(spelling, too_long_filter);
 	}
-	if (count == 0)
+	if (any.len == 0)
 		return FILTER_NONE;
-	if (any.len > MAX_FILTER_BYTES)
-		return FILTER_EVERY;
 	*text = psprintf("(%s)", any.data);
 	return FILTER_TEXT;
 }
@@ -604,34 +697,39 @@ spell_any(List *conditions, int first, const GraphValue *values, char **text)
  *		One condition.
  */
 static FilterResult
-spell(List *condition, const GraphValue *values, char **text)
+spell(Spelling *spelling, List *condition, char **text)
 {
 	GraphFilterKind kind = intVal(linitial(condition));
 	const GraphQueryProperty *property;
 
 	if (kind == GRAPH_FILTER_AND)
-		return spell_all(condition, 1, values, text);
+		return spell_all(spelling, condition, text);
 	if (kind == GRAPH_FILTER_OR)
-		return spell_any(condition, 1, values, text);
+		return spell_any(spelling, condition, text);
 	if (kind == GRAPH_FILTER_EVIDENCE)
-		return spell_evidence(strVal(lsecond(condition)),
+		return spell_evidence(spelling, strVal(lsecond(condition)),
 							  strVal(lthird(condition)),
-							  &values[intVal(lfourth(condition))], text);
+							  value_of(spelling, intVal(lfourth(condition))),
+							  text);
 
 	property = graph_query_property(strVal(lsecond(condition)));
 	switch (kind)
 	{
 		case GRAPH_FILTER_COMPARE:
-			return spell_compare(property, intVal(lthird(condition)),
-								 &values[intVal(lfourth(condition))], text);
+			return spell_compare(spelling, property, intVal(lthird(condition)),
+								 value_of(spelling, intVal(lfourth(condition))),
+								 text);
 		case GRAPH_FILTER_ANY:
 		case GRAPH_FILTER_ALL:
-			return spell_array(property, kind == GRAPH_FILTER_ANY,
-							   &values[intVal(lthird(condition))], text);
+			return spell_array(spelling, property, kind == GRAPH_FILTER_ANY,
+							   value_of(spelling, intVal(lthird(condition))),
+							   text);
 		case GRAPH_FILTER_DISTINCT:
 		case GRAPH_FILTER_NOT_DISTINCT:
-			return spell_distinct(property, kind == GRAPH_FILTER_DISTINCT,
-								  &values[intVal(lthird(condition))], text);
+			return spell_distinct(spelling, property,
+								  kind == GRAPH_FILTER_DISTINCT,
+								  value_of(spelling, intVal(lthird(condition))),
+								  text);
 		case GRAPH_FILTER_NULL:
 		case GRAPH_FILTER_NOT_NULL:
 			*text = psprintf("%s %s null", property->name,
@@ -644,174 +742,118 @@ spell(List *condition, const GraphValue *values, char **text)
 }
 
 /*
- * graph_filter_excludes_null
- *		Do conditions that all hold let no alert through that has no value for a
- *		property?
+ * excludes_null
+ *		Does a condition that is sent let no alert through that has no value for
+ *		a property?
  */
-bool
-graph_filter_excludes_null(List *filters, const char *property)
+static bool
+excludes_null(List *condition, const char *property)
 {
-	ListCell   *cell;
+	GraphFilterKind kind = intVal(linitial(condition));
 
-	foreach(cell, filters)
-	{
-		List	   *condition = lfirst(cell);
-		GraphFilterKind kind = intVal(linitial(condition));
+	return (kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_ANY ||
+			kind == GRAPH_FILTER_NOT_NULL) &&
+		strcmp(strVal(lsecond(condition)), property) == 0;
+}
 
-		if ((kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_ANY ||
-			 kind == GRAPH_FILTER_NOT_NULL) &&
-			strcmp(strVal(lsecond(condition)), property) == 0)
-			return true;
-	}
-	return false;
+/*
+ * take_room
+ *		Is there room for so much in a $filter that has so many bytes?  If so, it
+ *		is taken.
+ */
+static bool
+take_room(int *bytes, size_t len)
+{
+	size_t		all = *bytes + (*bytes > 0 ? strlen(AND_TEXT) : 0) + len;
+
+	if (all > MAX_FILTER_BYTES)
+		return false;
+	*bytes = (int) all;
+	return true;
+}
+
+/*
+ * graph_filter_settle
+ *		What becomes of a condition, as far as that can be said while a query is
+ *		planned: before some of its values are known, that may be too much.
+ *
+ * *bytes is how long the constant part of the $filter is so far.  It has room
+ * for all conditions that settle, since those are the first to be taken.
+ */
+GraphSettled
+graph_filter_settle(List *condition, const GraphValue *values, int *bytes)
+{
+	Spelling	spelling = {values, NULL, true, false};
+	GraphSettled settled = {0};
+	char	   *text = NULL;
+	FilterResult result = spell(&spelling, condition, &text);
+
+	if (result == FILTER_TEXT && spelling.constant &&
+		!take_room(bytes, strlen(text)))
+		result = leave_out(&spelling, too_long_filter);
+	/* what every alert matches, with nothing left out, is true */
+	settled.is_sent = result != FILTER_EVERY || spelling.left_out == NULL;
+	settled.is_whole = spelling.constant && spelling.left_out == NULL;
+	settled.left_out = spelling.left_out;
+	return settled;
 }
 
 /*
  * graph_filter_text
- *		The $filter for some conditions, or NULL if none is sent.
+ *		The $filter for some conditions, all of which must hold.
  *
- * *no_rows is set if no alert can match, so that no request is needed.
+ * Those that are constant come first where there is not enough room, because
+ * the plan says that they are sent.  time_property is what the list is in
+ * order by.
  */
-char *
-graph_filter_text(List *filters, const GraphValue *values, bool *no_rows)
+void
+graph_filter_text(List *filters, const GraphValue *values,
+				  const char *time_property, GraphFilterText *result)
 {
-	char	   *text = NULL;
-	FilterResult result = spell_all(filters, 0, values, &text);
+	int			count = list_length(filters);
+	char	  **texts = palloc0(Max(count, 1) * sizeof(char *));
+	Spelling   *spellings = palloc0(Max(count, 1) * sizeof(Spelling));
+	StringInfoData all;
+	int			bytes = 0;
 
-	*no_rows = result == FILTER_NONE;
-	return result == FILTER_TEXT ? text : NULL;
-}
+	memset(result, 0, sizeof(GraphFilterText));
+	result->is_whole = true;
+	for (int i = 0; i < count; i++)
+	{
+		FilterResult one;
 
-/*
- * add_key
- *		Put an id into the set of those that are asked for, and in the list.
- */
-static void
-add_key(HTAB *seen, char ***keys, int *count, int *allocated, char *key)
-{
-	bool		found;
-
-	(void) hash_search(seen, &key, HASH_ENTER, &found);
-	if (found)
+		spellings[i] = (Spelling) {values, NULL, true, false};
+		one = spell(&spellings[i], list_nth(filters, i), &texts[i]);
+		if (one != FILTER_TEXT)
+			texts[i] = NULL;
+		result->no_rows = result->no_rows || one == FILTER_NONE;
+		result->is_whole = result->is_whole && spellings[i].left_out == NULL;
+	}
+	if (result->no_rows)
 		return;
-	if (*count == *allocated)
+
+	for (int constant = 1; constant >= 0; constant--)
 	{
-		*allocated *= 2;
-		*keys = repalloc(*keys, *allocated * sizeof(char *));
-	}
-	(*keys)[(*count)++] = key;
-}
-
-/*
- * hash_key, match_key
- *		A hash table over strings that are pointed to, of any length.
- */
-static uint32
-hash_key(const void *key, Size size)
-{
-	const char *string = *(char *const *) key;
-
-	return string_hash(string, strlen(string) + 1);
-}
-
-static int
-match_key(const void *first, const void *second, Size size)
-{
-	return strcmp(*(char *const *) first, *(char *const *) second);
-}
-
-/*
- * graph_key_list
- *		The distinct ids that values name: texts, or arrays of them.  Nulls are
- *		left out.
- */
-char	  **
-graph_key_list(List *keys, const GraphValue *values, int *count)
-{
-	HASHCTL		ctl = {0};
-	HTAB	   *seen;
-	int			allocated = 8;
-	char	  **result = palloc(allocated * sizeof(char *));
-	ListCell   *cell;
-
-	ctl.keysize = ctl.entrysize = sizeof(char *);
-	ctl.hash = hash_key;
-	ctl.match = match_key;
-	ctl.hcxt = CurrentMemoryContext;
-	seen = hash_create("graph_fdw keys", 64, &ctl,
-					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-	*count = 0;
-	foreach(cell, keys)
-	{
-		const GraphValue *value = &values[lfirst_int(cell)];
-		Datum	   *elements;
-		bool	   *nulls;
-		int			n;
-
-		if (value->isnull)
-			continue;
-		if (value->type == TEXTOID)
+		for (int i = 0; i < count; i++)
 		{
-			add_key(seen, &result, count, &allocated,
-					datum_string(value->value));
-			continue;
-		}
-		deconstruct_array(DatumGetArrayTypeP(value->value), TEXTOID, -1, false,
-						  TYPALIGN_INT, &elements, &nulls, &n);
-		for (int i = 0; i < n; i++)
-		{
-			if (!nulls[i])
-				add_key(seen, &result, count, &allocated,
-						datum_string(elements[i]));
+			if (texts[i] == NULL || spellings[i].constant != constant ||
+				spellings[i].labelled || take_room(&bytes, strlen(texts[i])))
+				continue;
+			texts[i] = NULL;
+			result->is_whole = false;
 		}
 	}
-	hash_destroy(seen);
-	return result;
-}
 
-/*
- * leads_elsewhere
- *		Has a text a path segment "." or ".."?
- *
- * Percent-encoding does not protect those: RFC 3986 section 6.2.2.3 lets
- * everyone on the way remove them, and "%2F" is "/" to many a proxy.
- */
-static bool
-leads_elsewhere(const char *text)
-{
-	while (true)
+	initStringInfo(&all);
+	for (int i = 0; i < count; i++)
 	{
-		size_t		len = strcspn(text, "/\\");
-
-		if ((len == 1 && text[0] == '.') ||
-			(len == 2 && text[0] == '.' && text[1] == '.'))
-			return true;
-		if (text[len] == '\0')
-			return false;
-		text += len + 1;
+		if (texts[i] == NULL)
+			continue;
+		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", texts[i]);
+		result->no_nulls = result->no_nulls ||
+			excludes_null(list_nth(filters, i), time_property);
 	}
-}
-
-/*
- * graph_key_path
- *		The path of an alert below the service root, or NULL if no alert can
- *		have this id: it is empty, too long, or would lead somewhere else, as
- *		"$count" does (OData 4.01 URL conventions, 4.8).
- */
-char *
-graph_key_path(const char *entity_set, const char *key)
-{
-	char	   *plain;
-
-	if (key[0] == '\0' || strlen(key) > MAX_ID_BYTES)
-		return NULL;
-
-	/* an id that is encoded already must not be decoded twice on the way */
-	plain = graph_url_unescape(key);
-	if (key[0] == '$' || plain[0] == '$' ||
-		leads_elsewhere(key) || leads_elsewhere(plain))
-		return NULL;
-	return psprintf("%s/%s", entity_set, graph_url_escape(key));
+	result->text = all.len > 0 ? all.data : NULL;
 }
 
 /*
@@ -866,14 +908,16 @@ graph_window_filter(const char *filter, const char *property,
 					const GraphWindow *window)
 {
 	StringInfoData result;
+	Spelling	spelling = {0};
 	char	   *texts[2] = {NULL, NULL};
 
 	if (window->nulls)
 		texts[0] = psprintf("%s eq null", property);
 	else
 	{
-		(void) spell_bound(property, true, moved(window->lower, -1), &texts[0]);
-		(void) spell_bound(property, false, window->upper, &texts[1]);
+		(void) spell_bound(&spelling, property, true, moved(window->lower, -1),
+						   &texts[0]);
+		(void) spell_bound(&spelling, property, false, window->upper, &texts[1]);
 	}
 
 	initStringInfo(&result);

@@ -6,10 +6,10 @@
  *
  * The handler and the callbacks, in the order in which they run: import,
  * plan, explain, begin, iterate, rescan, end.  A row's way is a straight line
- * through the files in this order: graph_fdw.c, plan.c, deparse.c, filter.c
- * (which request), scan.c, lane.c, token.c, http.c, answer.c, list.c (the bytes
- * of a record), json.c (where its members are), row.c, decode.c (Datums), and
- * back here into the slot.
+ * through the files in this order: graph_fdw.c, plan.c, deparse.c, filter.c or
+ * key.c (which request), scan.c, lane.c, token.c, http.c, answer.c, list.c (the
+ * bytes of a record), json.c (where its members are), row.c, decode.c (Datums),
+ * and back here into the slot.
  *
  * What this file refuses to know: URLs, headers, JSON.
  *
@@ -284,6 +284,29 @@ join_names(List *names)
 }
 
 /*
+ * ask_for_keys
+ *		The lookups of a plan; false if there are none to make.
+ *
+ * If one list costs less, or only a list can tell which alerts are meant, it is
+ * read whole instead, and the clauses are checked here as always.
+ */
+static bool
+ask_for_keys(const ForeignScan *plan, const GraphValue *values,
+			 GraphRequest *request)
+{
+	bool		all;
+
+	request->keys = graph_key_list(plan_list(plan, GRAPH_PLAN_KEYS), values,
+								   &request->nkeys, &all);
+	if (!all || request->nkeys > plan_int(plan, GRAPH_PLAN_MOST_KEYS))
+	{
+		request->mode = GRAPH_SCAN_LIST;
+		request->first_page = request->page_size;
+	}
+	return request->nkeys > 0;
+}
+
+/*
  * make_request
  *		What a plan asks for, with these values; false if no row can come of
  *		it, so that nothing has to be asked.
@@ -293,7 +316,7 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 			 const GraphValue *values, GraphRequest *request)
 {
 	List	   *order = plan_list(plan, GRAPH_PLAN_ORDER);
-	bool		no_rows = false;
+	GraphFilterText filter;
 
 	memset(request, 0, sizeof(GraphRequest));
 	request->mode = plan_int(plan, GRAPH_PLAN_MODE);
@@ -310,22 +333,18 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 		request->nulls_first = boolVal(lthird(order));
 		request->order_needed = true;
 	}
-	if (request->mode != GRAPH_SCAN_KEYS)
-	{
-		List	   *filters = plan_list(plan, GRAPH_PLAN_FILTERS);
+	if (request->mode == GRAPH_SCAN_KEYS)
+		return ask_for_keys(plan, values, request);
 
-		request->filter = graph_filter_text(filters, values, &no_rows);
-		request->no_nulls =
-			graph_filter_excludes_null(filters, order ? request->order_property :
-									   GRAPH_DEFAULT_TIME);
-		return !no_rows;
-	}
-
-	request->keys = graph_key_list(plan_list(plan, GRAPH_PLAN_KEYS), values,
-								   &request->nkeys);
-	if (request->nkeys > plan_int(plan, GRAPH_PLAN_MOST_KEYS))
-		request->mode = GRAPH_SCAN_LIST;	/* fewer requests */
-	return request->nkeys > 0;
+	graph_filter_text(plan_list(plan, GRAPH_PLAN_FILTERS), values,
+					  order ? request->order_property : GRAPH_DEFAULT_TIME,
+					  &filter);
+	/* nothing checks the rows of a count: all of its filter must be there */
+	if (request->mode == GRAPH_SCAN_COUNT && !filter.no_rows && !filter.is_whole)
+		elog(ERROR, "the filter of a count is not whole");
+	request->filter = filter.text;
+	request->no_nulls = filter.no_nulls;
+	return !filter.no_rows;
 }
 
 /*-------------------------------------------------------------------------
@@ -367,20 +386,12 @@ explain_values(ForeignScanState *node, ExplainState *es, bool *all_known)
 	for (int i = 0; i < count; i++)
 	{
 		Node	   *expr = list_nth(plan->fdw_exprs, i);
-		Const	   *constant = (Const *) expr;
 
-		values[i].type = exprType(expr);
-		values[i].known = IsA(expr, Const);
+		values[i] = graph_value_of((Expr *) expr);
 		if (values[i].known)
-		{
-			values[i].value = constant->constvalue;
-			values[i].isnull = constant->constisnull;
-		}
-		else
-		{
-			values[i].label = explain_expression(node, es, expr);
-			*all_known = false;
-		}
+			continue;
+		values[i].label = explain_expression(node, es, expr);
+		*all_known = false;
 	}
 	return values;
 }
@@ -587,7 +598,7 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 	if (node->ss.ss_currentRelation)
 		state->reader = graph_row_reader_create(node->ss.ss_currentRelation,
 												plan_list(plan, GRAPH_PLAN_COLUMNS),
-												NIL, &state->session->options,
+												&state->session->options,
 												shape);
 	else if (plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
 		state->join = graph_join_create(node,
@@ -627,8 +638,8 @@ evaluate_values(ForeignScanState *node)
 
 	for (int i = 0; i < count; i++)
 	{
+		values[i] = graph_value_of(list_nth(plan->fdw_exprs, i));
 		values[i].known = true;
-		values[i].type = exprType(list_nth(plan->fdw_exprs, i));
 		values[i].value = ExecEvalExpr(list_nth(state->values, i),
 									   node->ss.ps.ps_ExprContext,
 									   &values[i].isnull);

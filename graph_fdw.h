@@ -8,7 +8,8 @@
  * module.  Everything below the callbacks of graph_fdw.c is a straight line:
  *
  *		plan.c, join.c, deparse.c		which request?	plain nodes in the plan
- *		filter.c						how is it spelled?
+ *		value.c, filter.c, key.c,
+ *		text.c							how is it spelled?
  *		scan.c, lane.c, answer.c,
  *		request.c, order.c				which record is next?
  *		token.c, login.c, http.c,
@@ -530,23 +531,57 @@ typedef enum GraphComparison
 /* A value of a plan when a filter is spelled out. */
 typedef struct GraphValue
 {
-	bool		known;			/* false while a plan is explained */
+	bool		known;			/* perhaps not while a query is planned or
+								 * explained */
+	bool		constant;		/* known to the planner already */
 	Oid			type;
 	Datum		value;
 	bool		isnull;
-	char	   *label;			/* the expression, where it is not known */
+	char	   *label;			/* the expression, while it is explained and
+								 * not known */
 } GraphValue;
+
+/*
+ * What becomes of a condition of which only the constants are known:
+ * graph_filter_settle().
+ */
+typedef struct GraphSettled
+{
+	bool		is_sent;		/* else the service does not see it */
+	bool		is_whole;		/* no value can change that all of it is sent */
+	const char *left_out;		/* why something is not, or NULL */
+} GraphSettled;
+
+/* A $filter: graph_filter_text(). */
+typedef struct GraphFilterText
+{
+	char	   *text;			/* NULL: there is none */
+	bool		no_rows;		/* no alert can match: no request is needed */
+	bool		is_whole;		/* nothing was left out */
+	bool		no_nulls;		/* no alert without a time comes through */
+} GraphFilterText;
+
+/* What a text of the database is at the service: graph_text_meaning(). */
+typedef enum GraphTextMeaning
+{
+	GRAPH_TEXT_ITSELF,
+	GRAPH_TEXT_PERHAPS,			/* itself, or what is shown in the same way */
+	GRAPH_TEXT_NEVER,			/* nothing: no value is shown so */
+} GraphTextMeaning;
 
 /* What can be done with some clauses: graph_classify(). */
 typedef struct GraphPushdown
 {
 	List	   *values;			/* Expr: evaluated when the scan starts */
+	GraphValue *known;			/* the same, as far as they are constants */
+	HTAB	   *numbers;		/* of constants, where there are many */
 	List	   *keys;			/* int: the values that hold the wanted ids,
 								 * texts and arrays of them; or NIL */
 	List	   *filters;		/* conditions, all of which must hold */
 	List	   *sent;			/* RestrictInfo: those that are sent */
 	List	   *clauses;		/* Expr: each clause ... */
 	List	   *labels;			/* String: ... and what is done with it */
+	int			bytes;			/* of the constant conditions' $filter */
 	bool		exact;			/* everything is sent, and exact */
 } GraphPushdown;
 
@@ -560,6 +595,7 @@ typedef struct GraphRelInfo
 	char	   *table_name;
 	GraphOptions options;
 	const GraphResourceInfo *resource;
+	GraphColumn **columns;		/* by attribute number, where looked up */
 	double		alerts;			/* in the service, estimated */
 	double		rows_per_alert;
 	GraphPushdown pushdown;		/* of the restrictions */
@@ -935,6 +971,7 @@ extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 							   Cost *startup, Cost *total);
 extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
 							 List *pathkeys, bool exact);
+extern int	graph_most_keys(const GraphRelInfo *info);
 extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
 extern List *graph_make_private(GraphScanMode mode, const GraphRelInfo *info,
 								List *columns, const GraphPushdown *pushdown,
@@ -969,12 +1006,25 @@ extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
 extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
 extern bool graph_is_text_equality(Expr *clause);
 
-/* in filter.c */
-extern bool graph_filter_excludes_null(List *filters, const char *property);
-extern char *graph_filter_text(List *filters, const GraphValue *values,
-							   bool *no_rows);
-extern char **graph_key_list(List *keys, const GraphValue *values, int *count);
+/* in value.c */
+extern GraphValue graph_value_of(const Expr *expr);
+extern int	graph_value_number(GraphPushdown *pushdown, Expr *expr);
+extern void graph_values_forget(GraphPushdown *pushdown, int count);
+
+/* in key.c */
+extern char **graph_key_list(List *keys, const GraphValue *values, int *count,
+							 bool *all);
 extern char *graph_key_path(const char *entity_set, const char *key);
+
+/* in text.c */
+extern GraphTextMeaning graph_text_meaning(const char *text);
+
+/* in filter.c */
+extern GraphSettled graph_filter_settle(List *condition,
+										const GraphValue *values, int *bytes);
+extern void graph_filter_text(List *filters, const GraphValue *values,
+							  const char *time_property,
+							  GraphFilterText *result);
 extern char *graph_request_path(const GraphRequest *request, int page_size,
 								bool with_select, bool with_count, bool escape);
 extern char *graph_window_filter(const char *filter, const char *property,
@@ -1161,9 +1211,14 @@ pg_noreturn extern void graph_report_document(const GraphSession *session,
 
 /* in row.c */
 extern GraphRowReader *graph_row_reader_create(Relation relation,
-											   List *attnums, List *indexes,
+											   List *attnums,
 											   const GraphOptions *options,
 											   GraphShape *shape);
+extern GraphRowReader *graph_row_reader_create_joined(Relation relation,
+													  List *attnums,
+													  List *indexes, int natts,
+													  const GraphOptions *options,
+													  GraphShape *shape);
 extern void graph_row_start(GraphRowReader *reader,
 							const GraphRecord *record);
 extern void graph_row_stop(GraphRowReader *reader);

@@ -621,9 +621,12 @@ begin_member(RowMember *member, List *private, ForeignScanState *node,
 
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
 	member->indexes = list_nth(private, MEMBER_INDEXES);
-	member->reader = graph_row_reader_create(relation,
-											 list_nth(private, MEMBER_COLUMNS),
-											 member->indexes, &options, shape);
+	member->reader =
+		graph_row_reader_create_joined(relation,
+									   list_nth(private, MEMBER_COLUMNS),
+									   member->indexes,
+									   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts,
+									   &options, shape);
 	member->context = AllocSetContextCreate(CurrentMemoryContext,
 											"graph_fdw joined row",
 											ALLOCSET_SMALL_SIZES);

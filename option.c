@@ -211,7 +211,7 @@ static bool parse_value(const GraphOptionRow *row, const char *value,
 						int *number, const char **problem);
 static bool is_option(const char *name);
 static void check_option(const GraphOptionRow *row, const char *value);
-static GraphLogin find_login(List *options);
+static GraphLogin find_login(List *options, int elevel);
 static void hide_statement(void *arg);
 static void check_mapping(List *options);
 static void check_table(List *options);
@@ -311,7 +311,7 @@ graph_get_options(ForeignTable *table, ForeignServer *server,
 	if (user)
 	{
 		apply_options(result, user->options, UserMappingRelationId);
-		result->login = find_login(user->options);
+		result->login = find_login(user->options, ERROR);
 	}
 
 	for (size_t i = 0; i < lengthof(cloud_table); i++)
@@ -683,10 +683,11 @@ demand_option(List *options, const char *name, const char *needed_by)
  *
  * tenant_id is not asked for here: it may be the server's.  A mapping that
  * says which application asks, and nothing by which that could prove itself,
- * leaves it to a person to log in, for a session, with graph_fdw_login().
+ * leaves it to a person to log in, for a session, with graph_fdw_login().  One
+ * that says nothing of a login is reported at the level given.
  */
 static GraphLogin
-find_login(List *options)
+find_login(List *options, int elevel)
 {
 	const LoginRow *found = NULL;
 	const char *option = NULL;
@@ -717,22 +718,26 @@ find_login(List *options)
 		return found->login;
 	}
 	if (!has_option(options, "client_id"))
-		ereport(ERROR,
+		ereport(elevel,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("user mapping has no login"),
 				 errdetail("Options \"client_id\" and \"client_secret\" are missing, or those of another login."),
 				 errhint("A login is \"client_id\" with \"client_secret\", \"certificate_file\" and \"private_key_file\", \"federated_token_file\" or \"refresh_token\"; or \"managed_identity\"; or \"access_token\".  With \"client_id\" alone, each session logs in with graph_fdw_login().")));
-	return GRAPH_LOGIN_PERSON;
+	return has_option(options, "client_id") ? GRAPH_LOGIN_PERSON :
+		GRAPH_LOGIN_NONE;
 }
 
 /*
  * check_mapping
  *		Options of a user mapping that depend on each other.
+ *
+ * Without any option it is what pg_dump writes for somebody who may not see
+ * them.  A dump must be restored, so that is an error only when it is used.
  */
 static void
 check_mapping(List *options)
 {
-	if (find_login(options) == GRAPH_LOGIN_PERSON)
+	if (find_login(options, options ? ERROR : NOTICE) == GRAPH_LOGIN_PERSON)
 		ereport(NOTICE,
 				(errmsg("user mapping has no login of its own"),
 				 errdetail("Option \"client_secret\" is missing, or that of another login."),

@@ -110,6 +110,7 @@ graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	graph_get_options(table, GetForeignServer(table->serverid), NULL,
 					  &info->options);
 	info->resource = graph_resource_info(info->options.resource);
+	info->columns = palloc0((baserel->max_attr + 1) * sizeof(GraphColumn *));
 
 	info->rows_per_alert =
 		info->options.resource == GRAPH_EVIDENCE ? EVIDENCE_PER_ALERT :
@@ -678,11 +679,11 @@ graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
 }
 
 /*
- * most_keys
+ * graph_most_keys
  *		Above so many ids, the list costs less.
  */
-static int
-most_keys(const GraphRelInfo *info)
+int
+graph_most_keys(const GraphRelInfo *info)
 {
 	double		keys = list_cost(info, info->alerts) / key_cost(info);
 
@@ -704,7 +705,7 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	result = lappend(result, order);
 	result = lappend(result, select);
 	result = lappend(result, makeInteger(first));
-	result = lappend(result, makeInteger(most_keys(info)));
+	result = lappend(result, makeInteger(graph_most_keys(info)));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
 	return lappend(result, mode == GRAPH_SCAN_COUNT ? NIL : pushdown->labels);
 }

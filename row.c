@@ -47,7 +47,8 @@ struct GraphRowReader
 	char	   *table_name;
 	const char *rows_member;	/* NULL: the alert is the row */
 	char	   *evidence_type;	/* only rows of this type, or NULL */
-	int			natts;			/* of a row that is ours alone, else 0 */
+	int			natts;			/* of a row of the table; 0: it is part of a
+								 * row, and the rest of that is not ours */
 	RowColumn  *columns;
 	int			ncolumns;
 
@@ -74,28 +75,22 @@ static void add_column(GraphRowReader *reader, Relation relation,
 static void fill_row(GraphRowReader *reader, Datum *values, bool *isnull);
 
 /*
- * graph_row_reader_create
- *		Resolve the columns that a scan fills in, in the current memory
- *		context.
+ * begin_reader
+ *		A reader for a table that fills in no more than so many columns, and
+ *		none yet.
  *
- * attnums is an integer list; 0 in it stands for all columns.  indexes says
- * where each goes in the row, or is NIL: the row is one of the table.  What
- * has to be located in an alert is added to the shape.
+ * What has to be located in an alert is added to the shape.
  */
-GraphRowReader *
-graph_row_reader_create(Relation relation, List *attnums, List *indexes,
-						const GraphOptions *options, GraphShape *shape)
+static GraphRowReader *
+begin_reader(Relation relation, int most_columns, const GraphOptions *options,
+			 GraphShape *shape)
 {
 	GraphRowReader *reader = palloc0(sizeof(GraphRowReader));
-	TupleDesc	tupdesc = RelationGetDescr(relation);
-	bool		all = list_member_int(attnums, 0);
 
 	reader->table_name = pstrdup(RelationGetRelationName(relation));
 	reader->rows_member = graph_resource_info(options->resource)->rows_member;
 	reader->evidence_type = options->evidence_type;
-	reader->natts = indexes ? 0 : tupdesc->natts;
-	reader->columns = palloc0(Max(tupdesc->natts, list_length(attnums)) *
-							  sizeof(RowColumn));
+	reader->columns = palloc0(most_columns * sizeof(RowColumn));
 
 	reader->alert_shape = reader->row_shape = shape;
 	if (reader->rows_member)
@@ -104,21 +99,76 @@ graph_row_reader_create(Relation relation, List *attnums, List *indexes,
 		reader->row_shape = graph_shape_create();
 		reader->type_slot = graph_shape_add(reader->row_shape, "@odata.type");
 	}
+	return reader;
+}
 
-	for (int i = 0; i < list_length(indexes); i++)
-		add_column(reader, relation, list_nth_int(attnums, i),
-				   list_nth_int(indexes, i), options);
-	for (AttrNumber attnum = 1; attnum <= reader->natts; attnum++)
+/*
+ * complete_reader
+ *		All columns were added.
+ */
+static GraphRowReader *
+complete_reader(GraphRowReader *reader)
+{
+	if (reader->rows_member)
+		reader->row_slots = palloc0(graph_shape_size(reader->row_shape) *
+									sizeof(GraphSlice));
+	return reader;
+}
+
+/*
+ * graph_row_reader_create
+ *		What fills in rows of a table, in the current memory context.
+ *
+ * attnums is an integer list of the columns that are wanted, and 0 in it
+ * stands for all of them; the others are made NULL.
+ */
+GraphRowReader *
+graph_row_reader_create(Relation relation, List *attnums,
+						const GraphOptions *options, GraphShape *shape)
+{
+	TupleDesc	tupdesc = RelationGetDescr(relation);
+	bool		all = list_member_int(attnums, 0);
+	GraphRowReader *reader = begin_reader(relation, tupdesc->natts, options,
+										  shape);
+
+	reader->natts = tupdesc->natts;
+	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
 	{
 		if (!TupleDescAttr(tupdesc, attnum - 1)->attisdropped &&
 			(all || list_member_int(attnums, attnum)))
 			add_column(reader, relation, attnum, attnum - 1, options);
 	}
+	return complete_reader(reader);
+}
 
-	if (reader->rows_member)
-		reader->row_slots = palloc0(graph_shape_size(reader->row_shape) *
-									sizeof(GraphSlice));
-	return reader;
+/*
+ * graph_row_reader_create_joined
+ *		What fills in a table's part of a row that is not the table's alone and
+ *		has so many columns, in the current memory context.
+ *
+ * indexes says where in that row each column of attnums goes.  Both lists may
+ * be empty: then rows are only counted.  Nothing else of the row is touched.
+ */
+GraphRowReader *
+graph_row_reader_create_joined(Relation relation, List *attnums, List *indexes,
+							   int natts, const GraphOptions *options,
+							   GraphShape *shape)
+{
+	GraphRowReader *reader = begin_reader(relation, list_length(attnums),
+										  options, shape);
+	ListCell   *attnum;
+	ListCell   *index;
+
+	Assert(list_length(attnums) == list_length(indexes));
+	forboth(attnum, attnums, index, indexes)
+	{
+		Assert(lfirst_int(attnum) > 0 &&
+			   lfirst_int(attnum) <= RelationGetDescr(relation)->natts);
+		Assert(lfirst_int(index) >= 0 && lfirst_int(index) < natts);
+		add_column(reader, relation, lfirst_int(attnum), lfirst_int(index),
+				   options);
+	}
+	return complete_reader(reader);
 }
 
 /*

@@ -263,7 +263,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	GraphWindow window = {DT_NOBEGIN, DT_NOEND, false};
 	int			nvalues = 0;
 	List	   *filters = NIL;
-	bool		no_rows;
+	GraphFilterText filter;
 	char	   *path;
 
 	for (int i = take(&input, 3); i >= 0; i--)
@@ -273,7 +273,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	window.nulls = take(&input, 8) == 0;
 
 	shim_subject = "";
-	request.filter = graph_filter_text(filters, values, &no_rows);
+	graph_filter_text(filters, values, "createdDateTime", &filter);
+	request.filter = filter.text;
 	for (int i = 0; i < 2; i++)
 	{
 		if (request.filter != NULL)
@@ -281,7 +282,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			const char *p;
 
 			shim_subject = request.filter;
-			CHECK(!no_rows);
+			CHECK(!filter.no_rows);
 			CHECK(strlen(shim_subject) <= LONGEST_FILTER);
 			p = read_condition(shim_subject, 0);
 			while (*p)
@@ -291,7 +292,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			}
 		}
 		request.filter = graph_window_filter(request.filter, "createdDateTime", &window);
-		no_rows = false;
+		filter.no_rows = false;
 	}
 
 	request.entity_set = "/security/alerts_v2";

@@ -20,7 +20,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -150,10 +149,11 @@ graph_url_escape(const char *text)
 	return result.data;
 }
 
-char *
-graph_url_unescape(const char *text)
+/* As if it were of a database in UTF-8. */
+GraphTextMeaning
+graph_text_meaning(const char *text)
 {
-	return pstrdup(text);
+	return strstr(text, "\xef\xbf\xbd") ? GRAPH_TEXT_PERHAPS : GRAPH_TEXT_ITSELF;
 }
 
 /*-------------------------------------------------------------------------
@@ -274,10 +274,6 @@ timestamp2tm(Timestamp time, int *tzp, struct pg_tm *tm, fsec_t *fsec,
 
 NOT_REACHED(TimestampTz date2timestamptz_opt_overflow(DateADT date, int *overflow))
 NOT_REACHED(TimestampTz timestamp2timestamptz_opt_overflow(Timestamp time, int *overflow))
-NOT_REACHED(HTAB *hash_create(const char *name, long n, const HASHCTL *ctl, int flags))
-NOT_REACHED(void hash_destroy(HTAB *table))
-NOT_REACHED(void *hash_search(HTAB *table, const void *key, HASHACTION action, bool *found))
-NOT_REACHED(uint32 string_hash(const void *key, Size size))
 NOT_REACHED(bool errstart_cold(int elevel, const char *domain))
 NOT_REACHED(bool errstart(int elevel, const char *domain))
 NOT_REACHED(int errmsg_internal(const char *text,...))

@@ -111,9 +111,67 @@ foreach my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII')
 		'', "$encoding: a key");
 	$emulator->is_requests("$encoding: a key", 'GET /v1.0/security/alerts_v2/%C3%A9');
 }
-is($node->error('SELECT id FROM defender.alerts WHERE id = chr(233)', database => 'in_sql_ascii')->{state},
-	'22021', 'a key that is no text in Unicode');
+$emulator->clear;
+is($node->result('SELECT id FROM defender.alerts WHERE id = chr(233) OR id = chr(195)', database => 'in_sql_ascii'), '', 'a key that is no text in Unicode');
+is($node->result('SELECT id FROM defender.alerts WHERE assigned_to = chr(233)', database => 'in_sql_ascii'), '', 'a value that is no text in Unicode');
+$emulator->is_requests('no text in Unicode');
 
+#------------------------------------------------------------------------------
+# Strings to look for
+#------------------------------------------------------------------------------
+
+# What is shown in the place of another string finds it, in each database: as a
+# value, an id, a value of evidence, and beside others.  Of each of these
+# strings, another one is shown in the same way somewhere.
+# (No id has a slash or a backslash.)
+my @sought = grep { $_->[0] !~ /^(?:empty|escapes)$/ && length $_->[1] < 100 } @strings;
+push @sought, [ 'escapes', '\"\b\f\n\r\t' ], [ 'a question mark', 'a?b' ], [ 'no question mark', 'a\u20acb' ], [ 'U+FFFD itself', 'a\ufffdb' ], [ 'nothing odd', 'plain' ];
+$emulator->set_alerts(
+	map {
+		my $string = $sought[$_][1];
+		sprintf '{"id":"%s-%d","title":"n%d","assignedTo":"%s","severity":"low","createdDateTime":"2026-07-01T10:00:%02dZ",'
+		  . '"evidence":[{"@odata.type":"#microsoft.graph.security.urlEvidence","url":"%s"}]}',
+		  $string, $_, $_, $string, $_, $string
+	} 0 .. $#sought);
+
+foreach my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII')
+{
+	my $database = lc "in_$encoding";
+
+	$node->sql(q{ALTER SERVER graph OPTIONS (ADD evidence_filter 'true');
+		CREATE TABLE shown AS SELECT a.id, a.assigned_to, a.title, e.url FROM defender.alerts AS a JOIN defender.url_evidence AS e ON e.alert_id = a.id;
+		CREATE FUNCTION found(query text) RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN EXECUTE query INTO n; RETURN n; END $$},
+		database => $database);
+	is($node->sql('SELECT count(*) FROM shown', database => $database), scalar(@sought), "$encoding: as many as there are");
+	foreach my $case (
+		[ 'a value'             => 'alerts', 'assigned_to', 'assigned_to = %2$L' ],
+		[ 'a value or another'  => 'alerts', 'assigned_to', q{(assigned_to = %2$L OR assigned_to = 'nobody')} ],
+		[ 'a value in an array' => 'alerts', 'assigned_to', q{assigned_to = ANY (ARRAY[%2$L, 'nobody', NULL])} ],
+		[ 'not distinct'        => 'alerts', 'assigned_to', 'assigned_to IS NOT DISTINCT FROM %2$L' ],
+		[ 'a value, in time'    => 'alerts', 'assigned_to', q{assigned_to = (SELECT %2$L::text)} ],
+		[ 'an id'               => 'alerts', 'id', 'id = %1$L' ],
+		[ 'an id or another'    => 'alerts', 'id', q{(id = %1$L OR id = 'nobody')} ],
+		[ 'an id in an array'   => 'alerts', 'id', q{id = ANY (ARRAY[%1$L, 'nobody'])} ],
+		[ 'an id, in time'      => 'alerts', 'id', 'id = (SELECT %1$L::text)' ],
+		[ 'evidence'            => 'url_evidence', 'url', 'url = %3$L' ],
+		[ 'evidence of an id'   => 'url_evidence', 'alert_id', 'alert_id = %1$L' ])
+	{
+		my ($name, $table, $column, $condition) = @$case;
+		my $of = { assigned_to => 'assigned_to', id => 'id', url => 'url', alert_id => 'id' }->{$column};
+
+		is( $node->result("SELECT string_agg(title, ' ') FROM (SELECT title, $of AS v,
+				found(format('SELECT count(*) FROM defender.$table WHERE ' || \$c\$$condition\$c\$, id, assigned_to, url)) AS n FROM shown) AS s
+			WHERE n <> (SELECT count(*) FROM shown AS o WHERE o.$of = s.v)", database => $database),
+			'', "$encoding: $name");
+	}
+	# a nested loop asks for each id, and reads a list for those that it cannot ask for
+	is( $node->result("SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off;
+		SELECT count(*) FROM shown JOIN defender.alerts AS a ON a.id = shown.id", database => $database),
+		$node->sql('SELECT count(*) FROM shown AS a JOIN shown AS b USING (id)', database => $database), "$encoding: ids of a nested loop");
+	$emulator->clear;
+	is($node->result("SELECT title FROM defender.alerts WHERE assigned_to = 'plain'", database => $database), "n$#sought", "$encoding: what is not odd");
+	is(scalar(grep { /assignedTo%20eq%20%27plain%27/ } $emulator->requests), 1, "$encoding: what is not odd is sent");
+}
 # A string of 20 MB, wherever it is.
 my $long = "0123456789\xc3\xa9\\n" x 1_600_000;
 my $text = "0123456789\xc3\xa9\n" x 1_600_000;

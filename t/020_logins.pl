@@ -63,7 +63,6 @@ $node->sql('CREATE ROLE ordinary');
 # Exactly one login, and a whole one
 #------------------------------------------------------------------------------
 
-ddl_refused('no login', {}, qr/^HV00Q|^HV002|user mapping has no login/m, qr/"client_id" and "client_secret" are missing/);
 ddl_refused('a tenant alone', { tenant_id => $TENANT }, qr/user mapping has no login/);
 ddl_refused('two logins', { %app, client_secret => 'x', access_token => 'y' },
 	qr/options "client_secret" and "access_token" cannot be set together/);
@@ -79,7 +78,29 @@ ddl_refused('an empty secret', { %app, client_secret => '' }, qr/invalid value f
 ddl_refused('an identity that is no Boolean', { managed_identity => 'vm' }, qr/must be a Boolean/);
 ddl_refused('an identity that is switched off', { managed_identity => 'false' }, qr/no login/);
 
-my (undef, undef, $notice) = $node->psql('postgres',
+# What pg_dump writes of a mapping whose options are hidden from who runs it is
+# accepted, and an error only where a login is needed.
+my (undef, undef, $notice) = $node->psql('postgres', 'CREATE USER MAPPING FOR ordinary SERVER graph');
+like($notice, qr/NOTICE:  user mapping has no login.*"client_id" and "client_secret" are missing.*graph_fdw_login/s, 'no options');
+$node->sql('GRANT USAGE ON SCHEMA defender TO ordinary; GRANT SELECT ON defender.alerts TO ordinary; GRANT USAGE ON FOREIGN SERVER graph TO ordinary');
+$emulator->clear;
+foreach my $use ($count, q{SELECT * FROM graph_fdw_login('graph')})
+{
+	my $error = $node->error($use, before => 'SET ROLE ordinary');
+
+	is($error->{state}, 'HV002', "no options: $use");
+	like($error->{text}, qr/user mapping has no login\n.*"client_id".*missing.*\n.*"access_token"/, 'the options that make one are named');
+}
+like($node->result("SET ROLE ordinary; SELECT * FROM graph_fdw_check('graph')"), qr/^options\|f\|user mapping has no login/m, 'graph_fdw_check() says so too');
+is($node->result("SET ROLE ordinary; EXPLAIN (COSTS OFF) $count"), "Foreign Scan", 'a plan needs no login');
+$emulator->is_requests('no options');
+like($node->error("ALTER USER MAPPING FOR ordinary SERVER graph OPTIONS (ADD tenant_id '$TENANT')")->{text}, qr/user mapping has no login/,
+	'whoever sets options has to make a login of them');
+$node->sql(q{ALTER USER MAPPING FOR ordinary SERVER graph OPTIONS (ADD access_token 'emulator-access-token')});
+is($node->result("SET ROLE ordinary; $count"), 6, 'and then it works');
+$node->sql('DROP USER MAPPING FOR ordinary SERVER graph; DROP OWNED BY ordinary');
+
+(undef, undef, $notice) = $node->psql('postgres',
 	'CREATE USER MAPPING FOR ordinary SERVER graph ' . options(%app));
 like($notice, qr/NOTICE:  user mapping has no login of its own.*client_secret.*graph_fdw_login/s,
 	'an application alone is for a person');
@@ -337,5 +358,35 @@ is(scalar($emulator->requests), 0, 'and is not asked');
 $node->set_server(cloud => 'usgov');
 refused('another cloud', { %app, client_secret => $APP{main}{client_secret} },
 	qr/AADSTS70011/, qr/does not know Microsoft Graph by this address: check the server's option "cloud"/);
+
+#------------------------------------------------------------------------------
+# A dump by somebody who may not see everybody's options
+#------------------------------------------------------------------------------
+
+my $dump = "$folder/dump.sql";
+$node->sql('CREATE ROLE dumper LOGIN; CREATE ROLE analyst LOGIN');
+foreach my $database ('dumped', 'restored')
+{
+	$node->sql("CREATE DATABASE $database OWNER dumper");
+	$node->sql('CREATE EXTENSION graph_fdw; GRANT USAGE ON FOREIGN DATA WRAPPER graph_fdw TO dumper', database => $database);
+}
+$node->sql(<<"SQL", database => 'dumped');
+SET ROLE dumper;
+CREATE SERVER s FOREIGN DATA WRAPPER graph_fdw OPTIONS (tenant_id '$TENANT');
+CREATE USER MAPPING FOR dumper SERVER s OPTIONS (client_id 'mine', client_secret 'mine');
+CREATE USER MAPPING FOR analyst SERVER s OPTIONS (client_id 'theirs', client_secret 'hidden-secret');
+CREATE SCHEMA d;
+IMPORT FOREIGN SCHEMA security LIMIT TO (alerts) FROM SERVER s INTO d;
+SQL
+$node->command_ok([ 'pg_dump', '-U', 'dumper', '--no-comments', '--no-privileges', '-f', $dump, $node->connstr('dumped') ], 'pg_dump');
+like(slurp_file($dump), qr/^CREATE USER MAPPING FOR analyst SERVER s;$/m, 'the options of others are not in it');
+unlike(slurp_file($dump), qr/hidden-secret/, 'nor is their secret');
+$node->command_ok([ 'psql', '-X', '-U', 'dumper', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'it is restored');
+is($node->result('SELECT usename, umoptions IS NULL FROM pg_user_mappings ORDER BY 1', database => 'restored'),
+	"analyst|t\ndumper|f", 'with all mappings');
+$node->sql('GRANT USAGE ON SCHEMA d TO analyst; GRANT SELECT ON d.alerts TO analyst', database => 'restored');
+like($node->result('SET ROLE analyst; SELECT count(*) FROM d.alerts', database => 'restored'), qr/ERROR:  user mapping has no login/, 'one that has to be completed');
+$node->sql("ALTER SERVER s OPTIONS (ADD endpoint '" . $emulator->url . "'); ALTER USER MAPPING FOR analyst SERVER s OPTIONS (ADD access_token 'emulator-access-token')", database => 'restored');
+is($node->result('SET ROLE analyst; SELECT count(*) FROM d.alerts', database => 'restored'), 6, 'and then it works');
 
 done_testing();

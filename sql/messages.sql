@@ -97,6 +97,9 @@ CALL pg_temp.fail('{"fault":{"kind":"next_link_loop"},"times":-1}');
 SELECT * FROM error_of(:'list');
 CALL pg_temp.fail('{"kind":"out_of_order"}');
 CREATE FOREIGN TABLE broken_times (id text, created_date_time timestamptz) SERVER failing;
+-- nothing was handed out yet: it is sorted here
+SELECT * FROM error_of('SELECT created_date_time FROM broken_times ORDER BY created_date_time DESC');
+CALL pg_temp.fail('{"match":{"nth":2},"fault":{"kind":"out_of_order"}}');
 SELECT * FROM error_of('SELECT created_date_time FROM broken_times ORDER BY created_date_time DESC');
 CALL pg_temp.fail('{"kind":"deep","levels":500}');
 SELECT * FROM error_of(:'list');
@@ -106,7 +109,7 @@ SELECT * FROM error_of(:'list');
 ALTER SERVER failing OPTIONS (DROP max_record_size);
 -- as a warning: what there is
 ALTER SERVER failing OPTIONS (ADD on_partial 'warning');
-CALL pg_temp.fail('{"match":{"path":"skiptoken"},"times":-1,"fault":{"kind":"partial","text":"199 - \"Microsoft/WDATP/504/10000\""}}');
+CALL pg_temp.fail('{"match":{"path":"createdDateTime lt"},"times":-1,"fault":{"kind":"partial","text":"199 - \"Microsoft/WDATP/504/10000\""}}');
 SELECT count(*) FROM (SELECT id FROM broken OFFSET 0) AS t;
 ALTER SERVER failing OPTIONS (DROP on_partial);
 

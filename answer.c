@@ -329,7 +329,7 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 		return false;
 	}
 	if (lane->purpose != GRAPH_LANE_LIST)
-		return false;
+		return scan->request->mode == GRAPH_SCAN_COUNT;
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
 	seen = graph_order_was_seen(scan, lane, &id);
 	here = graph_order_is_in_window(scan, lane, &id, seen, past);

@@ -48,7 +48,7 @@ typedef struct GraphExecState
 	MemoryContext context;		/* holds all of this */
 	GraphSession *session;
 	GraphRowReader *reader;		/* of one table, */
-	GraphJoin  *join;			/* or of several; neither: a count is wanted */
+	GraphJoin  *join;			/* or of several */
 	GraphScan  *scan;
 	List	   *values;			/* ExprState: of the plan's values */
 
@@ -56,7 +56,11 @@ typedef struct GraphExecState
 	MemoryContext request_context;
 	GraphRequest request;
 	bool		started;
+
+	/* a count */
 	bool		count_given;
+	ExprState  *count_quals;	/* what each alert that is counted satisfies */
+	ExprContext *count_context;
 
 	/* an order that the plan relies on, should the service not keep it */
 	TupleTableSlot *sorted_slot;
@@ -339,10 +343,8 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 	graph_filter_text(plan_list(plan, GRAPH_PLAN_FILTERS), values,
 					  order ? request->order_property : GRAPH_DEFAULT_TIME,
 					  &filter);
-	/* nothing checks the rows of a count: all of its filter must be there */
-	if (request->mode == GRAPH_SCAN_COUNT && !filter.no_rows && !filter.is_whole)
-		elog(ERROR, "the filter of a count is not whole");
 	request->filter = filter.text;
+	request->whole_filter = filter.is_whole;
 	request->no_nulls = filter.no_nulls;
 	return !filter.no_rows;
 }
@@ -454,7 +456,6 @@ explain_request(ForeignScanState *node, ExplainState *es)
 		return explain_keys(&request);
 	return psprintf("GET %s",
 					graph_request_path(&request,
-									   request.mode == GRAPH_SCAN_COUNT ? 1 :
 									   request.first_page, true,
 									   options.count_pushdown &&
 									   request.first_page == request.page_size,
@@ -550,7 +551,8 @@ graphExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 
-	if (list_length(plan->fdw_private) > GRAPH_PLAN_MEMBERS)
+	if (list_length(plan->fdw_private) > GRAPH_PLAN_MEMBERS &&
+		plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
 		explain_members(plan, es);
 	if (es->verbose)
 	{
@@ -565,6 +567,32 @@ graphExplainForeignScan(ForeignScanState *node, ExplainState *es)
  * Execution
  *-------------------------------------------------------------------------
  */
+
+/*
+ * begin_count
+ *		Resolve what a count needs to check the alerts that come with it, or are
+ *		counted here.
+ */
+static void
+begin_count(ForeignScanState *node, GraphExecState *state, GraphShape *shape)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	int			rti = bms_next_member(graph_base_relids(plan), -1);
+	TupleDesc	tupdesc = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+
+	state->reader =
+		graph_row_reader_create_joined(graph_range_table_relation(node->ss.ps.state,
+																  rti),
+									   plan_list(plan, GRAPH_PLAN_COLUMNS),
+									   plan_list(plan, GRAPH_PLAN_INDEXES),
+									   tupdesc->natts,
+									   &state->session->options, shape);
+	state->count_quals =
+		ExecInitQual(list_copy_tail(plan->fdw_exprs,
+									plan_int(plan, GRAPH_PLAN_NVALUES)),
+					 &node->ss.ps);
+	state->count_context = CreateExprContext(node->ss.ps.state);
+}
 
 /*
  * graphBeginForeignScan
@@ -600,7 +628,9 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 												plan_list(plan, GRAPH_PLAN_COLUMNS),
 												&state->session->options,
 												shape);
-	else if (plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
+	else if (plan_int(plan, GRAPH_PLAN_MODE) == GRAPH_SCAN_COUNT)
+		begin_count(node, state, shape);
+	else
 		state->join = graph_join_create(node,
 										plan_list(plan, GRAPH_PLAN_MEMBERS),
 										shape);
@@ -671,25 +701,76 @@ start_scan(ForeignScanState *node)
 }
 
 /*
+ * is_counted
+ *		Does an alert satisfy the clauses of a count?
+ */
+static bool
+is_counted(ForeignScanState *node, const GraphRecord *record)
+{
+	GraphExecState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	ExprContext *context = state->count_context;
+	MemoryContext old;
+	bool		result;
+
+	if (state->count_quals == NULL)
+		return true;
+	ResetExprContext(context);
+	old = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true,
+		   slot->tts_tupleDescriptor->natts * sizeof(bool));
+	graph_row_start(state->reader, record);
+	(void) graph_row_next(state->reader, slot->tts_values, slot->tts_isnull);
+	graph_row_stop(state->reader);
+	ExecStoreVirtualTuple(slot);
+	MemoryContextSwitchTo(old);
+
+	context->ecxt_scantuple = slot;
+	result = ExecQual(state->count_quals, context);
+	ExecClearTuple(slot);
+	return result;
+}
+
+/*
+ * ask_for_count
+ *		The service's count, or -1 if it does not count, contradicts itself or
+ *		ignores the filter.
+ */
+static int64
+ask_for_count(ForeignScanState *node)
+{
+	GraphExecState *state = node->fdw_state;
+	GraphRecord record;
+	bool		all = true;
+
+	while (graph_scan_next(state->scan, &record))
+		all = all && is_counted(node, &record);
+	return all ? graph_scan_count(state->scan) : -1;
+}
+
+/*
  * count_alerts
  *		The number of alerts that match: the service's, or ours where it does
  *		not count.
  */
 static int64
-count_alerts(GraphExecState *state)
+count_alerts(ForeignScanState *node)
 {
+	GraphExecState *state = node->fdw_state;
 	GraphRecord record;
-	int64		count;
+	int64		count = state->request.whole_filter ? ask_for_count(node) : -1;
 
-	count = graph_scan_count(state->scan);
 	if (count >= 0)
 		return count;
 
 	state->request.mode = GRAPH_SCAN_LIST;
+	state->request.limited = false;
 	state->request.first_page = state->request.page_size;
 	graph_scan_start(state->scan, &state->request);
-	for (count = 0; graph_scan_next(state->scan, &record); count++)
-		 /* nothing else is wanted of it */ ;
+	count = 0;
+	while (graph_scan_next(state->scan, &record))
+		count += is_counted(node, &record);
 	return count;
 }
 
@@ -706,7 +787,7 @@ give_count(ForeignScanState *node)
 
 	if (state->count_given)
 		return slot;
-	count = graph_scan_is_empty(state->scan) ? 0 : count_alerts(state);
+	count = graph_scan_is_empty(state->scan) ? 0 : count_alerts(node);
 	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
 	{
 		slot->tts_values[i] = Int64GetDatum(count);
@@ -848,11 +929,11 @@ graphIterateForeignScan(ForeignScanState *node)
 	ExecClearTuple(slot);
 	if (!state->started)
 		start_scan(node);
-	if (state->reader)
-		return next_row(node, slot);
+	if (state->count_context)
+		return give_count(node);
 	if (state->join)
 		return next_joined_row(node, slot);
-	return give_count(node);
+	return next_row(node, slot);
 }
 
 /*

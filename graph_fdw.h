@@ -591,6 +591,7 @@ typedef struct GraphPushdown
  */
 typedef struct GraphRelInfo
 {
+	RelOptInfo *baserel;
 	Oid			relid;
 	char	   *table_name;
 	GraphOptions options;
@@ -622,6 +623,8 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_LABELS,			/* List of String: what is done with each
 								 * clause */
 	GRAPH_PLAN_MEMBERS,			/* joins only: List, see join.c */
+	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,	/* counts only: IntList, where
+								 * the columns are in the row */
 };
 
 typedef enum GraphScanMode
@@ -646,6 +649,7 @@ typedef struct GraphRequest
 
 	/* GRAPH_SCAN_LIST and GRAPH_SCAN_COUNT; NULL where not asked */
 	char	   *filter;
+	bool		whole_filter;	/* no condition was left out of it */
 	char	   *select;
 	char	   *order_property;	/* in $orderby */
 	bool		descending;
@@ -1033,7 +1037,7 @@ extern char *graph_window_filter(const char *filter, const char *property,
 /* in scan.c */
 extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
-extern int64 graph_scan_count(GraphScan *scan);
+extern int64 graph_scan_count(const GraphScan *scan);
 extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);

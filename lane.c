@@ -246,16 +246,22 @@ graph_lane_count(GraphScan *scan, GraphLane *lane, bool with_select)
 /*
  * start_count
  *		Set a lane up for a count of all that is asked for.
+ *
+ * If the count is the question, some alerts come with it, so that it is seen
+ * whether the service minds the filter.
  */
 static void
 start_count(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
 
+	int			alerts = request.mode == GRAPH_SCAN_COUNT ?
+		request.first_page : 1;
+
 	request.mode = GRAPH_SCAN_COUNT;
 	request.order_property = NULL;
 	graph_lane_start(scan, lane, GRAPH_LANE_COUNT,
-					 graph_request_path(&request, 1,
+					 graph_request_path(&request, alerts,
 										lane->parts & GRAPH_PART_SELECT, true,
 										true));
 }

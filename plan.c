@@ -71,10 +71,11 @@
 #define SMALLEST_CHECKED_PAGE	100
 
 /*
- * The first page of a list that is asked for in an order holds at least so
- * many: should the service ignore the order, it is seen.
+ * The first page of a list that is asked for in an order, and what comes with
+ * a count, holds at least so many alerts: should the service ignore the order
+ * or the filter, it is seen.
  */
-#define SMALLEST_ORDERED_PAGE	20
+#define SMALLEST_PROOF	20
 
 /* Up to so many ids are always asked for one by one. */
 #define FEW_KEYS	20
@@ -105,6 +106,7 @@ graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	GraphRelInfo *info = palloc0(sizeof(GraphRelInfo));
 
 	baserel->fdw_private = info;
+	info->baserel = baserel;
 	info->relid = relid;
 	info->table_name = get_rel_name(relid);
 	graph_get_options(table, GetForeignServer(table->serverid), NULL,
@@ -668,7 +670,7 @@ graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
 
 	/* of a few alerts it could not be seen that they are the first in order */
 	if (pathkeys)
-		wanted = Max(wanted, SMALLEST_ORDERED_PAGE);
+		wanted = Max(wanted, SMALLEST_PROOF);
 
 	/* an incremental sort looks one row further, for the end of a group */
 	if (list_length(root->query_pathkeys) > list_length(pathkeys))
@@ -707,27 +709,68 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	result = lappend(result, makeInteger(first));
 	result = lappend(result, makeInteger(graph_most_keys(info)));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
-	return lappend(result, mode == GRAPH_SCAN_COUNT ? NIL : pushdown->labels);
+	return lappend(result, pushdown->labels);
+}
+
+/*
+ * count_target
+ *		What the row of a count has: what the query wants of it and, for an
+ *		alert that comes with the count, the columns of the clauses.
+ *
+ * Their attribute numbers, and where they are in the row, are appended to the
+ * lists.
+ */
+static List *
+count_target(const PathTarget *target, List *clauses, List **attnums,
+			 List **indexes)
+{
+	List	   *result = make_tlist_from_pathtarget((PathTarget *) target);
+	ListCell   *cell;
+
+	result = add_to_flat_tlist(result,
+							   pull_var_clause((Node *) clauses,
+											   PVC_RECURSE_PLACEHOLDERS));
+	foreach(cell, result)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!IsA(entry->expr, Var))
+			continue;
+		*attnums = lappend_int(*attnums, ((Var *) entry->expr)->varattno);
+		*indexes = lappend_int(*indexes, entry->resno - 1);
+	}
+	return result;
 }
 
 /*
  * plan_count
  *		The plan node of the service's count.
  *
- * It has no clauses: all of them are sent, and exact.
+ * All of its clauses are sent, and exact.  They are held against some alerts
+ * that come with the count, in case the service ignores them.
  */
 static ForeignScan *
 plan_count(RelOptInfo *upper_rel, ForeignPath *best_path, List *tlist)
 {
 	GraphRelInfo *info = upper_rel->fdw_private;
-	List	   *scan_tlist = make_tlist_from_pathtarget(best_path->path.pathtarget);
+	GraphPushdown *pushdown = &info->pushdown;
+	List	   *attnums = NIL;
+	List	   *indexes = NIL;
+	List	   *scan_tlist = count_target(best_path->path.pathtarget,
+										  pushdown->clauses, &attnums, &indexes);
+	List	   *select = list_make1(makeString("id"));
+	List	   *private;
 
-	return make_foreignscan(tlist, NIL, 0, info->pushdown.values,
-							graph_make_private(GRAPH_SCAN_COUNT, info, NIL,
-										 &info->pushdown, NIL,
-										 info->options.select_pushdown ?
-										 list_make1(makeString("id")) : NIL, 1),
-							scan_tlist, NIL, NULL);
+	if (!info->options.select_pushdown)
+		select = NIL;
+	else if (attnums)
+		select = graph_selected_properties(info->baserel, attnums);
+	private = graph_make_private(GRAPH_SCAN_COUNT, info, attnums, pushdown, NIL,
+								 select,
+								 pushdown->clauses ? SMALLEST_PROOF : 1);
+	return make_foreignscan(tlist, NIL, 0,
+							list_concat_copy(pushdown->values, pushdown->clauses),
+							lappend(private, indexes), scan_tlist, NIL, NULL);
 }
 
 /*

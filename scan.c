@@ -741,16 +741,12 @@ graph_scan_poll(GraphScan *scan, GraphRecord *record)
 
 /*
  * graph_scan_count
- *		What a request for a count was answered, or -1 if the service did not
- *		count.
+ *		What a request for a count was answered, after the alerts that came with
+ *		it were read; -1 if the service did not count, or contradicts itself.
  */
 int64
-graph_scan_count(GraphScan *scan)
+graph_scan_count(const GraphScan *scan)
 {
-	GraphRecord record;
-
-	while (graph_scan_next(scan, &record))
-		 /* the one alert that $top=1 allows is of no interest */ ;
 	return scan->count;
 }
 

@@ -1,0 +1,105 @@
+
+# Does a list that moves while it is read lose an alert, or give one twice?
+#
+# Links are offsets: what leaves the list shifts the rest to where nobody looks,
+# and what arrives shifts it the other way.  Whatever comes and goes, each alert
+# that was in the list from beginning to end is given, once; and a busy tenant
+# is no reason for an error.  The service is moving_server.py.
+#
+# GRAPH_MOVING=N runs each list with N seeds (1).
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster;
+use GraphEmulator;
+use IPC::Open2;
+use HTTP::Tiny;
+use JSON::PP;
+use Test::More;
+
+my $SEEDS = $ENV{GRAPH_MOVING} || 1;
+my $json = JSON::PP->new->utf8->canonical;
+my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
+my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/moving_server.py");
+chomp(my $port = <$output>);
+my $node = GraphCluster->connected_to(GraphEmulator->new('--alerts', 0, '--no-sample'), import => 0);
+$node->sql(<<"SQL");
+CREATE SERVER moving FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint 'http://127.0.0.1:$port/x', page_size '100', concurrency '4', max_retries '8');
+CREATE USER MAPPING FOR CURRENT_USER SERVER moving OPTIONS (access_token 'x');
+IMPORT FOREIGN SCHEMA security LIMIT TO (alerts) FROM SERVER moving INTO defender;
+SQL
+my $session = $node->session;
+
+sub percent { my ($text) = @_; return $text =~ s/([^A-Za-z0-9_.-])/sprintf '%%%02X', ord $1/ger }
+
+# Read a list that moves as the options say: the ids, the error, and what was
+# there from beginning to end.
+sub read_list
+{
+	my ($options, $query) = @_;
+	my $key = percent($json->encode($options));
+
+	$session->{stderr} = '';
+	$session->query("ALTER SERVER moving OPTIONS (SET endpoint 'http://127.0.0.1:$port/$key')");
+	my @ids = split /\n/, $session->query($query);
+	my $state = $json->decode($http->get("http://127.0.0.1:$port/$key/kept")->{content});
+	return (\@ids, $session->{stderr}, $state);
+}
+
+my @lists;
+foreach my $links (qw(skip skiptoken))
+{
+	foreach my $from (qw(given rest any))
+	{
+		push @lists,
+		  { links => $links, leave => 3, from => $from },
+		  { links => $links, leave => 3, from => $from, arrive => 2, to => 'any', how => 'resolve' },
+		  { links => $links, leave => 5, from => $from, arrive => 4, cut => 4 },
+		  { links => $links, leave => 3, from => $from, ties => 7 };
+	}
+	push @lists, { links => $links, arrive => 5 }, { links => $links, arrive => 9, to => 'any', cut => 3 };
+}
+my @queries = (
+	[ 'all', 'SELECT id FROM defender.alerts OFFSET 0' ],
+	[ 'the new ones', q{SELECT id FROM defender.alerts WHERE status = 'new' OFFSET 0} ],
+	[ 'newest first', 'SELECT id FROM defender.alerts ORDER BY created_date_time DESC' ],
+	[ 'oldest first', q{SELECT id FROM defender.alerts WHERE status = 'new' ORDER BY created_date_time} ],
+	[ 'a clause that stays here', q{SELECT id FROM defender.alerts WHERE title <> 'x' LIMIT 100000} ]);
+my $number = 0;
+foreach my $concurrency (1, 4)
+{
+	$session->query("ALTER SERVER moving OPTIONS (SET concurrency '$concurrency')");
+	foreach my $list (@lists)
+	{
+		foreach my $case (@queries)
+		{
+			my ($title, $query) = @$case;
+			foreach my $seed (1 .. $SEEDS)
+			{
+				my %options = (%$list, alerts => (480, 1000, 1430)[ $number % 3 ], seed => $seed + 10 * $number, name => ++$number);
+				my ($ids, $error, $state) = read_list(\%options, $query);
+				my %times;
+				my $name = "$title, concurrency $concurrency: " . $json->encode(\%options);
+
+				$times{$_}++ foreach @$ids;
+				my @missing = grep { !$times{$_} } @{ $state->{kept} };
+				my @twice = grep { $times{$_} > 1 } keys %times;
+				is(@missing . ' missing, ' . @twice . " twice, $error", '0 missing, 0 twice, ', $name)
+				  or diag("$state->{requests} requests; @missing[0 .. ($#missing > 5 ? 5 : $#missing)]");
+			}
+		}
+	}
+}
+
+# A list that nobody changes is read with as few requests as its pages have.
+my ($ids, $error, $state) = read_list({ alerts => 1000, name => 'still' }, 'SELECT id FROM defender.alerts OFFSET 0');
+is(scalar(@$ids), 1000, 'a list that does not move');
+cmp_ok($state->{requests}, '<=', 14, 'a list that does not move: its pages, and one that is not full for each window');
+
+$session->quit;
+close $input;
+waitpid $pid, 0;
+done_testing();

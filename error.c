@@ -120,6 +120,8 @@ static const TransportRule transport_rules[] = {
 	"lost the connection to", NULL},
 	{GRAPH_TRANSPORT_ENCODING, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, false,
 	"could not decompress the answer of", NULL},
+	{GRAPH_TRANSPORT_LENGTH, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false,
+	"refused a possibly incomplete answer of", NULL},
 	{GRAPH_TRANSPORT_TOO_LARGE, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
 	"refused an oversized answer of", NULL},
 	{GRAPH_TRANSPORT_OTHER, ERRCODE_FDW_ERROR, false,

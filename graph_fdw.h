@@ -12,7 +12,7 @@
  *		scan.c, lane.c, answer.c,
  *		request.c, order.c				which record is next?
  *		token.c, login.c, http.c,
- *		multi.c							whose token, which bytes?
+ *		header.c, inflate.c, multi.c	whose token, which bytes?
  *		list.c, json.c					where is the record, and its member?
  *		row.c, decode.c, jsonb.c		what is it as a Datum?
  *
@@ -433,6 +433,12 @@ typedef struct GraphJsonbBuilder GraphJsonbBuilder;
  *-------------------------------------------------------------------------
  */
 
+/*
+ * Microseconds of a clock that never steps: graph_now().  Whatever is waited
+ * for goes by it; 0 is no time.
+ */
+typedef int64 GraphTime;
+
 typedef struct GraphTransfer GraphTransfer;
 
 /* Told of the end of an easy handle's transfer, with a CURLcode. */
@@ -469,6 +475,7 @@ typedef enum GraphTransport
 	GRAPH_TRANSPORT_SILENCE,	/* nothing came for request_timeout */
 	GRAPH_TRANSPORT_BROKEN,		/* it was cut, or the body is too short */
 	GRAPH_TRANSPORT_ENCODING,	/* the compressed body is damaged */
+	GRAPH_TRANSPORT_LENGTH,		/* nobody can tell how long the body is */
 	GRAPH_TRANSPORT_TOO_LARGE,	/* the header, or a small document */
 	GRAPH_TRANSPORT_OTHER,
 } GraphTransport;
@@ -484,7 +491,15 @@ typedef struct GraphHttpHeader
 	char		challenge[512]; /* WWW-Authenticate */
 	char		date[64];
 	int64		time;			/* the same in seconds since 1970, or 0 */
+	char		encoding[64];	/* of the body, "" for none */
+	char		length[32];		/* Content-Length */
+	bool		two_lengths;	/* ... twice, and not the same */
+	bool		bounded;		/* it is told how long the body is */
+	bool		interim;		/* of an answer 1xx, so far */
+	bool		ended;			/* all of it is there */
 } GraphHttpHeader;
+
+typedef struct GraphInflater GraphInflater;
 
 /*-------------------------------------------------------------------------
  * Planning (plan.c, deparse.c)
@@ -728,7 +743,7 @@ typedef struct GraphLane
 	bool		token_renewed;
 	bool		stale;			/* its first connection had been given up */
 	uint64		bearer_number;	/* the session's, when it was sent */
-	TimestampTz not_before;		/* when it may be sent, 0: at once */
+	GraphTime	not_before;		/* when it may be sent, 0: at once */
 
 	/* the next page, once it is known: see graph_lane_look_ahead() */
 	bool		next_known;
@@ -801,8 +816,8 @@ struct GraphScan
 	int			nlanes;
 	int			current;		/* the lane of the last record */
 	int			next_key;
-	TimestampTz waits_since;	/* somebody else waits for it, or 0 */
-	TimestampTz look_again;		/* and that is not to take longer */
+	GraphTime	waits_since;	/* somebody else waits for it, or 0 */
+	GraphTime	look_again;		/* and that is not to take longer */
 	pgsocket	descriptor;		/* what they wait for */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
@@ -995,6 +1010,7 @@ extern const char *graph_request_again(GraphScan *scan, GraphLane *lane,
 									   int retry_after);
 extern void graph_request_broken(GraphScan *scan, GraphLane *lane,
 								 GraphTransport transport, const char *text);
+extern bool graph_request_cut_short(GraphScan *scan, GraphLane *lane);
 extern bool graph_request_renew_token(GraphScan *scan, GraphLane *lane);
 extern bool graph_request_was_stale(GraphScan *scan, GraphLane *lane);
 
@@ -1012,7 +1028,7 @@ extern bool graph_order_check_pair(GraphScan *scan, GraphLane *lane);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
-extern TimestampTz graph_stats_may_send(GraphStats *stats, int per_minute);
+extern GraphTime graph_stats_may_send(GraphStats *stats, int per_minute);
 
 /* in token.c */
 extern GraphSession *graph_session_open(Oid relid, Oid userid);
@@ -1056,10 +1072,11 @@ extern bool graph_identity_status_is_retriable(int status);
 extern GraphTransfer *graph_http_start(MemoryContext owner,
 									   const GraphHttpRequest *request);
 extern void graph_http_wait_any(GraphTransfer **transfers, int count,
-								TimestampTz until);
+								GraphTime until);
 extern bool graph_http_poll(GraphTransfer **transfers, int count,
-							TimestampTz since, long *left);
+							GraphTime since, long *left);
 extern bool graph_http_done(const GraphTransfer *transfer);
+extern bool graph_http_may_be_cut(const GraphTransfer *transfer);
 extern bool graph_http_wait_all(GraphTransfer *transfer, size_t limit);
 extern GraphSlice graph_http_unread(GraphTransfer *transfer);
 extern void graph_http_consume(GraphTransfer *transfer, size_t bytes);
@@ -1071,7 +1088,24 @@ extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
 extern void graph_http_sleep(int milliseconds);
 
+/* in header.c */
+extern void graph_header_line(GraphHttpHeader *header, const char *data,
+							  size_t len);
+extern bool graph_header_is_gzip(const GraphHttpHeader *header);
+
+/* in inflate.c */
+extern GraphInflater *graph_inflater_create(void);
+extern void graph_inflater_free(GraphInflater *inflater, bool secret);
+extern bool graph_inflater_give(GraphInflater *inflater, const char *data,
+								size_t len);
+extern bool graph_inflater_has_more(const GraphInflater *inflater);
+extern const char *graph_inflater_take(GraphInflater *inflater, char *out,
+									   size_t *len);
+
 /* in multi.c */
+extern GraphTime graph_now(void);
+extern GraphTime graph_after(long milliseconds);
+extern long graph_milliseconds_until(GraphTime when);
 extern void graph_multi_start(void);
 extern const char *graph_multi_add(void *easy);
 extern void graph_multi_remove(void *easy, bool added);
@@ -1089,6 +1123,7 @@ extern const char *graph_proxy_problem(const char *url);
 extern char *graph_url_escape(const char *text);
 extern char *graph_url_unescape(const char *text);
 extern char *graph_url_origin(const char *url);
+extern char *graph_url_resolve(const char *base, const char *link);
 extern bool graph_url_is_local(const char *url);
 extern bool graph_address_is_link_local(const struct sockaddr *address);
 

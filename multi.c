@@ -45,10 +45,10 @@
 #endif
 
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "graph_fdw.h"
@@ -77,7 +77,7 @@ static struct
 	int			timer_fd;		/* curl's */
 	int			alarm_fd;		/* graph_multi_alarm()'s */
 #endif
-	TimestampTz alarm;			/* when it goes off, 0: it is not set */
+	GraphTime	alarm;			/* when it goes off, 0: it is not set */
 	WaitEventSet *wait_set;
 	uint32		wait_event;
 	bool		broken;			/* an operation on the descriptors failed */
@@ -86,7 +86,7 @@ static struct
 	int			active;			/* transfers in the multi handle */
 	bool		used;			/* it may keep connections */
 	bool		disconnect;		/* drop them when no transfer is active */
-	TimestampTz client_checked; /* when the client was last seen */
+	GraphTime	client_checked; /* when the client was last seen */
 } mux = {
 	.events_fd = -1,
 #ifdef __linux__
@@ -124,6 +124,46 @@ void
 graph_restore_signals(const sigset_t *saved)
 {
 	(void) pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+/*-------------------------------------------------------------------------
+ * Time: of the clock that never steps, since all of it is waited for
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_now
+ *		The time, in microseconds since something long ago.
+ */
+GraphTime
+graph_now(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (GraphTime) INSTR_TIME_GET_MICROSEC(now);
+}
+
+/*
+ * graph_after
+ *		The time after so many milliseconds.
+ */
+GraphTime
+graph_after(long milliseconds)
+{
+	return graph_now() + (GraphTime) milliseconds * 1000;
+}
+
+/*
+ * graph_milliseconds_until
+ *		The milliseconds, rounded up, until a time; 0 if it has passed.
+ */
+long
+graph_milliseconds_until(GraphTime when)
+{
+	GraphTime	left = when - graph_now();
+
+	return left <= 0 ? 0 : (long) Min((left + 999) / 1000, INT_MAX);
 }
 
 /*-------------------------------------------------------------------------
@@ -604,7 +644,7 @@ graph_multi_drive(GraphEnded ended)
 static bool
 client_is_gone(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	GraphTime	now = graph_now();
 
 	if (now - mux.client_checked < CLIENT_CHECK_MS * INT64CONST(1000))
 		return false;
@@ -712,10 +752,10 @@ graph_multi_descriptor(MemoryContext owner)
 void
 graph_multi_alarm(long timeout)
 {
-	TimestampTz when;
+	GraphTime	when;
 
 	timeout = mux.due ? 0 : watch_client(timeout);
-	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	when = graph_after(timeout);
 	if (mux.alarm != 0 && mux.alarm <= when)
 		return;
 	mux.alarm = when;

@@ -197,7 +197,7 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
 {
 	const char *why = "";
 	int			delay;
-	TimestampTz when;
+	GraphTime	when;
 
 	if (lane->attempt >= scan->session->options.max_retries)
 		return lane->attempt == 0 ? "" :
@@ -214,7 +214,7 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
 	}
 	graph_request_end(scan, lane);
 	graph_request_drop_ahead(scan, lane);
-	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	when = graph_after(delay);
 	lane->not_before = when;
 	for (int i = 0; i < scan->nlanes && retry_after >= 0; i++)
 		scan->lanes[i].not_before = Max(scan->lanes[i].not_before, when);
@@ -244,6 +244,21 @@ graph_request_broken(GraphScan *scan, GraphLane *lane,
 	graph_report_transport(scan->session, graph_request_name(lane),
 						   scan->session->options.endpoint, transport, text,
 						   why[0] ? why : NULL);
+}
+
+/*
+ * graph_request_cut_short
+ *		The answer ended in the middle of its document: set the lane up to ask
+ *		again, if the connection may have been cut there; true if that was done.
+ *
+ * Where the answer said how long it is, and is as long, it is to be taken as
+ * the service's word.
+ */
+bool
+graph_request_cut_short(GraphScan *scan, GraphLane *lane)
+{
+	return graph_http_may_be_cut(lane->transfer) &&
+		graph_request_again(scan, lane, -1) == NULL;
 }
 
 /*

@@ -422,8 +422,8 @@ guard_against_loop(GraphScan *scan, GraphLane *lane, const char *link)
  * next_page
  *		The URL of the next page, or NULL if this was the last.
  *
- * The link is followed as it is (it is opaque), but only to the origin that
- * the token belongs to.
+ * The link is followed as it is (it is opaque), or from where the request went
+ * if it is relative, but only to the origin that the token belongs to.
  */
 static char *
 next_page(GraphScan *scan, GraphLane *lane)
@@ -436,10 +436,11 @@ next_page(GraphScan *scan, GraphLane *lane)
 	if (slice.data == NULL || graph_slice_is_null(slice))
 		return NULL;
 	link = graph_decode_string(slice);
+	link = link ? graph_url_resolve(lane->url, link) : NULL;
 	origin = link ? graph_url_origin(link) : NULL;
 	if (origin == NULL)
 		graph_report_document(scan->session, request,
-							  "Its nextLink is not an absolute URL.");
+							  "Its nextLink is neither an absolute URL nor relative to one.");
 	if (strcmp(origin, graph_url_origin(scan->session->options.endpoint)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
@@ -783,9 +784,7 @@ is_barren(GraphScan *scan, GraphLane *lane)
 		lane->barren_pages = 0;
 		return false;
 	}
-	lane->not_before = Max(lane->not_before,
-						   TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   BARREN_PAUSE_MS));
+	lane->not_before = Max(lane->not_before, graph_after(BARREN_PAUSE_MS));
 	if (++lane->barren_pages < MAX_BARREN_PAGES)
 		return false;
 	graph_report_partial(scan->session, graph_request_name(lane),

@@ -79,6 +79,7 @@ struct GraphTransfer
 	size_t		window;			/* pause when this many are unread */
 	bool		paused;
 	bool		out_of_memory;
+	uint32		failed_allocations; /* of curl's, before it began */
 	uint64		received;		/* bytes of body, as decompressed */
 
 	/* a compressed body; malloc'd */
@@ -366,15 +367,38 @@ release_transfer(void *arg)
 	transfer->done = true;
 }
 
+/*
+ * out_of_memory
+ *		Raise the error for what could not be allocated.
+ */
+pg_noreturn static void
+out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
+
+/*
+ * report_setopt
+ *		Raise the error for an option that curl does not take.
+ */
+pg_noreturn static void
+report_setopt(const char *option, CURLcode code)
+{
+	if (code == CURLE_OUT_OF_MEMORY)
+		out_of_memory();
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("could not set libcurl's %s: %s", option,
+					curl_easy_strerror(code))));
+}
+
 /* Set an option of a transfer; what curl refuses is an error that names it. */
 #define SETOPT(transfer, option, value) \
 	do { \
 		CURLcode	setopt_code = curl_easy_setopt((transfer)->easy, option, value); \
 		if (setopt_code != CURLE_OK) \
-			ereport(ERROR, \
-					(errcode(ERRCODE_FDW_ERROR), \
-					 errmsg("could not set libcurl's %s: %s", #option, \
-							curl_easy_strerror(setopt_code)))); \
+			report_setopt(#option, setopt_code); \
 	} while (0)
 
 /*
@@ -387,8 +411,7 @@ add_header(GraphTransfer *transfer, const char *line)
 	struct curl_slist *grown = curl_slist_append(transfer->headers, line);
 
 	if (grown == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		out_of_memory();
 	transfer->headers = grown;
 }
 
@@ -498,7 +521,6 @@ GraphTransfer *
 graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 {
 	GraphTransfer *transfer;
-	const char *problem;
 
 	graph_multi_start();
 
@@ -510,6 +532,7 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	transfer->secret_answer = request->secret_answer;
 	transfer->link_local = request->link_local;
 	transfer->header.retry_after = -1;
+	transfer->failed_allocations = graph_multi_failed_allocations();
 	transfer->callback.func = release_transfer;
 	transfer->callback.arg = transfer;
 	MemoryContextRegisterResetCallback(owner, &transfer->callback);
@@ -521,18 +544,13 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 				 errmsg("out of file descriptors for another request")));
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		out_of_memory();
 	set_transport(transfer, request);
 	set_security(transfer, request);
 	set_request(transfer, request);
 
 	transfer->last_activity = graph_now();
-	problem = graph_multi_add(transfer->easy);
-	if (problem)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not start a request: %s", problem)));
+	graph_multi_add(transfer->easy);
 	transfer->added = true;
 	return transfer;
 }
@@ -968,6 +986,25 @@ transport_of(const GraphTransfer *transfer)
 }
 
 /*
+ * had_no_memory
+ *		Did a transfer fail because something could not be allocated?
+ *
+ * A header line over 100 kB ends as if it had, in versions before 8.6.
+ */
+static bool
+had_no_memory(const GraphTransfer *transfer)
+{
+	if (transfer->out_of_memory)
+		return true;
+	if (transfer->result == CURLE_OK)
+		return false;
+	if (transfer->failed_allocations != graph_multi_failed_allocations())
+		return true;
+	return transfer->result == CURLE_OUT_OF_MEMORY &&
+		(transfer->header.ended || CURL_AT_LEAST_VERSION(8, 6, 0));
+}
+
+/*
  * graph_http_result
  *		How a transfer that graph_http_wait_any() called ended did end; *text is
  *		what curl says of it, "" if nothing.
@@ -988,9 +1025,8 @@ graph_http_result(GraphTransfer *transfer, const char **text)
 						 transfer->request_timeout / 1000.0);
 		return GRAPH_TRANSPORT_SILENCE;
 	}
-	if (transfer->out_of_memory)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (had_no_memory(transfer))
+		out_of_memory();
 	if (transfer->header_too_large)
 	{
 		*text = "its header is too large";

@@ -80,7 +80,8 @@ static struct
 	GraphTime	alarm;			/* when it goes off, 0: it is not set */
 	WaitEventSet *wait_set;
 	uint32		wait_event;
-	bool		broken;			/* an operation on the descriptors failed */
+	int			broken;			/* errno of an operation on the descriptors */
+	CURLMcode	trouble;		/* what curl could not do for a transfer */
 	bool		due;			/* curl wants to run again at once */
 	bool		armed;			/* its timer is set */
 	int			active;			/* transfers in the multi handle */
@@ -97,6 +98,76 @@ static struct
 
 static void make_wait_set(void);
 static void make_multi(void);
+
+/*-------------------------------------------------------------------------
+ * libcurl's memory
+ *
+ * What libcurl makes of an allocation that fails is not always told from other
+ * failures: a header line that is too long ends alike.  So its allocations go
+ * through here, and those that fail are counted.  It calls these from its own
+ * threads, too.  Where somebody else has initialized libcurl before, nothing is
+ * counted.
+ *-------------------------------------------------------------------------
+ */
+
+static volatile uint32 failed_allocations = 0;
+
+static void *
+note_allocation(void *memory)
+{
+	if (memory == NULL)
+		failed_allocations++;
+	return memory;
+}
+
+static void *
+allocate(size_t size)
+{
+	return note_allocation(malloc(size));
+}
+
+static void *
+allocate_zeros(size_t count, size_t size)
+{
+	return note_allocation(calloc(count, size));
+}
+
+static void *
+reallocate(void *memory, size_t size)
+{
+	return note_allocation(realloc(memory, size));
+}
+
+static char *
+copy_text(const char *text)
+{
+	return note_allocation(strdup(text));
+}
+
+/*
+ * graph_multi_failed_allocations
+ *		How many allocations of libcurl's have failed?
+ */
+uint32
+graph_multi_failed_allocations(void)
+{
+	return failed_allocations;
+}
+
+/*
+ * report_curl
+ *		Raise the error for what libcurl could not do.
+ */
+pg_noreturn static void
+report_curl(const char *what, CURLMcode code)
+{
+	bool		memory = code == CURLM_OUT_OF_MEMORY;
+
+	ereport(ERROR,
+			(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
+			 memory ? errmsg("out of memory") :
+			 errmsg("could not %s: %s", what, curl_multi_strerror(code))));
+}
 
 /*
  * graph_block_signals
@@ -190,11 +261,11 @@ socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 		event.events |= EPOLLOUT;
 
 	if (what == CURL_POLL_REMOVE)
-		(void) epoll_ctl(mux.events_fd, EPOLL_CTL_DEL, fd, NULL);
+		(void) epoll_ctl(mux.events_fd, EPOLL_CTL_DEL, fd, NULL);	/* may be closed */
 	else if (epoll_ctl(mux.events_fd, EPOLL_CTL_MOD, fd, &event) < 0 &&
 			 (errno != ENOENT ||
 			  epoll_ctl(mux.events_fd, EPOLL_CTL_ADD, fd, &event) < 0))
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
 }
 
@@ -217,8 +288,24 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 	}
 	mux.armed = timeout > 0;
 	if (timerfd_settime(mux.timer_fd, 0, &when, NULL) < 0)
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
+}
+
+/*
+ * run_curl
+ *		Let curl act upon an event; what goes wrong is noted.
+ *
+ * That it does not know a socket any more is no news: the event is older.
+ */
+static void
+run_curl(curl_socket_t fd, int what)
+{
+	int			running;
+	CURLMcode	code = curl_multi_socket_action(mux.multi, fd, what, &running);
+
+	if (code != CURLM_OK && code != CURLM_BAD_SOCKET)
+		mux.trouble = code;
 }
 
 /*
@@ -267,7 +354,7 @@ set_alarm(long timeout)
 	when.it_value.tv_sec = timeout / 1000;
 	when.it_value.tv_nsec = Max((timeout % 1000) * 1000000, 1);
 	if (timerfd_settime(mux.alarm_fd, 0, &when, NULL) < 0)
-		mux.broken = true;
+		mux.broken = errno;
 }
 
 /*
@@ -279,8 +366,9 @@ run_events(void)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int			count = epoll_wait(mux.events_fd, events, MAX_EVENTS, 0);
-	int			running;
 
+	if (count < 0 && errno != EINTR)
+		mux.broken = errno;
 	for (int i = 0; i < count; i++)
 	{
 		int			what = 0;
@@ -295,8 +383,7 @@ run_events(void)
 		if (events[i].data.fd == mux.timer_fd)
 		{
 			if (read(mux.timer_fd, &expirations, sizeof(expirations)) > 0)
-				(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT,
-												0, &running);
+				run_curl(CURL_SOCKET_TIMEOUT, 0);
 			continue;
 		}
 		if (events[i].events & EPOLLIN)
@@ -305,8 +392,7 @@ run_events(void)
 			what |= CURL_CSELECT_OUT;
 		if (events[i].events & (EPOLLERR | EPOLLHUP))
 			what |= CURL_CSELECT_ERR;
-		(void) curl_multi_socket_action(mux.multi, events[i].data.fd,
-										what, &running);
+		run_curl(events[i].data.fd, what);
 	}
 }
 
@@ -336,7 +422,7 @@ socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 	bool		out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
 
 	if (!watch(fd, EVFILT_READ, in) || !watch(fd, EVFILT_WRITE, out))
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
 }
 
@@ -353,7 +439,7 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 		   timeout > 0 ? EV_ADD | EV_ONESHOT : EV_DELETE, 0,
 		   Max(timeout, 0), NULL);
 	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0 && timeout > 0)
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
 }
 
@@ -372,7 +458,7 @@ set_alarm(long timeout)
 	EV_SET(&change, ALARM_IDENT, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0,
 		   timeout, NULL);
 	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0)
-		mux.broken = true;
+		mux.broken = errno;
 }
 
 static void
@@ -381,20 +467,18 @@ run_events(void)
 	struct kevent events[MAX_EVENTS];
 	struct timespec now = {0};
 	int			count = kevent(mux.events_fd, NULL, 0, events, MAX_EVENTS, &now);
-	int			running;
 
+	if (count < 0 && errno != EINTR)
+		mux.broken = errno;
 	for (int i = 0; i < count; i++)
 	{
 		if (events[i].filter == EVFILT_TIMER && events[i].ident == ALARM_IDENT)
 			mux.alarm = 0;
 		else if (events[i].filter == EVFILT_TIMER)
-			(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT,
-											0, &running);
+			run_curl(CURL_SOCKET_TIMEOUT, 0);
 		else
-			(void) curl_multi_socket_action(mux.multi, events[i].ident,
-											events[i].filter == EVFILT_READ ?
-											CURL_CSELECT_IN : CURL_CSELECT_OUT,
-											&running);
+			run_curl(events[i].ident, events[i].filter == EVFILT_READ ?
+					 CURL_CSELECT_IN : CURL_CSELECT_OUT);
 	}
 }
 
@@ -449,7 +533,8 @@ graph_multi_start(void)
 	}
 
 	graph_block_signals(&saved);
-	code = curl_global_init(CURL_GLOBAL_ALL);
+	code = curl_global_init_mem(CURL_GLOBAL_ALL, allocate, free, reallocate,
+								copy_text, allocate_zeros);
 	graph_restore_signals(&saved);
 	if (code != CURLE_OK)
 		ereport(ERROR,
@@ -505,14 +590,23 @@ make_wait_set(void)
 static void
 make_multi(void)
 {
-	mux.multi = curl_multi_init();
-	if (mux.multi == NULL)
-		ereport(FATAL,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	curl_multi_setopt(mux.multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
-	curl_multi_setopt(mux.multi, CURLMOPT_TIMERFUNCTION, timer_changed);
-	curl_multi_setopt(mux.multi, CURLMOPT_MAXCONNECTS,
-					  (long) MAX_KEPT_CONNECTIONS);
+	CURLM	   *multi = curl_multi_init();
+	CURLMcode	code;
+
+	if (multi == NULL)
+		report_curl("begin", CURLM_OUT_OF_MEMORY);
+	code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
+	if (code == CURLM_OK)
+		code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_changed);
+	if (code == CURLM_OK)
+		code = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS,
+								 (long) MAX_KEPT_CONNECTIONS);
+	if (code != CURLM_OK)
+	{
+		(void) curl_multi_cleanup(multi);
+		report_curl("set up libcurl", code);
+	}
+	mux.multi = multi;
 }
 
 /*
@@ -528,7 +622,7 @@ close_connections(void)
 	sigset_t	saved;
 
 	graph_block_signals(&saved);
-	curl_multi_cleanup(mux.multi);
+	(void) curl_multi_cleanup(mux.multi);	/* there is nobody to tell */
 	graph_restore_signals(&saved);
 	mux.multi = NULL;
 	mux.used = false;
@@ -554,10 +648,9 @@ graph_http_disconnect(void)
 
 /*
  * graph_multi_add
- *		Begin the transfer of an easy handle; NULL, or what curl says against
- *		it.
+ *		Begin the transfer of an easy handle.
  */
-const char *
+void
 graph_multi_add(void *easy)
 {
 	sigset_t	saved;
@@ -567,10 +660,9 @@ graph_multi_add(void *easy)
 	code = curl_multi_add_handle(mux.multi, easy);
 	graph_restore_signals(&saved);
 	if (code != CURLM_OK)
-		return curl_multi_strerror(code);
+		report_curl("start a request", code);
 	mux.active++;
 	mux.used = true;
-	return NULL;
 }
 
 /*
@@ -578,7 +670,8 @@ graph_multi_add(void *easy)
  *		End the transfer of an easy handle, and free it.
  *
  * added tells whether it was begun.  One that is under way loses its
- * connection.  It must not throw.
+ * connection.  It must not throw; should curl not let go of one, the handle of
+ * all is given up as soon as that can be.
  */
 void
 graph_multi_remove(void *easy, bool added)
@@ -588,7 +681,8 @@ graph_multi_remove(void *easy, bool added)
 	graph_block_signals(&saved);
 	if (added)
 	{
-		curl_multi_remove_handle(mux.multi, easy);
+		if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK)
+			mux.disconnect = true;
 		mux.active--;
 	}
 	curl_easy_cleanup(easy);
@@ -608,15 +702,15 @@ graph_multi_drive(GraphEnded ended)
 	sigset_t	saved;
 	CURLMsg    *message;
 	int			left;
-	bool		broken;
+	CURLMcode	trouble;
+	int			broken;
 
 	graph_block_signals(&saved);
 	run_events();
 	for (int i = 0; mux.due && i < MAX_EVENTS; i++)
 	{
 		mux.due = false;
-		(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT, 0,
-										&left);
+		run_curl(CURL_SOCKET_TIMEOUT, 0);
 	}
 	while ((message = curl_multi_info_read(mux.multi, &left)) != NULL)
 	{
@@ -625,12 +719,21 @@ graph_multi_drive(GraphEnded ended)
 	}
 	graph_restore_signals(&saved);
 
+	trouble = mux.trouble;
 	broken = mux.broken;
-	mux.broken = false;
-	if (broken)
+	mux.trouble = CURLM_OK;
+	mux.broken = 0;
+	if (broken != 0)
+	{
+		bool		memory = broken == ENOMEM;
+
+		errno = broken;
 		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
+				(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
 				 errmsg("could not watch the sockets of a transfer: %m")));
+	}
+	if (trouble != CURLM_OK)
+		report_curl("go on with a request", trouble);
 }
 
 /*

@@ -406,6 +406,8 @@ graph_answer_step(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 	{
 		if (lane->not_before > graph_now())
 			return GRAPH_LANE_WAITS;
+		if (!graph_request_may_start(scan, lane))
+			return GRAPH_LANE_WAITS;
 		lane->not_before = lane->ahead ? 0 :
 			graph_stats_may_send(scan->stats,
 								 scan->session->options.requests_per_minute);

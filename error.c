@@ -124,6 +124,9 @@ static const TransportRule transport_rules[] = {
 	"refused a possibly incomplete answer of", NULL},
 	{GRAPH_TRANSPORT_TOO_LARGE, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
 	"refused an oversized answer of", NULL},
+	{GRAPH_TRANSPORT_STARVED, ERRCODE_INSUFFICIENT_RESOURCES, false,
+		"out of file descriptors for a request to",
+	"Raise the operating system's limit for the server, or lower the server's option \"concurrency\"."},
 	{GRAPH_TRANSPORT_OTHER, ERRCODE_FDW_ERROR, false,
 	"could not exchange data with", NULL},
 };

@@ -477,6 +477,7 @@ typedef enum GraphTransport
 	GRAPH_TRANSPORT_ENCODING,	/* the compressed body is damaged */
 	GRAPH_TRANSPORT_LENGTH,		/* nobody can tell how long the body is */
 	GRAPH_TRANSPORT_TOO_LARGE,	/* the header, or a small document */
+	GRAPH_TRANSPORT_STARVED,	/* there was no descriptor to be had */
 	GRAPH_TRANSPORT_OTHER,
 } GraphTransport;
 
@@ -818,7 +819,8 @@ struct GraphScan
 	int			next_key;
 	GraphTime	waits_since;	/* somebody else waits for it, or 0 */
 	GraphTime	look_again;		/* and that is not to take longer */
-	pgsocket	descriptor;		/* what they wait for */
+	bool		polled;			/* nobody waits for it alone */
+	GraphTime	starved_since;	/* it has no descriptor, or 0 */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
 	int64		given;			/* records of lists that were handed out */
@@ -1001,6 +1003,7 @@ extern GraphLaneStep graph_answer_step(GraphScan *scan, GraphLane *lane,
 extern GraphTransfer *graph_request_send(GraphScan *scan, GraphLane *lane,
 										 const char *url,
 										 MemoryContext context);
+extern bool graph_request_may_start(GraphScan *scan, GraphLane *lane);
 extern void graph_request_start(GraphScan *scan, GraphLane *lane);
 extern void graph_request_drop_ahead(GraphScan *scan, GraphLane *lane);
 extern void graph_request_end(GraphScan *scan, GraphLane *lane);
@@ -1087,6 +1090,9 @@ extern bool graph_http_was_kept(const GraphTransfer *transfer);
 extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
 extern void graph_http_sleep(int milliseconds);
+extern bool graph_http_has_descriptor(void);
+extern bool graph_http_is_stuck(void);
+extern void graph_http_free_descriptors(void);
 
 /* in header.c */
 extern void graph_header_line(GraphHttpHeader *header, const char *data,
@@ -1109,10 +1115,12 @@ extern long graph_milliseconds_until(GraphTime when);
 extern void graph_multi_start(void);
 extern void graph_multi_add(void *easy);
 extern uint32 graph_multi_failed_allocations(void);
-extern void graph_multi_remove(void *easy, bool added);
-extern void graph_multi_drive(GraphEnded ended);
+extern void graph_multi_detach(void *easy);
+extern void graph_multi_free(void *easy);
+extern bool graph_multi_drive(GraphEnded ended);
+pg_noreturn extern void graph_multi_report(void);
 extern void graph_multi_wait(long timeout);
-extern pgsocket graph_multi_descriptor(MemoryContext owner);
+extern pgsocket graph_multi_descriptor(void);
 extern void graph_multi_alarm(long timeout);
 extern bool graph_http_disconnect(void);
 extern void graph_block_signals(sigset_t *saved);

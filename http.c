@@ -33,7 +33,9 @@
 
 #include <curl/curl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
@@ -65,6 +67,8 @@ struct GraphTransfer
 	struct curl_slist *headers;
 	bool		added;			/* to the multi handle */
 	bool		has_fd;			/* counted with AcquireExternalFD() */
+	bool		starved;		/* the system has no descriptor for it */
+	dlist_node	node;			/* in under_way, while it is added */
 	MemoryContextCallback callback;
 	char	   *form;			/* curl sends it from here, or NULL */
 	bool		secret_answer;
@@ -105,6 +109,9 @@ struct GraphTransfer
 								 * as those waits are over */
 	MemoryContext owner;
 };
+
+/* Those that curl has. */
+static dlist_head under_way = DLIST_STATIC_INIT(under_way);
 
 static void release_transfer(void *arg);
 
@@ -303,6 +310,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	GraphTransfer *transfer = arg;
 	int			type = address->socktype;
+	int			fd;
 
 	if (graph_address_is_link_local(&address->addr) && !transfer->link_local)
 	{
@@ -312,7 +320,98 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 #ifdef SOCK_CLOEXEC
 	type |= SOCK_CLOEXEC;
 #endif
-	return socket(address->family, type, address->protocol);
+	fd = socket(address->family, type, address->protocol);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		transfer->starved = true;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+/*-------------------------------------------------------------------------
+ * Descriptors
+ *
+ * A transfer has one, and PostgreSQL lets extensions have a third of all.
+ * There are others who need some: a wait below an Append creates a set, and
+ * fails if it cannot.
+ *-------------------------------------------------------------------------
+ */
+
+/* So many of that third are left to others. */
+#define SPARE_DESCRIPTORS	4
+
+/*
+ * graph_http_has_descriptor
+ *		Can one more transfer be had without want elsewhere?
+ */
+bool
+graph_http_has_descriptor(void)
+{
+	int			count = 0;
+	bool		enough;
+
+	while (count <= SPARE_DESCRIPTORS && AcquireExternalFD())
+		count++;
+	enough = count > SPARE_DESCRIPTORS;
+	while (count-- > 0)
+		ReleaseExternalFD();
+	return enough;
+}
+
+/*
+ * release_descriptor
+ *		Curl is done with a transfer, so it has none any more.
+ */
+static void
+release_descriptor(GraphTransfer *transfer)
+{
+	if (transfer->has_fd)
+		ReleaseExternalFD();
+	transfer->has_fd = false;
+}
+
+/*
+ * has_no_descriptor
+ *		Is none to be had from the system now?
+ */
+static bool
+has_no_descriptor(void)
+{
+	int			fd = dup(STDERR_FILENO);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (errno == EMFILE || errno == ENFILE);
+}
+
+/*
+ * graph_http_free_descriptors
+ *		Have the server's files, and the connections that are kept, give up
+ *		theirs.
+ */
+void
+graph_http_free_descriptors(void)
+{
+	closeAllVfds();
+	(void) graph_http_disconnect();
+}
+
+/*
+ * graph_http_is_stuck
+ *		Does every transfer wait for somebody to read what it has?
+ */
+bool
+graph_http_is_stuck(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &under_way)
+	{
+		const GraphTransfer *transfer =
+			dlist_container(GraphTransfer, node, iter.cur);
+
+		if (!transfer->ended && !transfer->paused)
+			return false;
+	}
+	return true;
 }
 
 /*-------------------------------------------------------------------------
@@ -333,6 +432,18 @@ wipe_list(struct curl_slist *list)
 }
 
 /*
+ * detach
+ *		Take a transfer away from curl.
+ */
+static void
+detach(GraphTransfer *transfer)
+{
+	dlist_delete(&transfer->node);
+	transfer->added = false;
+	graph_multi_detach(transfer->easy);
+}
+
+/*
  * release_transfer
  *		Give back what a transfer has of curl's and of malloc's.
  *
@@ -344,8 +455,10 @@ release_transfer(void *arg)
 {
 	GraphTransfer *transfer = arg;
 
+	if (transfer->added)
+		detach(transfer);
 	if (transfer->easy)
-		graph_multi_remove(transfer->easy, transfer->added);
+		graph_multi_free(transfer->easy);
 
 	wipe_list(transfer->headers);
 	if (transfer->form)
@@ -354,16 +467,13 @@ release_transfer(void *arg)
 		explicit_bzero(transfer->buffer, transfer->capacity);
 	free(transfer->buffer);
 	graph_inflater_free(transfer->inflater, transfer->secret_answer);
-	if (transfer->has_fd)
-		ReleaseExternalFD();
-	transfer->added = false;
+	release_descriptor(transfer);
 	transfer->easy = NULL;
 	transfer->headers = NULL;
 	transfer->form = NULL;
 	transfer->buffer = NULL;
 	transfer->inflater = NULL;
 	transfer->start = transfer->end = transfer->capacity = 0;
-	transfer->has_fd = false;
 	transfer->done = true;
 }
 
@@ -537,11 +647,8 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	transfer->callback.arg = transfer;
 	MemoryContextRegisterResetCallback(owner, &transfer->callback);
 
-	transfer->has_fd = AcquireExternalFD();
-	if (!transfer->has_fd)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("out of file descriptors for another request")));
+	/* where it has to be although there is none, nobody counts it */
+	transfer->has_fd = graph_http_has_descriptor() && AcquireExternalFD();
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL)
 		out_of_memory();
@@ -552,6 +659,7 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	transfer->last_activity = graph_now();
 	graph_multi_add(transfer->easy);
 	transfer->added = true;
+	dlist_push_tail(&under_way, &transfer->node);
 	return transfer;
 }
 
@@ -564,6 +672,9 @@ conclude(GraphTransfer *transfer, CURLcode result)
 {
 	transfer->ended = true;
 	transfer->result = result;
+	if (result != CURLE_OK && transfer->header_bytes == 0 && has_no_descriptor())
+		transfer->starved = true;
+	release_descriptor(transfer);
 	transfer->done = !graph_inflater_has_more(transfer->inflater) ||
 		transfer->damage;
 }
@@ -615,6 +726,30 @@ resume(GraphTransfer *transfer)
 }
 
 /*
+ * drive
+ *		Let curl run.  Where it cannot, all transfers are lost: whoever reads
+ *		one of the others finds its connection broken, and tries again.
+ */
+static void
+drive(void)
+{
+	dlist_mutable_iter iter;
+
+	if (graph_multi_drive(note_end))
+		return;
+	dlist_foreach_modify(iter, &under_way)
+	{
+		GraphTransfer *transfer =
+			dlist_container(GraphTransfer, node, iter.cur);
+
+		if (!transfer->ended)
+			conclude(transfer, CURLE_RECV_ERROR);
+		detach(transfer);
+	}
+	graph_multi_report();
+}
+
+/*
  * silence_of
  *		For how many microseconds a transfer has been waited for since something
  *		came, with the wait that began at that time.
@@ -654,7 +789,7 @@ make_progress(GraphTransfer **transfers, const size_t *had, int count)
 
 	for (int i = 0; i < count; i++)
 		resume(transfers[i]);
-	graph_multi_drive(note_end);
+	drive();
 	for (int i = 0; i < count; i++)
 	{
 		if (unread_bytes(transfers[i]) > had[i] || transfers[i]->done)
@@ -1042,6 +1177,8 @@ graph_http_result(GraphTransfer *transfer, const char **text)
 		*text = transfer->damage;
 		return GRAPH_TRANSPORT_ENCODING;
 	}
+	if (transfer->starved && transfer->result != CURLE_OK)
+		return GRAPH_TRANSPORT_STARVED;
 	if (transfer->forbidden && transfer->result != CURLE_OK)
 	{
 		*text = "its address is one of the local link, where the machine's metadata service is";

@@ -747,8 +747,8 @@ goes_by_time(GraphScan *scan, GraphLane *lane, const char *link)
  *		Where the answer names the next page before its records, ask for that
  *		page while these are read.
  *
- * Not with LIMIT, when it may not be wanted, and not where the rest of the list
- * is to be asked for by time.
+ * Not with LIMIT, when it may not be wanted, not where the rest of the list is
+ * to be asked for by time, and not with the last descriptors.
  */
 void
 graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
@@ -763,6 +763,7 @@ graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
 		 graph_scan_is_long(scan, answered_count(lane))) ||
 		!has_free_lane(scan) || known_next(scan, lane) == NULL ||
 		(scan->time_slot >= 0 && goes_by_time(scan, lane, lane->next_url)) ||
+		!graph_http_has_descriptor() ||
 		graph_stats_may_send(scan->stats,
 							 scan->session->options.requests_per_minute) != 0)
 		return;

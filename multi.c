@@ -53,8 +53,12 @@
 
 #include "graph_fdw.h"
 
-/* Connections that the backend keeps; more scans than this are unusual. */
-#define MAX_KEPT_CONNECTIONS	32
+/*
+ * Connections that the backend keeps; more scans than this are unusual.  They
+ * are in nobody's count of descriptors, and so are to be few of those that
+ * there are.
+ */
+#define MAX_KEPT_CONNECTIONS	Min(32, Max(max_safe_fds / 8, 1))
 
 /* Events taken from the kernel at once; the rest stay for the next turn. */
 #define MAX_EVENTS	16
@@ -96,6 +100,7 @@ static struct
 #endif
 };
 
+static void make_events(void);
 static void make_wait_set(void);
 static void make_multi(void);
 
@@ -491,17 +496,14 @@ run_events(void)
 
 /*
  * close_events
- *		Undo what graph_multi_start() had done when it fails half-way.
+ *		Undo what open_events() had done when it fails half-way.
  */
 static void
 close_events(void)
 {
 	if (mux.events_fd >= 0)
-	{
 		close(mux.events_fd);
-		ReleaseExternalFD();
-		mux.events_fd = -1;
-	}
+	mux.events_fd = -1;
 #ifdef __linux__
 	if (mux.timer_fd >= 0)
 		close(mux.timer_fd);
@@ -547,40 +549,68 @@ graph_multi_start(void)
 				 errmsg("libcurl was built without asynchronous name resolution"),
 				 errdetail("A query could not be canceled while a name is resolved.")));
 
-	ReserveExternalFD();
-	if (!open_events())
-	{
-		int			save_errno = errno;
-
-		if (mux.events_fd < 0)
-			ReleaseExternalFD();
-		close_events();
-		errno = save_errno;
-		ereport(ERROR,
-				(errcode_for_socket_access(),
-				 errmsg("could not create a descriptor to wait for transfers: %m")));
-	}
-
+	make_events();
 	make_wait_set();
 	make_multi();
 }
 
 /*
+ * make_events
+ *		Have the descriptor; if none is to be had, the server's own files give
+ *		up theirs.
+ */
+static void
+make_events(void)
+{
+	int			save_errno;
+
+	if (mux.events_fd >= 0)
+		return;
+	ReserveExternalFD();
+	if (open_events())
+		return;
+	close_events();
+	closeAllVfds();
+	if (open_events())
+		return;
+	save_errno = errno;
+	close_events();
+	ReleaseExternalFD();
+	errno = save_errno;
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not create a descriptor to wait for transfers: %m")));
+}
+
+/*
  * make_wait_set
  *		Make the set of what the one wait is for.
+ *
+ * What was made before an error is freed, and the next request tries again.
  */
 static void
 make_wait_set(void)
 {
-	mux.wait_event = graph_new_wait_event("GraphRequest");
-	mux.wait_set = graph_create_wait_set(3);
-	AddWaitEventToSet(mux.wait_set, WL_LATCH_SET, PGINVALID_SOCKET,
-					  MyLatch, NULL);
-	if (IsUnderPostmaster)
-		AddWaitEventToSet(mux.wait_set, WL_EXIT_ON_PM_DEATH,
-						  PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(mux.wait_set, WL_SOCKET_READABLE, mux.events_fd,
-					  NULL, NULL);
+	WaitEventSet *set;
+
+	if (mux.wait_event == 0)
+		mux.wait_event = graph_new_wait_event("GraphRequest");
+	set = graph_create_wait_set(3);
+	PG_TRY();
+	{
+		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+		if (IsUnderPostmaster)
+			AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET,
+							  NULL, NULL);
+		AddWaitEventToSet(set, WL_SOCKET_READABLE, mux.events_fd, NULL, NULL);
+	}
+	PG_CATCH();
+	{
+		FreeWaitEventSet(set);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	mux.wait_set = set;
 }
 
 /*
@@ -666,28 +696,37 @@ graph_multi_add(void *easy)
 }
 
 /*
- * graph_multi_remove
- *		End the transfer of an easy handle, and free it.
- *
- * added tells whether it was begun.  One that is under way loses its
- * connection.  It must not throw; should curl not let go of one, the handle of
- * all is given up as soon as that can be.
+ * graph_multi_detach
+ *		End the transfer of an easy handle that was begun.  One that is under way
+ *		loses its connection.  It must not throw; should curl not let go, the
+ *		handle of all is given up as soon as that can be.
  */
 void
-graph_multi_remove(void *easy, bool added)
+graph_multi_detach(void *easy)
 {
 	sigset_t	saved;
 
 	graph_block_signals(&saved);
-	if (added)
-	{
-		if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK)
-			mux.disconnect = true;
-		mux.active--;
-	}
+	if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK)
+		mux.disconnect = true;
+	mux.active--;
+	graph_restore_signals(&saved);
+}
+
+/*
+ * graph_multi_free
+ *		Free an easy handle whose transfer is detached, or was not begun.  It
+ *		must not throw.
+ */
+void
+graph_multi_free(void *easy)
+{
+	sigset_t	saved;
+
+	graph_block_signals(&saved);
 	curl_easy_cleanup(easy);
 	graph_restore_signals(&saved);
-	if (mux.disconnect && mux.active == 0)
+	if (mux.disconnect && mux.active == 0 && mux.multi)
 		close_connections();
 }
 
@@ -695,15 +734,18 @@ graph_multi_remove(void *easy, bool added)
  * graph_multi_drive
  *		Let curl do what can be done without waiting, and report the transfers
  *		that have ended to a callback, which must not throw.
+ *
+ * Returns false if something went wrong that may befall any transfer.  Then
+ * all of them are to be detached, and graph_multi_report() called: curl does
+ * not put its own house in order when it lacks memory, and what it does next
+ * may be to divide by zero.
  */
-void
+bool
 graph_multi_drive(GraphEnded ended)
 {
 	sigset_t	saved;
 	CURLMsg    *message;
 	int			left;
-	CURLMcode	trouble;
-	int			broken;
 
 	graph_block_signals(&saved);
 	run_events();
@@ -718,22 +760,30 @@ graph_multi_drive(GraphEnded ended)
 			ended(message->easy_handle, message->data.result);
 	}
 	graph_restore_signals(&saved);
+	return mux.broken == 0 && mux.trouble == CURLM_OK;
+}
 
-	trouble = mux.trouble;
-	broken = mux.broken;
+/*
+ * graph_multi_report
+ *		Give up the handle of all, and raise the error for what went wrong.
+ */
+void
+graph_multi_report(void)
+{
+	CURLMcode	trouble = mux.trouble;
+	int			broken = mux.broken;
+	bool		memory = broken == ENOMEM;
+
 	mux.trouble = CURLM_OK;
 	mux.broken = 0;
-	if (broken != 0)
-	{
-		bool		memory = broken == ENOMEM;
-
-		errno = broken;
-		ereport(ERROR,
-				(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
-				 errmsg("could not watch the sockets of a transfer: %m")));
-	}
+	Assert(mux.active == 0);
+	close_connections();
 	if (trouble != CURLM_OK)
 		report_curl("go on with a request", trouble);
+	errno = broken;
+	ereport(ERROR,
+			(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
+			 errmsg("could not watch the sockets of a transfer: %m")));
 }
 
 /*
@@ -796,55 +846,16 @@ graph_multi_wait(long timeout)
  *-------------------------------------------------------------------------
  */
 
-/* A descriptor that is closed with its memory context. */
-typedef struct Descriptor
-{
-	MemoryContextCallback callback;
-	int			fd;
-} Descriptor;
-
-static void
-close_descriptor(void *arg)
-{
-	Descriptor *descriptor = arg;
-
-	if (descriptor->fd < 0)
-		return;
-	close(descriptor->fd);
-	ReleaseExternalFD();
-}
-
 /*
  * graph_multi_descriptor
  *		A descriptor that is readable when something has happened to a transfer,
- *		or the alarm goes off; it is closed with the owner.
- *
- * Each caller gets one of its own, since the kernel takes none twice into one
- * set of descriptors.
+ *		or the alarm goes off.  There is one for all.
  */
 pgsocket
-graph_multi_descriptor(MemoryContext owner)
+graph_multi_descriptor(void)
 {
-	Descriptor *descriptor = MemoryContextAlloc(owner, sizeof(Descriptor));
-
 	graph_multi_start();
-	descriptor->fd = -1;
-	descriptor->callback.func = close_descriptor;
-	descriptor->callback.arg = descriptor;
-	MemoryContextRegisterResetCallback(owner, &descriptor->callback);
-	if (!AcquireExternalFD())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("out of file descriptors for another request")));
-	descriptor->fd = fcntl(mux.events_fd, F_DUPFD_CLOEXEC, 0);
-	if (descriptor->fd < 0)
-	{
-		ReleaseExternalFD();
-		ereport(ERROR,
-				(errcode_for_socket_access(),
-				 errmsg("could not create a descriptor to wait for transfers: %m")));
-	}
-	return descriptor->fd;
+	return mux.events_fd;
 }
 
 /*

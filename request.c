@@ -27,6 +27,15 @@
 #include "graph_fdw.h"
 
 /*
+ * How often a request that has no descriptor looks for one, how long one waits
+ * for others that do not end before it takes one that is another's, and how
+ * long for one that the system does not give.
+ */
+#define STARVING_PAUSE_MS	20
+#define LONGEST_STARVING_MS	INT64CONST(5000)
+#define LONGEST_REFUSED_MS	INT64CONST(30000)
+
+/*
  * request_headers
  *		What goes with every request, nextLinks included: they carry none.
  *
@@ -76,6 +85,41 @@ graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
 	scan->counters.requests++;
 	scan->stats->requests++;
 	return transfer;
+}
+
+/*
+ * graph_request_may_start
+ *		Is there a descriptor for this lane's request?  If not, it is to be asked
+ *		again a little later.
+ *
+ * Where they are scarce, a scan that has a transfer goes on with that.  One
+ * that has none, and is all that its backend waits for, gets one in any case:
+ * the others go on only after it.  One that is below an Append waits for the
+ * others there, which take their turns; unless nothing goes on for them, or
+ * not in a long while.
+ */
+bool
+graph_request_may_start(GraphScan *scan, GraphLane *lane)
+{
+	bool		has_transfer = false;
+
+	if (lane->ahead || graph_http_has_descriptor())
+	{
+		scan->starved_since = 0;
+		return true;
+	}
+	for (int i = 0; i < scan->nlanes; i++)
+		has_transfer = has_transfer || scan->lanes[i].transfer;
+	if (!has_transfer)
+	{
+		if (scan->starved_since == 0)
+			scan->starved_since = graph_now();
+		if (!scan->polled || graph_http_is_stuck() ||
+			graph_now() - scan->starved_since > LONGEST_STARVING_MS * 1000)
+			return true;
+	}
+	lane->not_before = graph_after(STARVING_PAUSE_MS);
+	return false;
 }
 
 /*
@@ -185,6 +229,45 @@ graph_request_error_body(GraphLane *lane)
 }
 
 /*
+ * prepare_again
+ *		Give up a request that is to be sent again.
+ */
+static void
+prepare_again(GraphScan *scan, GraphLane *lane)
+{
+	/* what was handed out must come again before anything new */
+	if (lane->page_records > lane->skip_records)
+	{
+		lane->skip_records = lane->page_records;
+		lane->skip_hash = lane->page_hash;
+	}
+	graph_request_end(scan, lane);
+	graph_request_drop_ahead(scan, lane);
+}
+
+/*
+ * starves
+ *		The system had no descriptor for a request: set the lane up to send it
+ *		again as soon as there may be one; false if there is no hope.
+ *
+ * The server's own files and the connections that are kept give up theirs.
+ * There is hope while other transfers go on, or if that has just been done.
+ */
+static bool
+starves(GraphScan *scan, GraphLane *lane)
+{
+	int64		since;
+
+	graph_http_free_descriptors();
+	prepare_again(scan, lane);
+	if (scan->starved_since == 0)
+		scan->starved_since = graph_now();
+	since = graph_now() - scan->starved_since;
+	lane->not_before = graph_after(STARVING_PAUSE_MS);
+	return since < (graph_http_is_stuck() ? 1000 : LONGEST_REFUSED_MS) * 1000;
+}
+
+/*
  * graph_request_again
  *		Set a lane up to send the same request again, after a while.
  *
@@ -206,14 +289,7 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
 	if (delay < 0)
 		return why;
 
-	/* what was handed out must come again before anything new */
-	if (lane->page_records > lane->skip_records)
-	{
-		lane->skip_records = lane->page_records;
-		lane->skip_hash = lane->page_hash;
-	}
-	graph_request_end(scan, lane);
-	graph_request_drop_ahead(scan, lane);
+	prepare_again(scan, lane);
 	when = graph_after(delay);
 	lane->not_before = when;
 	for (int i = 0; i < scan->nlanes && retry_after >= 0; i++)
@@ -234,6 +310,8 @@ graph_request_broken(GraphScan *scan, GraphLane *lane,
 {
 	const char *why = "";
 
+	if (transport == GRAPH_TRANSPORT_STARVED && starves(scan, lane))
+		return;
 	if (graph_transport_is_retriable(transport))
 	{
 		text = pstrdup(text);

@@ -58,7 +58,6 @@ graph_scan_create(GraphSession *session, GraphShape *shape)
 	scan->context = CurrentMemoryContext;
 	scan->id_slot = graph_shape_add(shape, "id");
 	scan->time_slot = -1;
-	scan->descriptor = PGINVALID_SOCKET;
 	scan->stats = graph_stats(session->serverid);
 	scan->nlanes = session->options.concurrency;
 	scan->lanes = palloc0(scan->nlanes * sizeof(GraphLane));
@@ -620,10 +619,8 @@ poll_lanes(GraphScan *scan)
 pgsocket
 graph_scan_descriptor(GraphScan *scan)
 {
-	if (scan->descriptor == PGINVALID_SOCKET)
-		scan->descriptor = graph_multi_descriptor(scan->context);
 	graph_multi_alarm(graph_milliseconds_until(scan->look_again));
-	return scan->descriptor;
+	return graph_multi_descriptor();
 }
 
 /*
@@ -663,6 +660,7 @@ step_lanes(GraphScan *scan, GraphRecord *record)
 bool
 graph_scan_next(GraphScan *scan, GraphRecord *record)
 {
+	scan->polled = false;
 	while (scan->request && fill_lanes(scan))
 	{
 		switch (step_lanes(scan, record))
@@ -686,6 +684,7 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
 GraphScanStep
 graph_scan_poll(GraphScan *scan, GraphRecord *record)
 {
+	scan->polled = true;
 	while (scan->request && fill_lanes(scan))
 	{
 		GraphLaneStep step = step_lanes(scan, record);

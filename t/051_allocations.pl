@@ -38,7 +38,7 @@ my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
 my $gone = 'da637578995287051192_756343937';
 $emulator->set_alerts(map { alert(id => "a$_", title => "t$_", createdDateTime => sprintf '2026-07-01T10:%02d:00Z', $_) } 1 .. 25);
 $ENV{LD_PRELOAD} = $shim;
-my $node = GraphCluster->connected_to($emulator,
+my $node = GraphCluster->connected_to($emulator, conf => 'jit = off',
 	server => { page_size => 10, max_retries => 2, order_pushdown => 'false', concurrency => 2 });
 delete $ENV{LD_PRELOAD};
 chmod 0755, $shim;

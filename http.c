@@ -744,6 +744,7 @@ drive(void)
 
 		if (!transfer->ended)
 			conclude(transfer, CURLE_RECV_ERROR);
+		transfer->failed_allocations = graph_multi_failed_allocations();
 		detach(transfer);
 	}
 	graph_multi_report();

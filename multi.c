@@ -248,6 +248,22 @@ graph_milliseconds_until(GraphTime when)
  *-------------------------------------------------------------------------
  */
 
+/*
+ * run_curl
+ *		Let curl act upon an event; what goes wrong is noted.
+ *
+ * That it does not know a socket any more is no news: the event is older.
+ */
+static void
+run_curl(curl_socket_t fd, int what)
+{
+	int			running;
+	CURLMcode	code = curl_multi_socket_action(mux.multi, fd, what, &running);
+
+	if (code != CURLM_OK && code != CURLM_BAD_SOCKET)
+		mux.trouble = code;
+}
+
 #ifdef __linux__
 
 /*
@@ -295,22 +311,6 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 	if (timerfd_settime(mux.timer_fd, 0, &when, NULL) < 0)
 		mux.broken = errno;
 	return 0;
-}
-
-/*
- * run_curl
- *		Let curl act upon an event; what goes wrong is noted.
- *
- * That it does not know a socket any more is no news: the event is older.
- */
-static void
-run_curl(curl_socket_t fd, int what)
-{
-	int			running;
-	CURLMcode	code = curl_multi_socket_action(mux.multi, fd, what, &running);
-
-	if (code != CURLM_OK && code != CURLM_BAD_SOCKET)
-		mux.trouble = code;
 }
 
 /*
@@ -690,7 +690,10 @@ graph_multi_add(void *easy)
 	code = curl_multi_add_handle(mux.multi, easy);
 	graph_restore_signals(&saved);
 	if (code != CURLM_OK)
+	{
+		mux.used = mux.disconnect = true;
 		report_curl("start a request", code);
+	}
 	mux.active++;
 	mux.used = true;
 }
@@ -705,9 +708,11 @@ void
 graph_multi_detach(void *easy)
 {
 	sigset_t	saved;
+	uint32		failed = failed_allocations;
 
 	graph_block_signals(&saved);
-	if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK)
+	if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK ||
+		failed_allocations != failed)
 		mux.disconnect = true;
 	mux.active--;
 	graph_restore_signals(&saved);
@@ -738,7 +743,7 @@ graph_multi_free(void *easy)
  * Returns false if something went wrong that may befall any transfer.  Then
  * all of them are to be detached, and graph_multi_report() called: curl does
  * not put its own house in order when it lacks memory, and what it does next
- * may be to divide by zero.
+ * may be to wait for a connection that nobody makes, or to divide by zero.
  */
 bool
 graph_multi_drive(GraphEnded ended)
@@ -746,6 +751,7 @@ graph_multi_drive(GraphEnded ended)
 	sigset_t	saved;
 	CURLMsg    *message;
 	int			left;
+	uint32		failed = failed_allocations;
 
 	graph_block_signals(&saved);
 	run_events();
@@ -760,6 +766,8 @@ graph_multi_drive(GraphEnded ended)
 			ended(message->easy_handle, message->data.result);
 	}
 	graph_restore_signals(&saved);
+	if (failed_allocations != failed)
+		mux.trouble = CURLM_OUT_OF_MEMORY;
 	return mux.broken == 0 && mux.trouble == CURLM_OK;
 }
 

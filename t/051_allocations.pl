@@ -96,6 +96,8 @@ my %query = (
 	none   => [ qq{SELECT 'none' || count(*) FROM defender.alerts WHERE id = '$gone'}, 'none0' ],
 	ids    => [ q{SELECT count(*)::text FROM (SELECT title FROM defender.alerts WHERE id IN ('a1', 'a2', 'a3', 'x y')) AS a}, '3' ]);
 my $session = $node->session;
+$session->query("SELECT fail_at(1, false); $query{lookup}[0]");
+plan skip_all => 'the allocator is not in place' if $session->query('SELECT failures()') eq '0';
 my $backend = $session->query('SELECT pg_backend_pid()');
 
 # What is not right, and how many allocations there are, in any session.
@@ -131,6 +133,55 @@ foreach my $lasting (0, 1)
 # A body that is not compressed.
 $emulator->settings(gzip => JSON::PP::false);
 is_right('plain list, once', $query{list}, 0);
+$emulator->reset;
+$emulator->set_alerts(map { alert(id => "a$_", title => "t$_", createdDateTime => sprintf '2026-07-01T10:%02d:00Z', $_) } 1 .. 25);
+
+#------------------------------------------------------------------------------
+# Another query that is under way
+#------------------------------------------------------------------------------
+
+# A cursor whose page is larger than what is kept of it, and a lookup that fails
+# in the middle.
+$emulator->settings(gzip => JSON::PP::false);
+$emulator->add_alerts(map { alert(id => "a$_", title => "t$_", description => 'd' x 30_000, createdDateTime => sprintf '2026-07-01T10:%02d:00Z', $_) } 1 .. 25);
+$session->query(<<'SQL');
+CREATE FUNCTION interrupted(n integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	c CURSOR FOR SELECT id, description FROM defender.alerts; r record; rows integer := 0; outcome text := 'right';
+BEGIN
+	OPEN c;
+	LOOP
+		FETCH c INTO r;
+		EXIT WHEN NOT FOUND;
+		rows := rows + (length(r.description) = 30000)::integer;
+		IF rows = 3 THEN
+			PERFORM fail_at(n, false);
+			BEGIN
+				PERFORM title FROM defender.alerts WHERE id = 'a7';
+			EXCEPTION WHEN out_of_memory THEN
+				outcome := 'memory';
+			END;
+			IF failures() = 0 THEN outcome := 'end'; END IF;
+		END IF;
+	END LOOP;
+	CLOSE c;
+	RETURN outcome || ' ' || rows;
+EXCEPTION WHEN OTHERS THEN
+	PERFORM failures();
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SQL
+my (%ends, @odd);
+for (my $n = 1; $n < 2000; $n += $EVERY ? 1 : 5)
+{
+	$session->{stderr} = '';
+	my $end = $session->query("SELECT graph_fdw_disconnect(); SELECT interrupted($n)") =~ s/^[tf]\n//r;
+	$ends{$end}++;
+	push @odd, "$n: $end $session->{stderr}" if $end !~ /^(?:right|memory|end) 25$/;
+	last if $end =~ /^end/;
+}
+is(join("\n", @odd), '', 'a cursor beside a lookup that fails: ' . join ', ', map { "$_: $ends{$_}" } sort keys %ends);
+cmp_ok($ends{'memory 25'} // 0, '>', 3, 'a cursor beside a lookup that fails: some have');
 $emulator->reset;
 $emulator->set_alerts(map { alert(id => "a$_", title => "t$_", createdDateTime => sprintf '2026-07-01T10:%02d:00Z', $_) } 1 .. 25);
 

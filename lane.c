@@ -440,7 +440,7 @@ next_page(GraphScan *scan, GraphLane *lane)
 	origin = link ? graph_url_origin(link) : NULL;
 	if (origin == NULL)
 		graph_report_document(scan->session, request,
-							  "Its nextLink is neither an absolute URL nor relative to one.");
+							  "Its nextLink is not an absolute URL.");
 	if (strcmp(origin, graph_url_origin(scan->session->options.endpoint)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),

@@ -40,6 +40,8 @@ OBJS = \
 	check.o \
 	http.o \
 	multi.o \
+	header.o \
+	inflate.o \
 	url.o \
 	error.o \
 	list.o \
@@ -69,9 +71,9 @@ endif
 # Cleaning and packing need no libraries.
 ifneq ($(filter-out clean distclean dist,$(or $(MAKECMDGOALS),all)),)
 PKG_CONFIG ?= pkg-config
-LIBRARIES = libcurl jansson libcrypto
+LIBRARIES = libcurl jansson libcrypto zlib
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
-$(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl, jansson and OpenSSL (Debian: pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev))
+$(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl, jansson, OpenSSL and zlib (Debian: pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev))
 endif
 PG_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
 SHLIB_LINK := $(shell $(PKG_CONFIG) --libs $(LIBRARIES))

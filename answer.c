@@ -23,8 +23,6 @@
  */
 #include "postgres.h"
 
-#include "utils/timestamp.h"
-
 #include "graph_fdw.h"
 
 /*-------------------------------------------------------------------------
@@ -257,6 +255,8 @@ read_document(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		case GRAPH_JSON_OK:
 			break;
 		case GRAPH_JSON_INCOMPLETE:
+			if (graph_request_cut_short(scan, lane))
+				return GRAPH_LANE_MOVED;
 			graph_report_partial(scan->session, graph_request_name(lane),
 								 body.len == 0 ? "The answer is empty." :
 								 "The answer ends in the middle of the alert.");
@@ -298,7 +298,7 @@ end_of_bytes(GraphScan *scan, GraphLane *lane, bool complete)
 		graph_request_broken(scan, lane, transport, text);
 	else if (complete)
 		graph_lane_end_page(scan, lane);
-	else
+	else if (!graph_request_cut_short(scan, lane))
 	{
 		graph_report_partial(scan->session, graph_request_name(lane),
 							 graph_http_received(lane->transfer) == 0 ?
@@ -436,7 +436,9 @@ graph_answer_step(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 		return GRAPH_LANE_WAITS;
 	if (lane->transfer == NULL)
 	{
-		if (lane->not_before > GetCurrentTimestamp())
+		if (lane->not_before > graph_now())
+			return GRAPH_LANE_WAITS;
+		if (!graph_request_may_start(scan, lane))
 			return GRAPH_LANE_WAITS;
 		lane->not_before = lane->ahead ? 0 :
 			graph_stats_may_send(scan->stats,

@@ -92,17 +92,38 @@ release_signer(void *arg)
 /*
  * openssl_reason
  *		Why did the last call fail?  The queue is empty afterwards.
+ *
+ * If it was for lack of memory, which may have led to further complaints, that
+ * is the error.
  */
 static const char *
 openssl_reason(void)
 {
-	unsigned long code = ERR_get_error();
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	unsigned long first = ERR_get_error();
+	const char *reason = first ? ERR_reason_error_string(first) : NULL;
+	bool		memory = false;
 
-	ERR_clear_error();
+	for (unsigned long code = first; code != 0; code = ERR_get_error())
+		memory = memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+	if (memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	if (reason)
 		return reason;
-	return psprintf("OpenSSL error code %lu", code);
+	return psprintf("OpenSSL error code %lu", first);
+}
+
+/*
+ * report_openssl
+ *		Raise the error for what cannot fail for a reason that a person could
+ *		remove.
+ */
+pg_noreturn static void
+report_openssl(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("%s: %s", what, openssl_reason())));
 }
 
 /*
@@ -155,6 +176,23 @@ time_text(const ASN1_TIME *time)
 }
 
 /*
+ * has_passed
+ *		Has a time of a certificate passed?
+ */
+static bool
+has_passed(const ASN1_TIME *time, const char *path)
+{
+	int			order = X509_cmp_current_time(time);
+
+	if (order == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("could not read the times of the certificate in file \"%s\": %s",
+						path, openssl_reason())));
+	return order < 0;
+}
+
+/*
  * load_certificate
  *		Read the certificate, and see whether it is good now.
  */
@@ -180,13 +218,13 @@ load_certificate(Signer *signer, const char *path)
 
 	from = X509_get0_notBefore(signer->certificate);
 	until = X509_get0_notAfter(signer->certificate);
-	if (X509_cmp_current_time(until) < 0)
+	if (has_passed(until, path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the certificate in file \"%s\" has expired", path),
 				 errdetail("It was valid until %s.", time_text(until)),
 				 errhint("Make a new one, add it to the app registration, and put it in place of the old one.")));
-	if (X509_cmp_current_time(from) > 0)
+	if (!has_passed(from, path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the certificate in file \"%s\" is not valid yet", path),
@@ -203,11 +241,14 @@ load_key(Signer *signer, const GraphOptions *options)
 {
 	const char *path = options->private_key_file;
 	PasswordRequest request = {options->private_key_password, false};
+	const char *reason = NULL;
 
 	signer->pem = graph_read_file("private key file", path, true);
 	signer->bio = need(BIO_new_mem_buf(signer->pem, -1));
 	signer->key = PEM_read_bio_PrivateKey(signer->bio, NULL, give_password,
 										  &request);
+	if (signer->key == NULL)
+		reason = openssl_reason();
 	if (signer->key == NULL && request.asked)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
@@ -219,7 +260,7 @@ load_key(Signer *signer, const GraphOptions *options)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("could not load private key file \"%s\": %s", path,
-						openssl_reason()),
+						reason),
 				 errhint("The file must hold the private key in PEM format.")));
 
 	if (EVP_PKEY_base_id(signer->key) != EVP_PKEY_RSA)
@@ -228,10 +269,13 @@ load_key(Signer *signer, const GraphOptions *options)
 				 errmsg("the private key in file \"%s\" is not an RSA key", path),
 				 errhint("The service accepts assertions that are signed with RSA only.")));
 	if (X509_check_private_key(signer->certificate, signer->key) != 1)
+	{
+		(void) openssl_reason();
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the private key in file \"%s\" does not match the certificate in file \"%s\"",
 						path, options->certificate_file)));
+	}
 }
 
 /*
@@ -313,7 +357,7 @@ append_header(StringInfo jwt, const Signer *signer)
 	StringInfoData header;
 
 	if (X509_digest(signer->certificate, EVP_sha256(), thumbprint, &len) != 1)
-		elog(ERROR, "could not hash a certificate: %s", openssl_reason());
+		report_openssl("could not hash a certificate");
 
 	initStringInfo(&header);
 	appendStringInfoString(&header,
@@ -368,12 +412,12 @@ append_signature(StringInfo jwt, Signer *signer)
 		EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) <= 0 ||
 		EVP_DigestSign(signer->digest, NULL, &len,
 					   (unsigned char *) jwt->data, jwt->len) <= 0)
-		elog(ERROR, "could not prepare a signature: %s", openssl_reason());
+		report_openssl("could not prepare a signature");
 
 	signature = palloc(len);
 	if (EVP_DigestSign(signer->digest, signature, &len,
 					   (unsigned char *) jwt->data, jwt->len) <= 0)
-		elog(ERROR, "could not sign: %s", openssl_reason());
+		report_openssl("could not sign");
 
 	appendStringInfoChar(jwt, '.');
 	append_base64url(jwt, signature, len);

@@ -181,6 +181,8 @@ ask(GraphSession *session, const GraphDeviceCode *code,
 	if (status == 200)
 	{
 		problem = graph_decode_token(body.data, body.len, answer);
+		if (problem && graph_http_may_be_cut(transfer))
+			return OUTCOME_SLOW_DOWN;
 		if (problem)
 			graph_report_document(session, TOKEN_REQUEST,
 								  psprintf("The token answer is not valid: %s.",
@@ -211,8 +213,7 @@ wait_for_person(GraphSession *session, const GraphDeviceCode *code,
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(outer, "graph_fdw question",
 												  ALLOCSET_SMALL_SIZES);
-	TimestampTz end = GetCurrentTimestamp() +
-		code->expires_in * USECS_PER_SEC;
+	GraphTime	end = graph_after(code->expires_in * 1000L);
 	int			interval = code->interval;
 
 	for (;;)
@@ -220,7 +221,7 @@ wait_for_person(GraphSession *session, const GraphDeviceCode *code,
 		Outcome		outcome;
 
 		graph_http_sleep(interval * 1000);
-		if (GetCurrentTimestamp() >= end)
+		if (graph_now() >= end)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 					 errmsg("nobody logged in to server \"%s\" before the code expired",

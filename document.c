@@ -67,6 +67,22 @@ typedef struct Document
 } Document;
 
 /*
+ * The library's allocator.  Where it lacks memory it may say that the text is
+ * wrong, so that is noted here.
+ */
+static int	failed_allocations;
+
+static void *
+allocate(size_t size)
+{
+	void	   *memory = malloc(size);
+
+	if (memory == NULL)
+		failed_allocations++;
+	return memory;
+}
+
+/*
  * Give a document back to the library.  Its strings are overwritten first,
  * as one of them may be a token; what the parser copied on its way is out of
  * reach.
@@ -114,7 +130,12 @@ open_document(const char *body, size_t len)
 	document->callback.func = release_document;
 	document->callback.arg = document;
 	MemoryContextRegisterResetCallback(context, &document->callback);
+	json_set_alloc_funcs(allocate, free);
+	failed_allocations = 0;
 	document->root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
+	if (document->root == NULL && failed_allocations > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	return document;
 }
 

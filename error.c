@@ -120,8 +120,13 @@ static const TransportRule transport_rules[] = {
 	"lost the connection to", NULL},
 	{GRAPH_TRANSPORT_ENCODING, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, false,
 	"could not decompress the answer of", NULL},
+	{GRAPH_TRANSPORT_LENGTH, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false,
+	"refused a possibly incomplete answer of", NULL},
 	{GRAPH_TRANSPORT_TOO_LARGE, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
 	"refused an oversized answer of", NULL},
+	{GRAPH_TRANSPORT_STARVED, ERRCODE_INSUFFICIENT_RESOURCES, false,
+		"out of file descriptors for a request to",
+	"Raise the operating system's limit for the server, or lower the server's option \"concurrency\"."},
 	{GRAPH_TRANSPORT_OTHER, ERRCODE_FDW_ERROR, false,
 	"could not exchange data with", NULL},
 };

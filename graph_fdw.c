@@ -1016,6 +1016,31 @@ graphForeignAsyncRequest(AsyncRequest *areq)
 }
 
 /*
+ * is_first_pending
+ *		Is no table of ours before this one to be waited for by its Append?
+ *
+ * All of them wait for the same descriptor, which can be in a set once; each
+ * is looked at before every wait, whichever of them was told.
+ */
+static bool
+is_first_pending(const AsyncRequest *areq)
+{
+	AppendState *append = castNode(AppendState, areq->requestor);
+
+	for (int i = 0; i < areq->request_index; i++)
+	{
+		AsyncRequest *other = append->as_asyncrequests[i];
+
+		if (other && other->callback_pending &&
+			IsA(other->requestee, ForeignScanState) &&
+			((ForeignScanState *) other->requestee)->fdwroutine->ForeignAsyncConfigureWait ==
+			graphForeignAsyncConfigureWait)
+			return false;
+	}
+	return true;
+}
+
+/*
  * graphForeignAsyncConfigureWait
  *		The Append is about to wait: tell it for what.
  *
@@ -1027,6 +1052,7 @@ graphForeignAsyncConfigureWait(AsyncRequest *areq)
 {
 	AppendState *append = castNode(AppendState, areq->requestor);
 	GraphExecState *state = ((ForeignScanState *) areq->requestee)->fdw_state;
+	pgsocket	descriptor;
 
 	areq->callback_pending = false;
 	answer(areq);
@@ -1038,8 +1064,10 @@ graphForeignAsyncConfigureWait(AsyncRequest *areq)
 								  TupIsNull(areq->result) ? 0.0 : 1.0);
 		return;
 	}
-	AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE,
-					  graph_scan_descriptor(state->scan), NULL, areq);
+	descriptor = graph_scan_descriptor(state->scan);
+	if (is_first_pending(areq))
+		AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, descriptor,
+						  NULL, areq);
 }
 
 /*

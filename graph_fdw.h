@@ -13,7 +13,7 @@
  *		scan.c, lane.c, answer.c,
  *		request.c, order.c				which record is next?
  *		token.c, login.c, http.c,
- *		multi.c							whose token, which bytes?
+ *		header.c, inflate.c, multi.c	whose token, which bytes?
  *		list.c, json.c					where is the record, and its member?
  *		row.c, decode.c, jsonb.c		what is it as a Datum?
  *
@@ -440,6 +440,12 @@ typedef struct GraphJsonbBuilder GraphJsonbBuilder;
  *-------------------------------------------------------------------------
  */
 
+/*
+ * Microseconds of a clock that never steps: graph_now().  Whatever is waited
+ * for goes by it; 0 is no time.
+ */
+typedef int64 GraphTime;
+
 typedef struct GraphTransfer GraphTransfer;
 
 /* Told of the end of an easy handle's transfer, with a CURLcode. */
@@ -476,7 +482,9 @@ typedef enum GraphTransport
 	GRAPH_TRANSPORT_SILENCE,	/* nothing came for request_timeout */
 	GRAPH_TRANSPORT_BROKEN,		/* it was cut, or the body is too short */
 	GRAPH_TRANSPORT_ENCODING,	/* the compressed body is damaged */
+	GRAPH_TRANSPORT_LENGTH,		/* nobody can tell how long the body is */
 	GRAPH_TRANSPORT_TOO_LARGE,	/* the header, or a small document */
+	GRAPH_TRANSPORT_STARVED,	/* there was no descriptor to be had */
 	GRAPH_TRANSPORT_OTHER,
 } GraphTransport;
 
@@ -491,7 +499,15 @@ typedef struct GraphHttpHeader
 	char		challenge[512]; /* WWW-Authenticate */
 	char		date[64];
 	int64		time;			/* the same in seconds since 1970, or 0 */
+	char		encoding[64];	/* of the body, "" for none */
+	char		length[32];		/* Content-Length */
+	bool		two_lengths;	/* ... twice, and not the same */
+	bool		bounded;		/* it is told how long the body is */
+	bool		interim;		/* of an answer 1xx, so far */
+	bool		ended;			/* all of it is there */
 } GraphHttpHeader;
+
+typedef struct GraphInflater GraphInflater;
 
 /*-------------------------------------------------------------------------
  * Planning (plan.c, deparse.c)
@@ -785,7 +801,7 @@ typedef struct GraphLane
 	bool		token_renewed;	/* since something else than 401 came */
 	bool		stale;			/* its first connection had been given up */
 	uint64		bearer_number;	/* the session's, when it was sent */
-	TimestampTz not_before;		/* when it may be sent, 0: at once */
+	GraphTime	not_before;		/* when it may be sent, 0: at once */
 
 	/* the next page, once it is known: see graph_lane_look_ahead() */
 	bool		next_known;
@@ -871,9 +887,10 @@ struct GraphScan
 	int			nlanes;
 	int			current;		/* the lane of the last record */
 	int			next_key;
-	TimestampTz waits_since;	/* somebody else waits for it, or 0 */
-	TimestampTz look_again;		/* and that is not to take longer */
-	pgsocket	descriptor;		/* what they wait for */
+	GraphTime	waits_since;	/* somebody else waits for it, or 0 */
+	GraphTime	look_again;		/* and that is not to take longer */
+	bool		polled;			/* nobody waits for it alone */
+	GraphTime	starved_since;	/* it has no descriptor, or 0 */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
 	int64		found;			/* how many of them were found so far */
@@ -1076,6 +1093,7 @@ extern GraphLaneStep graph_answer_step(GraphScan *scan, GraphLane *lane,
 extern GraphTransfer *graph_request_send(GraphScan *scan, GraphLane *lane,
 										 const char *url,
 										 MemoryContext context);
+extern bool graph_request_may_start(GraphScan *scan, GraphLane *lane);
 extern void graph_request_start(GraphScan *scan, GraphLane *lane);
 extern void graph_request_drop_ahead(GraphScan *scan, GraphLane *lane);
 extern void graph_request_end(GraphScan *scan, GraphLane *lane);
@@ -1085,6 +1103,7 @@ extern const char *graph_request_again(GraphScan *scan, GraphLane *lane,
 									   int retry_after);
 extern void graph_request_broken(GraphScan *scan, GraphLane *lane,
 								 GraphTransport transport, const char *text);
+extern bool graph_request_cut_short(GraphScan *scan, GraphLane *lane);
 extern bool graph_request_renew_token(GraphScan *scan, GraphLane *lane);
 extern bool graph_request_was_stale(GraphScan *scan, GraphLane *lane);
 
@@ -1102,7 +1121,7 @@ extern GraphOrderCheck graph_order_check_first(GraphScan *scan,
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
-extern TimestampTz graph_stats_may_send(GraphStats *stats, int per_minute);
+extern GraphTime graph_stats_may_send(GraphStats *stats, int per_minute);
 
 /* in token.c */
 extern GraphSession *graph_session_open(Oid relid, Oid userid);
@@ -1146,10 +1165,11 @@ extern bool graph_identity_status_is_retriable(int status);
 extern GraphTransfer *graph_http_start(MemoryContext owner,
 									   const GraphHttpRequest *request);
 extern void graph_http_wait_any(GraphTransfer **transfers, int count,
-								TimestampTz until);
+								GraphTime until);
 extern bool graph_http_poll(GraphTransfer **transfers, int count,
-							TimestampTz since, long *left);
+							GraphTime since, long *left);
 extern bool graph_http_done(const GraphTransfer *transfer);
+extern bool graph_http_may_be_cut(const GraphTransfer *transfer);
 extern bool graph_http_wait_all(GraphTransfer *transfer, size_t limit);
 extern GraphSlice graph_http_unread(GraphTransfer *transfer);
 extern void graph_http_consume(GraphTransfer *transfer, size_t bytes);
@@ -1161,14 +1181,37 @@ extern bool graph_http_was_kept(const GraphTransfer *transfer);
 extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
 extern void graph_http_sleep(int milliseconds);
+extern bool graph_http_has_descriptor(void);
+extern bool graph_http_is_stuck(void);
+extern void graph_http_free_descriptors(void);
+
+/* in header.c */
+extern void graph_header_line(GraphHttpHeader *header, const char *data,
+							  size_t len);
+extern bool graph_header_is_gzip(const GraphHttpHeader *header);
+
+/* in inflate.c */
+extern GraphInflater *graph_inflater_create(void);
+extern void graph_inflater_free(GraphInflater *inflater, bool secret);
+extern bool graph_inflater_give(GraphInflater *inflater, const char *data,
+								size_t len);
+extern bool graph_inflater_has_more(const GraphInflater *inflater);
+extern const char *graph_inflater_take(GraphInflater *inflater, char *out,
+									   size_t *len);
 
 /* in multi.c */
+extern GraphTime graph_now(void);
+extern GraphTime graph_after(long milliseconds);
+extern long graph_milliseconds_until(GraphTime when);
 extern void graph_multi_start(void);
-extern const char *graph_multi_add(void *easy);
-extern void graph_multi_remove(void *easy, bool added);
-extern void graph_multi_drive(GraphEnded ended);
+extern void graph_multi_add(void *easy);
+extern uint32 graph_multi_failed_allocations(void);
+extern void graph_multi_detach(void *easy);
+extern void graph_multi_free(void *easy);
+extern bool graph_multi_drive(GraphEnded ended);
+pg_noreturn extern void graph_multi_report(void);
 extern void graph_multi_wait(long timeout);
-extern pgsocket graph_multi_descriptor(MemoryContext owner);
+extern pgsocket graph_multi_descriptor(void);
 extern void graph_multi_alarm(long timeout);
 extern bool graph_http_disconnect(void);
 extern void graph_block_signals(sigset_t *saved);
@@ -1180,6 +1223,7 @@ extern const char *graph_proxy_problem(const char *url);
 extern char *graph_url_escape(const char *text);
 extern char *graph_url_unescape(const char *text);
 extern char *graph_url_origin(const char *url);
+extern char *graph_url_resolve(const char *base, const char *link);
 extern bool graph_url_is_local(const char *url);
 extern bool graph_address_is_link_local(const struct sockaddr *address);
 

@@ -9,6 +9,9 @@
  * window is full is paused, so that the sender waits for the reader.  What
  * happens on the wire, and the waiting, is multi.c's.
  *
+ * A body that is compressed is kept as it came, and inflated into the window
+ * as that has room (inflate.c).
+ *
  * Two rules keep curl and the backend apart.  Nothing that can ereport,
  * palloc or check for interrupts runs inside a libcurl callback: callbacks
  * store bytes in malloc'd memory and return, and trouble is raised after
@@ -30,11 +33,12 @@
 
 #include <curl/curl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "graph_fdw.h"
 
@@ -63,6 +67,8 @@ struct GraphTransfer
 	struct curl_slist *headers;
 	bool		added;			/* to the multi handle */
 	bool		has_fd;			/* counted with AcquireExternalFD() */
+	bool		starved;		/* the system has no descriptor for it */
+	dlist_node	node;			/* in under_way, while it is added */
 	MemoryContextCallback callback;
 	char	   *form;			/* curl sends it from here, or NULL */
 	bool		secret_answer;
@@ -78,7 +84,12 @@ struct GraphTransfer
 	bool		paused;
 	bool		pinned;			/* somebody reads them where they are */
 	bool		out_of_memory;
+	uint32		failed_allocations; /* of curl's, before it began */
 	uint64		received;		/* bytes of body, as decompressed */
+
+	/* a compressed body; malloc'd */
+	GraphInflater *inflater;	/* NULL: it is not, or has not begun */
+	const char *damage;			/* why it cannot be inflated, or NULL */
 
 	/* the answer */
 	GraphHttpHeader header;
@@ -86,18 +97,22 @@ struct GraphTransfer
 	bool		header_too_large;
 
 	/* the end */
-	bool		done;
+	bool		ended;			/* curl is done with it, */
+	bool		done;			/* and all is in the buffer that will be */
 	CURLcode	result;
 	bool		silent;			/* request_timeout ended it, */
 	bool		overdue;		/* although it was not silent */
 	char		error[CURL_ERROR_SIZE];
 
 	int			request_timeout;	/* milliseconds */
-	TimestampTz last_activity;
+	GraphTime	last_activity;
 	int64		silence;		/* microseconds waited for since then, as far
 								 * as those waits are over */
 	MemoryContext owner;
 };
+
+/* Those that curl has. */
+static dlist_head under_way = DLIST_STATIC_INIT(under_way);
 
 static void release_transfer(void *arg);
 
@@ -120,7 +135,7 @@ unread_bytes(const GraphTransfer *transfer)
 static void
 note_activity(GraphTransfer *transfer)
 {
-	transfer->last_activity = GetCurrentTimestamp();
+	transfer->last_activity = graph_now();
 	transfer->silence = 0;
 }
 
@@ -137,6 +152,7 @@ make_room(GraphTransfer *transfer, size_t bytes)
 
 	if (transfer->end + bytes <= transfer->capacity)
 		return true;
+	Assert(!transfer->pinned);
 	if (transfer->start > 0)
 	{
 		memmove(transfer->buffer, transfer->buffer + transfer->start, unread);
@@ -156,6 +172,80 @@ make_room(GraphTransfer *transfer, size_t bytes)
 }
 
 /*
+ * inflate_some
+ *		Inflate what was received of a compressed body, as far as the window has
+ *		room; false if that failed.
+ */
+static bool
+inflate_some(GraphTransfer *transfer)
+{
+	while (graph_inflater_has_more(transfer->inflater) &&
+		   unread_bytes(transfer) < transfer->window)
+	{
+		size_t		room = Min(transfer->window - unread_bytes(transfer),
+							   (size_t) RECEIVE_BUFFER_BYTES);
+
+		if (transfer->pinned)
+			room = Min(room, transfer->capacity - transfer->end);
+		if (room == 0)
+			return true;
+		if (!make_room(transfer, room))
+		{
+			transfer->out_of_memory = true;
+			return false;
+		}
+		transfer->damage = graph_inflater_take(transfer->inflater,
+											   transfer->buffer + transfer->end,
+											   &room);
+		transfer->end += room;
+		transfer->received += room;
+		if (transfer->damage)
+		{
+			transfer->out_of_memory = transfer->damage[0] == '\0';
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * take_compressed
+ *		Keep a piece of a compressed body, and inflate it as far as that goes.
+ */
+static size_t
+take_compressed(GraphTransfer *transfer, const char *data, size_t bytes)
+{
+	if (!graph_header_is_gzip(&transfer->header))
+	{
+		transfer->damage = "its encoding is none that was asked for";
+		return 0;
+	}
+	if (transfer->inflater == NULL)
+		transfer->inflater = graph_inflater_create();
+	if (transfer->inflater == NULL ||
+		!graph_inflater_give(transfer->inflater, data, bytes))
+	{
+		transfer->out_of_memory = true;
+		return 0;
+	}
+	return inflate_some(transfer) ? bytes : 0;
+}
+
+/*
+ * is_full
+ *		Is there no room for so many bytes?
+ */
+static bool
+is_full(const GraphTransfer *transfer, size_t bytes)
+{
+	if (transfer->header.encoding[0])
+		return graph_inflater_has_more(transfer->inflater);
+	return (unread_bytes(transfer) > 0 &&
+			unread_bytes(transfer) + bytes > transfer->window) ||
+		(transfer->pinned && transfer->end + bytes > transfer->capacity);
+}
+
+/*
  * take_body
  *		CURLOPT_WRITEFUNCTION: keep bytes, or pause while the window is full.
  */
@@ -165,13 +255,14 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	GraphTransfer *transfer = arg;
 	size_t		bytes = size * count;
 
-	if ((unread_bytes(transfer) > 0 &&
-		 unread_bytes(transfer) + bytes > transfer->window) ||
-		(transfer->pinned && transfer->end + bytes > transfer->capacity))
+	if (is_full(transfer, bytes))
 	{
 		transfer->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
+	note_activity(transfer);
+	if (transfer->header.encoding[0])
+		return take_compressed(transfer, data, bytes);
 	if (!make_room(transfer, bytes))
 	{
 		transfer->out_of_memory = true;
@@ -180,67 +271,36 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	memcpy(transfer->buffer + transfer->end, data, bytes);
 	transfer->end += bytes;
 	transfer->received += bytes;
-	note_activity(transfer);
 	return bytes;
-}
-
-/*
- * keep_header
- *		If the line is this header's, keep its value, cut to the field's size.
- */
-static void
-keep_header(const char *line, size_t len, const char *name,
-			char *field, size_t field_size)
-{
-	size_t		name_len = strlen(name);
-
-	if (len <= name_len || line[name_len] != ':' ||
-		pg_strncasecmp(line, name, name_len) != 0)
-		return;
-	line += name_len + 1;
-	len -= name_len + 1;
-	while (len > 0 && (*line == ' ' || *line == '\t'))
-		line++, len--;
-	while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == '\n' ||
-					   line[len - 1] == ' '))
-		len--;
-	len = Min(len, field_size - 1);
-	for (size_t i = 0; i < len; i++)
-		field[i] = line[i] >= ' ' && line[i] < 0x7f ? line[i] : '?';
-	field[len] = '\0';
 }
 
 /*
  * take_header
  *		CURLOPT_HEADERFUNCTION: one line of the answer's header.
+ *
+ * Only its beginning and its end break a silence: interim answers, or lines,
+ * without end are not to be waited for.
  */
 static size_t
 take_header(char *line, size_t size, size_t count, void *arg)
 {
 	GraphTransfer *transfer = arg;
-	GraphHttpHeader *header = &transfer->header;
 	size_t		len = size * count;
+	bool		ended = transfer->header.ended;
 
+	if (transfer->header_bytes == 0)
+		note_activity(transfer);
 	transfer->header_bytes += len;
-	note_activity(transfer);
 	if (transfer->header_bytes > MAX_HEADER_BYTES)
 	{
 		transfer->header_too_large = true;
 		return 0;
 	}
-
-	/* a status line begins another header: a 1xx one came before */
-	if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
-		memset(header, 0, sizeof(GraphHttpHeader));
-	keep_header(line, len, "content-type",
-				header->content_type, sizeof(header->content_type));
-	keep_header(line, len, "request-id",
-				header->request_id, sizeof(header->request_id));
-	keep_header(line, len, "warning",
-				header->warning, sizeof(header->warning));
-	keep_header(line, len, "www-authenticate",
-				header->challenge, sizeof(header->challenge));
-	keep_header(line, len, "date", header->date, sizeof(header->date));
+	graph_header_line(&transfer->header, line, len);
+	if (transfer->header.two_lengths)
+		return 0;
+	if (transfer->header.ended && !ended)
+		note_activity(transfer);
 	return len;
 }
 
@@ -257,6 +317,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	GraphTransfer *transfer = arg;
 	int			type = address->socktype;
+	int			fd;
 
 	if (graph_address_is_link_local(&address->addr) && !transfer->link_local)
 	{
@@ -266,7 +327,98 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 #ifdef SOCK_CLOEXEC
 	type |= SOCK_CLOEXEC;
 #endif
-	return socket(address->family, type, address->protocol);
+	fd = socket(address->family, type, address->protocol);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		transfer->starved = true;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+/*-------------------------------------------------------------------------
+ * Descriptors
+ *
+ * A transfer has one, and PostgreSQL lets extensions have a third of all.
+ * There are others who need some: a wait below an Append creates a set, and
+ * fails if it cannot.
+ *-------------------------------------------------------------------------
+ */
+
+/* So many of that third are left to others. */
+#define SPARE_DESCRIPTORS	4
+
+/*
+ * graph_http_has_descriptor
+ *		Can one more transfer be had without want elsewhere?
+ */
+bool
+graph_http_has_descriptor(void)
+{
+	int			count = 0;
+	bool		enough;
+
+	while (count <= SPARE_DESCRIPTORS && AcquireExternalFD())
+		count++;
+	enough = count > SPARE_DESCRIPTORS;
+	while (count-- > 0)
+		ReleaseExternalFD();
+	return enough;
+}
+
+/*
+ * release_descriptor
+ *		Curl is done with a transfer, so it has none any more.
+ */
+static void
+release_descriptor(GraphTransfer *transfer)
+{
+	if (transfer->has_fd)
+		ReleaseExternalFD();
+	transfer->has_fd = false;
+}
+
+/*
+ * has_no_descriptor
+ *		Is none to be had from the system now?
+ */
+static bool
+has_no_descriptor(void)
+{
+	int			fd = dup(STDERR_FILENO);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (errno == EMFILE || errno == ENFILE);
+}
+
+/*
+ * graph_http_free_descriptors
+ *		Have the server's files, and the connections that are kept, give up
+ *		theirs.
+ */
+void
+graph_http_free_descriptors(void)
+{
+	closeAllVfds();
+	(void) graph_http_disconnect();
+}
+
+/*
+ * graph_http_is_stuck
+ *		Does every transfer wait for somebody to read what it has?
+ */
+bool
+graph_http_is_stuck(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &under_way)
+	{
+		const GraphTransfer *transfer =
+			dlist_container(GraphTransfer, node, iter.cur);
+
+		if (!transfer->ended && !transfer->paused)
+			return false;
+	}
+	return true;
 }
 
 /*-------------------------------------------------------------------------
@@ -287,6 +439,18 @@ wipe_list(struct curl_slist *list)
 }
 
 /*
+ * detach
+ *		Take a transfer away from curl.
+ */
+static void
+detach(GraphTransfer *transfer)
+{
+	dlist_delete(&transfer->node);
+	transfer->added = false;
+	graph_multi_detach(transfer->easy);
+}
+
+/*
  * release_transfer
  *		Give back what a transfer has of curl's and of malloc's.
  *
@@ -298,8 +462,10 @@ release_transfer(void *arg)
 {
 	GraphTransfer *transfer = arg;
 
+	if (transfer->added)
+		detach(transfer);
 	if (transfer->easy)
-		graph_multi_remove(transfer->easy, transfer->added);
+		graph_multi_free(transfer->easy);
 
 	wipe_list(transfer->headers);
 	if (transfer->form)
@@ -307,16 +473,41 @@ release_transfer(void *arg)
 	if (transfer->buffer && transfer->secret_answer)
 		explicit_bzero(transfer->buffer, transfer->capacity);
 	free(transfer->buffer);
-	if (transfer->has_fd)
-		ReleaseExternalFD();
-	transfer->added = false;
+	graph_inflater_free(transfer->inflater, transfer->secret_answer);
+	release_descriptor(transfer);
 	transfer->easy = NULL;
 	transfer->headers = NULL;
 	transfer->form = NULL;
 	transfer->buffer = NULL;
+	transfer->inflater = NULL;
 	transfer->start = transfer->end = transfer->capacity = 0;
-	transfer->has_fd = false;
 	transfer->done = true;
+}
+
+/*
+ * out_of_memory
+ *		Raise the error for what could not be allocated.
+ */
+pg_noreturn static void
+out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
+
+/*
+ * report_setopt
+ *		Raise the error for an option that curl does not take.
+ */
+pg_noreturn static void
+report_setopt(const char *option, CURLcode code)
+{
+	if (code == CURLE_OUT_OF_MEMORY)
+		out_of_memory();
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("could not set libcurl's %s: %s", option,
+					curl_easy_strerror(code))));
 }
 
 /* Set an option of a transfer; what curl refuses is an error that names it. */
@@ -324,10 +515,7 @@ release_transfer(void *arg)
 	do { \
 		CURLcode	setopt_code = curl_easy_setopt((transfer)->easy, option, value); \
 		if (setopt_code != CURLE_OK) \
-			ereport(ERROR, \
-					(errcode(ERRCODE_FDW_ERROR), \
-					 errmsg("could not set libcurl's %s: %s", #option, \
-							curl_easy_strerror(setopt_code)))); \
+			report_setopt(#option, setopt_code); \
 	} while (0)
 
 /*
@@ -340,8 +528,7 @@ add_header(GraphTransfer *transfer, const char *line)
 	struct curl_slist *grown = curl_slist_append(transfer->headers, line);
 
 	if (grown == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		out_of_memory();
 	transfer->headers = grown;
 }
 
@@ -400,8 +587,7 @@ set_transport(GraphTransfer *transfer, const GraphHttpRequest *request)
 	SETOPT(transfer, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
 	SETOPT(transfer, CURLOPT_USERAGENT, "graph_fdw/" GRAPH_FDW_VERSION
 		   " PostgreSQL/" PG_VERSION);
-	if (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_LIBZ)
-		SETOPT(transfer, CURLOPT_ACCEPT_ENCODING, "gzip");
+	SETOPT(transfer, CURLOPT_ACCEPT_ENCODING, NULL);	/* inflate.c does it */
 	SETOPT(transfer, CURLOPT_PRIVATE, transfer);
 	SETOPT(transfer, CURLOPT_ERRORBUFFER, transfer->error);
 	SETOPT(transfer, CURLOPT_WRITEFUNCTION, take_body);
@@ -436,6 +622,7 @@ set_request(GraphTransfer *transfer, const GraphHttpRequest *request)
 	}
 	foreach(cell, request->headers)
 		add_header(transfer, lfirst(cell));
+	add_header(transfer, "Accept-Encoding: gzip");
 	SETOPT(transfer, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
@@ -451,7 +638,6 @@ GraphTransfer *
 graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 {
 	GraphTransfer *transfer;
-	const char *problem;
 
 	graph_multi_start();
 
@@ -463,31 +649,41 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	transfer->secret_answer = request->secret_answer;
 	transfer->link_local = request->link_local;
 	transfer->header.retry_after = -1;
+	transfer->failed_allocations = graph_multi_failed_allocations();
 	transfer->callback.func = release_transfer;
 	transfer->callback.arg = transfer;
 	MemoryContextRegisterResetCallback(owner, &transfer->callback);
 
-	transfer->has_fd = AcquireExternalFD();
-	if (!transfer->has_fd)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("out of file descriptors for another request")));
+	/* where it has to be although there is none, nobody counts it */
+	transfer->has_fd = graph_http_has_descriptor() && AcquireExternalFD();
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		out_of_memory();
 	set_transport(transfer, request);
 	set_security(transfer, request);
 	set_request(transfer, request);
 
-	transfer->last_activity = GetCurrentTimestamp();
-	problem = graph_multi_add(transfer->easy);
-	if (problem)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not start a request: %s", problem)));
+	transfer->last_activity = graph_now();
+	graph_multi_add(transfer->easy);
 	transfer->added = true;
+	dlist_push_tail(&under_way, &transfer->node);
 	return transfer;
+}
+
+/*
+ * conclude
+ *		Curl is done with a transfer.  So are we, once all is inflated.
+ */
+static void
+conclude(GraphTransfer *transfer, CURLcode result)
+{
+	transfer->ended = true;
+	transfer->result = result;
+	if (result != CURLE_OK && transfer->header_bytes == 0 && has_no_descriptor())
+		transfer->starved = true;
+	release_descriptor(transfer);
+	transfer->done = !graph_inflater_has_more(transfer->inflater) ||
+		transfer->damage;
 }
 
 /*
@@ -497,31 +693,69 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 static void
 note_end(void *easy, int result)
 {
-	GraphTransfer *transfer;
+	GraphTransfer *transfer = NULL;
 
-	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &transfer);
-	transfer->done = true;
-	transfer->result = result;
+	if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &transfer) == CURLE_OK)
+		conclude(transfer, result);
 }
 
 /*
  * resume
- *		Let a paused transfer go on if its window has room again.
+ *		Let a transfer whose window has room again go on, if it is held up.
+ *
+ * What curl has held back it gives us in curl_easy_pause(); what comes of that
+ * is told there and nowhere else.
  */
 static void
 resume(GraphTransfer *transfer)
 {
 	sigset_t	saved;
+	CURLcode	code;
 
-	if (!transfer->paused || transfer->done || transfer->pinned ||
+	if (transfer->done || transfer->pinned ||
 		unread_bytes(transfer) > transfer->window / 2)
 		return;
+	if (!inflate_some(transfer))
+		conclude(transfer, transfer->ended ? transfer->result : CURLE_WRITE_ERROR);
+	else if (transfer->ended)
+		conclude(transfer, transfer->result);
+	if (transfer->done || transfer->ended || !transfer->paused ||
+		graph_inflater_has_more(transfer->inflater))
+		return;
+
 	transfer->paused = false;	/* the callback may set it again */
 	graph_block_signals(&saved);
-	(void) curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+	code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
 	graph_restore_signals(&saved);
-	if (transfer->paused && !transfer->pinned)
+	if (code != CURLE_OK)
+		conclude(transfer, code);
+	else if (transfer->paused && transfer->inflater == NULL)
 		transfer->window *= 2;	/* what curl holds back is a larger piece */
+}
+
+/*
+ * drive
+ *		Let curl run.  Where it cannot, all transfers are lost: whoever reads
+ *		one of the others finds its connection broken, and tries again.
+ */
+static void
+drive(void)
+{
+	dlist_mutable_iter iter;
+
+	if (graph_multi_drive(note_end))
+		return;
+	dlist_foreach_modify(iter, &under_way)
+	{
+		GraphTransfer *transfer =
+			dlist_container(GraphTransfer, node, iter.cur);
+
+		if (!transfer->ended)
+			conclude(transfer, CURLE_RECV_ERROR);
+		transfer->failed_allocations = graph_multi_failed_allocations();
+		detach(transfer);
+	}
+	graph_multi_report();
 }
 
 /*
@@ -532,9 +766,9 @@ resume(GraphTransfer *transfer)
  * What passed between two waits does not count: it is the reader's.
  */
 static int64
-silence_of(const GraphTransfer *transfer, TimestampTz since)
+silence_of(const GraphTransfer *transfer, GraphTime since)
 {
-	return transfer->silence + Max(GetCurrentTimestamp() -
+	return transfer->silence + Max(graph_now() -
 								   Max(since, transfer->last_activity), 0);
 }
 
@@ -544,7 +778,7 @@ silence_of(const GraphTransfer *transfer, TimestampTz since)
  *		not under way has all the time.
  */
 static long
-time_left(const GraphTransfer *transfer, TimestampTz since)
+time_left(const GraphTransfer *transfer, GraphTime since)
 {
 	if (transfer->done)
 		return LONG_MAX;
@@ -564,7 +798,7 @@ make_progress(GraphTransfer **transfers, const size_t *had, int count)
 
 	for (int i = 0; i < count; i++)
 		resume(transfers[i]);
-	graph_multi_drive(note_end);
+	drive();
 	for (int i = 0; i < count; i++)
 	{
 		if (unread_bytes(transfers[i]) > had[i] || transfers[i]->done)
@@ -579,7 +813,7 @@ make_progress(GraphTransfer **transfers, const size_t *had, int count)
  *		are any.  One that talks does not excuse the others.
  */
 static bool
-end_silent(GraphTransfer **transfers, int count, TimestampTz since)
+end_silent(GraphTransfer **transfers, int count, GraphTime since)
 {
 	bool		any = false;
 
@@ -623,7 +857,7 @@ prepare_wait(GraphTransfer **transfers, int count)
  *		Add a wait that is over to the silence of those waited for.
  */
 static void
-finish_wait(GraphTransfer **transfers, int count, TimestampTz since)
+finish_wait(GraphTransfer **transfers, int count, GraphTime since)
 {
 	for (int i = 0; i < count; i++)
 		transfers[i]->silence = silence_of(transfers[i], since);
@@ -638,7 +872,7 @@ finish_wait(GraphTransfer **transfers, int count, TimestampTz since)
  * long.
  */
 bool
-graph_http_poll(GraphTransfer **transfers, int count, TimestampTz since,
+graph_http_poll(GraphTransfer **transfers, int count, GraphTime since,
 				long *left)
 {
 	size_t	   *had = prepare_wait(transfers, count);
@@ -652,7 +886,7 @@ graph_http_poll(GraphTransfer **transfers, int count, TimestampTz since,
 
 	*left = LONG_MAX;
 	for (int i = 0; i < count; i++)
-		*left = Min(*left, time_left(transfers[i], GetCurrentTimestamp()));
+		*left = Min(*left, time_left(transfers[i], graph_now()));
 	return news;
 }
 
@@ -662,16 +896,15 @@ graph_http_poll(GraphTransfer **transfers, int count, TimestampTz since,
  *		none is given).
  */
 void
-graph_http_wait_any(GraphTransfer **transfers, int count, TimestampTz until)
+graph_http_wait_any(GraphTransfer **transfers, int count, GraphTime until)
 {
-	TimestampTz since = GetCurrentTimestamp();
+	GraphTime	since = graph_now();
 	size_t	   *had = prepare_wait(transfers, count);
 
 	for (;;)
 	{
 		long		left = until == 0 ? LONG_MAX :
-			TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-
+			graph_milliseconds_until(until);
 		bool		news;
 
 		CHECK_FOR_INTERRUPTS();
@@ -707,16 +940,15 @@ graph_http_done(const GraphTransfer *transfer)
 bool
 graph_http_wait_all(GraphTransfer *transfer, size_t limit)
 {
-	TimestampTz until = limit > GRAPH_MAX_DOCUMENT ? 0 :
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									transfer->request_timeout);
+	GraphTime	until = limit > GRAPH_MAX_DOCUMENT ? 0 :
+		graph_after(transfer->request_timeout);
 
 	while (!transfer->done)
 	{
 		graph_http_wait_any(&transfer, 1, until);
 		if (unread_bytes(transfer) > limit)
 			return false;
-		if (until != 0 && !transfer->done && GetCurrentTimestamp() >= until)
+		if (until != 0 && !transfer->done && graph_now() >= until)
 			transfer->overdue = transfer->done = true;
 	}
 	return unread_bytes(transfer) <= limit;
@@ -779,6 +1011,21 @@ graph_http_pin(GraphTransfer *transfer)
 }
 
 /*
+ * number_of
+ *		A number that curl knows of a transfer; a preset if it does not.
+ */
+static long
+number_of(const GraphTransfer *transfer, CURLINFO what, long preset)
+{
+	long		number = preset;
+
+	if (transfer->easy == NULL ||
+		curl_easy_getinfo(transfer->easy, what, &number) != CURLE_OK)
+		return preset;
+	return number;
+}
+
+/*
  * graph_http_header
  *		The answer's header.  It is complete once there are unread bytes or
  *		graph_http_wait_any() has returned; status is 0 if there was no answer.
@@ -786,20 +1033,19 @@ graph_http_pin(GraphTransfer *transfer)
 const GraphHttpHeader *
 graph_http_header(GraphTransfer *transfer)
 {
-	long		status = 0;
+	GraphHttpHeader *header = &transfer->header;
 	curl_off_t	retry_after = 0;
 
-	if (transfer->easy)
-	{
-		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-		curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
-		transfer->header.status = (int) status;
-		transfer->header.retry_after = retry_after > 0 ?
-			(int) Min(retry_after, INT_MAX) : -1;
-		transfer->header.time = Max(0, curl_getdate(transfer->header.date,
-													NULL));
-	}
-	return &transfer->header;
+	if (transfer->easy == NULL)
+		return header;
+	if (curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER,
+						  &retry_after) != CURLE_OK)
+		retry_after = 0;
+	header->status = (int) number_of(transfer, CURLINFO_RESPONSE_CODE, 0);
+	header->retry_after = retry_after > 0 ?
+		(int) Min(retry_after, INT_MAX) : -1;
+	header->time = Max(0, curl_getdate(header->date, NULL));
+	return header;
 }
 
 /*
@@ -809,10 +1055,36 @@ graph_http_header(GraphTransfer *transfer)
 bool
 graph_http_was_kept(const GraphTransfer *transfer)
 {
-	long		connects = 1;
+	return number_of(transfer, CURLINFO_NUM_CONNECTS, 1) == 0;
+}
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
-	return connects == 0;
+/*
+ * graph_http_may_be_cut
+ *		Did an answer end although nothing said that it would end there?
+ *
+ * A connection that is closed is then the end of the body, whoever closed it
+ * and why; whether it is whole is for the reader to see.
+ */
+bool
+graph_http_may_be_cut(const GraphTransfer *transfer)
+{
+	return transfer->done && transfer->result == CURLE_OK &&
+		!(transfer->header.ended && transfer->header.bounded);
+}
+
+/*
+ * has_two_lengths
+ *		Does the header say twice, and differently, how long the body is?
+ *
+ * Newer versions of curl see it before the line gets here.
+ */
+static bool
+has_two_lengths(const GraphTransfer *transfer)
+{
+	return transfer->header.two_lengths ||
+		(transfer->result == CURLE_WEIRD_SERVER_REPLY &&
+		 transfer->header.length[0] && !transfer->header.ended &&
+		 strcasestr(transfer->error, "content-length"));
 }
 
 /*
@@ -822,7 +1094,7 @@ graph_http_was_kept(const GraphTransfer *transfer)
 static GraphTransport
 transport_of(const GraphTransfer *transfer)
 {
-	long		proxy_status = 0;
+	long		proxy_status = number_of(transfer, CURLINFO_HTTP_CONNECTCODE, 0);
 
 	/* garbage on a kept connection is what an earlier answer left behind */
 	if (graph_http_was_kept(transfer) &&
@@ -831,7 +1103,6 @@ transport_of(const GraphTransfer *transfer)
 		return GRAPH_TRANSPORT_BROKEN;
 
 	/* what a proxy cannot do now it may do later; what it will not, never */
-	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
 	if (transfer->result != CURLE_OK && proxy_status >= 400 &&
 		proxy_status < 500)
 		return GRAPH_TRANSPORT_PROXY;
@@ -865,9 +1136,6 @@ transport_of(const GraphTransfer *transfer)
 		case CURLE_HTTP2:
 		case CURLE_HTTP2_STREAM:
 			return GRAPH_TRANSPORT_BROKEN;
-		case CURLE_BAD_CONTENT_ENCODING:
-			return GRAPH_TRANSPORT_ENCODING;
-		case CURLE_WRITE_ERROR: /* more inflated than curl holds in a pause */
 		case CURLE_OUT_OF_MEMORY:	/* how a header line over 100 kB ends */
 #if CURL_AT_LEAST_VERSION(8, 6, 0)
 		case CURLE_TOO_LARGE:	/* ... in later versions */
@@ -876,6 +1144,25 @@ transport_of(const GraphTransfer *transfer)
 		default:
 			return GRAPH_TRANSPORT_OTHER;
 	}
+}
+
+/*
+ * had_no_memory
+ *		Did a transfer fail because something could not be allocated?
+ *
+ * A header line over 100 kB ends as if it had, in versions before 8.6.
+ */
+static bool
+had_no_memory(const GraphTransfer *transfer)
+{
+	if (transfer->out_of_memory)
+		return true;
+	if (transfer->result == CURLE_OK)
+		return false;
+	if (transfer->failed_allocations != graph_multi_failed_allocations())
+		return true;
+	return transfer->result == CURLE_OUT_OF_MEMORY &&
+		(transfer->header.ended || CURL_AT_LEAST_VERSION(8, 6, 0));
 }
 
 /*
@@ -899,14 +1186,25 @@ graph_http_result(GraphTransfer *transfer, const char **text)
 						 transfer->request_timeout / 1000.0);
 		return GRAPH_TRANSPORT_SILENCE;
 	}
-	if (transfer->out_of_memory)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (had_no_memory(transfer))
+		out_of_memory();
 	if (transfer->header_too_large)
 	{
 		*text = "its header is too large";
 		return GRAPH_TRANSPORT_TOO_LARGE;
 	}
+	if (has_two_lengths(transfer))
+	{
+		*text = "its header says in two ways how long it is";
+		return GRAPH_TRANSPORT_LENGTH;
+	}
+	if (transfer->damage)
+	{
+		*text = transfer->damage;
+		return GRAPH_TRANSPORT_ENCODING;
+	}
+	if (transfer->starved && transfer->result != CURLE_OK)
+		return GRAPH_TRANSPORT_STARVED;
 	if (transfer->forbidden && transfer->result != CURLE_OK)
 	{
 		*text = "its address is one of the local link, where the machine's metadata service is";
@@ -946,7 +1244,5 @@ graph_http_end(GraphTransfer *transfer)
 void
 graph_http_sleep(int milliseconds)
 {
-	graph_http_wait_any(NULL, 0,
-						TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													milliseconds));
+	graph_http_wait_any(NULL, 0, graph_after(milliseconds));
 }

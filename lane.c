@@ -363,7 +363,7 @@ void
 graph_lane_again(GraphScan *scan, GraphLane *lane)
 {
 	int			attempt = lane->attempt;
-	TimestampTz not_before = lane->not_before;
+	GraphTime	not_before = lane->not_before;
 
 	scan->order_restarted = true;
 	if (lane->page > 1 && graph_lane_begin_anew(scan, lane))
@@ -521,8 +521,8 @@ guard_against_loop(GraphScan *scan, GraphLane *lane, const char *link)
  * next_page
  *		The URL of the next page, or NULL if this was the last.
  *
- * The link is followed as it is (it is opaque), but only to the origin that
- * the token belongs to.
+ * The link is followed as it is (it is opaque), or from where the request went
+ * if it is relative, but only to the origin that the token belongs to.
  */
 static char *
 next_page(GraphScan *scan, GraphLane *lane)
@@ -535,6 +535,7 @@ next_page(GraphScan *scan, GraphLane *lane)
 	if (slice.data == NULL || graph_slice_is_null(slice))
 		return NULL;
 	link = graph_decode_string(slice);
+	link = link ? graph_url_resolve(lane->url, link) : NULL;
 	origin = link ? graph_url_origin(link) : NULL;
 	if (origin == NULL)
 		graph_report_document(scan->session, request,
@@ -891,8 +892,8 @@ goes_by_time(GraphScan *scan, GraphLane *lane)
  *		Where the answer names the next page before its records, ask for that
  *		page while these are read.
  *
- * Not with LIMIT, when it may not be wanted, and not where the rest of the list
- * is to be asked for by time.
+ * Not with LIMIT, when it may not be wanted, not where the rest of the list is
+ * to be asked for by time, and not with the last descriptors.
  */
 void
 graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
@@ -903,6 +904,7 @@ graph_lane_look_ahead(GraphScan *scan, GraphLane *lane)
 		graph_list_next_link(lane->reader).data == NULL ||
 		request->limited || goes_by_time(scan, lane) ||
 		!has_free_lane(scan) || known_next(scan, lane) == NULL ||
+		!graph_http_has_descriptor() ||
 		graph_stats_may_send(scan->stats,
 							 scan->session->options.requests_per_minute) != 0)
 		return;
@@ -924,9 +926,7 @@ is_barren(GraphScan *scan, GraphLane *lane)
 		lane->barren_pages = 0;
 		return false;
 	}
-	lane->not_before = Max(lane->not_before,
-						   TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   BARREN_PAUSE_MS));
+	lane->not_before = Max(lane->not_before, graph_after(BARREN_PAUSE_MS));
 	if (++lane->barren_pages < MAX_BARREN_PAGES)
 		return false;
 	graph_report_partial(scan->session, graph_request_name(lane),

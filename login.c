@@ -393,17 +393,23 @@ build(LoginRequest *request)
 
 /*
  * take_answer
- *		Read the answer that has status 200.
+ *		Read the answer that has status 200; false if it may have been cut, and
+ *		is not the last.
  */
-static void
-take_answer(GraphSession *session, GraphSlice body, GraphTokenAnswer *answer)
+static bool
+take_answer(GraphSession *session, GraphTransfer *transfer, bool last,
+			GraphTokenAnswer *answer)
 {
+	GraphSlice	body = graph_http_unread(transfer);
 	const char *problem = graph_decode_token(body.data, body.len, answer);
 
+	if (problem && !last && graph_http_may_be_cut(transfer))
+		return false;
 	if (problem)
 		graph_report_document(session, REQUEST_NAME,
 							  psprintf("The token answer is not valid: %s.",
 									   problem));
+	return true;
 }
 
 /*
@@ -471,9 +477,8 @@ try_once(LoginRequest *request, bool last, const char *why, int *retry_after,
 		if (last || !again)
 			graph_report_token_status(session, header, &remote, why);
 	}
-	else
+	else if (take_answer(session, transfer, last, answer))
 	{
-		take_answer(session, body, answer);
 		graph_http_end(transfer);
 		return true;
 	}

@@ -45,16 +45,20 @@
 #endif
 
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "graph_fdw.h"
 
-/* Connections that the backend keeps; more scans than this are unusual. */
-#define MAX_KEPT_CONNECTIONS	32
+/*
+ * Connections that the backend keeps; more scans than this are unusual.  They
+ * are in nobody's count of descriptors, and so are to be few of those that
+ * there are.
+ */
+#define MAX_KEPT_CONNECTIONS	Min(32, Max(max_safe_fds / 8, 1))
 
 /* Events taken from the kernel at once; the rest stay for the next turn. */
 #define MAX_EVENTS	16
@@ -77,16 +81,17 @@ static struct
 	int			timer_fd;		/* curl's */
 	int			alarm_fd;		/* graph_multi_alarm()'s */
 #endif
-	TimestampTz alarm;			/* when it goes off, 0: it is not set */
+	GraphTime	alarm;			/* when it goes off, 0: it is not set */
 	WaitEventSet *wait_set;
 	uint32		wait_event;
-	bool		broken;			/* an operation on the descriptors failed */
+	int			broken;			/* errno of an operation on the descriptors */
+	CURLMcode	trouble;		/* what curl could not do for a transfer */
 	bool		due;			/* curl wants to run again at once */
 	bool		armed;			/* its timer is set */
 	int			active;			/* transfers in the multi handle */
 	bool		used;			/* it may keep connections */
 	bool		disconnect;		/* drop them when no transfer is active */
-	TimestampTz client_checked; /* when the client was last seen */
+	GraphTime	client_checked; /* when the client was last seen */
 } mux = {
 	.events_fd = -1,
 #ifdef __linux__
@@ -95,8 +100,79 @@ static struct
 #endif
 };
 
+static void make_events(void);
 static void make_wait_set(void);
 static void make_multi(void);
+
+/*-------------------------------------------------------------------------
+ * libcurl's memory
+ *
+ * What libcurl makes of an allocation that fails is not always told from other
+ * failures: a header line that is too long ends alike.  So its allocations go
+ * through here, and those that fail are counted.  It calls these from its own
+ * threads, too.  Where somebody else has initialized libcurl before, nothing is
+ * counted.
+ *-------------------------------------------------------------------------
+ */
+
+static volatile uint32 failed_allocations = 0;
+
+static void *
+note_allocation(void *memory)
+{
+	if (memory == NULL)
+		failed_allocations++;
+	return memory;
+}
+
+static void *
+allocate(size_t size)
+{
+	return note_allocation(malloc(size));
+}
+
+static void *
+allocate_zeros(size_t count, size_t size)
+{
+	return note_allocation(calloc(count, size));
+}
+
+static void *
+reallocate(void *memory, size_t size)
+{
+	return note_allocation(realloc(memory, size));
+}
+
+static char *
+copy_text(const char *text)
+{
+	return note_allocation(strdup(text));
+}
+
+/*
+ * graph_multi_failed_allocations
+ *		How many allocations of libcurl's have failed?
+ */
+uint32
+graph_multi_failed_allocations(void)
+{
+	return failed_allocations;
+}
+
+/*
+ * report_curl
+ *		Raise the error for what libcurl could not do.
+ */
+pg_noreturn static void
+report_curl(const char *what, CURLMcode code)
+{
+	bool		memory = code == CURLM_OUT_OF_MEMORY;
+
+	ereport(ERROR,
+			(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
+			 memory ? errmsg("out of memory") :
+			 errmsg("could not %s: %s", what, curl_multi_strerror(code))));
+}
 
 /*
  * graph_block_signals
@@ -127,10 +203,66 @@ graph_restore_signals(const sigset_t *saved)
 }
 
 /*-------------------------------------------------------------------------
+ * Time: of the clock that never steps, since all of it is waited for
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_now
+ *		The time, in microseconds since something long ago.
+ */
+GraphTime
+graph_now(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (GraphTime) INSTR_TIME_GET_MICROSEC(now);
+}
+
+/*
+ * graph_after
+ *		The time after so many milliseconds.
+ */
+GraphTime
+graph_after(long milliseconds)
+{
+	return graph_now() + (GraphTime) milliseconds * 1000;
+}
+
+/*
+ * graph_milliseconds_until
+ *		The milliseconds, rounded up, until a time; 0 if it has passed.
+ */
+long
+graph_milliseconds_until(GraphTime when)
+{
+	GraphTime	left = when - graph_now();
+
+	return left <= 0 ? 0 : (long) Min((left + 999) / 1000, INT_MAX);
+}
+
+/*-------------------------------------------------------------------------
  * Events: libcurl's frames are on the stack of its callbacks, so nothing here
  * may throw, palloc or check for interrupts.
  *-------------------------------------------------------------------------
  */
+
+/*
+ * run_curl
+ *		Let curl act upon an event; what goes wrong is noted.
+ *
+ * That it does not know a socket any more is no news: the event is older.
+ */
+static void
+run_curl(curl_socket_t fd, int what)
+{
+	int			running;
+	CURLMcode	code = curl_multi_socket_action(mux.multi, fd, what, &running);
+
+	if (code != CURLM_OK && code != CURLM_BAD_SOCKET)
+		mux.trouble = code;
+}
 
 #ifdef __linux__
 
@@ -150,11 +282,11 @@ socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 		event.events |= EPOLLOUT;
 
 	if (what == CURL_POLL_REMOVE)
-		(void) epoll_ctl(mux.events_fd, EPOLL_CTL_DEL, fd, NULL);
+		(void) epoll_ctl(mux.events_fd, EPOLL_CTL_DEL, fd, NULL);	/* may be closed */
 	else if (epoll_ctl(mux.events_fd, EPOLL_CTL_MOD, fd, &event) < 0 &&
 			 (errno != ENOENT ||
 			  epoll_ctl(mux.events_fd, EPOLL_CTL_ADD, fd, &event) < 0))
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
 }
 
@@ -177,7 +309,7 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 	}
 	mux.armed = timeout > 0;
 	if (timerfd_settime(mux.timer_fd, 0, &when, NULL) < 0)
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
 }
 
@@ -227,7 +359,7 @@ set_alarm(long timeout)
 	when.it_value.tv_sec = timeout / 1000;
 	when.it_value.tv_nsec = Max((timeout % 1000) * 1000000, 1);
 	if (timerfd_settime(mux.alarm_fd, 0, &when, NULL) < 0)
-		mux.broken = true;
+		mux.broken = errno;
 }
 
 /*
@@ -239,8 +371,9 @@ run_events(void)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int			count = epoll_wait(mux.events_fd, events, MAX_EVENTS, 0);
-	int			running;
 
+	if (count < 0 && errno != EINTR)
+		mux.broken = errno;
 	for (int i = 0; i < count; i++)
 	{
 		int			what = 0;
@@ -255,8 +388,7 @@ run_events(void)
 		if (events[i].data.fd == mux.timer_fd)
 		{
 			if (read(mux.timer_fd, &expirations, sizeof(expirations)) > 0)
-				(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT,
-												0, &running);
+				run_curl(CURL_SOCKET_TIMEOUT, 0);
 			continue;
 		}
 		if (events[i].events & EPOLLIN)
@@ -265,8 +397,7 @@ run_events(void)
 			what |= CURL_CSELECT_OUT;
 		if (events[i].events & (EPOLLERR | EPOLLHUP))
 			what |= CURL_CSELECT_ERR;
-		(void) curl_multi_socket_action(mux.multi, events[i].data.fd,
-										what, &running);
+		run_curl(events[i].data.fd, what);
 	}
 }
 
@@ -296,7 +427,7 @@ socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 	bool		out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
 
 	if (!watch(fd, EVFILT_READ, in) || !watch(fd, EVFILT_WRITE, out))
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
 }
 
@@ -313,7 +444,7 @@ timer_changed(CURLM *multi, long timeout, void *arg)
 		   timeout > 0 ? EV_ADD | EV_ONESHOT : EV_DELETE, 0,
 		   Max(timeout, 0), NULL);
 	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0 && timeout > 0)
-		mux.broken = true;
+		mux.broken = errno;
 	return 0;
 }
 
@@ -332,7 +463,7 @@ set_alarm(long timeout)
 	EV_SET(&change, ALARM_IDENT, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0,
 		   timeout, NULL);
 	if (kevent(mux.events_fd, &change, 1, NULL, 0, NULL) < 0)
-		mux.broken = true;
+		mux.broken = errno;
 }
 
 static void
@@ -341,20 +472,18 @@ run_events(void)
 	struct kevent events[MAX_EVENTS];
 	struct timespec now = {0};
 	int			count = kevent(mux.events_fd, NULL, 0, events, MAX_EVENTS, &now);
-	int			running;
 
+	if (count < 0 && errno != EINTR)
+		mux.broken = errno;
 	for (int i = 0; i < count; i++)
 	{
 		if (events[i].filter == EVFILT_TIMER && events[i].ident == ALARM_IDENT)
 			mux.alarm = 0;
 		else if (events[i].filter == EVFILT_TIMER)
-			(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT,
-											0, &running);
+			run_curl(CURL_SOCKET_TIMEOUT, 0);
 		else
-			(void) curl_multi_socket_action(mux.multi, events[i].ident,
-											events[i].filter == EVFILT_READ ?
-											CURL_CSELECT_IN : CURL_CSELECT_OUT,
-											&running);
+			run_curl(events[i].ident, events[i].filter == EVFILT_READ ?
+					 CURL_CSELECT_IN : CURL_CSELECT_OUT);
 	}
 }
 
@@ -367,17 +496,14 @@ run_events(void)
 
 /*
  * close_events
- *		Undo what graph_multi_start() had done when it fails half-way.
+ *		Undo what open_events() had done when it fails half-way.
  */
 static void
 close_events(void)
 {
 	if (mux.events_fd >= 0)
-	{
 		close(mux.events_fd);
-		ReleaseExternalFD();
-		mux.events_fd = -1;
-	}
+	mux.events_fd = -1;
 #ifdef __linux__
 	if (mux.timer_fd >= 0)
 		close(mux.timer_fd);
@@ -409,7 +535,8 @@ graph_multi_start(void)
 	}
 
 	graph_block_signals(&saved);
-	code = curl_global_init(CURL_GLOBAL_ALL);
+	code = curl_global_init_mem(CURL_GLOBAL_ALL, allocate, free, reallocate,
+								copy_text, allocate_zeros);
 	graph_restore_signals(&saved);
 	if (code != CURLE_OK)
 		ereport(ERROR,
@@ -422,40 +549,68 @@ graph_multi_start(void)
 				 errmsg("libcurl was built without asynchronous name resolution"),
 				 errdetail("A query could not be canceled while a name is resolved.")));
 
-	ReserveExternalFD();
-	if (!open_events())
-	{
-		int			save_errno = errno;
-
-		if (mux.events_fd < 0)
-			ReleaseExternalFD();
-		close_events();
-		errno = save_errno;
-		ereport(ERROR,
-				(errcode_for_socket_access(),
-				 errmsg("could not create a descriptor to wait for transfers: %m")));
-	}
-
+	make_events();
 	make_wait_set();
 	make_multi();
 }
 
 /*
+ * make_events
+ *		Have the descriptor; if none is to be had, the server's own files give
+ *		up theirs.
+ */
+static void
+make_events(void)
+{
+	int			save_errno;
+
+	if (mux.events_fd >= 0)
+		return;
+	ReserveExternalFD();
+	if (open_events())
+		return;
+	close_events();
+	closeAllVfds();
+	if (open_events())
+		return;
+	save_errno = errno;
+	close_events();
+	ReleaseExternalFD();
+	errno = save_errno;
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not create a descriptor to wait for transfers: %m")));
+}
+
+/*
  * make_wait_set
  *		Make the set of what the one wait is for.
+ *
+ * What was made before an error is freed, and the next request tries again.
  */
 static void
 make_wait_set(void)
 {
-	mux.wait_event = graph_new_wait_event("GraphRequest");
-	mux.wait_set = graph_create_wait_set(3);
-	AddWaitEventToSet(mux.wait_set, WL_LATCH_SET, PGINVALID_SOCKET,
-					  MyLatch, NULL);
-	if (IsUnderPostmaster)
-		AddWaitEventToSet(mux.wait_set, WL_EXIT_ON_PM_DEATH,
-						  PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(mux.wait_set, WL_SOCKET_READABLE, mux.events_fd,
-					  NULL, NULL);
+	WaitEventSet *set;
+
+	if (mux.wait_event == 0)
+		mux.wait_event = graph_new_wait_event("GraphRequest");
+	set = graph_create_wait_set(3);
+	PG_TRY();
+	{
+		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+		if (IsUnderPostmaster)
+			AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET,
+							  NULL, NULL);
+		AddWaitEventToSet(set, WL_SOCKET_READABLE, mux.events_fd, NULL, NULL);
+	}
+	PG_CATCH();
+	{
+		FreeWaitEventSet(set);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	mux.wait_set = set;
 }
 
 /*
@@ -465,14 +620,23 @@ make_wait_set(void)
 static void
 make_multi(void)
 {
-	mux.multi = curl_multi_init();
-	if (mux.multi == NULL)
-		ereport(FATAL,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	curl_multi_setopt(mux.multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
-	curl_multi_setopt(mux.multi, CURLMOPT_TIMERFUNCTION, timer_changed);
-	curl_multi_setopt(mux.multi, CURLMOPT_MAXCONNECTS,
-					  (long) MAX_KEPT_CONNECTIONS);
+	CURLM	   *multi = curl_multi_init();
+	CURLMcode	code;
+
+	if (multi == NULL)
+		report_curl("begin", CURLM_OUT_OF_MEMORY);
+	code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
+	if (code == CURLM_OK)
+		code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_changed);
+	if (code == CURLM_OK)
+		code = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS,
+								 (long) MAX_KEPT_CONNECTIONS);
+	if (code != CURLM_OK)
+	{
+		(void) curl_multi_cleanup(multi);
+		report_curl("set up libcurl", code);
+	}
+	mux.multi = multi;
 }
 
 /*
@@ -488,7 +652,7 @@ close_connections(void)
 	sigset_t	saved;
 
 	graph_block_signals(&saved);
-	curl_multi_cleanup(mux.multi);
+	(void) curl_multi_cleanup(mux.multi);	/* there is nobody to tell */
 	graph_restore_signals(&saved);
 	mux.multi = NULL;
 	mux.used = false;
@@ -514,10 +678,9 @@ graph_http_disconnect(void)
 
 /*
  * graph_multi_add
- *		Begin the transfer of an easy handle; NULL, or what curl says against
- *		it.
+ *		Begin the transfer of an easy handle.
  */
-const char *
+void
 graph_multi_add(void *easy)
 {
 	sigset_t	saved;
@@ -527,33 +690,48 @@ graph_multi_add(void *easy)
 	code = curl_multi_add_handle(mux.multi, easy);
 	graph_restore_signals(&saved);
 	if (code != CURLM_OK)
-		return curl_multi_strerror(code);
+	{
+		mux.used = mux.disconnect = true;
+		report_curl("start a request", code);
+	}
 	mux.active++;
 	mux.used = true;
-	return NULL;
 }
 
 /*
- * graph_multi_remove
- *		End the transfer of an easy handle, and free it.
- *
- * added tells whether it was begun.  One that is under way loses its
- * connection.  It must not throw.
+ * graph_multi_detach
+ *		End the transfer of an easy handle that was begun.  One that is under way
+ *		loses its connection.  It must not throw; should curl not let go, the
+ *		handle of all is given up as soon as that can be.
  */
 void
-graph_multi_remove(void *easy, bool added)
+graph_multi_detach(void *easy)
+{
+	sigset_t	saved;
+	uint32		failed = failed_allocations;
+
+	graph_block_signals(&saved);
+	if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK ||
+		failed_allocations != failed)
+		mux.disconnect = true;
+	mux.active--;
+	graph_restore_signals(&saved);
+}
+
+/*
+ * graph_multi_free
+ *		Free an easy handle whose transfer is detached, or was not begun.  It
+ *		must not throw.
+ */
+void
+graph_multi_free(void *easy)
 {
 	sigset_t	saved;
 
 	graph_block_signals(&saved);
-	if (added)
-	{
-		curl_multi_remove_handle(mux.multi, easy);
-		mux.active--;
-	}
 	curl_easy_cleanup(easy);
 	graph_restore_signals(&saved);
-	if (mux.disconnect && mux.active == 0)
+	if (mux.disconnect && mux.active == 0 && mux.multi)
 		close_connections();
 }
 
@@ -561,22 +739,26 @@ graph_multi_remove(void *easy, bool added)
  * graph_multi_drive
  *		Let curl do what can be done without waiting, and report the transfers
  *		that have ended to a callback, which must not throw.
+ *
+ * Returns false if something went wrong that may befall any transfer.  Then
+ * all of them are to be detached, and graph_multi_report() called: curl does
+ * not put its own house in order when it lacks memory, and what it does next
+ * may be to wait for a connection that nobody makes, or to divide by zero.
  */
-void
+bool
 graph_multi_drive(GraphEnded ended)
 {
 	sigset_t	saved;
 	CURLMsg    *message;
 	int			left;
-	bool		broken;
+	uint32		failed = failed_allocations;
 
 	graph_block_signals(&saved);
 	run_events();
 	for (int i = 0; mux.due && i < MAX_EVENTS; i++)
 	{
 		mux.due = false;
-		(void) curl_multi_socket_action(mux.multi, CURL_SOCKET_TIMEOUT, 0,
-										&left);
+		run_curl(CURL_SOCKET_TIMEOUT, 0);
 	}
 	while ((message = curl_multi_info_read(mux.multi, &left)) != NULL)
 	{
@@ -584,13 +766,32 @@ graph_multi_drive(GraphEnded ended)
 			ended(message->easy_handle, message->data.result);
 	}
 	graph_restore_signals(&saved);
+	if (failed_allocations != failed)
+		mux.trouble = CURLM_OUT_OF_MEMORY;
+	return mux.broken == 0 && mux.trouble == CURLM_OK;
+}
 
-	broken = mux.broken;
-	mux.broken = false;
-	if (broken)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not watch the sockets of a transfer: %m")));
+/*
+ * graph_multi_report
+ *		Give up the handle of all, and raise the error for what went wrong.
+ */
+void
+graph_multi_report(void)
+{
+	CURLMcode	trouble = mux.trouble;
+	int			broken = mux.broken;
+	bool		memory = broken == ENOMEM;
+
+	mux.trouble = CURLM_OK;
+	mux.broken = 0;
+	Assert(mux.active == 0);
+	close_connections();
+	if (trouble != CURLM_OK)
+		report_curl("go on with a request", trouble);
+	errno = broken;
+	ereport(ERROR,
+			(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
+			 errmsg("could not watch the sockets of a transfer: %m")));
 }
 
 /*
@@ -604,7 +805,7 @@ graph_multi_drive(GraphEnded ended)
 static bool
 client_is_gone(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	GraphTime	now = graph_now();
 
 	if (now - mux.client_checked < CLIENT_CHECK_MS * INT64CONST(1000))
 		return false;
@@ -653,55 +854,16 @@ graph_multi_wait(long timeout)
  *-------------------------------------------------------------------------
  */
 
-/* A descriptor that is closed with its memory context. */
-typedef struct Descriptor
-{
-	MemoryContextCallback callback;
-	int			fd;
-} Descriptor;
-
-static void
-close_descriptor(void *arg)
-{
-	Descriptor *descriptor = arg;
-
-	if (descriptor->fd < 0)
-		return;
-	close(descriptor->fd);
-	ReleaseExternalFD();
-}
-
 /*
  * graph_multi_descriptor
  *		A descriptor that is readable when something has happened to a transfer,
- *		or the alarm goes off; it is closed with the owner.
- *
- * Each caller gets one of its own, since the kernel takes none twice into one
- * set of descriptors.
+ *		or the alarm goes off.  There is one for all.
  */
 pgsocket
-graph_multi_descriptor(MemoryContext owner)
+graph_multi_descriptor(void)
 {
-	Descriptor *descriptor = MemoryContextAlloc(owner, sizeof(Descriptor));
-
 	graph_multi_start();
-	descriptor->fd = -1;
-	descriptor->callback.func = close_descriptor;
-	descriptor->callback.arg = descriptor;
-	MemoryContextRegisterResetCallback(owner, &descriptor->callback);
-	if (!AcquireExternalFD())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("out of file descriptors for another request")));
-	descriptor->fd = fcntl(mux.events_fd, F_DUPFD_CLOEXEC, 0);
-	if (descriptor->fd < 0)
-	{
-		ReleaseExternalFD();
-		ereport(ERROR,
-				(errcode_for_socket_access(),
-				 errmsg("could not create a descriptor to wait for transfers: %m")));
-	}
-	return descriptor->fd;
+	return mux.events_fd;
 }
 
 /*
@@ -712,10 +874,10 @@ graph_multi_descriptor(MemoryContext owner)
 void
 graph_multi_alarm(long timeout)
 {
-	TimestampTz when;
+	GraphTime	when;
 
 	timeout = mux.due ? 0 : watch_client(timeout);
-	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	when = graph_after(timeout);
 	if (mux.alarm != 0 && mux.alarm <= when)
 		return;
 	mux.alarm = when;

@@ -26,6 +26,15 @@
 #include "graph_fdw.h"
 
 /*
+ * How often a request that has no descriptor looks for one, how long one waits
+ * for others that do not end before it takes one that is another's, and how
+ * long for one that the system does not give.
+ */
+#define STARVING_PAUSE_MS	20
+#define LONGEST_STARVING_MS	INT64CONST(5000)
+#define LONGEST_REFUSED_MS	INT64CONST(30000)
+
+/*
  * request_headers
  *		What goes with every request, nextLinks included: they carry none.
  *
@@ -75,6 +84,41 @@ graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
 	scan->counters.requests++;
 	scan->stats->requests++;
 	return transfer;
+}
+
+/*
+ * graph_request_may_start
+ *		Is there a descriptor for this lane's request?  If not, it is to be asked
+ *		again a little later.
+ *
+ * Where they are scarce, a scan that has a transfer goes on with that.  One
+ * that has none, and is all that its backend waits for, gets one in any case:
+ * the others go on only after it.  One that is below an Append waits for the
+ * others there, which take their turns; unless nothing goes on for them, or
+ * not in a long while.
+ */
+bool
+graph_request_may_start(GraphScan *scan, GraphLane *lane)
+{
+	bool		has_transfer = false;
+
+	if (lane->ahead || graph_http_has_descriptor())
+	{
+		scan->starved_since = 0;
+		return true;
+	}
+	for (int i = 0; i < scan->nlanes; i++)
+		has_transfer = has_transfer || scan->lanes[i].transfer;
+	if (!has_transfer)
+	{
+		if (scan->starved_since == 0)
+			scan->starved_since = graph_now();
+		if (!scan->polled || graph_http_is_stuck() ||
+			graph_now() - scan->starved_since > LONGEST_STARVING_MS * 1000)
+			return true;
+	}
+	lane->not_before = graph_after(STARVING_PAUSE_MS);
+	return false;
 }
 
 /*
@@ -183,6 +227,28 @@ graph_request_error_body(GraphLane *lane)
 }
 
 /*
+ * starves
+ *		The system had no descriptor for a request: set the lane up to send it
+ *		again as soon as there may be one; false if there is no hope.
+ *
+ * The server's own files and the connections that are kept give up theirs.
+ * There is hope while other transfers go on, or if that has just been done.
+ */
+static bool
+starves(GraphScan *scan, GraphLane *lane)
+{
+	int64		since;
+
+	graph_http_free_descriptors();
+	graph_lane_again(scan, lane);
+	if (scan->starved_since == 0)
+		scan->starved_since = graph_now();
+	since = graph_now() - scan->starved_since;
+	lane->not_before = graph_after(STARVING_PAUSE_MS);
+	return since < (graph_http_is_stuck() ? 1000 : LONGEST_REFUSED_MS) * 1000;
+}
+
+/*
  * graph_request_again
  *		Set a lane up to send the same request again, after a while.
  *
@@ -195,7 +261,7 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
 {
 	const char *why = "";
 	int			delay;
-	TimestampTz when;
+	GraphTime	when;
 
 	if (lane->attempt >= scan->session->options.max_retries)
 		return lane->attempt == 0 ? "" :
@@ -204,7 +270,7 @@ graph_request_again(GraphScan *scan, GraphLane *lane, int retry_after)
 	if (delay < 0)
 		return why;
 
-	when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	when = graph_after(delay);
 	lane->not_before = when;
 	for (int i = 0; i < scan->nlanes && retry_after >= 0; i++)
 		scan->lanes[i].not_before = Max(scan->lanes[i].not_before, when);
@@ -225,6 +291,8 @@ graph_request_broken(GraphScan *scan, GraphLane *lane,
 {
 	const char *why = "";
 
+	if (transport == GRAPH_TRANSPORT_STARVED && starves(scan, lane))
+		return;
 	if (graph_transport_is_retriable(transport))
 	{
 		text = pstrdup(text);
@@ -235,6 +303,21 @@ graph_request_broken(GraphScan *scan, GraphLane *lane,
 	graph_report_transport(scan->session, graph_request_name(lane),
 						   scan->session->options.endpoint, transport, text,
 						   why[0] ? why : NULL);
+}
+
+/*
+ * graph_request_cut_short
+ *		The answer ended in the middle of its document: set the lane up to ask
+ *		again, if the connection may have been cut there; true if that was done.
+ *
+ * Where the answer said how long it is, and is as long, it is to be taken as
+ * the service's word.
+ */
+bool
+graph_request_cut_short(GraphScan *scan, GraphLane *lane)
+{
+	return graph_http_may_be_cut(lane->transfer) &&
+		graph_request_again(scan, lane, -1) == NULL;
 }
 
 /*

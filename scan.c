@@ -26,7 +26,6 @@
  */
 #include "postgres.h"
 
-#include "portability/instr_time.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -60,7 +59,6 @@ graph_scan_create(GraphSession *session, GraphShape *shape)
 	scan->context = CurrentMemoryContext;
 	scan->id_slot = graph_shape_add(shape, "id");
 	scan->time_slot = -1;
-	scan->descriptor = PGINVALID_SOCKET;
 	scan->stats = graph_stats(session->serverid);
 	scan->nlanes = session->options.concurrency;
 	scan->lanes = palloc0(scan->nlanes * sizeof(GraphLane));
@@ -379,7 +377,7 @@ share(GraphScan *scan)
 static bool
 take_window(GraphScan *scan, GraphLane *lane)
 {
-	TimestampTz not_before = lane->not_before;
+	GraphTime	not_before = lane->not_before;
 	GraphWindow *window;
 
 	if (scan->windows == NIL)
@@ -557,7 +555,7 @@ fill_lanes(GraphScan *scan)
  *		may go on without one, or 0.
  */
 static GraphTransfer **
-waited_for(GraphScan *scan, int *count, TimestampTz *until)
+waited_for(GraphScan *scan, int *count, GraphTime *until)
 {
 	GraphTransfer **transfers = palloc(scan->nlanes * sizeof(GraphTransfer *));
 
@@ -583,16 +581,12 @@ static void
 wait_lanes(GraphScan *scan)
 {
 	int			count;
-	TimestampTz until;
+	GraphTime	until;
 	GraphTransfer **transfers = waited_for(scan, &count, &until);
-	instr_time	start;
-	instr_time	end;
+	GraphTime	start = graph_now();
 
-	INSTR_TIME_SET_CURRENT(start);
 	graph_http_wait_any(transfers, count, until);
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
-	scan->counters.waited += INSTR_TIME_GET_MICROSEC(end);
+	scan->counters.waited += graph_now() - start;
 	pfree(transfers);
 }
 
@@ -604,9 +598,9 @@ wait_lanes(GraphScan *scan)
 static bool
 poll_lanes(GraphScan *scan)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	GraphTime	now = graph_now();
 	int			count;
-	TimestampTz until;
+	GraphTime	until;
 	GraphTransfer **transfers = waited_for(scan, &count, &until);
 	long		left;
 	bool		news;
@@ -619,7 +613,7 @@ poll_lanes(GraphScan *scan)
 	pfree(transfers);
 
 	scan->waits_since = news ? 0 : now;
-	scan->look_again = TimestampTzPlusMilliseconds(now, Min(left, INT_MAX));
+	scan->look_again = now + (GraphTime) Min(left, INT_MAX) * 1000;
 	if (until != 0)
 		scan->look_again = Min(scan->look_again, until);
 	return news;
@@ -633,11 +627,8 @@ poll_lanes(GraphScan *scan)
 pgsocket
 graph_scan_descriptor(GraphScan *scan)
 {
-	if (scan->descriptor == PGINVALID_SOCKET)
-		scan->descriptor = graph_multi_descriptor(scan->context);
-	graph_multi_alarm(TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													  scan->look_again));
-	return scan->descriptor;
+	graph_multi_alarm(graph_milliseconds_until(scan->look_again));
+	return graph_multi_descriptor();
 }
 
 /*
@@ -691,6 +682,7 @@ goes_on(GraphScan *scan)
 bool
 graph_scan_next(GraphScan *scan, GraphRecord *record)
 {
+	scan->polled = false;
 	while (goes_on(scan))
 	{
 		switch (step_lanes(scan, record))
@@ -727,6 +719,7 @@ graph_scan_order_is_lost(const GraphScan *scan)
 GraphScanStep
 graph_scan_poll(GraphScan *scan, GraphRecord *record)
 {
+	scan->polled = true;
 	while (goes_on(scan))
 	{
 		GraphLaneStep step = step_lanes(scan, record);

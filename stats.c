@@ -31,7 +31,7 @@ typedef struct StatsEntry
 	GraphStats	stats;			/* begins with the hash key */
 
 	/* when the last requests were sent: a ring of requests_per_minute times */
-	TimestampTz *sent;
+	GraphTime  *sent;
 	int			ring_size;
 	int			oldest;
 } StatsEntry;
@@ -82,7 +82,7 @@ set_ring(StatsEntry *entry, int size)
 		pfree(entry->sent);
 	entry->ring_size = 0;
 	entry->sent = MemoryContextAllocZero(TopMemoryContext,
-										 size * sizeof(TimestampTz));
+										 size * sizeof(GraphTime));
 	entry->ring_size = size;
 	entry->oldest = 0;
 }
@@ -94,12 +94,12 @@ set_ring(StatsEntry *entry, int size)
  * Returns 0 if so, and counts it as sent; otherwise the time at which it may.
  * A limit of 0 is none.
  */
-TimestampTz
+GraphTime
 graph_stats_may_send(GraphStats *stats, int per_minute)
 {
 	StatsEntry *entry = (StatsEntry *) stats;
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz allowed;
+	GraphTime	now = graph_now();
+	GraphTime	allowed;
 
 	if (per_minute <= 0)
 		return 0;

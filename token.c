@@ -42,7 +42,9 @@
 
 /*
  * A token is not used for its last five minutes, or its last tenth where it
- * lives shorter: a request may take a while, and clocks differ.
+ * lives shorter: a request may take a while, and clocks differ.  That goes by
+ * the time of day, since a machine that sleeps lets its tokens grow old; where
+ * that time is set back, the service refuses the token and another is got.
  */
 #define RENEW_MARGIN_SECONDS	300
 
@@ -320,7 +322,10 @@ find_entry(GraphSession *session)
 	open_cache();
 	entry = hash_search(token_cache, &key, HASH_ENTER, &found);
 	if (!found)
+	{
 		entry->token = entry->refresh_token = NULL;
+		entry->good_until = 0;
+	}
 	else if (entry->fingerprint != print)
 		(void) drop_entry(entry);
 	entry->serverid = session->serverid;
@@ -428,10 +433,13 @@ TimestampTz
 graph_token_good_until(GraphSession *session)
 {
 	TimestampTz result;
+	TokenEntry *entry = NULL;
 
 	TIMESTAMP_NOEND(result);
 	if (session->options.access_token == NULL)
-		result = find_entry(session)->good_until;
+		entry = find_entry(session);
+	if (entry && entry->token)
+		result = entry->good_until;
 	return result;
 }
 

@@ -28,21 +28,62 @@
 #include "graph_fdw.h"
 
 /*
- * url_part
- *		One part of a parsed URL as a palloc'd string, or NULL if it has none.
+ * out_of_memory
+ *		Raise the error for what could not be allocated.
+ */
+pg_noreturn static void
+out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
+
+/*
+ * take_text
+ *		A palloc'd copy of a string of libcurl's, which is freed, and overwritten
+ *		before; NULL if there is none, or no memory.  It does not throw.
  */
 static char *
-url_part(CURLU *url, CURLUPart what, unsigned int flags)
+take_text(char *text)
+{
+	char	   *copy;
+	size_t		size;
+
+	if (text == NULL)
+		return NULL;
+	size = strlen(text) + 1;
+	copy = palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+	if (copy)
+		memcpy(copy, text, size);
+	explicit_bzero(text, size);
+	curl_free(text);
+	return copy;
+}
+
+/*
+ * url_part
+ *		One part of a parsed URL as a palloc'd string, or NULL if it has none.
+ *
+ * It does not throw, as the URL has no owner: what fails is noted in *code,
+ * unless something did before.
+ */
+static char *
+url_part(CURLU *url, CURLUPart what, unsigned int flags, CURLUcode *code)
 {
 	char	   *part = NULL;
 	char	   *copy = NULL;
+	CURLUcode	result = curl_url_get(url, what, &part, flags);
+	bool		absent;
 
-	if (curl_url_get(url, what, &part, flags) == CURLUE_OK)
+	if (result == CURLUE_OK)
 	{
-		/* only a failed allocation could throw here; curl's copy is then lost */
-		copy = pstrdup(part);
-		curl_free(part);
+		copy = take_text(part);
+		if (copy == NULL)
+			result = CURLUE_OUT_OF_MEMORY;
 	}
+	absent = result >= CURLUE_NO_SCHEME && result <= CURLUE_NO_ZONEID;
+	if (*code == CURLUE_OK && !absent)
+		*code = result;
 	return copy;
 }
 
@@ -50,13 +91,39 @@ typedef struct UrlParts
 {
 	bool		valid;
 	char	   *scheme;
-	char	   *user;
+	char	   *user;			/* or, without one, */
+	char	   *password;
 	char	   *host;
 	char	   *port;			/* also where it is the scheme's default */
 	char	   *path;
 	char	   *query;
 	char	   *fragment;
 } UrlParts;
+
+/*
+ * create_url
+ *		A URL without an owner: nothing may throw until it is cleaned up.
+ */
+static CURLU *
+create_url(void)
+{
+	CURLU	   *url = curl_url();
+
+	if (url == NULL)
+		out_of_memory();
+	return url;
+}
+
+/*
+ * check_memory
+ *		That there was no memory says nothing about the URL.
+ */
+static void
+check_memory(CURLUcode code)
+{
+	if (code == CURLUE_OUT_OF_MEMORY)
+		out_of_memory();
+}
 
 /*
  * split_url
@@ -69,25 +136,25 @@ static UrlParts
 split_url(const char *text, unsigned int flags)
 {
 	UrlParts	parts = {0};
-	CURLU	   *url = curl_url();
+	CURLU	   *url = create_url();
+	CURLUcode	code = curl_url_set(url, CURLUPART_URL, text, flags);
 
-	if (url == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	if (curl_url_set(url, CURLUPART_URL, text, flags) == CURLUE_OK)
+	if (code == CURLUE_OK)
 	{
-		parts.valid = true;
-		parts.scheme = url_part(url, CURLUPART_SCHEME, 0);
-		parts.user = url_part(url, CURLUPART_USER, 0);
-		parts.host = url_part(url, CURLUPART_HOST, 0);
-		parts.port = url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-		parts.path = url_part(url, CURLUPART_PATH, 0);
-		parts.query = url_part(url, CURLUPART_QUERY, 0);
-		parts.fragment = url_part(url, CURLUPART_FRAGMENT, 0);
-		if (url_part(url, CURLUPART_PASSWORD, 0))
-			parts.user = pstrdup("");
+		parts.scheme = url_part(url, CURLUPART_SCHEME, 0, &code);
+		parts.user = url_part(url, CURLUPART_USER, 0, &code);
+		parts.password = url_part(url, CURLUPART_PASSWORD, 0, &code);
+		parts.host = url_part(url, CURLUPART_HOST, 0, &code);
+		parts.port = url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, &code);
+		parts.path = url_part(url, CURLUPART_PATH, 0, &code);
+		parts.query = url_part(url, CURLUPART_QUERY, 0, &code);
+		parts.fragment = url_part(url, CURLUPART_FRAGMENT, 0, &code);
 	}
 	curl_url_cleanup(url);
+	check_memory(code);
+	parts.valid = code == CURLUE_OK && parts.scheme;
+	if (parts.user == NULL)
+		parts.user = parts.password;
 	return parts;
 }
 
@@ -257,6 +324,36 @@ graph_url_origin(const char *url)
 }
 
 /*
+ * graph_url_resolve
+ *		Where a link leads that stands in the answer to a request for the base:
+ *		NULL if it is no URL that we would ask.
+ *
+ * A link that names a scheme is taken as it is: it is the service's.
+ */
+char *
+graph_url_resolve(const char *base, const char *link)
+{
+	CURLU	   *url;
+	CURLUcode	code;
+	char	   *result = NULL;
+
+	if (link[0] == '\0' || has_blank_or_control(link))
+		return NULL;
+	if (split_url(link, 0).valid)
+		return pstrdup(link);
+
+	url = create_url();
+	code = curl_url_set(url, CURLUPART_URL, base, 0);
+	if (code == CURLUE_OK)
+		code = curl_url_set(url, CURLUPART_URL, link, 0);
+	if (code == CURLUE_OK)
+		result = url_part(url, CURLUPART_URL, 0, &code);
+	curl_url_cleanup(url);
+	check_memory(code);
+	return result;
+}
+
+/*
  * graph_url_escape
  *		Percent-encode text for a path segment, a query or a form.
  *
@@ -269,7 +366,6 @@ graph_url_escape(const char *text)
 	size_t		len = strlen(text);
 	char	   *utf8 = pg_server_to_any(text, len, PG_UTF8);
 	char	   *escaped;
-	char	   *copy;
 
 	if (utf8 != text)
 		len = strlen(utf8);
@@ -279,14 +375,10 @@ graph_url_escape(const char *text)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("text is too long for a URL")));
-	escaped = curl_easy_escape(NULL, utf8, (int) len);
+	escaped = take_text(curl_easy_escape(NULL, utf8, (int) len));
 	if (escaped == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	copy = pstrdup(escaped);
-	explicit_bzero(escaped, strlen(escaped));
-	curl_free(escaped);
-	return copy;
+		out_of_memory();
+	return escaped;
 }
 
 /*
@@ -297,13 +389,9 @@ graph_url_escape(const char *text)
 char *
 graph_url_unescape(const char *text)
 {
-	char	   *plain = curl_easy_unescape(NULL, text, 0, NULL);
-	char	   *copy;
+	char	   *plain = take_text(curl_easy_unescape(NULL, text, 0, NULL));
 
 	if (plain == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	copy = pstrdup(plain);
-	curl_free(plain);
-	return copy;
+		out_of_memory();
+	return plain;
 }

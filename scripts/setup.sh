@@ -202,6 +202,7 @@ missing_packages() {
     pkg-config --exists libcurl 2>/dev/null || missing_library libcurl libcurl4-openssl-dev
     pkg-config --exists jansson 2>/dev/null || missing_library jansson libjansson-dev
     pkg-config --exists libcrypto 2>/dev/null || missing_library libcrypto libssl-dev
+    pkg-config --exists zlib 2>/dev/null || missing_library zlib zlib1g-dev
     # curl does not start a TLS connection without the authorities' file
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     # python3-minimal has the command and a part of the library

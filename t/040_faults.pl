@@ -95,8 +95,8 @@ sub reset_socket
 # third element counts the requests, of which there is otherwise one (-1: they
 # are not counted, as a list may be begun anew).
 my $ALL = 'a,b,c';
-my ($MALFORMED, $PARTIAL, $LOST, $ODD, $LARGE, $UNPACK) = (
-	[ HV024 => 'malformed' ], [ HV00M => 'incomplete' ], [ '08006' => 'lost', 2 ],
+my ($MALFORMED, $PARTIAL, $CUT, $LOST, $ODD, $LARGE, $UNPACK) = (
+	[ HV024 => 'malformed' ], [ HV00M => 'incomplete' ], [ HV00M => 'incomplete', 2 ], [ '08006' => 'lost', 2 ],
 	[ HV000 => 'exchange data' ], [ 54000 => 'oversized' ], [ HV024 => 'decompress' ]);
 
 my @faults = (
@@ -116,7 +116,7 @@ my @faults = (
 	[ 'no reason', sub { ok_with($_[0]{body}) =~ s/ X\r/\r/r }, $ALL, 'b' ],
 
 	# the header
-	[ 'a header that does not end', sub { "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" }, $PARTIAL, $PARTIAL ],
+	[ 'a header that does not end', sub { "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" }, $CUT, $CUT ],
 	[ 'a header line of 90 kB', sub { ok_with($_[0]{body}, 'X-Long: ' . 'x' x 90_000) }, $ALL, 'b' ],
 	[ 'a header line of 110 kB', sub { ok_with($_[0]{body}, 'X-Long: ' . 'x' x 110_000) }, $LARGE, $LARGE ],
 	[ 'a megabyte of headers', sub { ok_with($_[0]{body}, map { "X-$_: " . 'x' x 1000 } 1 .. 1000) }, $LARGE, $LARGE ],
@@ -130,7 +130,10 @@ my @faults = (
 
 	# how long it is
 	[ 'no length, closed', sub { "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n$_[0]{body}" }, $ALL, 'b' ],
-	[ 'no length, closed too early', sub { "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" . substr $_[0]{body}, 0, 60 }, $PARTIAL, $PARTIAL ],
+	[ 'no length, closed too early', sub { "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" . substr $_[0]{body}, 0, 60 }, $CUT, $CUT ],
+	[ 'no length, closed too early, then the answer', sub { "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" . ($_[0]{nth} == 1 ? substr $_[0]{body}, 0, 60 : $_[0]{body}) }, [ $ALL, '', 2 ], [ 'b', '', 2 ] ],
+	[ 'no length and nothing', "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", $CUT, $CUT ],
+	[ 'a header that ends in a line, then the answer', sub { $_[0]{nth} == 1 ? "HTTP/1.1 200 OK\r\nContent-T" : ok_with($_[0]{body}) }, [ $ALL, '', 2 ], [ 'b', '', 2 ] ],
 	[ 'a length too long by one', sub { ok_with($_[0]{body}, 'Content-Length: ' . (1 + length $_[0]{body})) }, $LOST, $LOST ],
 	[ 'a length of 5 GB', sub { ok_with($_[0]{body}, 'Content-Length: 5368709120') }, $LOST, $LOST ],
 	[ 'a length too short by one', sub { ok_with($_[0]{body}, 'Content-Length: ' . (length($_[0]{body}) - 1)) }, $PARTIAL, $PARTIAL ],
@@ -138,7 +141,8 @@ my @faults = (
 	[ 'a length below zero', sub { ok_with($_[0]{body}, 'Content-Length: -1') }, $ODD, $ODD ],
 	[ 'a length of 40 digits', sub { ok_with($_[0]{body}, 'Content-Length: ' . 9 x 40) }, 'rows or error', 'rows or error' ],
 	[ 'two lengths, the shorter last', sub { ok_with($_[0]{body}, 'Content-Length: ' . length $_[0]{body}, 'Content-Length: 20') }, $PARTIAL, $PARTIAL ],
-	[ 'two lengths, the longer last', sub { ok_with($_[0]{body}, 'Content-Length: 20', 'Content-Length: ' . length $_[0]{body}) }, 'rows or error', 'rows or error' ],
+	[ 'the same length twice', sub { ok_with($_[0]{body}, ('Content-Length: ' . length $_[0]{body}) x 2) }, $ALL, 'b' ],
+	[ 'two lengths, the longer last', sub { ok_with($_[0]{body}, 'Content-Length: 20', 'Content-Length: ' . length $_[0]{body}) }, $PARTIAL, $PARTIAL ],
 	[ 'a length and chunks', sub { ok_with(sprintf("%x\r\n%s\r\n0\r\n\r\n", length $_[0]{body}, $_[0]{body}), 'Content-Length: 3', 'Transfer-Encoding: chunked') }, $ALL, 'b' ],
 	[ 'chunks of one byte, with extensions', sub { ok_with(join('', map { "1;" . 'x' x 50 . "=\"y\"\r\n$_\r\n" } split //, $_[0]{body}) . "0\r\nX-Trailer: 1\r\n\r\n", 'Transfer-Encoding: chunked') }, $ALL, 'b' ],
 	[ 'a chunk extension of a megabyte', sub { ok_with(sprintf("%x;%s\r\n%s\r\n0\r\n\r\n", length $_[0]{body}, 'x' x 1_000_000, $_[0]{body}), 'Transfer-Encoding: chunked') }, 'rows or error', 'rows or error' ],
@@ -152,6 +156,13 @@ my @faults = (
 
 	# how it is packed
 	[ 'gzip', sub { ok_with(zipped($_[0]{body}), 'Content-Encoding: gzip') }, $ALL, 'b' ],
+	[ 'gzip in two members', sub { my $body = $_[0]{body}; ok_with(zipped(substr $body, 0, 30) . zipped(substr $body, 30), 'Content-Encoding: gzip') }, $ALL, 'b' ],
+	[ 'gzip in a member for each byte', sub { ok_with(join('', map { zipped($_) } split //, $_[0]{body}), 'Content-Encoding: x-gzip') }, $ALL, 'b' ],
+	[ 'gzip of nothing before and after', sub { ok_with(zipped('') . zipped($_[0]{body}) . zipped(''), 'Content-Encoding: GZIP') }, $ALL, 'b' ],
+	[ 'gzip with zeros behind it', sub { ok_with(zipped($_[0]{body}) . "\0" x 500, 'Content-Encoding: gzip') }, $ALL, 'b' ],
+	[ 'gzip whose checksum is wrong', sub { ok_with(zipped($_[0]{body}) =~ s/.{8}\z/x.x.x.x./sr, 'Content-Encoding: gzip') }, $UNPACK, $UNPACK ],
+	[ 'the encoding identity', sub { ok_with($_[0]{body}, 'Content-Encoding: identity') }, $ALL, 'b' ],
+	[ 'gzip and no length, cut', sub { "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" . substr zipped($_[0]{body}), 0, $_[0]{nth} == 1 ? 40 : 9999 }, [ $ALL, '', 2 ], [ 'b', '', 2 ] ],
 	[ 'gzip that is cut', sub { ok_with(substr(zipped($_[0]{body}), 0, 50), 'Content-Encoding: gzip') }, $PARTIAL, $PARTIAL ],
 	[ 'gzip that is empty', sub { ok_with('', 'Content-Encoding: gzip') }, $PARTIAL, $PARTIAL ],
 	[ 'gzip with text behind it', sub { ok_with(zipped($_[0]{body}) . 'x' x 50, 'Content-Encoding: gzip') }, 'rows or error', 'rows or error' ],
@@ -240,7 +251,13 @@ my @faults = (
 		[ 'with a backslash', '"http://elsewhere.example\\\\@HOST/x"', 'HV' => '' ],
 		[ 'with a line end', '"http://HOST/x\\r\\nX-Y: 1"', HV024 => 'absolute URL' ],
 		[ 'with a zero byte', '"http://HOST/x\\u0000"', '08006' => 'lost' ],
-		[ 'a path', '"/v1.0/security/alerts_v2?x=1"', HV024 => 'absolute URL' ],
+		[ 'a path elsewhere', '"/v1.0/security/alerts_v2?x=1"', '08006' => 'lost' ],
+		[ 'odd: https:', '"https:alerts_v2?x=1"', HV024 => 'absolute URL' ],
+		[ 'odd: http:', '"http:alerts_v2?x=1"', HV024 => 'absolute URL' ],
+		[ 'a script', '"javascript:alert(1)"', HV024 => 'absolute URL' ],
+		[ 'a host alone', '"//elsewhere.example/x"', HV00N => 'another origin' ],
+		[ 'a port alone', '"//127.0.0.1:1/x"', HV00N => 'another origin' ],
+		[ 'relative with a blank', '"alerts_v2? x"', HV024 => 'absolute URL' ],
 		[ 'empty', '""', HV024 => 'absolute URL' ],
 		[ 'a number', '17', HV024 => 'absolute URL' ],
 		[ 'an object', '{"href":"x"}', HV024 => 'absolute URL' ],
@@ -248,6 +265,10 @@ my @faults = (
 		[ 'false', 'false', HV024 => 'absolute URL' ],
 		[ 'null', 'null', a => '' ],
 		[ '100 kB long', '"http://HOST/' . 'x' x 100_000 . '"', HV024 => 'too long' ]),
+
+	(map { my ($name, $link) = @$_; [ "a link that is relative: $name", sub { ok_with(!$_[0]{list} ? record('b') : $_[0]{request} =~ /page=2/ ? page('c') : '{"@odata.nextLink":"' . ($link =~ s/HOST/$_[0]{host}/r =~ s/ROOT/$_[0]{root}/r) . '",' . substr page(qw(a b)), 1) }, [ $ALL, '', -1 ], 'b' ] }
+		[ 'a query', '?$skiptoken=page=2' ], [ 'the last segment', 'alerts_v2?page=2' ], [ 'a path', 'ROOT/v1.0/security/alerts_v2?page=2' ],
+		[ 'dots', '../security/./alerts_v2?page=2' ], [ 'a host', '//HOSTROOT/v1.0/security/alerts_v2?page=2' ], [ 'an absolute URL', 'http://HOSTROOT/v1.0/security/alerts_v2?page=2' ]),
 
 	# statuses that pass
 	[ '503, then the answer', sub { $_[0]{nth} == 1 ? http(503, '{}') : ok_with($_[0]{body}) }, [ $ALL, '', 2 ], [ 'b', '', 2 ] ],
@@ -296,6 +317,7 @@ sub serve
 			list    => $list,
 			body    => $list ? page(qw(a b c)) : record('b'),
 			host    => $host,
+			root    => "/$number",
 			link    => "http://$host/$number/v1.0/security/alerts_v2",
 			nth     => -s $file }) : $send;
 

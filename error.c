@@ -157,7 +157,9 @@ static const char hint_machine[] =
 static const char hint_person[] =
 "Log in again with graph_fdw_login().";
 static const char hint_public[] =
-"The app registration does not allow logins without a secret: enable public client flows in it, or set another login on the user mapping.";
+"The app registration does not allow logins without a secret: enable public client flows in it, or set \"client_secret\" beside \"refresh_token\", or another login, on the user mapping.";
+static const char hint_not_public[] =
+"The app registration is one of a public client: remove what proves the application from the user mapping, and leave \"refresh_token\".";
 static const char hint_consent[] =
 "Grant the permission SecurityAlert.Read.All to the app registration and give admin consent.";
 static const char hint_interaction[] =
@@ -200,6 +202,7 @@ static const TokenRule token_rules[] = {
 	{700212, false, hint_federated},
 	{700213, false, hint_federated},
 	{7000218, false, hint_public},
+	{700025, false, hint_not_public},
 	{65001, false, hint_consent},
 	{50076, false, hint_interaction},
 	{50079, false, hint_interaction},
@@ -217,6 +220,8 @@ static const TokenRule token_rules[] = {
 static const StatusRule *status_rule(int status);
 static const TransportRule *transport_rule(GraphTransport transport);
 static const TokenRule *token_rule(int aadsts);
+static const char *refused_hint(const GraphOptions *options,
+								const char *code);
 static char *blot_out(char *message, const char *secret);
 static char *blot_out_fields(char *message);
 static const char *describe_clock(const GraphHttpHeader *header);
@@ -415,7 +420,7 @@ graph_report_token_status(const GraphSession *session,
 	{
 		sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
 		hint = token ? token->hint :
-			remote->code ? refused_hints[session->options.login] : NULL;
+			remote->code ? refused_hint(&session->options, remote->code) : NULL;
 		if (why == NULL)
 			why = describe_clock(header);
 	}
@@ -534,6 +539,22 @@ token_rule(int aadsts)
 			return &token_rules[i];
 	}
 	return NULL;
+}
+
+/*
+ * refused_hint
+ *		What to do about a login that was refused with an OAuth 2.0 error code.
+ *
+ * Beside a refresh token there may be a proof of the application: which of
+ * them is not accepted is in the code (RFC 6749 section 5.2).
+ */
+static const char *
+refused_hint(const GraphOptions *options, const char *code)
+{
+	if (options->proof != GRAPH_LOGIN_NONE &&
+		strcmp(code, "invalid_client") == 0)
+		return refused_hints[options->proof];
+	return refused_hints[options->login];
 }
 
 /*

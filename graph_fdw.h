@@ -232,6 +232,8 @@ typedef struct GraphOptions
 
 	/* who goes: NULL unless a user mapping was given */
 	GraphLogin	login;
+	GraphLogin	proof;			/* by what the application proves itself:
+								 * SECRET, CERTIFICATE, FEDERATED or NONE */
 	char	   *client_id;
 	char	   *client_secret;
 	char	   *certificate_file;

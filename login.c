@@ -4,10 +4,11 @@
  *		How does this login ask for a token?
  *
  * One table has a row for each login: the function that makes its request.
- * Most post a form to the token endpoint and differ in a few fields; a managed
- * identity asks a service of the machine instead (identity.c), and a person
- * was asked before (device.c) and is renewed here.  What all have in common is
- * below that table: sending, trying again, reading the answer.
+ * Most post a form to the token endpoint: an application asks for itself, or
+ * with the refresh token of a person, and adds what proves that it is the one.
+ * A managed identity asks a service of the machine instead (identity.c), and a
+ * person was asked before (device.c) and is renewed here.  What all have in
+ * common is below that table: sending, trying again, reading the answer.
  *
  * A request is made anew for each attempt, since an assertion may be used
  * once and a file with a token may have been replaced meanwhile.
@@ -53,9 +54,7 @@ typedef struct LoginRequest
 
 typedef void (*LoginFunction) (LoginRequest *request);
 
-static void ask_by_secret(LoginRequest *request);
-static void ask_by_certificate(LoginRequest *request);
-static void ask_by_federated_token(LoginRequest *request);
+static void ask_by_proof(LoginRequest *request);
 static void ask_machine(LoginRequest *request);
 static void ask_by_refresh_token(LoginRequest *request);
 
@@ -64,9 +63,9 @@ static const struct
 	GraphLogin	login;
 	LoginFunction ask;
 }			login_functions[] = {
-	{GRAPH_LOGIN_SECRET, ask_by_secret},
-	{GRAPH_LOGIN_CERTIFICATE, ask_by_certificate},
-	{GRAPH_LOGIN_FEDERATED, ask_by_federated_token},
+	{GRAPH_LOGIN_SECRET, ask_by_proof},
+	{GRAPH_LOGIN_CERTIFICATE, ask_by_proof},
+	{GRAPH_LOGIN_FEDERATED, ask_by_proof},
 	{GRAPH_LOGIN_MANAGED_IDENTITY, ask_machine},
 	{GRAPH_LOGIN_REFRESH_TOKEN, ask_by_refresh_token},
 	{GRAPH_LOGIN_PERSON, ask_by_refresh_token},
@@ -242,83 +241,46 @@ graph_token_answer_wipe(GraphTokenAnswer *answer)
 }
 
 /*-------------------------------------------------------------------------
- * The logins
+ * Proofs: by what the application shows that it is the one
  *-------------------------------------------------------------------------
  */
 
-/*
- * begin_form
- *		The fields that all forms have.
- */
 static void
-begin_form(LoginRequest *request, const char *grant_type)
+prove_by_secret(LoginRequest *request)
 {
-	initStringInfo(&request->form);
-	graph_form_add(&request->form, "grant_type", grant_type);
-	graph_form_add(&request->form, "client_id",
-				   request->session->options.client_id);
+	graph_form_add(&request->form, "client_secret",
+				   request->session->options.client_secret);
 }
 
 /*
- * finish_form
- *		The form is complete: make it the request.
+ * prove_by_assertion
+ *		Add an assertion, which is wiped.
  */
 static void
-finish_form(LoginRequest *request)
-{
-	GraphSession *session = request->session;
-
-	graph_login_request(session, graph_login_url(session, "token"),
-						&request->form, &request->http);
-}
-
-/*
- * ask_by_secret
- *		The application proves itself by a secret.
- */
-static void
-ask_by_secret(LoginRequest *request)
-{
-	const GraphOptions *options = &request->session->options;
-
-	begin_form(request, "client_credentials");
-	graph_form_add(&request->form, "scope", options->scope);
-	graph_form_add(&request->form, "client_secret", options->client_secret);
-	finish_form(request);
-}
-
-/*
- * ask_by_assertion
- *		The application proves itself by an assertion, which is wiped.
- */
-static void
-ask_by_assertion(LoginRequest *request, char *assertion)
+prove_by_assertion(LoginRequest *request, char *assertion)
 {
 	graph_session_hide(request->session, assertion);
-	begin_form(request, "client_credentials");
-	graph_form_add(&request->form, "scope", request->session->options.scope);
 	graph_form_add(&request->form, "client_assertion_type", ASSERTION_TYPE);
 	graph_form_add(&request->form, "client_assertion", assertion);
 	explicit_bzero(assertion, strlen(assertion));
-	finish_form(request);
 }
 
 static void
-ask_by_certificate(LoginRequest *request)
+prove_by_certificate(LoginRequest *request)
 {
 	GraphSession *session = request->session;
 
-	ask_by_assertion(request,
-					 graph_assertion_create(&session->options,
-											graph_login_url(session, "token")));
+	prove_by_assertion(request,
+					   graph_assertion_create(&session->options,
+											  graph_login_url(session, "token")));
 }
 
 /*
- * ask_by_federated_token
+ * prove_by_federated_token
  *		Somebody else has made the assertion and keeps a fresh one in a file.
  */
 static void
-ask_by_federated_token(LoginRequest *request)
+prove_by_federated_token(LoginRequest *request)
 {
 	const char *path = request->session->options.federated_token_file;
 	char	   *token = graph_read_file("federated token file", path, false);
@@ -339,7 +301,64 @@ ask_by_federated_token(LoginRequest *request)
 				 errmsg("federated token file \"%s\" does not hold a token",
 						path)));
 	}
-	ask_by_assertion(request, token);
+	prove_by_assertion(request, token);
+}
+
+/*-------------------------------------------------------------------------
+ * The logins
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * begin_form
+ *		The fields that all forms have.
+ */
+static void
+begin_form(LoginRequest *request, const char *grant_type)
+{
+	initStringInfo(&request->form);
+	graph_form_add(&request->form, "grant_type", grant_type);
+	graph_form_add(&request->form, "client_id",
+				   request->session->options.client_id);
+}
+
+/*
+ * finish_form
+ *		The form is complete but for the proof: make it the request.
+ */
+static void
+finish_form(LoginRequest *request)
+{
+	GraphSession *session = request->session;
+
+	switch (session->options.proof)
+	{
+		case GRAPH_LOGIN_SECRET:
+			prove_by_secret(request);
+			break;
+		case GRAPH_LOGIN_CERTIFICATE:
+			prove_by_certificate(request);
+			break;
+		case GRAPH_LOGIN_FEDERATED:
+			prove_by_federated_token(request);
+			break;
+		default:				/* a public client */
+			break;
+	}
+	graph_login_request(session, graph_login_url(session, "token"),
+						&request->form, &request->http);
+}
+
+/*
+ * ask_by_proof
+ *		The application asks for itself.
+ */
+static void
+ask_by_proof(LoginRequest *request)
+{
+	begin_form(request, "client_credentials");
+	graph_form_add(&request->form, "scope", request->session->options.scope);
+	finish_form(request);
 }
 
 /*

@@ -308,6 +308,18 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 }
 
 /*
+ * graph_request_title
+ *		What messages call a request: by its name, and with the id that was
+ *		sent with it, if it was sent.
+ */
+char *
+graph_request_title(const char *name, const char *id)
+{
+	return id[0] ? psprintf("%s (client-request-id %s)", name, id) :
+		pstrdup(name);
+}
+
+/*
  * graph_harmless_text
  *		Remote text that may stand in a message: bounded, on one line, without
  *		control or text-direction characters and without our secrets.
@@ -404,7 +416,7 @@ graph_report_status(const GraphSession *session, const char *request,
  *		Raise the error for an answer of the token endpoint that is no token.
  */
 void
-graph_report_token_status(const GraphSession *session,
+graph_report_token_status(const GraphSession *session, const char *request,
 						  const GraphHttpHeader *header,
 						  const GraphRemoteError *remote, const char *why)
 {
@@ -432,7 +444,8 @@ graph_report_token_status(const GraphSession *session,
 			 detail[0] || why ?
 			 errdetail("%s%s%s", detail, detail[0] && why ? "  " : "",
 					   why ? why : "") : 0,
-			 hint ? errhint("%s", hint) : 0));
+			 hint ? errhint("%s", hint) : 0,
+			 errcontext("Microsoft Graph request: %s", request)));
 }
 
 /*

@@ -33,8 +33,11 @@
 
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "graph_fdw.h"
 
@@ -65,6 +68,7 @@ struct GraphTransfer
 	bool		has_fd;			/* counted with AcquireExternalFD() */
 	MemoryContextCallback callback;
 	char	   *form;			/* curl sends it from here, or NULL */
+	char		id[GRAPH_ID_SIZE];	/* client-request-id */
 	bool		secret_answer;
 	bool		link_local;
 	bool		forbidden;		/* an address that this request may not ask */
@@ -344,6 +348,24 @@ add_header(GraphTransfer *transfer, const char *line)
 }
 
 /*
+ * add_id
+ *		Give the request an id of its own, by which those who keep the logs of
+ *		the other side find it, even if no answer comes.
+ */
+static void
+add_id(GraphTransfer *transfer)
+{
+	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
+	char	   *line;
+
+	strlcpy(transfer->id, DatumGetCString(DirectFunctionCall1(uuid_out, uuid)),
+			sizeof(transfer->id));
+	line = psprintf("client-request-id: %s", transfer->id);
+	add_header(transfer, line);
+	pfree(line);
+}
+
+/*
  * set_security
  *		What keeps a token where it belongs: TLS, one protocol, no redirects,
  *		nothing that the environment of the server process says.
@@ -432,6 +454,7 @@ set_request(GraphTransfer *transfer, const GraphHttpRequest *request)
 		explicit_bzero(line, strlen(line));
 		pfree(line);
 	}
+	add_id(transfer);
 	foreach(cell, request->headers)
 		add_header(transfer, lfirst(cell));
 	SETOPT(transfer, CURLOPT_HTTPHEADER, transfer->headers);
@@ -781,6 +804,16 @@ graph_http_header(GraphTransfer *transfer)
 													NULL));
 	}
 	return &transfer->header;
+}
+
+/*
+ * graph_http_id
+ *		The client-request-id of a request.
+ */
+const char *
+graph_http_id(const GraphTransfer *transfer)
+{
+	return transfer->id;
 }
 
 /*

@@ -44,6 +44,9 @@
 /* What is said of a token request in messages. */
 #define REQUEST_NAME "token request"
 
+/* What MSAL says as well: we wait as long as Retry-After or a 429 asks. */
+#define LIBRARY_CAPABILITY "x-ms-lib-capability: retry-after, h429"
+
 typedef struct LoginRequest
 {
 	GraphSession *session;
@@ -204,7 +207,8 @@ graph_login_url(const GraphSession *session, const char *what)
 
 /*
  * graph_login_request
- *		A request to the token authority; form may be NULL.
+ *		A request to the token authority; form may be NULL.  All its header
+ *		lines are palloc'd, since those that hold secrets are overwritten.
  */
 void
 graph_login_request(const GraphSession *session, const char *url,
@@ -215,7 +219,10 @@ graph_login_request(const GraphSession *session, const char *url,
 	memset(request, 0, sizeof(GraphHttpRequest));
 	request->url = url;
 	request->form = form ? form->data : NULL;
-	request->headers = list_make1("Accept: application/json");
+	request->headers = list_make1(pstrdup("Accept: application/json"));
+	if (form)
+		request->headers = lappend(request->headers,
+								   pstrdup(LIBRARY_CAPABILITY));
 	request->ca_file = options->ca_file;
 	request->proxy = options->proxy;
 	request->connect_timeout = options->connect_timeout;
@@ -411,16 +418,28 @@ build(LoginRequest *request)
  */
 
 /*
+ * title
+ *		What messages call the request.
+ */
+static char *
+title(const GraphTransfer *transfer)
+{
+	return graph_request_title(REQUEST_NAME, graph_http_id(transfer));
+}
+
+/*
  * take_answer
  *		Read the answer that has status 200.
  */
 static void
-take_answer(GraphSession *session, GraphSlice body, GraphTokenAnswer *answer)
+take_answer(GraphSession *session, GraphTransfer *transfer,
+			GraphTokenAnswer *answer)
 {
+	GraphSlice	body = graph_http_unread(transfer);
 	const char *problem = graph_decode_token(body.data, body.len, answer);
 
 	if (problem)
-		graph_report_document(session, REQUEST_NAME,
+		graph_report_document(session, title(transfer),
 							  psprintf("The token answer is not valid: %s.",
 									   problem));
 }
@@ -430,12 +449,12 @@ take_answer(GraphSession *session, GraphSlice body, GraphTokenAnswer *answer)
  *		Raise the error for a transfer that failed.
  */
 static void
-report_no_answer(LoginRequest *request, GraphTransport transport,
-				 const char *text, const char *why)
+report_no_answer(LoginRequest *request, const GraphTransfer *transfer,
+				 GraphTransport transport, const char *text, const char *why)
 {
 	if (request->session->options.login == GRAPH_LOGIN_MANAGED_IDENTITY)
 		why = "Managed identities are those of Azure virtual machines, App Services and Azure Arc servers; this address answers on them only.";
-	graph_report_transport(request->session, REQUEST_NAME,
+	graph_report_transport(request->session, title(transfer),
 						   graph_url_origin(request->http.url), transport,
 						   text, why);
 }
@@ -471,7 +490,7 @@ try_once(LoginRequest *request, bool last, const char *why, int *retry_after,
 		again = graph_transport_is_retriable(transport) &&
 			!(machine && transport != GRAPH_TRANSPORT_BROKEN);
 		if (last || !again)
-			report_no_answer(request, transport, text, why);
+			report_no_answer(request, transfer, transport, text, why);
 	}
 	else if (header->status == 401 && machine &&
 			 graph_identity_answer_challenge(session, header, &request->http))
@@ -488,11 +507,12 @@ try_once(LoginRequest *request, bool last, const char *why, int *retry_after,
 			graph_token_error_is_retriable(&remote) ||
 			(machine && graph_identity_status_is_retriable(header->status));
 		if (last || !again)
-			graph_report_token_status(session, header, &remote, why);
+			graph_report_token_status(session, title(transfer), header,
+									  &remote, why);
 	}
 	else
 	{
-		take_answer(session, body, answer);
+		take_answer(session, transfer, answer);
 		graph_http_end(transfer);
 		return true;
 	}
@@ -512,13 +532,7 @@ wipe_request(LoginRequest *request)
 	if (request->form.data)
 		explicit_bzero(request->form.data, request->form.len);
 	foreach(cell, request->http.headers)
-	{
-		char	   *line = lfirst(cell);
-
-		/* the others are constants */
-		if (strncmp(line, "Accept:", 7) != 0 && strncmp(line, "Metadata:", 9) != 0)
-			explicit_bzero(line, strlen(line));
-	}
+		explicit_bzero(lfirst(cell), strlen(lfirst(cell)));
 }
 
 /*

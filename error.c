@@ -146,6 +146,8 @@ static const char hint_resource[] =
 "The tenant does not know Microsoft Graph by this address: check the server's option \"cloud\".";
 static const char hint_certificate[] =
 "Check that the certificate is among those of the app registration, and the options \"client_id\" and \"tenant_id\".";
+static const char hint_audience[] =
+"Set the option \"tenant_id\" to the tenant's GUID in place of a domain name, and check that the server's option \"cloud\" names its cloud.";
 static const char hint_clock[] =
 "Check the clock of this machine.";
 static const char hint_federated[] =
@@ -194,7 +196,7 @@ static const TokenRule token_rules[] = {
 	{700027, false, hint_certificate},
 	{700030, false, hint_certificate},
 	{50012, false, hint_certificate},
-	{700023, false, hint_tenant},
+	{700023, false, hint_audience},
 	{700024, false, hint_clock},
 	{700021, false, hint_federated},
 	{70021, false, hint_federated},
@@ -219,9 +221,9 @@ static const TokenRule token_rules[] = {
 
 static const StatusRule *status_rule(int status);
 static const TransportRule *transport_rule(GraphTransport transport);
-static const TokenRule *token_rule(int aadsts);
 static const char *refused_hint(const GraphOptions *options,
 								const char *code);
+static const TokenRule *token_rule(int aadsts);
 static char *blot_out(char *message, const char *secret);
 static char *blot_out_fields(char *message);
 static const char *describe_clock(const GraphHttpHeader *header);
@@ -266,6 +268,18 @@ graph_token_error_is_retriable(const GraphRemoteError *remote)
 }
 
 /*
+ * graph_request_title
+ *		What messages call a request: by its name, and with the id that was
+ *		sent with it, if it was sent.
+ */
+char *
+graph_request_title(const char *name, const char *id)
+{
+	return id[0] ? psprintf("%s (client-request-id %s)", name, id) :
+		pstrdup(name);
+}
+
+/*
  * graph_retry_delay
  *		How long to wait before the next attempt, in milliseconds.
  *
@@ -305,18 +319,6 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 		return -1;
 	}
 	return (int) delay;
-}
-
-/*
- * graph_request_title
- *		What messages call a request: by its name, and with the id that was
- *		sent with it, if it was sent.
- */
-char *
-graph_request_title(const char *name, const char *id)
-{
-	return id[0] ? psprintf("%s (client-request-id %s)", name, id) :
-		pstrdup(name);
 }
 
 /*
@@ -540,21 +542,6 @@ transport_rule(GraphTransport transport)
 }
 
 /*
- * token_rule
- *		What is known of an AADSTS code, or NULL.
- */
-static const TokenRule *
-token_rule(int aadsts)
-{
-	for (size_t i = 0; i < lengthof(token_rules); i++)
-	{
-		if (token_rules[i].aadsts == aadsts)
-			return &token_rules[i];
-	}
-	return NULL;
-}
-
-/*
  * refused_hint
  *		What to do about a login that was refused with an OAuth 2.0 error code.
  *
@@ -568,6 +555,21 @@ refused_hint(const GraphOptions *options, const char *code)
 		strcmp(code, "invalid_client") == 0)
 		return refused_hints[options->proof];
 	return refused_hints[options->login];
+}
+
+/*
+ * token_rule
+ *		What is known of an AADSTS code, or NULL.
+ */
+static const TokenRule *
+token_rule(int aadsts)
+{
+	for (size_t i = 0; i < lengthof(token_rules); i++)
+	{
+		if (token_rules[i].aadsts == aadsts)
+			return &token_rules[i];
+	}
+	return NULL;
 }
 
 /*

@@ -1103,8 +1103,8 @@ extern bool graph_address_is_link_local(const struct sockaddr *address);
 extern bool graph_status_is_retriable(int status);
 extern bool graph_transport_is_retriable(GraphTransport transport);
 extern bool graph_token_error_is_retriable(const GraphRemoteError *remote);
-extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
 extern char *graph_request_title(const char *name, const char *id);
+extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
 extern char *graph_harmless_text(const GraphSession *session,
 								 const char *remote);
 pg_noreturn extern void graph_report_status(const GraphSession *session,

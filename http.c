@@ -348,24 +348,6 @@ add_header(GraphTransfer *transfer, const char *line)
 }
 
 /*
- * add_id
- *		Give the request an id of its own, by which those who keep the logs of
- *		the other side find it, even if no answer comes.
- */
-static void
-add_id(GraphTransfer *transfer)
-{
-	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
-	char	   *line;
-
-	strlcpy(transfer->id, DatumGetCString(DirectFunctionCall1(uuid_out, uuid)),
-			sizeof(transfer->id));
-	line = psprintf("client-request-id: %s", transfer->id);
-	add_header(transfer, line);
-	pfree(line);
-}
-
-/*
  * set_security
  *		What keeps a token where it belongs: TLS, one protocol, no redirects,
  *		nothing that the environment of the server process says.
@@ -428,6 +410,24 @@ set_transport(GraphTransfer *transfer, const GraphHttpRequest *request)
 	SETOPT(transfer, CURLOPT_WRITEDATA, transfer);
 	SETOPT(transfer, CURLOPT_HEADERFUNCTION, take_header);
 	SETOPT(transfer, CURLOPT_HEADERDATA, transfer);
+}
+
+/*
+ * add_id
+ *		Give the request an id of its own, by which those who keep the logs of
+ *		the other side find it, even if no answer comes.
+ */
+static void
+add_id(GraphTransfer *transfer)
+{
+	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
+	char	   *line;
+
+	strlcpy(transfer->id, DatumGetCString(DirectFunctionCall1(uuid_out, uuid)),
+			sizeof(transfer->id));
+	line = psprintf("client-request-id: %s", transfer->id);
+	add_header(transfer, line);
+	pfree(line);
 }
 
 /*

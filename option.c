@@ -733,10 +733,10 @@ find_login(List *options, GraphLogin *proof)
 		found = row;
 	}
 
-	if (has_option(options, "private_key_password"))
-		demand_option(options, "private_key_file", "private_key_password");
 	if (beside)
 		demand_whole(beside, options);
+	if (has_option(options, "private_key_password"))
+		demand_option(options, "private_key_file", "private_key_password");
 	if (found)
 	{
 		demand_whole(found, options);

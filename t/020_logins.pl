@@ -11,6 +11,7 @@ use GraphCluster qw(options);
 use GraphEmulator qw(%APP $TENANT);
 use GraphLogin qw(certificate set_mapping);
 use JSON::PP;
+use OddServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -200,6 +201,25 @@ sub connect_to
 	my ($assertion) = $server->arrived =~ /client_assertion=([\w.-]{100,})/;
 	ok($assertion && index($text, substr($assertion, 0, 60)) < 0, 'no assertion in the message');
 	connect_to($emulator->url);
+}
+
+# What Entra says of an audience with a domain name, where it wants the GUID; and
+# of a proof that a public client brings.
+{
+	my $entra = OddServer->new(sub {
+			my ($socket, $request) = @_;
+			my ($tenant) = $request =~ m{^POST /([^/]+)};
+			my $number = $tenant eq 'contoso.test' ? 700023 : 700025;
+			return OddServer::answer($socket, 401, encode_json({ error => 'invalid_client',
+				error_description => "AADSTS$number: refused", error_codes => [$number] }));
+		}, read => 1);
+
+	$node->set_server(authority => $entra->url);
+	refused('an audience with a domain name', { with($good), tenant_id => 'contoso.test' },
+		qr/AADSTS700023/, qr/"tenant_id" to the tenant's GUID in place of a domain name/);
+	refused('a proof of a public client', { %app, refresh_token => 'x', client_secret => 'planted-wrong-secret' },
+		qr/AADSTS700025/, qr/remove what proves the application/);
+	$node->set_server(authority => $emulator->url);
 }
 
 #------------------------------------------------------------------------------

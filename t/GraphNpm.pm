@@ -22,7 +22,7 @@ use PostgreSQL::Test::Utils;
 # The oldest Node.js that the packages want, and the longest that an
 # installation or a program may take.
 my $OLDEST_NODE = 20;
-my $LONGEST_SECONDS = 180;
+my $LONGEST_SECONDS = 120;
 
 # How npm says that it is not the package's fault.
 my $UNREACHABLE = qr/\b(?:ENOTFOUND|EAI_AGAIN|ECONN\w+|ENET\w+|EHOST\w+|ETIMEDOUT|ERR_SOCKET_TIMEOUT|E40[1378]|E429|E50\d|\w*CERT\w*)\b/;

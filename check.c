@@ -111,6 +111,16 @@ check_login(Check *check)
 }
 
 /*
+ * page_title
+ *		What messages call the request of the last two steps.
+ */
+static char *
+page_title(const Check *check)
+{
+	return graph_request_title(PAGE_LABEL, graph_http_id(check->transfer));
+}
+
+/*
  * check_permission
  *		Does the service let us read alerts?  It says so by the status.
  */
@@ -139,7 +149,7 @@ check_permission(Check *check)
 	transport = fits ? graph_http_result(check->transfer, &text) :
 		GRAPH_TRANSPORT_TOO_LARGE;
 	if (transport != GRAPH_TRANSPORT_OK)
-		graph_report_transport(session, PAGE_LABEL, options->endpoint,
+		graph_report_transport(session, page_title(check), options->endpoint,
 							   transport, text, NULL);
 
 	header = graph_http_header(check->transfer);
@@ -147,8 +157,8 @@ check_permission(Check *check)
 	{
 		GraphSlice	body = graph_http_unread(check->transfer);
 
-		graph_report_status(session, PAGE_LABEL, header, body.data, body.len,
-							NULL);
+		graph_report_status(session, page_title(check), header, body.data,
+							body.len, NULL);
 	}
 	return psprintf("the service lets the application read alerts (status %d)",
 					header->status);
@@ -212,10 +222,11 @@ check_first_page(Check *check)
 				 errmsg("server \"%s\" gave an incomplete answer",
 						check->session->server_name),
 				 errdetail("Status %d.  %s", header->status,
-						   graph_harmless_text(check->session, header->warning))));
+						   graph_harmless_text(check->session, header->warning)),
+				 errcontext("Microsoft Graph request: %s", page_title(check))));
 	problem = count_rows(check, graph_http_unread(check->transfer));
 	if (problem)
-		graph_report_document(check->session, PAGE_LABEL, problem);
+		graph_report_document(check->session, page_title(check), problem);
 	return pstrdup(check->rows == 0 ? "there are no alerts" :
 				   "an alert was read");
 }
@@ -252,6 +263,10 @@ add_failure(ReturnSetInfo *result, const char *step, const ErrorData *error)
 	appendStringInfoString(&detail, error->message);
 	if (error->detail)
 		appendStringInfo(&detail, ".  %s", error->detail);
+	/* the innermost line is ours, and has the request's id */
+	if (error->context && strncmp(error->context, "Microsoft Graph", 15) == 0)
+		appendStringInfo(&detail, "%s  %.*s.", error->detail ? "" : ".",
+						 (int) strcspn(error->context, "\n"), error->context);
 	add_row(result, step, false, detail.data, error->hint);
 }
 

@@ -79,12 +79,22 @@ post(GraphSession *session, const char *what, StringInfo form,
 }
 
 /*
+ * title
+ *		What messages call a request.
+ */
+static char *
+title(const char *name, const GraphTransfer *transfer)
+{
+	return graph_request_title(name, graph_http_id(transfer));
+}
+
+/*
  * report_refusal
  *		Raise the error for an answer that is neither a token nor a delay.
  */
 static void
-report_refusal(GraphSession *session, GraphTransfer *transfer,
-			   const GraphRemoteError *remote)
+report_refusal(GraphSession *session, const char *name,
+			   GraphTransfer *transfer, const GraphRemoteError *remote)
 {
 	const char *code = remote->code ? remote->code : "";
 
@@ -100,8 +110,8 @@ report_refusal(GraphSession *session, GraphTransfer *transfer,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("nobody logged in to server \"%s\" before the code expired",
 						session->server_name)));
-	graph_report_token_status(session, graph_http_header(transfer), remote,
-							  NULL);
+	graph_report_token_status(session, title(name, transfer),
+							  graph_http_header(transfer), remote, NULL);
 }
 
 /*
@@ -123,7 +133,7 @@ get_code(GraphSession *session, const char *scope, GraphDeviceCode *code)
 	graph_form_add(&form, "scope", scope);
 	transfer = post(session, "devicecode", &form, &transport, &text);
 	if (transport != GRAPH_TRANSPORT_OK)
-		graph_report_transport(session, CODE_REQUEST,
+		graph_report_transport(session, title(CODE_REQUEST, transfer),
 							   session->options.authority, transport, text,
 							   NULL);
 
@@ -133,11 +143,11 @@ get_code(GraphSession *session, const char *scope, GraphDeviceCode *code)
 		GraphRemoteError remote;
 
 		graph_decode_token_error(body.data, body.len, &remote);
-		report_refusal(session, transfer, &remote);
+		report_refusal(session, CODE_REQUEST, transfer, &remote);
 	}
 	problem = graph_decode_device_code(body.data, body.len, code);
 	if (problem)
-		graph_report_document(session, CODE_REQUEST,
+		graph_report_document(session, title(CODE_REQUEST, transfer),
 							  psprintf("The answer is not valid: %s.", problem));
 	graph_http_end(transfer);
 	graph_session_hide(session, code->device_code);
@@ -171,7 +181,7 @@ ask(GraphSession *session, const GraphDeviceCode *code,
 	{
 		if (graph_transport_is_retriable(transport))
 			return OUTCOME_SLOW_DOWN;
-		graph_report_transport(session, TOKEN_REQUEST,
+		graph_report_transport(session, title(TOKEN_REQUEST, transfer),
 							   session->options.authority, transport, text,
 							   NULL);
 	}
@@ -184,7 +194,7 @@ ask(GraphSession *session, const GraphDeviceCode *code,
 		if (problem && graph_http_may_be_cut(transfer))
 			return OUTCOME_SLOW_DOWN;
 		if (problem)
-			graph_report_document(session, TOKEN_REQUEST,
+			graph_report_document(session, title(TOKEN_REQUEST, transfer),
 								  psprintf("The token answer is not valid: %s.",
 										   problem));
 		graph_http_end(transfer);
@@ -198,7 +208,7 @@ ask(GraphSession *session, const GraphDeviceCode *code,
 		graph_status_is_retriable(status) ||
 		graph_token_error_is_retriable(&remote))
 		return OUTCOME_SLOW_DOWN;
-	report_refusal(session, transfer, &remote);
+	report_refusal(session, TOKEN_REQUEST, transfer, &remote);
 	return OUTCOME_PENDING;		/* keep the compiler quiet */
 }
 

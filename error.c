@@ -151,6 +151,8 @@ static const char hint_resource[] =
 "The tenant does not know Microsoft Graph by this address: check the server's option \"cloud\".";
 static const char hint_certificate[] =
 "Check that the certificate is among those of the app registration, and the options \"client_id\" and \"tenant_id\".";
+static const char hint_audience[] =
+"Set the option \"tenant_id\" to the tenant's GUID in place of a domain name, and check that the server's option \"cloud\" names its cloud.";
 static const char hint_clock[] =
 "Check the clock of this machine.";
 static const char hint_federated[] =
@@ -162,7 +164,9 @@ static const char hint_machine[] =
 static const char hint_person[] =
 "Log in again with graph_fdw_login().";
 static const char hint_public[] =
-"The app registration does not allow logins without a secret: enable public client flows in it, or set another login on the user mapping.";
+"The app registration does not allow logins without a secret: enable public client flows in it, or set \"client_secret\" beside \"refresh_token\", or another login, on the user mapping.";
+static const char hint_not_public[] =
+"The app registration is one of a public client: remove what proves the application from the user mapping, and leave \"refresh_token\".";
 static const char hint_consent[] =
 "Grant the permission SecurityAlert.Read.All to the app registration and give admin consent.";
 static const char hint_interaction[] =
@@ -197,7 +201,7 @@ static const TokenRule token_rules[] = {
 	{700027, false, hint_certificate},
 	{700030, false, hint_certificate},
 	{50012, false, hint_certificate},
-	{700023, false, hint_tenant},
+	{700023, false, hint_audience},
 	{700024, false, hint_clock},
 	{700021, false, hint_federated},
 	{70021, false, hint_federated},
@@ -205,6 +209,7 @@ static const TokenRule token_rules[] = {
 	{700212, false, hint_federated},
 	{700213, false, hint_federated},
 	{7000218, false, hint_public},
+	{700025, false, hint_not_public},
 	{65001, false, hint_consent},
 	{50076, false, hint_interaction},
 	{50079, false, hint_interaction},
@@ -221,6 +226,8 @@ static const TokenRule token_rules[] = {
 
 static const StatusRule *status_rule(int status);
 static const TransportRule *transport_rule(GraphTransport transport);
+static const char *refused_hint(const GraphOptions *options,
+								const char *code);
 static const TokenRule *token_rule(int aadsts);
 static char *blot_out(char *message, const char *secret);
 static char *blot_out_fields(char *message);
@@ -263,6 +270,18 @@ graph_token_error_is_retriable(const GraphRemoteError *remote)
 	return remote->code &&
 		(strcmp(remote->code, "temporarily_unavailable") == 0 ||
 		 strcmp(remote->code, "server_error") == 0);
+}
+
+/*
+ * graph_request_title
+ *		What messages call a request: by its name, and with the id that was
+ *		sent with it, if it was sent.
+ */
+char *
+graph_request_title(const char *name, const char *id)
+{
+	return id[0] ? psprintf("%s (client-request-id %s)", name, id) :
+		pstrdup(name);
 }
 
 /*
@@ -404,7 +423,7 @@ graph_report_status(const GraphSession *session, const char *request,
  *		Raise the error for an answer of the token endpoint that is no token.
  */
 void
-graph_report_token_status(const GraphSession *session,
+graph_report_token_status(const GraphSession *session, const char *request,
 						  const GraphHttpHeader *header,
 						  const GraphRemoteError *remote, const char *why)
 {
@@ -420,7 +439,7 @@ graph_report_token_status(const GraphSession *session,
 	{
 		sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
 		hint = token ? token->hint :
-			remote->code ? refused_hints[session->options.login] : NULL;
+			remote->code ? refused_hint(&session->options, remote->code) : NULL;
 		if (why == NULL)
 			why = describe_clock(header);
 	}
@@ -432,7 +451,8 @@ graph_report_token_status(const GraphSession *session,
 			 detail[0] || why ?
 			 errdetail("%s%s%s", detail, detail[0] && why ? "  " : "",
 					   why ? why : "") : 0,
-			 hint ? errhint("%s", hint) : 0));
+			 hint ? errhint("%s", hint) : 0,
+			 errcontext("Microsoft Graph request: %s", request)));
 }
 
 /*
@@ -547,6 +567,22 @@ transport_rule(GraphTransport transport)
 		   rule->transport != GRAPH_TRANSPORT_OTHER)
 		rule++;
 	return rule;
+}
+
+/*
+ * refused_hint
+ *		What to do about a login that was refused with an OAuth 2.0 error code.
+ *
+ * Beside a refresh token there may be a proof of the application: which of
+ * them is not accepted is in the code (RFC 6749 section 5.2).
+ */
+static const char *
+refused_hint(const GraphOptions *options, const char *code)
+{
+	if (options->proof != GRAPH_LOGIN_NONE &&
+		strcmp(code, "invalid_client") == 0)
+		return refused_hints[options->proof];
+	return refused_hints[options->login];
 }
 
 /*

@@ -174,6 +174,9 @@
  */
 #define GRAPH_MAX_DOCUMENT (256 * 1024)
 
+/* Bytes of the id that a request is given, a GUID as text. */
+#define GRAPH_ID_SIZE 37
+
 /*
  * Longest piece of remote text that is repeated in a message, in bytes.
  * Graph's longest useful message, the list of missing roles, is about 250.
@@ -239,6 +242,8 @@ typedef struct GraphOptions
 
 	/* who goes: NULL unless a user mapping was given */
 	GraphLogin	login;
+	GraphLogin	proof;			/* by what the application proves itself:
+								 * SECRET, CERTIFICATE, FEDERATED or NONE */
 	char	   *client_id;
 	char	   *client_secret;
 	char	   *certificate_file;
@@ -778,6 +783,7 @@ typedef struct GraphLane
 	MemoryContext context;		/* of one request; owns the transfer */
 	GraphLanePurpose purpose;
 	char	   *label;			/* "GET /security/alerts_v2?...", for messages */
+	char		request_id[GRAPH_ID_SIZE];	/* client-request-id, or "" */
 	char	   *url;			/* of this request, NULL: the lane is free */
 	const char *key;			/* the id that is looked up, of the request's */
 	int			parts;			/* GraphRequestPart: what the URL has of it */
@@ -1177,6 +1183,7 @@ extern void graph_http_pin(GraphTransfer *transfer);
 extern const GraphHttpHeader *graph_http_header(GraphTransfer *transfer);
 extern GraphTransport graph_http_result(GraphTransfer *transfer,
 										const char **text);
+extern const char *graph_http_id(const GraphTransfer *transfer);
 extern bool graph_http_was_kept(const GraphTransfer *transfer);
 extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
@@ -1231,6 +1238,7 @@ extern bool graph_address_is_link_local(const struct sockaddr *address);
 extern bool graph_status_is_retriable(int status);
 extern bool graph_transport_is_retriable(GraphTransport transport);
 extern bool graph_token_error_is_retriable(const GraphRemoteError *remote);
+extern char *graph_request_title(const char *name, const char *id);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
 extern char *graph_harmless_text(const GraphSession *session,
 								 const char *remote);
@@ -1240,6 +1248,7 @@ pg_noreturn extern void graph_report_status(const GraphSession *session,
 											const char *body, size_t len,
 											const char *why);
 pg_noreturn extern void graph_report_token_status(const GraphSession *session,
+												  const char *request,
 												  const GraphHttpHeader *header,
 												  const GraphRemoteError *remote,
 												  const char *why);

@@ -38,7 +38,10 @@
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/uuid.h"
 
 #include "graph_fdw.h"
 
@@ -71,6 +74,7 @@ struct GraphTransfer
 	dlist_node	node;			/* in under_way, while it is added */
 	MemoryContextCallback callback;
 	char	   *form;			/* curl sends it from here, or NULL */
+	char		id[GRAPH_ID_SIZE];	/* client-request-id */
 	bool		secret_answer;
 	bool		link_local;
 	bool		forbidden;		/* an address that this request may not ask */
@@ -597,6 +601,24 @@ set_transport(GraphTransfer *transfer, const GraphHttpRequest *request)
 }
 
 /*
+ * add_id
+ *		Give the request an id of its own, by which those who keep the logs of
+ *		the other side find it, even if no answer comes.
+ */
+static void
+add_id(GraphTransfer *transfer)
+{
+	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
+	char	   *line;
+
+	strlcpy(transfer->id, DatumGetCString(DirectFunctionCall1(uuid_out, uuid)),
+			sizeof(transfer->id));
+	line = psprintf("client-request-id: %s", transfer->id);
+	add_header(transfer, line);
+	pfree(line);
+}
+
+/*
  * set_request
  *		What is asked.
  */
@@ -620,6 +642,7 @@ set_request(GraphTransfer *transfer, const GraphHttpRequest *request)
 		explicit_bzero(line, strlen(line));
 		pfree(line);
 	}
+	add_id(transfer);
 	foreach(cell, request->headers)
 		add_header(transfer, lfirst(cell));
 	add_header(transfer, "Accept-Encoding: gzip");
@@ -1046,6 +1069,16 @@ graph_http_header(GraphTransfer *transfer)
 		(int) Min(retry_after, INT_MAX) : -1;
 	header->time = Max(0, curl_getdate(header->date, NULL));
 	return header;
+}
+
+/*
+ * graph_http_id
+ *		The client-request-id of a request.
+ */
+const char *
+graph_http_id(const GraphTransfer *transfer)
+{
+	return transfer->id;
 }
 
 /*

@@ -163,7 +163,7 @@ graph_identity_request(GraphSession *session, GraphHttpRequest *request)
 								   psprintf("X-IDENTITY-HEADER: %s", host.secret));
 	}
 	else
-		request->headers = lappend(request->headers, "Metadata: true");
+		request->headers = lappend(request->headers, pstrdup("Metadata: true"));
 }
 
 /*

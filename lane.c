@@ -161,6 +161,7 @@ graph_lane_start(GraphScan *scan, GraphLane *lane, GraphLanePurpose purpose,
 		pfree(lane->url);
 	lane->purpose = purpose;
 	lane->label = psprintf("GET %s", path);
+	lane->request_id[0] = '\0';
 	lane->url = psprintf("%s/%s%s", options->endpoint, options->api_version,
 						 path);
 	if (purpose == GRAPH_LANE_KEY)

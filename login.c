@@ -4,10 +4,11 @@
  *		How does this login ask for a token?
  *
  * One table has a row for each login: the function that makes its request.
- * Most post a form to the token endpoint and differ in a few fields; a managed
- * identity asks a service of the machine instead (identity.c), and a person
- * was asked before (device.c) and is renewed here.  What all have in common is
- * below that table: sending, trying again, reading the answer.
+ * Most post a form to the token endpoint: an application asks for itself, or
+ * with the refresh token of a person, and adds what proves that it is the one.
+ * A managed identity asks a service of the machine instead (identity.c), and a
+ * person was asked before (device.c) and is renewed here.  What all have in
+ * common is below that table: sending, trying again, reading the answer.
  *
  * A request is made anew for each attempt, since an assertion may be used
  * once and a file with a token may have been replaced meanwhile.
@@ -43,6 +44,9 @@
 /* What is said of a token request in messages. */
 #define REQUEST_NAME "token request"
 
+/* What MSAL says as well: we wait as long as Retry-After or a 429 asks. */
+#define LIBRARY_CAPABILITY "x-ms-lib-capability: retry-after, h429"
+
 typedef struct LoginRequest
 {
 	GraphSession *session;
@@ -53,9 +57,7 @@ typedef struct LoginRequest
 
 typedef void (*LoginFunction) (LoginRequest *request);
 
-static void ask_by_secret(LoginRequest *request);
-static void ask_by_certificate(LoginRequest *request);
-static void ask_by_federated_token(LoginRequest *request);
+static void ask_by_proof(LoginRequest *request);
 static void ask_machine(LoginRequest *request);
 static void ask_by_refresh_token(LoginRequest *request);
 
@@ -64,9 +66,9 @@ static const struct
 	GraphLogin	login;
 	LoginFunction ask;
 }			login_functions[] = {
-	{GRAPH_LOGIN_SECRET, ask_by_secret},
-	{GRAPH_LOGIN_CERTIFICATE, ask_by_certificate},
-	{GRAPH_LOGIN_FEDERATED, ask_by_federated_token},
+	{GRAPH_LOGIN_SECRET, ask_by_proof},
+	{GRAPH_LOGIN_CERTIFICATE, ask_by_proof},
+	{GRAPH_LOGIN_FEDERATED, ask_by_proof},
 	{GRAPH_LOGIN_MANAGED_IDENTITY, ask_machine},
 	{GRAPH_LOGIN_REFRESH_TOKEN, ask_by_refresh_token},
 	{GRAPH_LOGIN_PERSON, ask_by_refresh_token},
@@ -205,7 +207,8 @@ graph_login_url(const GraphSession *session, const char *what)
 
 /*
  * graph_login_request
- *		A request to the token authority; form may be NULL.
+ *		A request to the token authority; form may be NULL.  All its header
+ *		lines are palloc'd, since those that hold secrets are overwritten.
  */
 void
 graph_login_request(const GraphSession *session, const char *url,
@@ -216,7 +219,10 @@ graph_login_request(const GraphSession *session, const char *url,
 	memset(request, 0, sizeof(GraphHttpRequest));
 	request->url = url;
 	request->form = form ? form->data : NULL;
-	request->headers = list_make1("Accept: application/json");
+	request->headers = list_make1(pstrdup("Accept: application/json"));
+	if (form)
+		request->headers = lappend(request->headers,
+								   pstrdup(LIBRARY_CAPABILITY));
 	request->ca_file = options->ca_file;
 	request->proxy = options->proxy;
 	request->connect_timeout = options->connect_timeout;
@@ -242,83 +248,46 @@ graph_token_answer_wipe(GraphTokenAnswer *answer)
 }
 
 /*-------------------------------------------------------------------------
- * The logins
+ * Proofs: by what the application shows that it is the one
  *-------------------------------------------------------------------------
  */
 
-/*
- * begin_form
- *		The fields that all forms have.
- */
 static void
-begin_form(LoginRequest *request, const char *grant_type)
+prove_by_secret(LoginRequest *request)
 {
-	initStringInfo(&request->form);
-	graph_form_add(&request->form, "grant_type", grant_type);
-	graph_form_add(&request->form, "client_id",
-				   request->session->options.client_id);
+	graph_form_add(&request->form, "client_secret",
+				   request->session->options.client_secret);
 }
 
 /*
- * finish_form
- *		The form is complete: make it the request.
+ * prove_by_assertion
+ *		Add an assertion, which is wiped.
  */
 static void
-finish_form(LoginRequest *request)
-{
-	GraphSession *session = request->session;
-
-	graph_login_request(session, graph_login_url(session, "token"),
-						&request->form, &request->http);
-}
-
-/*
- * ask_by_secret
- *		The application proves itself by a secret.
- */
-static void
-ask_by_secret(LoginRequest *request)
-{
-	const GraphOptions *options = &request->session->options;
-
-	begin_form(request, "client_credentials");
-	graph_form_add(&request->form, "scope", options->scope);
-	graph_form_add(&request->form, "client_secret", options->client_secret);
-	finish_form(request);
-}
-
-/*
- * ask_by_assertion
- *		The application proves itself by an assertion, which is wiped.
- */
-static void
-ask_by_assertion(LoginRequest *request, char *assertion)
+prove_by_assertion(LoginRequest *request, char *assertion)
 {
 	graph_session_hide(request->session, assertion);
-	begin_form(request, "client_credentials");
-	graph_form_add(&request->form, "scope", request->session->options.scope);
 	graph_form_add(&request->form, "client_assertion_type", ASSERTION_TYPE);
 	graph_form_add(&request->form, "client_assertion", assertion);
 	explicit_bzero(assertion, strlen(assertion));
-	finish_form(request);
 }
 
 static void
-ask_by_certificate(LoginRequest *request)
+prove_by_certificate(LoginRequest *request)
 {
 	GraphSession *session = request->session;
 
-	ask_by_assertion(request,
-					 graph_assertion_create(&session->options,
-											graph_login_url(session, "token")));
+	prove_by_assertion(request,
+					   graph_assertion_create(&session->options,
+											  graph_login_url(session, "token")));
 }
 
 /*
- * ask_by_federated_token
+ * prove_by_federated_token
  *		Somebody else has made the assertion and keeps a fresh one in a file.
  */
 static void
-ask_by_federated_token(LoginRequest *request)
+prove_by_federated_token(LoginRequest *request)
 {
 	const char *path = request->session->options.federated_token_file;
 	char	   *token = graph_read_file("federated token file", path, false);
@@ -339,7 +308,64 @@ ask_by_federated_token(LoginRequest *request)
 				 errmsg("federated token file \"%s\" does not hold a token",
 						path)));
 	}
-	ask_by_assertion(request, token);
+	prove_by_assertion(request, token);
+}
+
+/*-------------------------------------------------------------------------
+ * The logins
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * begin_form
+ *		The fields that all forms have.
+ */
+static void
+begin_form(LoginRequest *request, const char *grant_type)
+{
+	initStringInfo(&request->form);
+	graph_form_add(&request->form, "grant_type", grant_type);
+	graph_form_add(&request->form, "client_id",
+				   request->session->options.client_id);
+}
+
+/*
+ * finish_form
+ *		The form is complete but for the proof: make it the request.
+ */
+static void
+finish_form(LoginRequest *request)
+{
+	GraphSession *session = request->session;
+
+	switch (session->options.proof)
+	{
+		case GRAPH_LOGIN_SECRET:
+			prove_by_secret(request);
+			break;
+		case GRAPH_LOGIN_CERTIFICATE:
+			prove_by_certificate(request);
+			break;
+		case GRAPH_LOGIN_FEDERATED:
+			prove_by_federated_token(request);
+			break;
+		default:				/* a public client */
+			break;
+	}
+	graph_login_request(session, graph_login_url(session, "token"),
+						&request->form, &request->http);
+}
+
+/*
+ * ask_by_proof
+ *		The application asks for itself.
+ */
+static void
+ask_by_proof(LoginRequest *request)
+{
+	begin_form(request, "client_credentials");
+	graph_form_add(&request->form, "scope", request->session->options.scope);
+	finish_form(request);
 }
 
 /*
@@ -392,6 +418,16 @@ build(LoginRequest *request)
  */
 
 /*
+ * title
+ *		What messages call the request.
+ */
+static char *
+title(const GraphTransfer *transfer)
+{
+	return graph_request_title(REQUEST_NAME, graph_http_id(transfer));
+}
+
+/*
  * take_answer
  *		Read the answer that has status 200; false if it may have been cut, and
  *		is not the last.
@@ -406,7 +442,7 @@ take_answer(GraphSession *session, GraphTransfer *transfer, bool last,
 	if (problem && !last && graph_http_may_be_cut(transfer))
 		return false;
 	if (problem)
-		graph_report_document(session, REQUEST_NAME,
+		graph_report_document(session, title(transfer),
 							  psprintf("The token answer is not valid: %s.",
 									   problem));
 	return true;
@@ -417,12 +453,12 @@ take_answer(GraphSession *session, GraphTransfer *transfer, bool last,
  *		Raise the error for a transfer that failed.
  */
 static void
-report_no_answer(LoginRequest *request, GraphTransport transport,
-				 const char *text, const char *why)
+report_no_answer(LoginRequest *request, const GraphTransfer *transfer,
+				 GraphTransport transport, const char *text, const char *why)
 {
 	if (request->session->options.login == GRAPH_LOGIN_MANAGED_IDENTITY)
 		why = "Managed identities are those of Azure virtual machines, App Services and Azure Arc servers; this address answers on them only.";
-	graph_report_transport(request->session, REQUEST_NAME,
+	graph_report_transport(request->session, title(transfer),
 						   graph_url_origin(request->http.url), transport,
 						   text, why);
 }
@@ -458,7 +494,7 @@ try_once(LoginRequest *request, bool last, const char *why, int *retry_after,
 		again = graph_transport_is_retriable(transport) &&
 			!(machine && transport != GRAPH_TRANSPORT_BROKEN);
 		if (last || !again)
-			report_no_answer(request, transport, text, why);
+			report_no_answer(request, transfer, transport, text, why);
 	}
 	else if (header->status == 401 && machine &&
 			 graph_identity_answer_challenge(session, header, &request->http))
@@ -475,7 +511,8 @@ try_once(LoginRequest *request, bool last, const char *why, int *retry_after,
 			graph_token_error_is_retriable(&remote) ||
 			(machine && graph_identity_status_is_retriable(header->status));
 		if (last || !again)
-			graph_report_token_status(session, header, &remote, why);
+			graph_report_token_status(session, title(transfer), header,
+									  &remote, why);
 	}
 	else if (take_answer(session, transfer, last, answer))
 	{
@@ -498,13 +535,7 @@ wipe_request(LoginRequest *request)
 	if (request->form.data)
 		explicit_bzero(request->form.data, request->form.len);
 	foreach(cell, request->http.headers)
-	{
-		char	   *line = lfirst(cell);
-
-		/* the others are constants */
-		if (strncmp(line, "Accept:", 7) != 0 && strncmp(line, "Metadata:", 9) != 0)
-			explicit_bzero(line, strlen(line));
-	}
+		explicit_bzero(lfirst(cell), strlen(lfirst(cell)));
 }
 
 /*

@@ -171,17 +171,19 @@ typedef struct LoginRow
 	const char *name;			/* as messages call it */
 	const char *own[2];
 	const char *shared;			/* or NULL */
+	bool		proof;			/* of the application, which may have to stand
+								 * beside a refresh token that it was given */
 } LoginRow;
 
 static const LoginRow login_table[] = {
-	{GRAPH_LOGIN_SECRET, "client secret", {"client_secret"}, "client_id"},
+	{GRAPH_LOGIN_SECRET, "client secret", {"client_secret"}, "client_id", true},
 	{GRAPH_LOGIN_CERTIFICATE, "certificate",
-	{"certificate_file", "private_key_file"}, "client_id"},
-	{GRAPH_LOGIN_FEDERATED, "federated token", {"federated_token_file"}, "client_id"},
-	{GRAPH_LOGIN_MANAGED_IDENTITY, "managed identity", {"managed_identity"}, NULL},
-	{GRAPH_LOGIN_REFRESH_TOKEN, "refresh token", {"refresh_token"}, "client_id"},
-	{GRAPH_LOGIN_ACCESS_TOKEN, "access token", {"access_token"}, NULL},
-	{GRAPH_LOGIN_PERSON, "graph_fdw_login()", {NULL}, "client_id"},
+	{"certificate_file", "private_key_file"}, "client_id", true},
+	{GRAPH_LOGIN_FEDERATED, "federated token", {"federated_token_file"}, "client_id", true},
+	{GRAPH_LOGIN_MANAGED_IDENTITY, "managed identity", {"managed_identity"}, NULL, false},
+	{GRAPH_LOGIN_REFRESH_TOKEN, "refresh token", {"refresh_token"}, "client_id", false},
+	{GRAPH_LOGIN_ACCESS_TOKEN, "access token", {"access_token"}, NULL, false},
+	{GRAPH_LOGIN_PERSON, "graph_fdw_login()", {NULL}, "client_id", false},
 };
 
 /* The endpoints of a cloud; facts and Graph's "national cloud deployments". */
@@ -211,7 +213,7 @@ static bool parse_value(const GraphOptionRow *row, const char *value,
 						int *number, const char **problem);
 static bool is_option(const char *name);
 static void check_option(const GraphOptionRow *row, const char *value);
-static GraphLogin find_login(List *options, int elevel);
+static GraphLogin find_login(List *options, int elevel, GraphLogin *proof);
 static void hide_statement(void *arg);
 static void check_mapping(List *options);
 static void check_table(List *options);
@@ -311,7 +313,7 @@ graph_get_options(ForeignTable *table, ForeignServer *server,
 	if (user)
 	{
 		apply_options(result, user->options, UserMappingRelationId);
-		result->login = find_login(user->options, ERROR);
+		result->login = find_login(user->options, ERROR, &result->proof);
 	}
 
 	for (size_t i = 0; i < lengthof(cloud_table); i++)
@@ -677,9 +679,27 @@ demand_option(List *options, const char *name, const char *needed_by)
 }
 
 /*
+ * demand_whole
+ *		Raise the error for a login of which only some options are there.
+ */
+static void
+demand_whole(const LoginRow *row, List *options)
+{
+	const char *option = first_option(row, options);
+
+	for (size_t i = 0; i < lengthof(row->own); i++)
+		demand_option(options, row->own[i], option);
+	demand_option(options, row->shared, option);
+}
+
+/*
  * find_login
  *		Which login do the options of a user mapping make?  Exactly one, and a
  *		whole one; anything else is an error.
+ *
+ * A refresh token may have been given to an application that has to prove
+ * itself whenever it uses it (RFC 6749 section 6): *proof is by what, also for
+ * a login that is nothing but such a proof.
  *
  * tenant_id is not asked for here: it may be the server's.  A mapping that
  * says which application asks, and nothing by which that could prove itself,
@@ -687,34 +707,40 @@ demand_option(List *options, const char *name, const char *needed_by)
  * that says nothing of a login is reported at the level given.
  */
 static GraphLogin
-find_login(List *options, int elevel)
+find_login(List *options, int elevel, GraphLogin *proof)
 {
 	const LoginRow *found = NULL;
-	const char *option = NULL;
+	const LoginRow *beside = NULL;
+
+	*proof = GRAPH_LOGIN_NONE;
 
 	for (size_t i = 0; i < lengthof(login_table); i++)
 	{
-		const char *first = first_option(&login_table[i], options);
+		const LoginRow *row = &login_table[i];
+		const char *first = first_option(row, options);
 
 		if (first == NULL)
 			continue;
-		if (found)
+		if (found && found->proof && row->login == GRAPH_LOGIN_REFRESH_TOKEN)
+			beside = found;
+		else if (found)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("options \"%s\" and \"%s\" cannot be set together",
-							option, first),
+							first_option(found, options), first),
 					 errdetail("A user mapping has exactly one login.")));
-		found = &login_table[i];
-		option = first;
+		if (row->proof)
+			*proof = row->login;
+		found = row;
 	}
 
+	if (beside)
+		demand_whole(beside, options);
 	if (has_option(options, "private_key_password"))
 		demand_option(options, "private_key_file", "private_key_password");
 	if (found)
 	{
-		for (size_t i = 0; i < lengthof(found->own); i++)
-			demand_option(options, found->own[i], option);
-		demand_option(options, found->shared, option);
+		demand_whole(found, options);
 		return found->login;
 	}
 	if (!has_option(options, "client_id"))
@@ -737,7 +763,9 @@ find_login(List *options, int elevel)
 static void
 check_mapping(List *options)
 {
-	if (find_login(options, options ? ERROR : NOTICE) == GRAPH_LOGIN_PERSON)
+	GraphLogin	proof;
+
+	if (find_login(options, options ? ERROR : NOTICE, &proof) == GRAPH_LOGIN_PERSON)
 		ereport(NOTICE,
 				(errmsg("user mapping has no login of its own"),
 				 errdetail("Option \"client_secret\" is missing, or that of another login."),

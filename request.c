@@ -18,10 +18,8 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "graph_fdw.h"
 
@@ -35,26 +33,12 @@
 #define LONGEST_REFUSED_MS	INT64CONST(30000)
 
 /*
- * request_headers
- *		What goes with every request, nextLinks included: they carry none.
- *
- * Without the Prefer header the service hides newer enum members behind
- * "unknownFutureValue" (Graph best practices, "evolvable enumerations").
- */
-static List *
-request_headers(void)
-{
-	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
-	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, uuid));
-
-	return list_make3("Accept: application/json",
-					  "Prefer: include-unknown-enum-members",
-					  psprintf("client-request-id: %s", id));
-}
-
-/*
  * graph_request_send
  *		Send a request for a URL; the transfer belongs to the context.
+ *
+ * The headers go with nextLinks, too: they carry none.  Without the Prefer
+ * header the service hides newer enum members behind "unknownFutureValue"
+ * (Graph best practices, "evolvable enumerations").
  */
 GraphTransfer *
 graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
@@ -70,7 +54,8 @@ graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
 	old = MemoryContextSwitchTo(context);
 	request.url = url;
 	request.bearer = scan->session->bearer;
-	request.headers = request_headers();
+	request.headers = list_make2("Accept: application/json",
+								 "Prefer: include-unknown-enum-members");
 	request.ca_file = options->ca_file;
 	request.proxy = options->proxy;
 	request.connect_timeout = options->connect_timeout;
@@ -146,6 +131,9 @@ graph_request_start(GraphScan *scan, GraphLane *lane)
 		lane->bearer_number = scan->session->bearer_number;
 	}
 
+	strlcpy(lane->request_id, graph_http_id(lane->transfer),
+			sizeof(lane->request_id));
+
 	old = MemoryContextSwitchTo(lane->context);
 	if (lane->purpose != GRAPH_LANE_KEY)
 		lane->reader = graph_list_reader_create(scan->shape);
@@ -211,8 +199,10 @@ const char *
 graph_request_name(GraphLane *lane)
 {
 	if (lane->page <= 1)
-		return lane->label;
-	return psprintf("%s, page " UINT64_FORMAT, lane->label, lane->page);
+		return graph_request_title(lane->label, lane->request_id);
+	return graph_request_title(psprintf("%s, page " UINT64_FORMAT, lane->label,
+										lane->page),
+							   lane->request_id);
 }
 
 /*

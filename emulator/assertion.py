@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 SKEW = 300                          # seconds that a client's clock may be off
 LONGEST = 600                       # seconds between nbf and exp
+ROUNDING = 1                        # seconds by which iat may be before nbf: MSAL rounds one and cuts the other
 _RSA = bytes.fromhex("2a864886f70d010101")
 
 
@@ -152,7 +153,7 @@ def _check_times(claims: dict, now: float) -> None:
     if not all(isinstance(value, int) for value in times):
         raise BadAssertion(700024, "Client assertion lacks nbf, iat or exp.")
     not_before, issued, expires = times
-    if not not_before <= issued < expires <= not_before + LONGEST:
+    if not not_before - ROUNDING <= issued < expires <= not_before + LONGEST:
         raise BadAssertion(700024, "Client assertion is good for too long.")
     if now + SKEW < not_before or now - SKEW > expires:
         raise BadAssertion(700024, "Client assertion is not within its valid time range.")

@@ -18,7 +18,7 @@ from faults import FAULTS, BadFault, rules_of
 from reply import Response, json_response
 
 _RECORDED_HEADERS = ("accept", "accept-encoding", "client-request-id", "content-length", "content-type", "host",
-                     "metadata", "prefer", "user-agent")
+                     "metadata", "prefer", "user-agent", "x-ms-lib-capability")
 
 
 class Recorder:

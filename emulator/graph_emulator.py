@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 
 import control
+import discovery
 import jsontext
 import login
 import timestamps
@@ -78,6 +79,9 @@ class Emulator:
             return self.logins.answer(request, segments[0], segments[3])
         if segments == ["metadata", "identity", "oauth2", "token"]:
             return login.managed_identity(self.logins, request)
+        found = discovery.answer(request)
+        if found is not None:
+            return found
         return self.service.answer(request)
 
 

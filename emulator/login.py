@@ -1,7 +1,7 @@
 """Whose bearer token is this, and how does a client get one?
 
 The token endpoint is two tables: GRANTS, by grant_type, and PROOFS, by the form field with which a client proves
-who it is. A new login is a function and a row.
+who it is. A new login is a function and a row. What Microsoft's own libraries ask beside it is in discovery.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from reply import NO_STORE, Response, http_date, json_response, login_error
 from settings import Settings
 
 TENANTS = ("11111111-2222-3333-4444-555555555555", "contoso.test")
+ANY_TENANT = ("common", "organizations")        # that of the person who signs in
+PERSON = {"oid": "87d349ed-44d7-43e1-9a83-5f2406dee5bd", "preferred_username": "adele@contoso.test",
+          "name": "Adele Vance"}
 STATIC_TOKEN = "emulator-access-token"
 IDENTITY_HEADER = "emulator-identity-header"
 ARC_SECRET = "emulator-arc-secret"
@@ -70,11 +73,11 @@ class DeviceSignIn:
 
 
 class Refused(Exception):
-    """The login does not succeed; carries the answer."""
+    """The login does not succeed."""
 
     def __init__(self, status: int, error: str, number: int, message: str):
         super().__init__(message)
-        self.response = login_error(status, error, number, message)
+        self.parts = (status, error, number, message)
 
 
 @dataclass
@@ -134,14 +137,17 @@ class Login:
 
     def answer(self, request, tenant: str, endpoint: str) -> Response:
         """POST /{tenant}/oauth2/v2.0/{token,devicecode}"""
+        form: dict[str, str] = {}
         try:
-            check_tenant(tenant)
             form = read_form(request)
+            check_tenant(tenant, () if form.get("grant_type") == "client_credentials" else ANY_TENANT)
             return device_code(self, request, form) if endpoint == "devicecode" else self.token(request, form)
         except Refused as refusal:
+            asked_as = form.get("client-request-id") or request.headers.get("client-request-id")
+            response = login_error(*refusal.parts, asked_as)
             if self.settings.clock_offset:
-                refusal.response.headers["Date"] = http_date(self.settings.clock_offset)
-            return refusal.response
+                response.headers["Date"] = http_date(self.settings.clock_offset)
+            return response
 
     def token(self, request, form: dict[str, str]) -> Response:
         grant = GRANTS.get(needed(form, "grant_type"))
@@ -157,21 +163,31 @@ class Login:
         response.headers.update(NO_STORE)
         return response
 
-    def delegated_answer(self, app: App, scope: str) -> Response:
+    def delegated_answer(self, request, app: App, scope: str, form: dict[str, str]) -> Response:
         refresh = secrets.token_urlsafe(512)
         with self.lock:
             self.refresh_tokens[refresh] = app
-        claims = {"aud": app.client_id, "preferred_username": "adele@contoso.test", "name": "Adele Vance"}
-        id_token = ".".join(assertion.encode(json.dumps(part).encode()) for part in ({"alg": "none"}, claims, ""))
-        return self.token_answer(app, scope=scope, refresh_token=refresh,
-                                 **({"id_token": id_token} if "openid" in scope.split() else {}))
+        more = {"scope": scope, "refresh_token": refresh}
+        if "openid" in scope.split():
+            now = int(time.time())
+            claims = {"aud": app.client_id, "iss": f"{request.root}/{TENANTS[0]}/v2.0", "iat": now, "nbf": now,
+                      "exp": now + self.settings.token_lifetime, "sub": PERSON["oid"], "tid": TENANTS[0], "ver": "2.0",
+                      **PERSON}
+            more["id_token"] = ".".join((_encoded({"alg": "none", "typ": "JWT"}), _encoded(claims), ""))
+        if form.get("client_info") == "1":
+            more["client_info"] = _encoded({"uid": PERSON["oid"], "utid": TENANTS[0]})
+        return self.token_answer(app, **more)
+
+
+def _encoded(document: dict) -> str:
+    return assertion.encode(json.dumps(document).encode())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Checks that the grants share
 
-def check_tenant(tenant: str) -> None:
-    if tenant.lower() not in TENANTS:
+def check_tenant(tenant: str, besides: tuple[str, ...] = ()) -> None:
+    if tenant.lower() not in (*TENANTS, *besides):
         raise Refused(400, "invalid_request", 90002,
                       f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing "
                       "into the correct cloud. Check with your subscription administrator, this may happen if there are "
@@ -259,8 +275,8 @@ PROOFS: dict[str, Callable[[Login, object, App, dict[str, str]], None]] = {
 }
 
 
-def authenticate(login: Login, request, form: dict[str, str]) -> App:
-    """The app of a confidential client, after its proof."""
+def authenticate(login: Login, request, form: dict[str, str], public: bool = False) -> App:
+    """The app after its proof, which a public client has not."""
     basic = basic_credentials(request)
     if basic is not None:
         app = find_app(basic[0])
@@ -271,6 +287,8 @@ def authenticate(login: Login, request, form: dict[str, str]) -> App:
         if field_name in form:
             prove(login, request, app, form)
             return app
+    if public and login.settings.public_clients:
+        return app
     raise Refused(401, "invalid_client", 7000218, "The request body must contain the following parameter: "
                                                   "'client_assertion' or 'client_secret'.")
 
@@ -285,19 +303,17 @@ def client_credentials(login: Login, request, form: dict[str, str]) -> Response:
 
 
 def refresh_token(login: Login, request, form: dict[str, str]) -> Response:
-    app = find_app(needed(form, "client_id"))
-    if "client_secret" in form:
-        compare_secret(app, form["client_secret"])
+    app = authenticate(login, request, form, public=True)
     if login.refresh_tokens.get(needed(form, "refresh_token")) is not app:
         raise Refused(400, "invalid_grant", 70000, "The provided value for the input parameter 'refresh_token' is not "
                                                    "valid. The refresh token has expired or was revoked.")
     if login.settings.rotate_refresh_tokens:
         del login.refresh_tokens[form["refresh_token"]]
-    return login.delegated_answer(app, form.get("scope") or f"{request.origin}/.default")
+    return login.delegated_answer(request, app, form.get("scope") or f"{request.origin}/.default", form)
 
 
 def device_code_poll(login: Login, request, form: dict[str, str]) -> Response:
-    app = find_app(needed(form, "client_id"))
+    app = authenticate(login, request, form, public=True)
     sign_in = login.sign_ins.get(needed(form, "device_code"))
     if sign_in is None or sign_in.app is not app:
         raise Refused(400, "bad_verification_code", 70000, "The provided device code is not valid.")
@@ -313,13 +329,14 @@ def device_code_poll(login: Login, request, form: dict[str, str]) -> Response:
     if outcome == "expire" or time.monotonic() >= sign_in.expires:
         raise Refused(400, "expired_token", 70020, "The provided device code has expired.")
     del login.sign_ins[form["device_code"]]
-    return login.delegated_answer(app, sign_in.scope)
+    return login.delegated_answer(request, app, sign_in.scope, form)
 
 
 GRANTS: dict[str, Callable[[Login, object, dict[str, str]], Response]] = {
     "client_credentials": client_credentials,
     "refresh_token": refresh_token,
     DEVICE_CODE: device_code_poll,
+    "device_code": device_code_poll,            # what MSAL sends
 }
 
 

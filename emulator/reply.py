@@ -99,9 +99,12 @@ def graph_error(request, status: int, code: str, message: str, headers: dict[str
     return response
 
 
-def login_error(status: int, error: str, number: int, message: str) -> Response:
-    """An error as the login service shapes it: a description of several lines, with CRLF between them."""
-    trace, correlation = uuid.uuid4(), uuid.uuid4()
+def login_error(status: int, error: str, number: int, message: str, asked_as: str | None = None) -> Response:
+    """An error as the login service shapes it: a description of several lines, with CRLF between them.
+
+    It is filed under the id that the client gave its request, if it gave one.
+    """
+    trace, correlation = uuid.uuid4(), asked_as or uuid.uuid4()
     timestamp = utc_now().strftime("%Y-%m-%d %H:%M:%SZ")
     response = json_response(status, {
         "error": error,

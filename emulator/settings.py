@@ -53,6 +53,7 @@ class Settings:
     device_code_interval: int = switch(1, "seconds between polls that the answer asks for")
     device_code_slow_down: bool = switch(False, "after them, one slow_down")
     clock_offset: int = switch(0, "seconds by which the clock is ahead that judges assertions")
+    public_clients: bool = switch(True, "an app needs no proof beside a refresh token or a device code")
     rotate_refresh_tokens: bool = switch(False, "a refresh token can be used once")
     identity_host: str = switch("vm", "the machine whose identity is asked for", ("vm", "app_service", "arc"))
     identity_challenge: str = switch("", "path of the file that Arc's challenge names")

@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import assertion
 import login
@@ -65,6 +65,8 @@ class AssertionTest(unittest.TestCase):
         self.assertEqual(self.check(self.made(aud="there")), 700023)
         self.assertEqual(self.check(self.made(iss="other")), 700021)
         self.assertEqual(self.check(self.made(exp=now + 601)), 700024)
+        self.assertEqual(self.check(self.made(iat=now - 1)), 0)
+        self.assertEqual(self.check(self.made(iat=now - 2)), 700024)
         self.assertEqual(self.check(self.made(nbf=now - 1200, iat=now - 1200, exp=now - 600)), 700024)
         used = set()
         self.assertEqual([self.check(text, used) for text in (self.made(jti="1"), self.made(jti="1"))], [0, 700028])
@@ -84,6 +86,56 @@ class GrantTest(ServerTest):
         self.assertEqual(status, 200)
         self.assertEqual(self.ask(**first)[1]["error"], "invalid_grant")
         self.assertEqual(self.ask(grant_type="refresh_token", refresh_token=answer["refresh_token"])[0], 200)
+
+    def test_confidential(self):
+        self.emulator.settings.change({"public_clients": False})
+        form = {"grant_type": "refresh_token", "refresh_token": login.REFRESH_TOKEN}
+        self.assertEqual(self.ask(**form)[1]["error_codes"], [7000218])
+        self.assertEqual(self.ask(**form, client_secret="wrong")[1]["error_codes"], [7000215])
+        self.assertEqual(self.ask(**form, client_secret=login.MAIN_APP.secret)[0], 200)
+
+    def test_device_code_of_msal(self):
+        self.emulator.settings.change({"device_code_polls": 0})
+        response = self.send("POST", "/organizations/oauth2/v2.0/devicecode",
+                             urlencode({"client_id": login.MAIN_APP.client_id, "scope": "openid offline_access"}), token="",
+                             Content_Type="application/x-www-form-urlencoded")
+        code = json.loads(response.body)["device_code"]
+        status, answer = self.ask(grant_type="device_code", device_code=code, client_info="1")
+        self.assertEqual((status, "id_token" in answer, "refresh_token" in answer), (200, True, True))
+        info = json.loads(assertion.decode(answer["client_info"]))
+        self.assertEqual(info, {"uid": login.PERSON["oid"], "utid": login.TENANTS[0]})
+
+    def test_correlation(self):
+        answer = self.ask(grant_type="none", **{"client-request-id": "11111111-0000-0000-0000-000000000000"})[1]
+        self.assertEqual(answer["correlation_id"], "11111111-0000-0000-0000-000000000000")
+
+    def test_any_tenant_is_for_people(self):
+        for tenant, status in (("organizations", 400), (login.TENANTS[1], 200)):
+            response = self.send("POST", f"/{tenant}/oauth2/v2.0/token",
+                                 urlencode({"grant_type": "client_credentials", "client_id": login.MAIN_APP.client_id,
+                                            "client_secret": login.MAIN_APP.secret,
+                                            "scope": "https://graph.microsoft.com/.default"}), token="",
+                                 Content_Type="application/x-www-form-urlencoded")
+            self.assertEqual(response.status, status, tenant)
+
+    def discover(self, path: str) -> tuple[int, dict]:
+        response = self.send("GET", path, token="")
+        return response.status, json.loads(response.body)
+
+    def test_configuration(self):
+        for tenant in login.TENANTS:
+            status, found = self.discover(f"/{tenant}/v2.0/.well-known/openid-configuration")
+            self.assertEqual(status, 200)
+            self.assertTrue(found["token_endpoint"].endswith(f"/{login.TENANTS[0]}/oauth2/v2.0/token"), tenant)
+        self.assertIn("{tenantid}", self.discover("/common/v2.0/.well-known/openid-configuration")[1]["issuer"])
+        self.assertEqual(self.discover("/fabrikam.test/v2.0/.well-known/openid-configuration")[0], 400)
+
+    def test_instance(self):
+        own, path = f"http://127.0.0.1:{self.server.port}", "/common/discovery/instance?api-version=1.1&authorization_endpoint="
+        status, found = self.discover(path + quote(f"{own}/{login.TENANTS[0]}/oauth2/v2.0/authorize", safe=""))
+        self.assertEqual(status, 200)
+        self.assertEqual(found["tenant_discovery_endpoint"], f"{own}/{login.TENANTS[0]}/v2.0/.well-known/openid-configuration")
+        self.assertEqual(self.discover(path + "https%3A%2F%2Flogin.example%2Fx")[1]["error"], "invalid_instance")
 
     def identity(self, **headers):
         response = self.send("GET", "/metadata/identity/oauth2/token?api-version=2019-08-01&resource=x", token="", **headers)

@@ -105,7 +105,7 @@ CREATE USER MAPPING FOR regress_graph_user SERVER s
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (client_id 'x', client_secret 'hunter2hunter2', access_token 'hunter3hunter3'); -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
-  OPTIONS (client_id 'x', client_secret 'hunter2hunter2', refresh_token 'hunter3hunter3'); -- ERROR
+  OPTIONS (client_id 'x', client_secret 'hunter2hunter2', access_token 'hunter3hunter3'); -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
   OPTIONS (client_id 'x', client_secret 'hunter2hunter2', managed_identity 'true'); -- ERROR
 CREATE USER MAPPING FOR regress_graph_user SERVER s
@@ -139,6 +139,16 @@ DROP USER MAPPING FOR regress_graph_user SERVER s;
 CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (managed_identity 'true');
 DROP USER MAPPING FOR regress_graph_user SERVER s;
 CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (client_id 'x', refresh_token 'hunter2');
+-- and with what the application proves itself by, but no more than one thing
+ALTER USER MAPPING FOR regress_graph_user SERVER s OPTIONS (ADD client_secret 'hunter3');
+ALTER USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (ADD federated_token_file '/x/token');                       -- ERROR
+ALTER USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (DROP client_secret, ADD certificate_file '/x/cert.pem');    -- ERROR
+ALTER USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (DROP client_secret, ADD certificate_file '/x/cert.pem', ADD private_key_file '/x/key.pem');
+ALTER USER MAPPING FOR regress_graph_user SERVER s
+  OPTIONS (DROP certificate_file, DROP private_key_file, ADD managed_identity 'true'); -- ERROR
 DROP USER MAPPING FOR regress_graph_user SERVER s;
 CREATE USER MAPPING FOR regress_graph_user SERVER s OPTIONS (client_id 'x');
 DROP USER MAPPING FOR regress_graph_user SERVER s;

@@ -157,6 +157,7 @@ EXCEPTION WHEN OTHERS THEN
     tab = TABLE_NAME, col = COLUMN_NAME;
   -- ids of requests are another one in each run
   detail := regexp_replace(detail, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'UUID', 'g');
+  context := regexp_replace(context, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'UUID', 'g');
   detail := regexp_replace(detail, '\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ', 'TIME', 'g');
   -- PostgreSQL 17 says it at greater length
   message := regexp_replace(message, '^(user mapping not found for )(?:user )?("\w+").*', '\1\2');

@@ -58,13 +58,17 @@ my @records = $emulator->records;
 is_deeply([ sort @{ $records[0]{body_fields} } ], [qw(client_id client_secret grant_type scope)], 'the login: its form');
 is($records[0]{headers}{'content-type'}, 'application/x-www-form-urlencoded', 'the login: its type');
 ok(!exists $records[0]{headers}{authorization}, 'the login: no token');
+is($records[0]{headers}{'x-ms-lib-capability'}, 'retry-after, h429', 'the login: that we wait when we are asked to');
 foreach my $record (@records[ 1 .. 3 ])
 {
 	like($record->{headers}{authorization}, qr/^Bearer /, 'a page: the token');
 	is($record->{headers}{prefer}, 'include-unknown-enum-members', 'a page: all members of enums');
 	like($record->{headers}{accept}, qr{^application/json}, 'a page: JSON');
-	like($record->{headers}{'client-request-id'}, qr/^[0-9a-f-]{36}$/, 'a page: its own id');
+	ok(!exists $record->{headers}{'x-ms-lib-capability'}, 'a page: nothing that is meant for the login');
 }
+my @ids = map { $_->{headers}{'client-request-id'} // '' } @records;
+is(scalar(grep { /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/ } @ids), 4, 'login and pages: each has an id');
+is(scalar(keys %{ { map { $_ => 1 } @ids } }), 4, 'each its own');
 is(scalar(keys %{ { map { $_->{connection} => 1 } @records } }), 1, 'all on one connection');
 $emulator->is_requests('a login and a list', $log_in, ($page) x 3);
 
@@ -113,6 +117,43 @@ $emulator->control('POST', 'tokens/expire');
 is(ask($session, 'MOVE ALL c; COMMIT'), '', 'a cursor goes on');
 like(join(' ', statuses()), qr/^401 200 200 200$|^200 401 200 200$/, 'with another token');
 $session->quit;
+$emulator->reset;
+
+# The id that was sent is in the error, whatever has become of the request.
+sub names_request
+{
+	my ($name, $query, %fault) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	$emulator->clear;
+	$emulator->fault(times => 1, %fault);
+	my $text = $node->error($query)->{text};
+	my $id = ($emulator->records)[-1]{headers}{'client-request-id'};
+	like($text, qr/^Microsoft Graph request: .*\(client-request-id $id\)$/m, "$name: its id");
+	$emulator->no_fault;
+	$emulator->clear;
+	return;
+}
+
+$node->set_server(max_retries => 0, request_timeout => '500ms');
+names_request('a refusal', $list, kind => 'status', code => 400, times => -1);
+names_request('a refused lookup', $key, kind => 'status', code => 403);
+names_request('a lost connection', $list, kind => 'cut');
+names_request('a silence', $list, kind => 'stall', after => 100);
+names_request('an incomplete answer', $list, kind => 'partial');
+names_request('a warning', $list, kind => 'warning');
+names_request('the third page', $list, kind => 'value_missing', nth => 3);
+names_request('a link that leads back', $list, kind => 'next_link_loop', times => -1);
+names_request('a link that is none', $list, kind => 'next_link', form => 'relative');
+names_request('an answer that is none', $list, kind => 'html');
+names_request('a login that is refused', $list, kind => 'status', code => 400, path => 'oauth2');
+names_request('a login without an answer', $list, kind => 'close', path => 'oauth2');
+names_request('a login whose answer is none', $list, kind => 'html', path => 'oauth2');
+$emulator->fault(kind => 'status', code => 400, times => 1);
+my $checked = $node->sql(q{SELECT detail FROM graph_fdw_check('graph') WHERE step = 'permission'});
+my $checked_id = ($emulator->records)[-1]{headers}{'client-request-id'};
+like($checked, qr/status 400.*\(client-request-id $checked_id\)\.$/, 'graph_fdw_check() shows it as well');
+$node->set_server(max_retries => undef, request_timeout => undef);
 $emulator->reset;
 
 #------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ use GraphCluster qw(options);
 use GraphEmulator qw(%APP $TENANT);
 use GraphLogin qw(certificate set_mapping);
 use JSON::PP;
+use OddServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -68,6 +69,14 @@ ddl_refused('two logins', { %app, client_secret => 'x', access_token => 'y' },
 	qr/options "client_secret" and "access_token" cannot be set together/);
 ddl_refused('two others', { %app, federated_token_file => '/x', managed_identity => 'on' },
 	qr/options "federated_token_file" and "managed_identity" cannot be set together/);
+ddl_refused('a refresh token and two proofs', { %app, client_secret => 'x', federated_token_file => '/x', refresh_token => 'y' },
+	qr/options "client_secret" and "federated_token_file" cannot be set together/);
+ddl_refused('a refresh token and another login', { %app, access_token => 'x', refresh_token => 'y' },
+	qr/options "refresh_token" and "access_token" cannot be set together/);
+ddl_refused('a refresh token and a secret, without their application', { client_secret => 'x', refresh_token => 'y' },
+	qr/option "client_id" is missing/);
+ddl_refused('a refresh token and half a certificate', { %app, certificate_file => '/x', refresh_token => 'y' },
+	qr/option "private_key_file" is missing/);
 ddl_refused('a secret without its application', { client_secret => 'x' }, qr/option "client_id" is missing/);
 ddl_refused('a certificate without its key', { %app, certificate_file => '/x' }, qr/option "private_key_file" is missing/);
 ddl_refused('a key without its certificate', { %app, private_key_file => '/x' }, qr/option "certificate_file" is missing/);
@@ -215,6 +224,25 @@ sub connect_to
 	connect_to($emulator->url);
 }
 
+# What Entra says of an audience with a domain name, where it wants the GUID; and
+# of a proof that a public client brings.
+{
+	my $entra = OddServer->new(sub {
+			my ($socket, $request) = @_;
+			my ($tenant) = $request =~ m{^POST /([^/]+)};
+			my $number = $tenant eq 'contoso.test' ? 700023 : 700025;
+			return OddServer::answer($socket, 401, encode_json({ error => 'invalid_client',
+				error_description => "AADSTS$number: refused", error_codes => [$number] }));
+		}, read => 1);
+
+	$node->set_server(authority => $entra->url);
+	refused('an audience with a domain name', { with($good), tenant_id => 'contoso.test' },
+		qr/AADSTS700023/, qr/"tenant_id" to the tenant's GUID in place of a domain name/);
+	refused('a proof of a public client', { %app, refresh_token => 'x', client_secret => 'planted-wrong-secret' },
+		qr/AADSTS700025/, qr/remove what proves the application/);
+	$node->set_server(authority => $emulator->url);
+}
+
 #------------------------------------------------------------------------------
 # Federated token file
 #------------------------------------------------------------------------------
@@ -338,6 +366,47 @@ $emulator->settings(rotate_refresh_tokens => JSON::PP::true);
 	}
 	$session->quit;
 }
+$emulator->settings(rotate_refresh_tokens => JSON::PP::false);
+
+# The application is a confidential client, and has to prove itself each time.
+$emulator->control('POST', 'certificates',
+	encode_json({ client_id => $app{client_id}, certificate => slurp_file($good->{file}) }));
+my %refresh = (%app, refresh_token => 'emulator-refresh-token');
+$emulator->settings(public_clients => JSON::PP::false);
+truncate $token_file, 0;
+append_to_file($token_file, 'emulator-federated-token');
+foreach my $case (
+	[ 'a secret', [qw(client_id client_secret grant_type refresh_token scope)], client_secret => $APP{main}{client_secret} ],
+	[ 'a certificate', [qw(client_assertion client_assertion_type client_id grant_type refresh_token scope)], with($good) ],
+	[ 'a federated token', [qw(client_assertion client_assertion_type client_id grant_type refresh_token scope)],
+		federated_token_file => $token_file ])
+{
+	my ($proof, $fields, %options) = @$case;
+
+	$emulator->control('POST', 'reset');
+	$emulator->settings(public_clients => JSON::PP::false, rotate_refresh_tokens => JSON::PP::true);
+	$emulator->control('POST', 'certificates',
+		encode_json({ client_id => $app{client_id}, certificate => slurp_file($good->{file}) })) if $proof eq 'a certificate';
+	set_mapping($node, %refresh, %options);
+	my $session = $node->session;
+	is($session->query_safe($count), 6, "a refresh token beside $proof");
+	$emulator->control('POST', 'tokens/expire');
+	is($session->query_safe($count), 6, "the newest refresh token beside $proof");
+	my @logins = grep { $_->{path} =~ /oauth2/ } $emulator->records;
+	is_deeply([ map { [ sort @{ $_->{body_fields} } ] } @logins ], [ ($fields) x 2 ], "$proof: goes with each");
+	$session->quit;
+}
+$emulator->reset;
+$emulator->settings(public_clients => JSON::PP::false);
+refused('a refresh token alone', \%refresh, qr/^28000/, qr/AADSTS7000218/, qr/"client_secret" beside "refresh_token"/);
+refused('a refresh token beside a wrong secret', { %refresh, client_secret => 'planted-wrong-secret' },
+	qr/^28000/, qr/AADSTS7000215/, qr/the secret's value and not its id/);
+unlike($node->error($count)->{text}, qr/planted|emulator-refresh/, 'neither is shown');
+refused('a dead refresh token beside a secret', { %refresh, refresh_token => 'dead-refresh-token', client_secret => $APP{main}{client_secret} },
+	qr/^28000/, qr/invalid_grant/, qr/The refresh token has expired or was revoked/);
+$emulator->settings(public_clients => JSON::PP::true, rotate_refresh_tokens => JSON::PP::true);
+set_mapping($node, %refresh);
+$node->result($count);
 refused('a stored token that is dead', { %app, refresh_token => 'emulator-refresh-token' },
 	qr/^28000/, qr/invalid_grant/, qr/The refresh token has expired or was revoked/);
 $emulator->reset;

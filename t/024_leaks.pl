@@ -43,6 +43,9 @@ my %logins = (
 	'managed identity'      => { managed_identity => 'true' },
 	'refresh token'         => { %app, refresh_token => 'emulator-refresh-token' },
 	'wrong refresh token'   => { %app, refresh_token => 'planted-wrong-refresh-token' },
+	'refresh token beside a certificate' => { %app, refresh_token => 'emulator-refresh-token',
+		certificate_file => $certificate->{file}, private_key_file => $certificate->{key}, private_key_password => 'planted-key-password' },
+	'refresh token beside a wrong secret' => { %app, refresh_token => 'emulator-refresh-token', client_secret => 'planted-wrong-secret' },
 	'wrong secret'          => { %app, client_secret => 'planted-wrong-secret' },
 	person                  => {%app});
 my @secrets = ('planted-', $key_line, 'emulator-federated-token', 'emulator-refresh-token', 'client_assertion=ey', 'skiptoken=');

@@ -39,6 +39,7 @@ OBJS = \
 	multi.o \
 	url.o \
 	error.o \
+	redact.o \
 	list.o \
 	json.o \
 	row.o \

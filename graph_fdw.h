@@ -241,6 +241,8 @@ typedef struct GraphOptions
 	int			managed_identity;	/* boolean */
 	char	   *refresh_token;
 	char	   *access_token;
+	char	   *proxy_user;		/* or NULL */
+	char	   *proxy_password; /* NULL or not as proxy_user is */
 
 	/* what for */
 	int			resource;		/* a GraphResource */
@@ -446,7 +448,9 @@ typedef struct GraphHttpRequest
 	const char *form;			/* body to POST as a form, or NULL: a GET */
 
 	const char *ca_file;		/* or NULL */
-	const char *proxy;			/* or NULL */
+	const char *proxy;			/* or NULL; not used for http, see http.c */
+	const char *proxy_user;		/* or NULL */
+	const char *proxy_password;
 	int			connect_timeout;	/* milliseconds */
 	int			request_timeout;	/* longest silence, milliseconds */
 	bool		fresh_connection;	/* do not reuse a kept one */
@@ -854,6 +858,9 @@ extern void graph_get_options(ForeignTable *table, ForeignServer *server,
 							  UserMapping *user, GraphOptions *result);
 extern char *graph_column_property(Oid relid, AttrNumber attnum);
 extern const char *graph_login_name(GraphLogin login);
+extern void graph_check_import_options(List *options);
+extern void graph_check_wrapper(const ForeignServer *server);
+extern char *graph_options_secret(const GraphOptions *options, size_t *place);
 extern void graph_options_wipe(GraphOptions *options, List *list);
 
 /* in resource.c */
@@ -1083,6 +1090,20 @@ extern bool graph_http_disconnect(void);
 extern void graph_block_signals(sigset_t *saved);
 extern void graph_restore_signals(const sigset_t *saved);
 
+/* in tls.c */
+extern void graph_tls_start(void);
+extern bool graph_tls_has_context(void);
+extern void graph_tls_prepare(void *context);
+
+/* in wipe.c */
+extern char *graph_secret_alloc(size_t size);
+extern char *graph_secret_copy(const char *text, size_t len);
+extern void *graph_wipe_malloc(size_t size);
+extern void graph_wipe_free(void *pointer);
+extern void *graph_wipe_realloc(void *pointer, size_t size);
+extern void *graph_wipe_calloc(size_t count, size_t size);
+extern char *graph_wipe_strdup(const char *text);
+
 /* in url.c */
 extern const char *graph_url_problem(const char *url);
 extern const char *graph_proxy_problem(const char *url);
@@ -1097,8 +1118,6 @@ extern bool graph_status_is_retriable(int status);
 extern bool graph_transport_is_retriable(GraphTransport transport);
 extern bool graph_token_error_is_retriable(const GraphRemoteError *remote);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
-extern char *graph_harmless_text(const GraphSession *session,
-								 const char *remote);
 pg_noreturn extern void graph_report_status(const GraphSession *session,
 											const char *request,
 											const GraphHttpHeader *header,
@@ -1119,6 +1138,10 @@ extern void graph_report_partial(const GraphSession *session,
 pg_noreturn extern void graph_report_document(const GraphSession *session,
 											  const char *request,
 											  const char *problem);
+
+/* in redact.c */
+extern char *graph_harmless_text(const GraphSession *session,
+								 const char *remote);
 
 /* in row.c */
 extern GraphRowReader *graph_row_reader_create(Relation relation,

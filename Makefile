@@ -37,6 +37,8 @@ OBJS = \
 	check.o \
 	http.o \
 	multi.o \
+	tls.o \
+	wipe.o \
 	url.o \
 	error.o \
 	redact.o \
@@ -66,7 +68,7 @@ endif
 # Cleaning and packing need no libraries.
 ifneq ($(filter-out clean distclean dist,$(or $(MAKECMDGOALS),all)),)
 PKG_CONFIG ?= pkg-config
-LIBRARIES = libcurl jansson libcrypto
+LIBRARIES = libcurl jansson libssl libcrypto
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
 $(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl, jansson and OpenSSL (Debian: pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev))
 endif

@@ -219,6 +219,8 @@ graph_login_request(const GraphSession *session, const char *url,
 	request->headers = list_make1("Accept: application/json");
 	request->ca_file = options->ca_file;
 	request->proxy = options->proxy;
+	request->proxy_user = options->proxy_user;
+	request->proxy_password = options->proxy_password;
 	request->connect_timeout = options->connect_timeout;
 	request->request_timeout = options->request_timeout;
 	request->secret_answer = true;

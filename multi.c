@@ -408,8 +408,12 @@ graph_multi_start(void)
 		return;
 	}
 
+	graph_tls_start();
 	graph_block_signals(&saved);
-	code = curl_global_init(CURL_GLOBAL_ALL);
+	/* where another module was first with libcurl, its allocators stay */
+	code = curl_global_init_mem(CURL_GLOBAL_ALL, graph_wipe_malloc,
+								graph_wipe_free, graph_wipe_realloc,
+								graph_wipe_strdup, graph_wipe_calloc);
 	graph_restore_signals(&saved);
 	if (code != CURLE_OK)
 		ereport(ERROR,

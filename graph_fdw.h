@@ -1111,7 +1111,7 @@ extern char *graph_url_escape(const char *text);
 extern char *graph_url_unescape(const char *text);
 extern char *graph_url_origin(const char *url);
 extern bool graph_url_is_local(const char *url);
-extern bool graph_address_is_link_local(const struct sockaddr *address);
+extern bool graph_address_is_metadata(const struct sockaddr *address);
 
 /* in error.c */
 extern bool graph_status_is_retriable(int status);

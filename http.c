@@ -256,7 +256,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	GraphTransfer *transfer = arg;
 	int			type = address->socktype;
 
-	if (graph_address_is_link_local(&address->addr) && !transfer->link_local)
+	if (graph_address_is_metadata(&address->addr) && !transfer->link_local)
 	{
 		transfer->forbidden = true;
 		return CURL_SOCKET_BAD;
@@ -961,7 +961,7 @@ graph_http_result(GraphTransfer *transfer, const char **text)
 	}
 	if (transfer->forbidden && transfer->result != CURLE_OK)
 	{
-		*text = "its address is one of the local link, where the machine's metadata service is";
+		*text = "its address is one of the local link, or another where the machine's metadata service is";
 		return GRAPH_TRANSPORT_OTHER;
 	}
 	if (transfer->result != CURLE_OK)

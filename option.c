@@ -381,9 +381,8 @@ graph_check_wrapper(const ForeignServer *server)
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("server \"%s\" is not a server of graph_fdw",
 					server->servername),
-			 errdetail("Foreign-data wrapper \"%s\" does not have both the handler and the validator of graph_fdw, so nobody has checked the options of its servers.",
-					   wrapper->fdwname),
-			 errhint("Create the server for foreign-data wrapper \"graph_fdw\".")));
+			 errhint("Foreign-data wrapper \"%s\" does not have both the handler and the validator of graph_fdw: create the server for foreign-data wrapper \"graph_fdw\".",
+					 wrapper->fdwname)));
 }
 
 /*

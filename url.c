@@ -312,6 +312,8 @@ graph_proxy_problem(const char *url)
 		return "The value is not a proxy such as \"http://proxy.example:3128\".";
 	if (parts.user)
 		return "A proxy must not contain a user name or password, which anyone could read here.";
+	if (parts.query || parts.fragment || strpbrk(url, "?#"))
+		return "A proxy must not contain a query or fragment.";
 	if (host_is_metadata(parts.host))
 		return "The address is one of the local link, or another where the machine's metadata service is.";
 	return NULL;

@@ -1039,6 +1039,7 @@ extern void graph_login(GraphSession *session, const char *refresh_token,
 extern char *graph_login_url(const GraphSession *session, const char *what);
 extern void graph_login_request(const GraphSession *session, const char *url,
 								StringInfo form, GraphHttpRequest *request);
+extern void graph_form_start(StringInfo form);
 extern void graph_form_add(StringInfo form, const char *name,
 						   const char *value);
 extern void graph_token_answer_wipe(GraphTokenAnswer *answer);
@@ -1098,6 +1099,7 @@ extern void graph_tls_prepare(void *context);
 /* in wipe.c */
 extern char *graph_secret_alloc(size_t size);
 extern char *graph_secret_copy(const char *text, size_t len);
+extern char *graph_secret_join(const char *before, const char *secret);
 extern void *graph_wipe_malloc(size_t size);
 extern void graph_wipe_free(void *pointer);
 extern void *graph_wipe_realloc(void *pointer, size_t size);

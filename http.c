@@ -313,7 +313,9 @@ release_transfer(void *arg)
 	wipe_list(transfer->headers);
 	if (transfer->form)
 		explicit_bzero(transfer->form, strlen(transfer->form));
-	if (transfer->buffer && transfer->secret_answer)
+	/* what is no list of alerts may repeat the request */
+	if (transfer->buffer &&
+		(transfer->secret_answer || transfer->header.status != 200))
 		explicit_bzero(transfer->buffer, transfer->capacity);
 	free(transfer->buffer);
 	if (transfer->has_fd)

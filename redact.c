@@ -210,26 +210,35 @@ take_entity(const char **p, const char *end, int times, Reading *reading)
 
 /*
  * take_escape
- *		What follows "\" in JSON, or in JavaScript.
+ *		What follows "\" in JSON or in JavaScript, if it is a character that
+ *		stands for one.
  */
 static bool
 take_escape(const char **p, const char *end, int times, Reading *reading)
 {
-	static const char kinds[] = "\"\\/'bfnrtux";
+	static const char kinds[] = "\"\\/'bfnrt";
 	static const char meant[] = "\"\\/'\b\f\n\r\t";
 	char		kind = take(p, end, times, kinds);
+
+	return kind != '\0' &&
+		set_character((unsigned char) meant[strchr(kinds, kind) - kinds], reading);
+}
+
+/*
+ * take_numeric_escape
+ *		The same if it is "u" or "x" and a number.
+ */
+static bool
+take_numeric_escape(const char **p, const char *end, int times,
+					Reading *reading)
+{
+	char		kind = take(p, end, times, "ux");
+	int			digits = kind == 'x' ? 2 : 4;
 	pg_wchar	number;
 	pg_wchar	low;
 
-	if (kind == '\0')
-		return false;
-	if (kind == 'x')
-		return take_number(p, end, times, 16, 2, 2, &number) &&
-			set_character(number, reading);
-	if (kind != 'u')
-		return set_character((unsigned char) meant[strchr(kinds, kind) - kinds],
-							 reading);
-	if (!take_number(p, end, times, 16, 4, 4, &number))
+	if (kind == '\0' ||
+		!take_number(p, end, times, 16, digits, digits, &number))
 		return false;
 	if (number >= 0xd800 && number <= 0xdbff)
 	{
@@ -240,6 +249,44 @@ take_escape(const char **p, const char *end, int times, Reading *reading)
 		number = 0x10000 + ((number - 0xd800) << 10) + (low - 0xdc00);
 	}
 	return set_character(number, reading);
+}
+
+/*
+ * take_space
+ *		What "+" is in a form, with nothing that follows.
+ */
+static bool
+take_space(const char **p, const char *end, int times, Reading *reading)
+{
+	return set_character(' ', reading);
+}
+
+/* What begins a character that is written otherwise, and how that goes on. */
+static const struct
+{
+	char		first;
+	bool		(*take) (const char **p, const char *end, int times,
+						 Reading *reading);
+}			encodings[] = {
+	{'%', take_percent}, {'&', take_entity}, {'\\', take_escape},
+	{'\\', take_numeric_escape}, {'+', take_space}
+};
+
+/*
+ * add_reading
+ *		Add a reading to others of the same place, if it is new and has room.
+ */
+static void
+add_reading(Reading *readings, int *count, const Reading *more)
+{
+	for (int i = 0; i < *count; i++)
+	{
+		if (readings[i].next == more->next && readings[i].len == more->len &&
+			memcmp(readings[i].bytes, more->bytes, more->len) == 0)
+			return;
+	}
+	if (*count < MAX_READINGS)
+		readings[(*count)++] = *more;
 }
 
 /*
@@ -264,23 +311,17 @@ read_character(const char *p, const char *end, int times, Reading *readings)
 	}
 
 	count = read_character(p, end, times - 1, readings);
-	for (int i = 0, had = count; i < had && count < MAX_READINGS; i++)
+	for (int i = 0, had = count; i < had; i++)
 	{
-		Reading		more = {readings[i].next, 1, {' '}};
-		bool		known = false;
-		char		c = readings[i].len == 1 ? (char) readings[i].bytes[0] : 0;
+		for (size_t j = 0; j < lengthof(encodings); j++)
+		{
+			Reading		more = {readings[i].next, 0, {0}};
 
-		if (!(c == '+' ||
-			  (c == '%' && take_percent(&more.next, end, times - 1, &more)) ||
-			  (c == '&' && take_entity(&more.next, end, times - 1, &more)) ||
-			  (c == '\\' && take_escape(&more.next, end, times - 1, &more))))
-			continue;
-		for (int j = 0; j < count && !known; j++)
-			known = readings[j].next == more.next &&
-				readings[j].len == more.len &&
-				memcmp(readings[j].bytes, more.bytes, more.len) == 0;
-		if (!known)
-			readings[count++] = more;
+			if (readings[i].len == 1 &&
+				readings[i].bytes[0] == encodings[j].first &&
+				encodings[j].take(&more.next, end, times - 1, &more))
+				add_reading(readings, &count, &more);
+		}
 	}
 	return count;
 }

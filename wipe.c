@@ -81,6 +81,22 @@ graph_secret_copy(const char *text, size_t len)
 	return copy;
 }
 
+/*
+ * graph_secret_join
+ *		Two texts, one after the other, in such memory.
+ */
+char *
+graph_secret_join(const char *before, const char *secret)
+{
+	size_t		before_len = strlen(before);
+	size_t		len = before_len + strlen(secret);
+	char	   *text = graph_secret_alloc(len + 1);
+
+	memcpy(text, before, before_len);
+	strcpy(text + before_len, secret);
+	return text;
+}
+
 /*-------------------------------------------------------------------------
  * Allocators for libraries: none of them may throw.
  *-------------------------------------------------------------------------

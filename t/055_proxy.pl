@@ -103,6 +103,20 @@ unlike($origin->arrived, qr/proxy-/i, 'the service never sees the credentials of
 my @arrived = split /\n/, $origin->arrived;
 is(scalar(grep { /\Q$basic\E|someone/ } @arrived), 0, 'in any form');
 
+# A tunnel is for those whose password opened it, also in the same session.
+my $guarded = ProxyServer->new('--user', $user);
+$node->sql('CREATE ROLE guest; GRANT USAGE ON SCHEMA defender TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA defender TO guest;
+	CREATE USER MAPPING FOR guest SERVER graph ' . options(%app));
+ask($origin, $guarded->url);
+my $session = $node->session;
+is($session->query("SELECT count(*) FROM ($list OFFSET 0) AS a"), 2, 'a tunnel with a password');
+$session->query('SET ROLE guest');
+$session->query("SELECT count(*) FROM ($list OFFSET 0) AS a");
+like($session->{stderr}, qr/HV00N: the proxy refused to connect/, 'is not used by a role without one');
+$session->query('RESET ROLE');
+is($session->query("SELECT count(*) FROM ($list OFFSET 0) AS a"), 2, 'but by the other again');
+$session->quit;
+
 # who proves that it is the proxy
 my $stranger = ProxyServer->new('--user', $user, '--tls', $other->{file}, $other->{key});
 like(ask($origin, $stranger->url), qr/^HV00N\ncould not establish a trusted TLS connection/, 'a proxy whose certificate is another authority\'s');

@@ -10,10 +10,10 @@
  * A document belongs to a memory context before it exists, so that no error
  * can leak it, and all that the library allocates is overwritten when it gives
  * that back: a string may be a token, or an error that repeats one.  So are
- * the texts that are handed out.  What is handed out is palloc'd text in the database's
- * encoding, with U+FFFD for what no text can hold.  A document that is not
- * what it should be is no error here: what it lacks is NULL, or the caller is
- * told by a constant text.
+ * the texts that are handed out, when their context goes; they are in the
+ * database's encoding, with U+FFFD for what no text can hold.  A document that
+ * is not what it should be is no error here: what it lacks is NULL, or the
+ * caller is told by a constant text.
  *
  * Sources: RFC 6749 section 5 (tokens), RFC 8628 section 3.2 (device codes);
  * Microsoft Graph "error responses".
@@ -132,7 +132,7 @@ close_document(Document *document)
 }
 
 /*
- * The text of a member, palloc'd; NULL if it is absent or not a string.  The
+ * The text of a member; NULL if it is absent or not a string.  The
  * library has checked that it is UTF-8, but lets zero bytes through.
  */
 static char *

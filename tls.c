@@ -29,6 +29,7 @@
 #include "postgres.h"
 
 #include <curl/curl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -66,10 +67,13 @@ graph_tls_has_context(void)
 static bool
 names_host(const X509 *certificate)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name,
-											NULL, NULL);
+	GENERAL_NAMES *names;
 	bool		found = false;
 
+	/* leave OpenSSL's error queue as it is: it is libcurl's, and others' */
+	ERR_set_mark();
+	names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	ERR_pop_to_mark();
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
 	{
 		int			type = sk_GENERAL_NAME_value(names, i)->type;

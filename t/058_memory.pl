@@ -95,6 +95,9 @@ plan skip_all => 'gcore does not work here' unless left(['SELECT 1'], 'graph_fdw
 # took that apart.
 my $IN_CATALOG = 3;
 
+# What OpenSSL may keep of what it sent and received last.
+my $BY_OPENSSL = 1;
+
 # Of each text there are at most so many copies.
 sub is_left
 {
@@ -130,5 +133,15 @@ foreach my $service ('', '/refuse')
 }
 set_mapping($node, %app, tenant_id => 'bad.test', client_secret => $secret);
 is_left('a login that is refused', [$count], $secret => $IN_CATALOG, $escaped => 0);
+
+# The same over TLS, while the connection is kept and after it is closed.
+my $own = certificate('own', alternative => 'IP:127.0.0.1', subject => '127.0.0.1');
+my $tls = IndependentServer->new('--tls', $own->{file}, $own->{key});
+$secret = 'independent secret & more=%41';
+$token = 'independent-access-token-7f3a9c';
+$node->set_server(endpoint => $tls->url, authority => $tls->url, ca_file => $own->{file});
+set_mapping($node, %app, tenant_id => $TENANT, client_secret => $secret);
+is_left('over TLS', [$count], "Bearer $token" => $BY_OPENSSL, 'independent%20secret' => $BY_OPENSSL, $secret => $IN_CATALOG);
+is_left('over TLS, disconnected', [ $count, 'SELECT graph_fdw_disconnect()' ], $token => $BY_OPENSSL, 'independent%20secret' => $BY_OPENSSL);
 is_deeply([ glob "$folder/core*" ], [], 'no core is left behind');
 done_testing();

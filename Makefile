@@ -42,8 +42,11 @@ OBJS = \
 	multi.o \
 	header.o \
 	inflate.o \
+	tls.o \
+	wipe.o \
 	url.o \
 	error.o \
+	redact.o \
 	list.o \
 	json.o \
 	row.o \
@@ -71,7 +74,7 @@ endif
 # Cleaning and packing need no libraries.
 ifneq ($(filter-out clean distclean dist,$(or $(MAKECMDGOALS),all)),)
 PKG_CONFIG ?= pkg-config
-LIBRARIES = libcurl jansson libcrypto zlib
+LIBRARIES = libcurl jansson libssl libcrypto zlib
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
 $(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl, jansson, OpenSSL and zlib (Debian: pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev))
 endif

@@ -7,8 +7,8 @@
  * Token that says who asks whom and when, signed with the private key whose
  * certificate the application's registration holds.  This file reads the two
  * PEM files, makes sure that they belong together and are good today, and
- * makes the assertion.  It is the only file with OpenSSL, which does all that
- * is cryptographic.
+ * makes the assertion.  OpenSSL does all that is
+ * cryptographic.
  *
  * OpenSSL's objects hang on a memory context reset callback that is
  * registered before they are made.  Its callback for a key's password returns

@@ -142,6 +142,8 @@ check_permission(Check *check)
 								 "Prefer: include-unknown-enum-members");
 	request.ca_file = options->ca_file;
 	request.proxy = options->proxy;
+	request.proxy_user = options->proxy_user;
+	request.proxy_password = options->proxy_password;
 	request.connect_timeout = options->connect_timeout;
 	request.request_timeout = options->request_timeout;
 	check->transfer = graph_http_start(CurrentMemoryContext, &request);

@@ -128,7 +128,7 @@ get_code(GraphSession *session, const char *scope, GraphDeviceCode *code)
 	GraphSlice	body;
 	const char *problem;
 
-	initStringInfo(&form);
+	graph_form_start(&form);
 	graph_form_add(&form, "client_id", session->options.client_id);
 	graph_form_add(&form, "scope", scope);
 	transfer = post(session, "devicecode", &form, &transport, &text);
@@ -170,7 +170,7 @@ ask(GraphSession *session, const GraphDeviceCode *code,
 	GraphRemoteError remote;
 	const char *problem;
 
-	initStringInfo(&form);
+	graph_form_start(&form);
 	graph_form_add(&form, "grant_type", DEVICE_GRANT);
 	graph_form_add(&form, "client_id", session->options.client_id);
 	graph_form_add(&form, "device_code", code->device_code);

@@ -8,11 +8,12 @@
  * file that knows the library that reads them.
  *
  * A document belongs to a memory context before it exists, so that no error
- * can leak it, and its strings are overwritten when it is released: one of
- * them may be a token.  What is handed out is palloc'd text in the database's
- * encoding, with U+FFFD for what no text can hold.  A document that is not
- * what it should be is no error here: what it lacks is NULL, or the caller is
- * told by a constant text.
+ * can leak it, and all that the library allocates is overwritten when it gives
+ * that back: a string may be a token, or an error that repeats one.  So are
+ * the texts that are handed out, when their context goes; they are in the
+ * database's encoding, with U+FFFD for what no text can hold.  A document that
+ * is not what it should be is no error here: what it lacks is NULL, or the
+ * caller is told by a constant text.
  *
  * Sources: RFC 6749 section 5 (tokens), RFC 8628 section 3.2 (device codes);
  * Microsoft Graph "error responses".
@@ -30,7 +31,7 @@
 #include <math.h>
 #include <time.h>
 
-#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
 /*
@@ -67,41 +68,30 @@ typedef struct Document
 } Document;
 
 /*
- * The library's allocator.  Where it lacks memory it may say that the text is
- * wrong, so that is noted here.
- */
-static int	failed_allocations;
-
-static void *
-allocate(size_t size)
-{
-	void	   *memory = malloc(size);
-
-	if (memory == NULL)
-		failed_allocations++;
-	return memory;
-}
-
-/*
- * Give a document back to the library.  Its strings are overwritten first,
- * as one of them may be a token; what the parser copied on its way is out of
- * reach.
+ * Give a document back to the library.
  */
 static void
 release_document(void *arg)
 {
 	Document   *document = arg;
-	const char *key;
-	json_t	   *member;
 
-	json_object_foreach(document->root, key, member)
-	{
-		if (json_is_string(member))
-			explicit_bzero((char *) json_string_value(member),
-						   json_string_length(member));
-	}
 	json_decref(document->root);
 	document->root = NULL;
+}
+
+/*
+ * Have the library overwrite what it frees, unless another module has given it
+ * allocators of its own, with which memory of that module is to be freed.
+ */
+static void
+set_allocators(void)
+{
+	json_malloc_t allocate;
+	json_free_t release;
+
+	json_get_alloc_funcs(&allocate, &release);
+	if (allocate == malloc && release == free)
+		json_set_alloc_funcs(graph_wipe_malloc, graph_wipe_free);
 }
 
 /*
@@ -114,6 +104,7 @@ open_document(const char *body, size_t len)
 {
 	MemoryContext context;
 	Document   *document;
+	uint32		failed;
 
 	/* as in lists, a byte order mark is not worth an error */
 	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
@@ -130,10 +121,10 @@ open_document(const char *body, size_t len)
 	document->callback.func = release_document;
 	document->callback.arg = document;
 	MemoryContextRegisterResetCallback(context, &document->callback);
-	json_set_alloc_funcs(allocate, free);
-	failed_allocations = 0;
+	set_allocators();
+	failed = graph_wipe_failures();
 	document->root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
-	if (document->root == NULL && failed_allocations > 0)
+	if (document->root == NULL && graph_wipe_failures() != failed)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	return document;
@@ -146,37 +137,37 @@ close_document(Document *document)
 }
 
 /*
- * The text of a member, palloc'd; NULL if it is absent or not a string.  The
+ * The text of a member; NULL if it is absent or not a string.  The
  * library has checked that it is UTF-8, but lets zero bytes through.
  */
 static char *
 member_text(const json_t *object, const char *name)
 {
 	const json_t *member = json_object_get(object, name);
-	StringInfoData buf;
-	const char *p;
-	const char *end;
-	size_t		len;
+	const char *p = json_string_value(member);
+	size_t		len = json_string_length(member);
+	char	   *text;
+	char	   *result;
+	size_t		used = 0;
 
 	if (!json_is_string(member))
 		return NULL;
 
-	initStringInfo(&buf);
-	p = json_string_value(member);
-	end = p + json_string_length(member);
-	for (;;)
+	text = graph_secret_alloc(len * strlen(replacement) + 1);
+	for (size_t i = 0; i < len; i++)
 	{
-		size_t		run = strlen(p);
+		size_t		width = p[i] ? 1 : strlen(replacement);
 
-		appendBinaryStringInfo(&buf, p, run);
-		p += run;
-		if (p == end)
-			break;
-		appendStringInfoString(&buf, replacement);
-		p++;
+		memcpy(text + used, p[i] ? p + i : replacement, width);
+		used += width;
 	}
-	len = buf.len;
-	return graph_to_server_encoding(buf.data, 0, &len);
+	text[used] = '\0';
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	result = graph_to_server_encoding(pnstrdup(text, used), 0, &used);
+	text = graph_secret_copy(result, used);
+	explicit_bzero(result, used);
+	return text;
 }
 
 /*
@@ -286,7 +277,8 @@ member_secret(const json_t *root, const char *name)
 	if (!json_is_string(member) || json_string_length(member) == 0 ||
 		!is_header_safe(json_string_value(member), json_string_length(member)))
 		return NULL;
-	return pnstrdup(json_string_value(member), json_string_length(member));
+	return graph_secret_copy(json_string_value(member),
+							 json_string_length(member));
 }
 
 /* What is wrong with an answer that should have a token in it, or NULL? */
@@ -328,8 +320,8 @@ graph_decode_token(const char *body, size_t len, GraphTokenAnswer *answer)
 	if (problem == NULL)
 	{
 		token = json_object_get(document->root, "access_token");
-		answer->access_token = pnstrdup(json_string_value(token),
-										json_string_length(token));
+		answer->access_token = graph_secret_copy(json_string_value(token),
+												 json_string_length(token));
 		answer->refresh_token = member_secret(document->root, "refresh_token");
 		answer->id_token = member_secret(document->root, "id_token");
 		answer->expires_in = token_life(document->root);

@@ -6,9 +6,7 @@
  * One table maps HTTP statuses to SQLSTATEs, to whether the request may be
  * sent again, and to what a person can do; another does the same for the
  * token endpoint's AADSTS codes.  Everything that a user reads about a remote
- * failure is composed here, from parts made harmless first: remote text is
- * bounded, its control characters are replaced, and secrets of ours that it
- * echoes are blotted out.
+ * failure is composed here, from parts that redact.c has made harmless.
  *
  * It knows neither curl nor JSON; http.c says how a transfer ended and
  * document.c what an error document holds.
@@ -26,11 +24,7 @@
 
 #include <time.h>
 
-#include "catalog/pg_collation.h"
 #include "common/pg_prng.h"
-#include "mb/pg_wchar.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
@@ -43,14 +37,8 @@
 /* A Retry-After beyond this is not waited for: the query fails instead. */
 #define RETRY_LONGEST_ASKED_MS	(10 * 60 * 1000)
 
-/* A word behind "Bearer" that is shorter is no token. */
-#define SHORTEST_BEARER 16
-
 /* Clocks that differ by fewer seconds are not worth a word. */
 #define CLOCK_TOLERANCE	120
-
-/* A shorter value would blot out ordinary words, and is no secret. */
-#define SHORTEST_SECRET	4
 
 typedef struct StatusRule
 {
@@ -105,7 +93,7 @@ static const TransportRule transport_rules[] = {
 	"could not connect to", NULL},
 	{GRAPH_TRANSPORT_PROXY, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false,
 		"the proxy refused to connect to",
-	"The server's option \"proxy\" names the proxy, and may hold a user and a password."},
+	"The server's option \"proxy\" names the proxy; if that wants to know who asks, a superuser can set \"proxy_user\" and \"proxy_password\" on the user mapping."},
 	{GRAPH_TRANSPORT_HANDSHAKE, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
 		"could not establish a trusted TLS connection to",
 	"Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
@@ -229,8 +217,6 @@ static const TransportRule *transport_rule(GraphTransport transport);
 static const char *refused_hint(const GraphOptions *options,
 								const char *code);
 static const TokenRule *token_rule(int aadsts);
-static char *blot_out(char *message, const char *secret);
-static char *blot_out_fields(char *message);
 static const char *describe_clock(const GraphHttpHeader *header);
 static char *describe_remote(const GraphSession *session,
 							 const GraphHttpHeader *header,
@@ -324,65 +310,6 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 		return -1;
 	}
 	return (int) delay;
-}
-
-/*
- * graph_harmless_text
- *		Remote text that may stand in a message: bounded, on one line, without
- *		control or text-direction characters and without our secrets.
- *
- * The text is in the database encoding; the result is palloc'd.
- */
-char *
-graph_harmless_text(const GraphSession *session, const char *remote)
-{
-	StringInfoData result;
-	char	   *text = pstrdup(remote);
-	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
-
-	if (session)
-	{
-		const GraphOptions *options = &session->options;
-		ListCell   *cell;
-
-		text = blot_out(text, options->client_secret);
-		text = blot_out(text, options->private_key_password);
-		text = blot_out(text, options->refresh_token);
-		text = blot_out(text, options->access_token);
-		text = blot_out(text, session->bearer);
-		foreach(cell, session->hidden)
-			text = blot_out(text, lfirst(cell));
-	}
-	text = blot_out_fields(text);
-
-	initStringInfo(&result);
-	for (const char *p = text; *p;)
-	{
-		int			len = pg_mblen(p);
-		pg_wchar	c = utf8 && len > 1 ?
-			utf8_to_unicode((const unsigned char *) p) : (unsigned char) *p;
-
-		if (result.len + len > GRAPH_MAX_REMOTE_TEXT)
-		{
-			appendStringInfoString(&result, "...");
-			break;
-		}
-		/* C0, DEL and C1; line separators; marks that reorder what is shown */
-		if (c < 0x20 || c == 0x7f || (utf8 && c >= 0x80 && c < 0xa0) ||
-			(utf8 && (c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-					  (c >= 0x2028 && c <= 0x202e) ||
-					  (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)))
-		{
-			if (result.len > 0 && result.data[result.len - 1] != ' ')
-				appendStringInfoChar(&result, ' ');
-		}
-		else
-			appendBinaryStringInfo(&result, p, len);
-		p += len;
-	}
-	while (result.len > 0 && result.data[result.len - 1] == ' ')
-		result.data[--result.len] = '\0';
-	return result.data;
 }
 
 /*
@@ -598,96 +525,6 @@ token_rule(int aadsts)
 			return &token_rules[i];
 	}
 	return NULL;
-}
-
-/*
- * blot_out_beginning
- *		The same for the beginning of a secret at the end of a text, which may
- *		have been cut off there.
- */
-static void
-blot_out_beginning(char *message, const char *secret)
-{
-	size_t		len = strlen(message);
-
-	for (size_t n = Min(len, strlen(secret)); n >= SHORTEST_SECRET; n--)
-	{
-		if (memcmp(message + len - n, secret, n) == 0)
-		{
-			strcpy(message + len - n, "***");
-			return;
-		}
-	}
-}
-
-/*
- * blot_out
- *		Replace a secret, plain or as it stands in a form, wherever a remote
- *		text repeats it.
- */
-static char *
-blot_out(char *message, const char *secret)
-{
-	char	   *forms[2];
-
-	if (secret == NULL || strlen(secret) < SHORTEST_SECRET)
-		return message;
-
-	forms[0] = pstrdup(secret);
-	forms[1] = graph_url_escape(secret);
-	for (size_t i = 0; i < lengthof(forms); i++)
-	{
-		Datum		result = DirectFunctionCall3Coll(replace_text,
-													 C_COLLATION_OID,
-													 CStringGetTextDatum(message),
-													 CStringGetTextDatum(forms[i]),
-													 CStringGetTextDatum("***"));
-
-		message = TextDatumGetCString(result);
-		blot_out_beginning(message, forms[i]);
-		explicit_bzero(forms[i], strlen(forms[i]));
-	}
-	return message;
-}
-
-/*
- * blot_out_fields
- *		Replace what follows the names of secrets in a form, a URL or a header
- *		that a remote text repeats; they may be somebody else's, or a link's.
- */
-static char *
-blot_out_fields(char *message)
-{
-	static const char *const names[] = {"skiptoken=", "skiptoken%3D",
-		"client_secret=", "client_assertion=", "refresh_token=",
-	"access_token=", "device_code=", "Bearer "};
-	StringInfoData result;
-
-	initStringInfo(&result);
-	for (const char *p = message; *p;)
-	{
-		size_t		len = 0;
-
-		for (size_t i = 0; i < lengthof(names) && len == 0; i++)
-		{
-			if (pg_strncasecmp(p, names[i], strlen(names[i])) == 0)
-				len = strlen(names[i]);
-		}
-		if (len == 0)
-		{
-			appendStringInfoChar(&result, *p++);
-			continue;
-		}
-		appendBinaryStringInfo(&result, p, len);
-		p += len;
-		len = strcspn(p, " &\"'<>\t\r\n,;)");
-		if (len >= (p[-1] == ' ' ? SHORTEST_BEARER : 1))
-			appendStringInfoString(&result, "***");
-		else
-			appendBinaryStringInfo(&result, p, len);
-		p += len;
-	}
-	return result.data;
 }
 
 /*

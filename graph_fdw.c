@@ -154,12 +154,8 @@ graphImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 	List	   *names = NIL;
 	ListCell   *cell;
 
-	if (stmt->options)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("invalid option \"%s\"",
-						linitial_node(DefElem, stmt->options)->defname),
-				 errhint("There are no valid options in this context.")));
+	graph_check_import_options(stmt->options);
+	graph_check_wrapper(GetForeignServer(serverOid));
 	foreach(cell, stmt->table_list)
 		names = lappend(names, lfirst_node(RangeVar, cell)->relname);
 

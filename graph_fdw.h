@@ -253,6 +253,8 @@ typedef struct GraphOptions
 	int			managed_identity;	/* boolean */
 	char	   *refresh_token;
 	char	   *access_token;
+	char	   *proxy_user;		/* or NULL */
+	char	   *proxy_password; /* NULL or not as proxy_user is */
 
 	/* what for */
 	int			resource;		/* a GraphResource */
@@ -464,7 +466,9 @@ typedef struct GraphHttpRequest
 	const char *form;			/* body to POST as a form, or NULL: a GET */
 
 	const char *ca_file;		/* or NULL */
-	const char *proxy;			/* or NULL */
+	const char *proxy;			/* or NULL; not used for http, see http.c */
+	const char *proxy_user;		/* or NULL */
+	const char *proxy_password;
 	int			connect_timeout;	/* milliseconds */
 	int			request_timeout;	/* longest silence, milliseconds */
 	bool		fresh_connection;	/* do not reuse a kept one */
@@ -948,6 +952,9 @@ extern void graph_get_options(ForeignTable *table, ForeignServer *server,
 							  UserMapping *user, GraphOptions *result);
 extern char *graph_column_property(Oid relid, AttrNumber attnum);
 extern const char *graph_login_name(GraphLogin login);
+extern void graph_check_import_options(List *options);
+extern void graph_check_wrapper(const ForeignServer *server);
+extern char *graph_options_secret(const GraphOptions *options, size_t *place);
 extern void graph_options_wipe(GraphOptions *options, List *list);
 
 /* in resource.c */
@@ -1147,6 +1154,7 @@ extern void graph_login(GraphSession *session, const char *refresh_token,
 extern char *graph_login_url(const GraphSession *session, const char *what);
 extern void graph_login_request(const GraphSession *session, const char *url,
 								StringInfo form, GraphHttpRequest *request);
+extern void graph_form_start(StringInfo form);
 extern void graph_form_add(StringInfo form, const char *name,
 						   const char *value);
 extern void graph_token_answer_wipe(GraphTokenAnswer *answer);
@@ -1212,7 +1220,6 @@ extern GraphTime graph_after(long milliseconds);
 extern long graph_milliseconds_until(GraphTime when);
 extern void graph_multi_start(void);
 extern void graph_multi_add(void *easy);
-extern uint32 graph_multi_failed_allocations(void);
 extern void graph_multi_detach(void *easy);
 extern void graph_multi_free(void *easy);
 extern bool graph_multi_drive(GraphEnded ended);
@@ -1224,6 +1231,22 @@ extern bool graph_http_disconnect(void);
 extern void graph_block_signals(sigset_t *saved);
 extern void graph_restore_signals(const sigset_t *saved);
 
+/* in tls.c */
+extern void graph_tls_start(void);
+extern bool graph_tls_has_context(void);
+extern void graph_tls_prepare(void *context);
+
+/* in wipe.c */
+extern char *graph_secret_alloc(size_t size);
+extern char *graph_secret_copy(const char *text, size_t len);
+extern char *graph_secret_join(const char *before, const char *secret);
+extern uint32 graph_wipe_failures(void);
+extern void *graph_wipe_malloc(size_t size);
+extern void graph_wipe_free(void *pointer);
+extern void *graph_wipe_realloc(void *pointer, size_t size);
+extern void *graph_wipe_calloc(size_t count, size_t size);
+extern char *graph_wipe_strdup(const char *text);
+
 /* in url.c */
 extern const char *graph_url_problem(const char *url);
 extern const char *graph_proxy_problem(const char *url);
@@ -1232,7 +1255,7 @@ extern char *graph_url_unescape(const char *text);
 extern char *graph_url_origin(const char *url);
 extern char *graph_url_resolve(const char *base, const char *link);
 extern bool graph_url_is_local(const char *url);
-extern bool graph_address_is_link_local(const struct sockaddr *address);
+extern bool graph_address_is_metadata(const struct sockaddr *address);
 
 /* in error.c */
 extern bool graph_status_is_retriable(int status);
@@ -1240,8 +1263,6 @@ extern bool graph_transport_is_retriable(GraphTransport transport);
 extern bool graph_token_error_is_retriable(const GraphRemoteError *remote);
 extern char *graph_request_title(const char *name, const char *id);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
-extern char *graph_harmless_text(const GraphSession *session,
-								 const char *remote);
 pg_noreturn extern void graph_report_status(const GraphSession *session,
 											const char *request,
 											const GraphHttpHeader *header,
@@ -1265,6 +1286,10 @@ extern void graph_report_short(const GraphSession *session,
 pg_noreturn extern void graph_report_document(const GraphSession *session,
 											  const char *request,
 											  const char *problem);
+
+/* in redact.c */
+extern char *graph_harmless_text(const GraphSession *session,
+								 const char *remote);
 
 /* in row.c */
 extern GraphRowReader *graph_row_reader_create(Relation relation,

@@ -323,7 +323,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	int			type = address->socktype;
 	int			fd;
 
-	if (graph_address_is_link_local(&address->addr) && !transfer->link_local)
+	if (graph_address_is_metadata(&address->addr) && !transfer->link_local)
 	{
 		transfer->forbidden = true;
 		return CURL_SOCKET_BAD;
@@ -425,6 +425,17 @@ graph_http_is_stuck(void)
 	return true;
 }
 
+/*
+ * prepare_tls
+ *		CURLOPT_SSL_CTX_FUNCTION: a TLS connection is about to be made.
+ */
+static CURLcode
+prepare_tls(CURL *easy, void *context, void *arg)
+{
+	graph_tls_prepare(context);
+	return CURLE_OK;
+}
+
 /*-------------------------------------------------------------------------
  * Transfers
  *-------------------------------------------------------------------------
@@ -474,7 +485,9 @@ release_transfer(void *arg)
 	wipe_list(transfer->headers);
 	if (transfer->form)
 		explicit_bzero(transfer->form, strlen(transfer->form));
-	if (transfer->buffer && transfer->secret_answer)
+	/* what is no list of alerts may repeat the request */
+	if (transfer->buffer &&
+		(transfer->secret_answer || transfer->header.status != 200))
 		explicit_bzero(transfer->buffer, transfer->capacity);
 	free(transfer->buffer);
 	graph_inflater_free(transfer->inflater, transfer->secret_answer);
@@ -537,6 +550,66 @@ add_header(GraphTransfer *transfer, const char *line)
 }
 
 /*
+ * proxy_url
+ *		The URL of a proxy, with a user and a password if it wants them.
+ *
+ * Libcurl has options for these, which some of its versions percent-decode;
+ * of a URL that is expected.
+ */
+static char *
+proxy_url(const GraphHttpRequest *request)
+{
+	const char *scheme_end = strstr(request->proxy, "://");
+	char	   *user;
+	char	   *password;
+	size_t		size;
+	char	   *url;
+
+	if (request->proxy_user == NULL || scheme_end == NULL)
+		return pstrdup(request->proxy);
+	scheme_end += 3;
+	user = graph_url_escape(request->proxy_user);
+	password = graph_url_escape(request->proxy_password);
+	size = strlen(request->proxy) + strlen(user) + strlen(password) + 3;
+	url = graph_secret_alloc(size);
+	snprintf(url, size, "%.*s%s:%s@%s", (int) (scheme_end - request->proxy),
+			 request->proxy, user, password, scheme_end);
+	explicit_bzero(password, strlen(password));
+	return url;
+}
+
+/*
+ * set_proxy
+ *		The way by which a request goes.
+ *
+ * What is not encrypted is for this machine alone and goes there directly: a
+ * proxy would read the secrets in it.
+ */
+static void
+set_proxy(GraphTransfer *transfer, const GraphHttpRequest *request, bool plain)
+{
+	const char *proxy = request->proxy && !plain ? proxy_url(request) : "";
+
+	SETOPT(transfer, CURLOPT_PROXY, proxy);
+	SETOPT(transfer, CURLOPT_NOPROXY, "");
+	SETOPT(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	if (proxy[0] == '\0')
+		return;
+
+	SETOPT(transfer, CURLOPT_PROXYAUTH, CURLAUTH_BASIC);
+	/* and not Kerberos, whose tickets the environment would name */
+	SETOPT(transfer, CURLOPT_SOCKS5_AUTH, CURLAUTH_BASIC);
+	SETOPT(transfer, CURLOPT_PROXY_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	SETOPT(transfer, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+	SETOPT(transfer, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+	if (request->ca_file)
+	{
+		SETOPT(transfer, CURLOPT_PROXY_CAINFO, request->ca_file);
+		SETOPT(transfer, CURLOPT_PROXY_CAPATH, NULL);
+	}
+}
+
+/*
  * set_security
  *		What keeps a token where it belongs: TLS, one protocol, no redirects,
  *		nothing that the environment of the server process says.
@@ -556,6 +629,8 @@ set_security(GraphTransfer *transfer, const GraphHttpRequest *request)
 	SETOPT(transfer, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 	SETOPT(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
 	SETOPT(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (graph_tls_has_context())
+		SETOPT(transfer, CURLOPT_SSL_CTX_FUNCTION, prepare_tls);
 	if (request->ca_file)
 	{
 		/* this file and not the system's authorities besides */
@@ -564,9 +639,7 @@ set_security(GraphTransfer *transfer, const GraphHttpRequest *request)
 	}
 	SETOPT(transfer, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	SETOPT(transfer, CURLOPT_OPENSOCKETDATA, transfer);
-	SETOPT(transfer, CURLOPT_PROXY, request->proxy ? request->proxy : "");
-	SETOPT(transfer, CURLOPT_NOPROXY, "");
-	SETOPT(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	set_proxy(transfer, request, plain);
 	SETOPT(transfer, CURLOPT_PATH_AS_IS, 1L);
 }
 
@@ -672,7 +745,7 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	transfer->secret_answer = request->secret_answer;
 	transfer->link_local = request->link_local;
 	transfer->header.retry_after = -1;
-	transfer->failed_allocations = graph_multi_failed_allocations();
+	transfer->failed_allocations = graph_wipe_failures();
 	transfer->callback.func = release_transfer;
 	transfer->callback.arg = transfer;
 	MemoryContextRegisterResetCallback(owner, &transfer->callback);
@@ -775,7 +848,7 @@ drive(void)
 
 		if (!transfer->ended)
 			conclude(transfer, CURLE_RECV_ERROR);
-		transfer->failed_allocations = graph_multi_failed_allocations();
+		transfer->failed_allocations = graph_wipe_failures();
 		detach(transfer);
 	}
 	graph_multi_report();
@@ -1192,7 +1265,7 @@ had_no_memory(const GraphTransfer *transfer)
 		return true;
 	if (transfer->result == CURLE_OK)
 		return false;
-	if (transfer->failed_allocations != graph_multi_failed_allocations())
+	if (transfer->failed_allocations != graph_wipe_failures())
 		return true;
 	return transfer->result == CURLE_OUT_OF_MEMORY &&
 		(transfer->header.ended || CURL_AT_LEAST_VERSION(8, 6, 0));
@@ -1240,7 +1313,7 @@ graph_http_result(GraphTransfer *transfer, const char **text)
 		return GRAPH_TRANSPORT_STARVED;
 	if (transfer->forbidden && transfer->result != CURLE_OK)
 	{
-		*text = "its address is one of the local link, where the machine's metadata service is";
+		*text = "its address is one of the local link, or another where the machine's metadata service is";
 		return GRAPH_TRANSPORT_OTHER;
 	}
 	if (transfer->result != CURLE_OK)

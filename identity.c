@@ -160,7 +160,8 @@ graph_identity_request(GraphSession *session, GraphHttpRequest *request)
 	{
 		graph_session_hide(session, host.secret);
 		request->headers = lappend(request->headers,
-								   psprintf("X-IDENTITY-HEADER: %s", host.secret));
+								   graph_secret_join("X-IDENTITY-HEADER: ",
+												 host.secret));
 	}
 	else
 		request->headers = lappend(request->headers, pstrdup("Metadata: true"));
@@ -229,7 +230,8 @@ graph_identity_answer_challenge(GraphSession *session,
 	if (secret[0])
 		graph_session_hide(session, secret);
 	request->headers = lappend(request->headers,
-							   psprintf("Authorization: Basic %s", secret));
+							   graph_secret_join("Authorization: Basic ",
+												 secret));
 	explicit_bzero(secret, strlen(secret));
 	return true;
 }

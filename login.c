@@ -41,6 +41,9 @@
 
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
+/* Room that a form begins with: enough but for long tokens. */
+#define FORM_BYTES 2048
+
 /* What is said of a token request in messages. */
 #define REQUEST_NAME "token request"
 
@@ -103,7 +106,8 @@ check_key_permissions(const char *path, const struct stat *status)
 
 /*
  * graph_read_file
- *		The text of a small file, palloc'd; the caller wipes it.
+ *		The text of a small file, in memory that is overwritten when its context
+ *		goes.
  *
  * what is what messages call it; none repeats any of the content.  Only a
  * regular file is read, as anything else might never end.
@@ -129,7 +133,7 @@ graph_read_file(const char *what, const char *path, bool private_key)
 	if (private_key)
 		check_key_permissions(path, &status);
 
-	text = palloc(GRAPH_MAX_DOCUMENT + 1);
+	text = graph_secret_alloc(GRAPH_MAX_DOCUMENT + 1);
 	while (got > 0 && len < GRAPH_MAX_DOCUMENT)
 	{
 		got = read(fd, text + len, GRAPH_MAX_DOCUMENT - len);
@@ -157,11 +161,36 @@ graph_read_file(const char *what, const char *path, bool private_key)
  */
 
 /*
+ * grow
+ *		Give a form room for so many bytes, in memory that is overwritten when
+ *		its context goes: a StringInfo that grows by itself would leave copies of
+ *		secrets behind.
+ */
+static void
+grow(StringInfo form, size_t size)
+{
+	char	   *data = graph_secret_alloc(size);
+
+	memcpy(data, form->data, form->len + 1);
+	form->data = data;
+	form->maxlen = (int) size;
+}
+
+/*
+ * graph_form_start
+ *		Begin a form (application/x-www-form-urlencoded).
+ */
+void
+graph_form_start(StringInfo form)
+{
+	memset(form, 0, sizeof(StringInfoData));
+	form->data = "";
+	grow(form, FORM_BYTES);
+}
+
+/*
  * graph_form_add
- *		Add a field to a form (application/x-www-form-urlencoded).
- *
- * A StringInfo that grows by itself would leave copies of secrets behind, so
- * that is done here.
+ *		Add a field to a form.
  */
 void
 graph_form_add(StringInfo form, const char *name, const char *value)
@@ -170,16 +199,7 @@ graph_form_add(StringInfo form, const char *name, const char *value)
 	size_t		needed = strlen(name) + strlen(escaped) + 3;
 
 	if (form->len + needed > (size_t) form->maxlen)
-	{
-		StringInfoData larger;
-
-		initStringInfo(&larger);
-		enlargeStringInfo(&larger, (form->len + needed) * 2);
-		appendBinaryStringInfo(&larger, form->data, form->len);
-		explicit_bzero(form->data, form->len);
-		pfree(form->data);
-		*form = larger;
-	}
+		grow(form, (form->len + needed) * 2);
 	appendStringInfo(form, "%s%s=%s", form->len > 0 ? "&" : "", name, escaped);
 	explicit_bzero(escaped, strlen(escaped));
 	pfree(escaped);
@@ -225,6 +245,8 @@ graph_login_request(const GraphSession *session, const char *url,
 								   pstrdup(LIBRARY_CAPABILITY));
 	request->ca_file = options->ca_file;
 	request->proxy = options->proxy;
+	request->proxy_user = options->proxy_user;
+	request->proxy_password = options->proxy_password;
 	request->connect_timeout = options->connect_timeout;
 	request->request_timeout = options->request_timeout;
 	request->secret_answer = true;
@@ -323,7 +345,7 @@ prove_by_federated_token(LoginRequest *request)
 static void
 begin_form(LoginRequest *request, const char *grant_type)
 {
-	initStringInfo(&request->form);
+	graph_form_start(&request->form);
 	graph_form_add(&request->form, "grant_type", grant_type);
 	graph_form_add(&request->form, "client_id",
 				   request->session->options.client_id);

@@ -104,61 +104,6 @@ static void make_events(void);
 static void make_wait_set(void);
 static void make_multi(void);
 
-/*-------------------------------------------------------------------------
- * libcurl's memory
- *
- * What libcurl makes of an allocation that fails is not always told from other
- * failures: a header line that is too long ends alike.  So its allocations go
- * through here, and those that fail are counted.  It calls these from its own
- * threads, too.  Where somebody else has initialized libcurl before, nothing is
- * counted.
- *-------------------------------------------------------------------------
- */
-
-static volatile uint32 failed_allocations = 0;
-
-static void *
-note_allocation(void *memory)
-{
-	if (memory == NULL)
-		failed_allocations++;
-	return memory;
-}
-
-static void *
-allocate(size_t size)
-{
-	return note_allocation(malloc(size));
-}
-
-static void *
-allocate_zeros(size_t count, size_t size)
-{
-	return note_allocation(calloc(count, size));
-}
-
-static void *
-reallocate(void *memory, size_t size)
-{
-	return note_allocation(realloc(memory, size));
-}
-
-static char *
-copy_text(const char *text)
-{
-	return note_allocation(strdup(text));
-}
-
-/*
- * graph_multi_failed_allocations
- *		How many allocations of libcurl's have failed?
- */
-uint32
-graph_multi_failed_allocations(void)
-{
-	return failed_allocations;
-}
-
 /*
  * report_curl
  *		Raise the error for what libcurl could not do.
@@ -534,9 +479,12 @@ graph_multi_start(void)
 		return;
 	}
 
+	graph_tls_start();
 	graph_block_signals(&saved);
-	code = curl_global_init_mem(CURL_GLOBAL_ALL, allocate, free, reallocate,
-								copy_text, allocate_zeros);
+	/* where another module was first with libcurl, its allocators stay */
+	code = curl_global_init_mem(CURL_GLOBAL_ALL, graph_wipe_malloc,
+								graph_wipe_free, graph_wipe_realloc,
+								graph_wipe_strdup, graph_wipe_calloc);
 	graph_restore_signals(&saved);
 	if (code != CURLE_OK)
 		ereport(ERROR,
@@ -708,11 +656,11 @@ void
 graph_multi_detach(void *easy)
 {
 	sigset_t	saved;
-	uint32		failed = failed_allocations;
+	uint32		failed = graph_wipe_failures();
 
 	graph_block_signals(&saved);
 	if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK ||
-		failed_allocations != failed)
+		graph_wipe_failures() != failed)
 		mux.disconnect = true;
 	mux.active--;
 	graph_restore_signals(&saved);
@@ -751,7 +699,7 @@ graph_multi_drive(GraphEnded ended)
 	sigset_t	saved;
 	CURLMsg    *message;
 	int			left;
-	uint32		failed = failed_allocations;
+	uint32		failed = graph_wipe_failures();
 
 	graph_block_signals(&saved);
 	run_events();
@@ -766,7 +714,7 @@ graph_multi_drive(GraphEnded ended)
 			ended(message->easy_handle, message->data.result);
 	}
 	graph_restore_signals(&saved);
-	if (failed_allocations != failed)
+	if (graph_wipe_failures() != failed)
 		mux.trouble = CURLM_OUT_OF_MEMORY;
 	return mux.broken == 0 && mux.trouble == CURLM_OK;
 }

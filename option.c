@@ -50,6 +50,7 @@ typedef enum OptionKind
 	OPTION_SIZE,				/* bytes, with PostgreSQL's units */
 	OPTION_TENANT,				/* a GUID or a domain name */
 	OPTION_HEADER_TEXT,			/* goes into a header: visible ASCII */
+	OPTION_PROXY_USER,
 	OPTION_PATH,				/* an OData path; resource.c knows more */
 } OptionKind;
 
@@ -149,6 +150,8 @@ static const GraphOptionRow option_table[] = {
 	{"managed_identity", MAPPING, OPTION_BOOLEAN, OPTION_SUPERUSER, BOOL_AT(managed_identity), NULL},
 	{"refresh_token", MAPPING, OPTION_HEADER_TEXT, OPTION_SECRET, STRING_AT(refresh_token), NULL},
 	{"access_token", MAPPING, OPTION_HEADER_TEXT, OPTION_SECRET, STRING_AT(access_token), NULL},
+	{"proxy_user", MAPPING, OPTION_PROXY_USER, OPTION_SUPERUSER, STRING_AT(proxy_user), NULL},
+	{"proxy_password", MAPPING, OPTION_TEXT, OPTION_SUPERUSER | OPTION_SECRET, STRING_AT(proxy_password), NULL},
 
 	/* what for */
 	{"resource", TABLE, OPTION_CHOICE, 0, ENUM_AT(resource, resource_words), "alerts"},
@@ -205,16 +208,19 @@ static const GraphCloud cloud_table[] = {
 	"https://login.chinacloudapi.cn"},
 };
 
+extern PGDLLEXPORT Datum graph_fdw_handler(PG_FUNCTION_ARGS);
+
 PG_FUNCTION_INFO_V1(graph_fdw_validator);
 
 static const GraphOptionRow *find_option(const char *name, Oid catalog);
 static void complain_unknown(const char *name, Oid catalog);
 static bool parse_value(const GraphOptionRow *row, const char *value,
 						int *number, const char **problem);
-static bool is_option(const char *name);
 static void check_option(const GraphOptionRow *row, const char *value);
 static GraphLogin find_login(List *options, int elevel, GraphLogin *proof);
 static void hide_statement(void *arg);
+static bool hold_secret(List *options);
+static bool may_hold_password(const GraphOptionRow *row, const char *value);
 static void check_mapping(List *options);
 static void check_table(List *options);
 static void apply_options(GraphOptions *result, List *options, Oid catalog);
@@ -231,13 +237,12 @@ graph_fdw_validator(PG_FUNCTION_ARGS)
 {
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid			catalog = PG_GETARG_OID(1);
-	ErrorContextCallback context;
+	ErrorContextCallback *outer = error_context_stack;
+	ErrorContextCallback hiding = {NULL, hide_statement, NULL};
 	ListCell   *cell;
 
-	context.callback = hide_statement;
-	context.arg = options;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
+	if (hold_secret(options))
+		error_context_stack = &hiding;
 
 	foreach(cell, options)
 	{
@@ -254,32 +259,132 @@ graph_fdw_validator(PG_FUNCTION_ARGS)
 	else if (catalog == ForeignTableRelationId)
 		check_table(options);
 
-	error_context_stack = context.previous;
+	error_context_stack = outer;
 	PG_RETURN_VOID();
 }
 
 /*
+ * graph_check_import_options
+ *		Check the options of IMPORT FOREIGN SCHEMA, which has none.
+ */
+void
+graph_check_import_options(List *options)
+{
+	ErrorContextCallback hiding = {NULL, hide_statement, NULL};
+
+	if (options == NIL)
+		return;
+	if (hold_secret(options))
+		error_context_stack = &hiding;
+	complain_unknown(linitial_node(DefElem, options)->defname, InvalidOid);
+}
+
+/*
  * hide_statement
- *		Error context callback of the validator: keep a statement that holds a
- *		secret out of the server's log, where one that failed is repeated.
+ *		Error context callback while there are options that may hold a secret:
+ *		keep the statement out of the server's log, where one that failed is
+ *		repeated.
  *
- * What is not known may be a secret whose name was misspelt.
+ * It stands alone on the stack of such callbacks.  Those below it would say
+ * in which function or DO block the statement is, and what it says; that goes
+ * to the client as well, who may be another than who wrote the function.
  */
 static void
 hide_statement(void *arg)
 {
-	List	   *options = arg;
+	errhidestmt(true);
+}
+
+/*
+ * hold_secret
+ *		May one of these options be a secret?
+ *
+ * What is not known may be one whose name was misspelt.
+ */
+static bool
+hold_secret(List *options)
+{
 	ListCell   *cell;
 
 	foreach(cell, options)
 	{
-		const char *name = lfirst_node(DefElem, cell)->defname;
-		const GraphOptionRow *row = find_option(name, UserMappingRelationId);
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const GraphOptionRow *row = find_option(def->defname, InvalidOid);
 
-		if ((row && (row->flags & OPTION_SECRET)) ||
-			(row == NULL && !is_option(name)))
-			errhidestmt(true);
+		if (row == NULL || (row->flags & OPTION_SECRET) ||
+			(def->arg && may_hold_password(row, defGetString(def))))
+			return true;
 	}
+	return false;
+}
+
+/*
+ * may_hold_password
+ *		Has somebody put a user and a password into a value, or, into a URL,
+ *		anything else than scheme, host, port and path?  Such a value is not
+ *		repeated.
+ */
+static bool
+may_hold_password(const GraphOptionRow *row, const char *value)
+{
+	const char *host = strstr(value, "://");
+	const char *port;
+
+	host = host ? host + 3 : value;
+	if (strchr(host, '@') || strcasestr(host, "%40"))
+		return row->kind != OPTION_PATH;
+	if (row->kind != OPTION_URL && row->kind != OPTION_PROXY)
+		return false;
+
+	/* of "[::1]:80", the colon that comes last */
+	port = host + strcspn(host, "/?#");
+	if (*port && strpbrk(port, "?#"))
+		return true;
+	while (port > host && port[-1] != ':' && port[-1] != ']')
+		port--;
+	if (port == host || port[-1] == ']')
+		return false;
+	port += strspn(port, "0123456789");
+	return strchr("/", *port) == NULL;
+}
+
+/*
+ * is_function
+ *		Is this function of the catalog, if any, the C function at an address?
+ */
+static bool
+is_function(Oid function, PGFunction address)
+{
+	FmgrInfo	info;
+
+	if (!OidIsValid(function))
+		return false;
+	fmgr_info(function, &info);
+	return info.fn_addr == address;
+}
+
+/*
+ * graph_check_wrapper
+ *		Raise an error unless a server's wrapper has our handler and our
+ *		validator.
+ *
+ * With another validator, or none, anybody may have set options that are the
+ * superuser's here: nothing is asked and nothing is sent.
+ */
+void
+graph_check_wrapper(const ForeignServer *server)
+{
+	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
+
+	if (is_function(wrapper->fdwhandler, graph_fdw_handler) &&
+		is_function(wrapper->fdwvalidator, graph_fdw_validator))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("server \"%s\" is not a server of graph_fdw",
+					server->servername),
+			 errhint("Foreign-data wrapper \"%s\" does not have both the handler and the validator of graph_fdw: create the server for foreign-data wrapper \"graph_fdw\".",
+					 wrapper->fdwname)));
 }
 
 /*
@@ -294,6 +399,7 @@ graph_get_options(ForeignTable *table, ForeignServer *server,
 				  UserMapping *user, GraphOptions *result)
 {
 	memset(result, 0, sizeof(GraphOptions));
+	graph_check_wrapper(server);
 	for (size_t i = 0; i < lengthof(option_table); i++)
 	{
 		const GraphOptionRow *row = &option_table[i];
@@ -371,6 +477,8 @@ void
 graph_options_wipe(GraphOptions *options, List *list)
 {
 	ListCell   *cell;
+	char	   *secret;
+	size_t		place = 0;
 
 	foreach(cell, list)
 	{
@@ -383,48 +491,47 @@ graph_options_wipe(GraphOptions *options, List *list)
 	}
 	if (options == NULL)
 		return;
-	for (size_t i = 0; i < lengthof(option_table); i++)
+	while ((secret = graph_options_secret(options, &place)) != NULL)
+		explicit_bzero(secret, strlen(secret));
+}
+
+/*
+ * graph_options_secret
+ *		The secrets of options, one after another: the next from *place, which
+ *		begins with 0, or NULL.
+ */
+char *
+graph_options_secret(const GraphOptions *options, size_t *place)
+{
+	while (*place < lengthof(option_table))
 	{
-		const GraphOptionRow *row = &option_table[i];
+		const GraphOptionRow *row = &option_table[(*place)++];
 		char	   *secret;
 
 		if ((row->flags & OPTION_SECRET) == 0)
 			continue;
-		secret = *(char **) ((char *) options + row->offset);
+		secret = *(char *const *) ((const char *) options + row->offset);
 		if (secret)
-			explicit_bzero(secret, strlen(secret));
+			return secret;
 	}
+	return NULL;
 }
 
 /*
  * find_option
- *		The row of an option on an object, or NULL.
+ *		The row of an option on an object, or (InvalidOid) on any; NULL if there
+ *		is none.
  */
 static const GraphOptionRow *
 find_option(const char *name, Oid catalog)
 {
 	for (size_t i = 0; i < lengthof(option_table); i++)
 	{
-		if (option_table[i].catalog == catalog &&
+		if ((option_table[i].catalog == catalog || !OidIsValid(catalog)) &&
 			strcmp(option_table[i].name, name) == 0)
 			return &option_table[i];
 	}
 	return NULL;
-}
-
-/*
- * is_option
- *		Is there an option of that name on any object?
- */
-static bool
-is_option(const char *name)
-{
-	for (size_t i = 0; i < lengthof(option_table); i++)
-	{
-		if (strcmp(option_table[i].name, name) == 0)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -480,10 +587,7 @@ check_option(const GraphOptionRow *row, const char *value)
 	if (parse_value(row, value, &number, &problem))
 		return;
 
-	/* somebody may have put a password into a URL */
-	if ((row->flags & OPTION_SECRET) ||
-		((row->kind == OPTION_URL || row->kind == OPTION_PROXY) &&
-		 strchr(value, '@')))
+	if ((row->flags & OPTION_SECRET) || may_hold_password(row, value))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\"", row->name),
@@ -614,6 +718,14 @@ parse_value(const GraphOptionRow *row, const char *value, int *number,
 				return false;
 			}
 			return true;
+		case OPTION_PROXY_USER:
+			*problem = "The name must not contain a colon or a control character.";
+			for (const char *p = value; *p; p++)
+			{
+				if (*p == ':' || (unsigned char) *p < ' ' || *p == 0x7f)
+					return false;
+			}
+			return true;
 		case OPTION_PATH:
 			*problem = graph_property_problem(value);
 			return *problem == NULL;
@@ -738,6 +850,10 @@ find_login(List *options, int elevel, GraphLogin *proof)
 		demand_whole(beside, options);
 	if (has_option(options, "private_key_password"))
 		demand_option(options, "private_key_file", "private_key_password");
+	if (has_option(options, "proxy_user"))
+		demand_option(options, "proxy_password", "proxy_user");
+	if (has_option(options, "proxy_password"))
+		demand_option(options, "proxy_user", "proxy_password");
 	if (found)
 	{
 		demand_whole(found, options);

@@ -58,6 +58,8 @@ graph_request_send(GraphScan *scan, GraphLane *lane, const char *url,
 								 "Prefer: include-unknown-enum-members");
 	request.ca_file = options->ca_file;
 	request.proxy = options->proxy;
+	request.proxy_user = options->proxy_user;
+	request.proxy_password = options->proxy_password;
 	request.connect_timeout = options->connect_timeout;
 	request.request_timeout = options->request_timeout;
 	request.fresh_connection = lane->attempt > 0 || lane->stale;

@@ -84,8 +84,6 @@ static void drop_text(char **text);
 static bool drop_entry(TokenEntry *entry);
 static void log_in(GraphSession *session, TokenEntry *entry);
 
-extern PGDLLEXPORT Datum graph_fdw_handler(PG_FUNCTION_ARGS);
-
 PG_FUNCTION_INFO_V1(graph_fdw_disconnect);
 PG_FUNCTION_INFO_V1(graph_fdw_disconnect_all);
 
@@ -186,25 +184,6 @@ graph_session_open(Oid relid, Oid userid)
 }
 
 /*
- * is_ours
- *		Has this server a wrapper with our handler, and so our validator?
- *
- * Another wrapper may let anybody set options of these names, which are the
- * superuser's here.
- */
-static bool
-is_ours(const ForeignServer *server)
-{
-	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
-	FmgrInfo	handler;
-
-	if (!OidIsValid(wrapper->fdwhandler))
-		return false;
-	fmgr_info(wrapper->fdwhandler, &handler);
-	return handler.fn_addr == graph_fdw_handler;
-}
-
-/*
  * graph_session_open_server
  *		The same for the current role and a server, whose use it must have been
  *		granted.
@@ -218,11 +197,7 @@ graph_session_open_server(const char *server_name)
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FOREIGN_SERVER, server->servername);
-	if (!is_ours(server))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not a server of graph_fdw",
-						server->servername)));
+	graph_check_wrapper(server);
 	return open_session(NULL, server, GetUserId());
 }
 
@@ -294,7 +269,8 @@ fingerprint(const GraphOptions *options)
 		options->authority, options->scope, options->tenant_id,
 		options->client_id, options->client_secret, options->certificate_file,
 		options->private_key_file, options->federated_token_file,
-	options->refresh_token, options->ca_file, options->proxy};
+		options->refresh_token, options->ca_file, options->proxy,
+	options->proxy_user, options->proxy_password};
 	uint64		result = 0;
 
 	for (size_t i = 0; i < lengthof(parts); i++)

@@ -174,56 +174,150 @@ is_loopback(const char *host)
 }
 
 /*
- * graph_address_is_link_local
- *		Is this address one of the local link, where the metadata services of
- *		clouds are?  It calls nothing but the C library, for open_socket().
+ * is_link_local_v4
+ *		Is an IPv4 address one of the local link?
+ */
+static bool
+is_link_local_v4(const unsigned char *bytes)
+{
+	return bytes[0] == 169 && bytes[1] == 254;
+}
+
+/*
+ * is_metadata_v4
+ *		Does a cloud have a service at an IPv4 address that tells a machine what
+ *		it is, and its secrets?  All have on the local link; the others are
+ *		Azure's, Alibaba's and Oracle's.
+ */
+static bool
+is_metadata_v4(const unsigned char *bytes)
+{
+	static const unsigned char services[][4] = {
+		{168, 63, 129, 16}, {100, 100, 100, 200}, {192, 0, 0, 192}
+	};
+
+	for (size_t i = 0; i < lengthof(services); i++)
+	{
+		if (memcmp(bytes, services[i], 4) == 0)
+			return true;
+	}
+	return is_link_local_v4(bytes);
+}
+
+/*
+ * is_embedded
+ *		Does an IPv6 address lead to such an IPv4 address?
  *
- * 169.254.0.0/16 and fe80::/10, the former in IPv6 clothes too, and the
- * address fd00:ec2::254 that one cloud uses.
+ * The ways are: mapped, compatible and translated (RFC 4291, 2765), NAT64
+ * (RFC 6052, and the prefix for local use of RFC 8215, below which a network
+ * chooses its own length), 6to4 (RFC 3056), Teredo with its server and its
+ * client (RFC 4380), and ISATAP (RFC 5214).
+ */
+static bool
+is_embedded(const unsigned char *bytes)
+{
+	static const unsigned char zero[16] = {0};
+	static const unsigned char nat64[] = {0x00, 0x64, 0xff, 0x9b};
+	static const unsigned char local_nat64[] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
+	static const unsigned char isatap[] = {0x00, 0x5e, 0xfe};
+	const unsigned char *last = bytes + 12;
+	bool		is_local_nat64 = memcmp(bytes, local_nat64, 6) == 0;
+	unsigned char parts[4];
+
+	if (memcmp(bytes, zero, 8) == 0 &&
+		(memcmp(bytes + 8, zero, 4) == 0 ||
+		 memcmp(bytes + 8, "\0\0\xff\xff", 4) == 0 ||
+		 memcmp(bytes + 8, "\xff\xff\0\0", 4) == 0))
+		return is_metadata_v4(last);
+	if (bytes[0] == 0x20 && bytes[1] == 0x02)
+		return is_metadata_v4(bytes + 2);
+	if (memcmp(bytes, "\x20\x01\0\0", 4) == 0)
+	{
+		for (int i = 0; i < 4; i++)
+			parts[i] = last[i] ^ 0xff;
+		return is_metadata_v4(bytes + 4) || is_metadata_v4(parts);
+	}
+	if (is_local_nat64)
+	{
+		/* prefixes of 48, 56 and 64 bits: around the byte that stays zero */
+		for (int start = 6; start <= 8; start++)
+		{
+			for (int i = 0; i < 4; i++)
+				parts[i] = bytes[start + i + (start + i >= 8 ? 1 : 0)];
+			if (is_metadata_v4(parts))
+				return true;
+		}
+	}
+	if (is_local_nat64 ||
+		(memcmp(bytes, nat64, 4) == 0 && memcmp(bytes + 4, zero, 8) == 0) ||
+		((bytes[8] & ~0x02) == 0 && memcmp(bytes + 9, isatap, 3) == 0))
+		return is_metadata_v4(last);
+	return false;
+}
+
+/*
+ * graph_address_is_metadata
+ *		Is this address one where the metadata services of clouds are, among
+ *		them all of the local link?  It calls nothing but the C library, for
+ *		open_socket().
+ *
+ * fe80::/10 and the addresses of two clouds in IPv6, and 169.254.0.0/16 and its
+ * like in IPv4 or IPv6 clothes.
  */
 bool
-graph_address_is_link_local(const struct sockaddr *address)
+graph_address_is_metadata(const struct sockaddr *address)
 {
-	static const unsigned char mapped[12] = {[10] = 0xff,[11] = 0xff};
-	static const unsigned char service[16] = {0xfd, 0x00, 0x0e, 0xc2,
+	static const unsigned char amazon[] = {0xfd, 0x00, 0x0e, 0xc2};
+	static const unsigned char google[16] = {0xfd, 0x20, 0x00, 0xce,
 	[14] = 0x02,[15] = 0x54};
 	const unsigned char *bytes;
 
 	if (address->sa_family == AF_INET)
-	{
-		bytes = (const unsigned char *)
-			&((const struct sockaddr_in *) address)->sin_addr;
-		return bytes[0] == 169 && bytes[1] == 254;
-	}
+		return is_metadata_v4((const unsigned char *)
+							  &((const struct sockaddr_in *) address)->sin_addr);
 	if (address->sa_family != AF_INET6)
 		return false;
 	bytes = ((const struct sockaddr_in6 *) address)->sin6_addr.s6_addr;
-	if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
-		return bytes[12] == 169 && bytes[13] == 254;
 	return (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) ||
-		memcmp(bytes, service, sizeof(service)) == 0;
+		memcmp(bytes, amazon, sizeof(amazon)) == 0 ||
+		memcmp(bytes, google, sizeof(google)) == 0 ||
+		is_embedded(bytes);
 }
 
 /*
- * host_is_link_local
+ * host_is_metadata
  *		The same for the host of a URL; a name is none, open_socket() sees what
  *		it stands for.
  */
 static bool
-host_is_link_local(const char *host)
+host_is_metadata(const char *host)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
 	char		text[INET6_ADDRSTRLEN];
 
 	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
-		return graph_address_is_link_local((struct sockaddr *) &v4);
+		return graph_address_is_metadata((struct sockaddr *) &v4);
 	if (host[0] != '[')
 		return false;
 	strlcpy(text, host + 1, sizeof(text));
 	text[strcspn(text, "]%")] = '\0';
 	return inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 &&
-		graph_address_is_link_local((struct sockaddr *) &v6);
+		graph_address_is_metadata((struct sockaddr *) &v6);
+}
+
+/*
+ * host_is_link_local
+ *		Is the host of a URL surely next to this machine?
+ */
+static bool
+host_is_link_local(const char *host)
+{
+	struct in_addr address;
+
+	return (inet_pton(AF_INET, host, &address) == 1 &&
+			is_link_local_v4((const unsigned char *) &address)) ||
+		(host[0] == '[' && pg_strncasecmp(host + 1, "fe80:", 5) == 0);
 }
 
 /*
@@ -257,8 +351,8 @@ graph_url_problem(const char *url)
 		return "A URL must not contain a user name or password.";
 	if (parts.query || parts.fragment || strpbrk(url, "?#"))
 		return "A URL must not contain a query or fragment.";
-	if (host_is_link_local(parts.host))
-		return "The address is one of the local link, where the machine's metadata service is.";
+	if (host_is_metadata(parts.host))
+		return "The address is one of the local link, or another where the machine's metadata service is.";
 	if (strcmp(parts.scheme, "https") == 0)
 		return NULL;
 	if (strcmp(parts.scheme, "http") != 0)
@@ -285,8 +379,10 @@ graph_proxy_problem(const char *url)
 		return "The value is not a proxy such as \"http://proxy.example:3128\".";
 	if (parts.user)
 		return "A proxy must not contain a user name or password, which anyone could read here.";
-	if (host_is_link_local(parts.host))
-		return "The address is one of the local link, where the machine's metadata service is.";
+	if (parts.query || parts.fragment || strpbrk(url, "?#"))
+		return "A proxy must not contain a query or fragment.";
+	if (host_is_metadata(parts.host))
+		return "The address is one of the local link, or another where the machine's metadata service is.";
 	return NULL;
 }
 

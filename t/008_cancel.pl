@@ -51,7 +51,7 @@ my $silent = OddServer->new(sub { sleep 300 });
 my @cases = (
 	{ name => 'connecting', endpoint => 'http://127.0.0.1:' . $full->sockport },
 	{ name => 'TLS handshake', endpoint => 'https://127.0.0.1:' . $silent->port },
-	{ name => 'through a silent proxy', proxy => $silent->url },
+	{ name => 'through a silent proxy', endpoint => 'https://graph.example', proxy => $silent->url },
 	{ name => 'before the header', fault => { kind => 'stall', before_headers => JSON::PP::true } },
 	{ name => 'in the body', fault => { kind => 'stall', after => 5000 } },
 	{ name => 'at the end of the body', fault => { kind => 'stall', after => 1_000_000 } },

@@ -297,7 +297,7 @@ sub move_to
 
 my $identity = $emulator->url . '/metadata/identity/oauth2/token';
 
-$node->set_server(proxy => 'http://127.0.0.1:1');
+$node->set_server(proxy => 'http://127.0.0.1:1', endpoint => 'https://graph.example');
 $emulator->clear;
 set_mapping($node, managed_identity => 'true');
 like($node->error($count)->{text}, qr/could not connect/, 'a proxy is in the way of the service');
@@ -306,7 +306,7 @@ is($request->{params}{resource}, 'https://graph.microsoft.com', 'virtual machine
 is($request->{params}{'api-version'}, '2018-02-01', 'virtual machine: version');
 is($request->{headers}{metadata}, 'true', 'virtual machine: header');
 ok(!$request->{proxied}, 'virtual machine: not through the proxy');
-$node->set_server(proxy => undef);
+$node->set_server(proxy => undef, endpoint => $emulator->url);
 accepted('virtual machine: its identity', managed_identity => 'true');
 accepted('virtual machine: user-assigned', managed_identity => 'on', client_id => $APP{read_only}{client_id});
 is((identity_requests())[-1]{params}{client_id}, $APP{read_only}{client_id}, 'which client_id names');

@@ -145,6 +145,25 @@ like(allowed(q{SELECT step, ok, detail FROM graph_fdw_check('trap')}), qr/^optio
 	'graph_fdw_check with it');
 refused('a table with it', 'CREATE FOREIGN TABLE work.t (id text) SERVER trap; SELECT * FROM work.t', qr/has no handler|filename/);
 
+# with the handler of graph_fdw too, but without its validator
+foreach my $validator ('', 'VALIDATOR postgresql_fdw_validator')
+{
+	$node->sql("DROP FOREIGN DATA WRAPPER IF EXISTS looser CASCADE; CREATE FOREIGN DATA WRAPPER looser HANDLER graph_fdw_handler $validator;
+		GRANT USAGE ON FOREIGN DATA WRAPPER looser TO mallory");
+	allowed($validator ? 'CREATE SERVER looser FOREIGN DATA WRAPPER looser'
+		: "CREATE SERVER looser FOREIGN DATA WRAPPER looser OPTIONS (endpoint '$sink_url', authority '$sink_url')");
+	allowed($validator ? 'CREATE USER MAPPING FOR PUBLIC SERVER looser'
+		: "CREATE USER MAPPING FOR PUBLIC SERVER looser OPTIONS (tenant_id 'x', client_id 'x', federated_token_file '$shadow')");
+	allowed('DROP FOREIGN TABLE IF EXISTS work.loose; CREATE FOREIGN TABLE work.loose (id text) SERVER looser');
+	foreach my $statement ('SELECT * FROM work.loose', 'EXPLAIN SELECT * FROM work.loose', 'ANALYZE work.loose', q{SELECT graph_fdw_login('looser')},
+		'IMPORT FOREIGN SCHEMA security FROM SERVER looser INTO work')
+	{
+		refused("$statement, $validator", $statement, qr/server "looser" is not a server of graph_fdw/);
+	}
+	like(allowed(q{SELECT detail FROM graph_fdw_check('looser')}), qr/^server "looser" is not/, 'graph_fdw_check with it');
+}
+$node->sql('DROP FOREIGN DATA WRAPPER looser CASCADE');
+
 # 12: functions for servers that she may not use
 $node->sql('REVOKE USAGE ON FOREIGN SERVER graph FROM mallory');
 refused('graph_fdw_login', q{SELECT graph_fdw_login('graph')}, qr/^42501\npermission denied for foreign server graph/);
@@ -155,13 +174,28 @@ $node->sql('GRANT USAGE ON FOREIGN SERVER graph TO mallory');
 # 13: the service of the machine, by any spelling, for anybody, and by any road
 foreach my $host (
 	'169.254.169.254', '169.254.169.254:443', '169.254.43518', '2852039166', '0xA9FEA9FE', '0251.0376.0251.0376',
-	'[::ffff:169.254.169.254]', '[::ffff:a9fe:a9fe]', '[fe80::1]', '[fd00:ec2::254]', '169.254.0.1')
+	'0xa9.0xfe.0xa9.0xfe', '0xa9.254.0251.254', '169.16689662', '0250.63.0x81.16', '2822734096',
+	'[::ffff:169.254.169.254]', '[::ffff:a9fe:a9fe]', '[fe80::1]', '[febf::1%251]', '[fd00:ec2::254]', '[FD00:EC2:0:0::23]',
+	'[fd20:ce::254]', '169.254.0.1', '168.63.129.16', '100.100.100.200', '192.0.0.192',
+	'[::a9fe:a9fe]', '[::169.254.169.254]', '[::a83f:8110]', '[::ffff:168.63.129.16]', '[::ffff:0:a9fe:a9fe]',
+	'[64:ff9b::a9fe:a9fe]', '[64:ff9b::168.63.129.16]', '[64:ff9b:1::a9fe:a9fe]', '[64:ff9b:1:a9fe:a9:fe00::]',
+	'[64:ff9b:1:a9:fe:a9fe::]', '[64:ff9b:1:0:a9:fea9:fe00:0]', '[64:ff9b:1:abcd::a9fe:a9fe]',
+	'[2002:a9fe:a9fe::]', '[2002:a83f:8110::1]', '[2001:0:a9fe:a9fe::1]', '[2001::1:2:5601:5601]',
+	'[2001:db8::5efe:a9fe:a9fe]', '[2001:db8::200:5efe:a9fe:a9fe]', '[2001:db8::5efe:168.63.129.16]')
 {
 	foreach my $option (qw(endpoint authority proxy))
 	{
 		like($node->error("ALTER SERVER graph OPTIONS (" . ($option eq 'proxy' ? 'ADD' : 'SET') . " $option 'https://$host/')")->{text} // '',
 			qr/^HV024/, "$option at $host, as superuser");
 	}
+}
+
+# what only looks like them
+foreach my $host (
+	'169.253.255.255', '169.255.0.0', '168.63.129.17', '[2001:db8::a9fe:a9fe]', '[64:ff9b::5db8:d822]', '[64:ff9b:1::5db8:d822]',
+	'[2002:5db8:d822::]', '[2001:db8:a9fe:a9fe::1]', '[2003:a9fe:a9fe::]', '[fd00:ec3::254]', '[::ffff:93.184.216.34]')
+{
+	is($node->error("ALTER SERVER graph OPTIONS (ADD proxy 'https://$host/'); ALTER SERVER graph OPTIONS (DROP proxy)")->{text}, undef, "a proxy at $host");
 }
 
 # 14: other people's tokens in the same session

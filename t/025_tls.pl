@@ -12,6 +12,15 @@ use GraphLogin qw(certificate set_mapping);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# What the environment of the server says of TLS, and of names, must not matter.
+my $folder = PostgreSQL::Test::Utils::tempdir();
+my $keys = "$folder/keys";
+my $stranger = certificate('stranger', alternative => 'IP:127.0.0.1', subject => '127.0.0.1');
+@ENV{qw(SSLKEYLOGFILE SSL_CERT_FILE CURL_CA_BUNDLE SSL_CERT_DIR CURL_HOME HOME)} =
+  ($keys, $stranger->{file}, $stranger->{file}, $folder, $folder, $folder);
+append_to_file("$folder/.curlrc", "insecure\ncacert = $stranger->{file}\n");
+append_to_file("$folder/.netrc", "machine 127.0.0.1 login x password y\n");
+
 my $emulator = GraphEmulator->new('--alerts', 1);
 my $node = GraphCluster->connected_to($emulator, server => { max_retries => 0 });
 my $count = 'SELECT count(*) FROM (SELECT id FROM defender.alerts OFFSET 0) AS a';
@@ -46,6 +55,11 @@ is(ask($server->url, $server->url, $good->{file}), 2, 'a certificate that the fi
 like($server->arrived, qr/\Q$sent\E/, 'the secret has arrived');
 like($server->arrived, qr/\Q$token\E/, 'and the token');
 
+unlike($server->arrived, qr/Basic/, 'and nothing of .netrc');
+
+# The common name is no name of a host: with a CA and without.
+my $common = certificate('common', subject => '127.0.0.1');
+my $mail = certificate('mail', subject => '127.0.0.1', alternative => 'email:127.0.0.1@example.test');
 my $plain = IndependentServer->new;
 foreach my $case (
 	[ 'an unknown certificate', tls($good), undef, qr/self-signed|unable to get/, qr/"ca_file"/ ],
@@ -54,6 +68,9 @@ foreach my $case (
 	[ 'an expired certificate', tls($expired), $expired->{file}, qr/expired/ ],
 	[ 'a certificate from the future', tls($early), $early->{file}, qr/not yet valid/ ],
 	[ 'TLS 1.1', tls($good, '--tls-1-1-only'), $good->{file}, qr/protocol version|unsupported protocol/ ],
+	[ 'a common name alone', tls($common), $common->{file}, qr/[Hh]ostname mismatch|no alternative/ ],
+	[ 'a common name and an address of mail', tls($mail), $mail->{file}, qr/[Hh]ostname mismatch|no alternative/ ],
+	[ 'what the environment trusts', tls($stranger), undef, qr/self-signed|unable to get/ ],
 	[ 'no such file', tls($good), '/none.pem', qr/CAfile|certificate|error setting/ ])
 {
 	my ($name, $bad, $ca_file, @patterns) = @$case;
@@ -95,4 +112,6 @@ foreach my $link ($sink->url('localhost') . '/v1.0/security/alerts_v2', 'http://
 	like(ask($leading->url, $leading->url, $good->{file}), qr/refused to follow a nextLink to another origin|not an absolute URL/, "a nextLink to $link");
 }
 is($sink->arrived, '', 'nothing arrived elsewhere');
+
+ok(!-e $keys || -s $keys == 0, 'no keys of connections in SSLKEYLOGFILE');
 done_testing();

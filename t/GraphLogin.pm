@@ -112,7 +112,7 @@ sub new
 	my $log = PostgreSQL::Test::Utils::tempdir() . '/requests' . $count++;
 	my ($output, $input);
 	my $pid = open2($output, $input, 'python3',
-		"$FindBin::RealBin/independent_server.py", '--log', $log, @arguments);
+		"$FindBin::RealBin/" . $class->program, '--log', $log, @arguments);
 	my $port = <$output>;
 
 	die 'the server did not start' unless defined $port && $port =~ /^\d+$/;
@@ -125,6 +125,11 @@ sub new
 		log   => $log,
 		tls   => scalar(grep { $_ eq '--tls' } @arguments)
 	}, $class;
+}
+
+sub program
+{
+	return 'independent_server.py';
 }
 
 sub url
@@ -150,6 +155,17 @@ sub DESTROY
 	close $self->{input};
 	waitpid $self->{pid}, 0;
 	return;
+}
+
+# A proxy, with what has arrived there in the same way.
+
+package ProxyServer;
+
+our @ISA = ('IndependentServer');
+
+sub program
+{
+	return 'proxy_server.py';
 }
 
 1;

@@ -173,7 +173,7 @@ my $marks = 0;
 sub connect_session
 {
 	$psql_text = '';
-	$psql_pid = open2($psql_out, $psql_in, 'psql', '-XAtq', '-R', "\x1e", '-F', "\x1f", '-P', 'null=~', '-d', $node->connstr('postgres'), '-f', '-');
+	$psql_pid = open2($psql_out, $psql_in, 'sh', '-c', "exec \"\$0\" \"\$@\" 2>>$folder/errors", 'psql', '-XAtq', '-R', "\x1e", '-F', "\x1f", '-P', 'null=~', '-d', $node->connstr('postgres'), '-f', '-');
 	return;
 }
 
@@ -215,6 +215,7 @@ sub answer
 	  . join('', map { "$_;\n" } @{ $statement->{settings} }) . "BEGIN;\n"
 	  . join('', map { "\\echo '\@\@part'\n$_;\n\\echo '\@\@=' :ERROR :SQLSTATE :LAST_ERROR_MESSAGE\n" } @{ $statement->{statements} })
 	  . "ROLLBACK; \\set QUIET on\nCLOSE ALL; DEALLOCATE ALL; RESET ALL;";
+	my $known = -s "$folder/errors" // 0;
 	my $text = run_script($script);
 	my %answer = (state => '', message => '', parts => [], time => time);
 
@@ -236,6 +237,7 @@ sub answer
 		@answer{qw(state message)} = ($state, $message =~ s/\n.*//sr) if $failed eq 'true' && $answer{state} eq '';
 		push @{ $answer{parts} }, [ $rows eq '' ? () : split /\x1e/, $rows, -1 ];
 	}
+	$answer{details} = slurp_file("$folder/errors", $known) if $answer{state} ne '';
 	return \%answer;
 }
 
@@ -408,7 +410,7 @@ for my $number (defined $only ? $only : $from .. $from + $count - 1)
 	if (defined $mistake)
 	{
 		my $text = "-- seed $seed, number $number (GRAPH_SEED=$seed GRAPH_STATEMENT=$number): $mistake\n" . described($statement)
-		  . ($found->{state} ne '' ? '' : surplus('missing', $expected, $found) . surplus('too much', $found, $expected));
+		  . ($found->{state} ne '' ? ($found->{details} // '') : surplus('missing', $expected, $found) . surplus('too much', $found, $expected));
 		utf8::encode($text) if utf8::is_utf8($text);
 		$wrong++;
 		$alike{ $mistake =~ s/"[^"]*"|\d+/N/gr }++;

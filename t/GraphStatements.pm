@@ -342,8 +342,7 @@ sub looking
 	my $what = $self->pick('', 1, '*', $self->col($other, 'time'));
 	my $exists = "EXISTS (SELECT $what FROM $table WHERE $on$where)";
 	return $self->pick($exists, $exists, "NOT $exists", "NOT $exists", "($exists OR " . $self->simple($item) . ')',
-		"(SELECT count(*) FROM $table WHERE $on$where) " . $self->pick('> 1', '= 0', '= 1'),
-		$self->col($item, 'time') . " >= (SELECT min(" . $self->col($other, 'time', 'word') . "::text::timestamptz) FROM $table WHERE $on$where)")
+		"(SELECT count(*) FROM $table WHERE $on$where) " . $self->pick('> 1', '= 0', '= 1'))
 	  if !$item->{spec}{time} || !$other->{spec}{time} || $self->chance(80);
 	return $self->col($item, 'time') . ' ' . $self->pick('=', '>=', '<') . ' (SELECT ' . $self->pick('min', 'max') . '('
 	  . $self->col($other, 'time') . ") FROM $table WHERE $on$where)";
@@ -364,11 +363,20 @@ sub condition
 	if (@items > 1 && $way < 66)
 	{
 		my $other = $self->pick(grep { $_ != $item } @items);
-		my $kind = $self->pick(grep { $item->{spec}{$_} && $other->{spec}{$_} } qw(word text));
+		my $kind = $self->shared($item, $other, qw(word text));
 		return $self->col($item, $kind) . ' ' . $self->pick('=', '<>', 'IS DISTINCT FROM', '<') . ' ' . $self->col($other, $kind) if $kind;
 	}
 	return $self->pick(map { "$_ IS NULL" } key_of($item)) if $way < 72 && @items > 1 && key_of($item);
 	return $self->simple($item);
+}
+
+# One of some kinds that both items have columns of.
+sub shared
+{
+	my ($self, $left, $right, @kinds) = @_;
+
+	@kinds = grep { $left->{spec}{$_} && $right->{spec}{$_} } @kinds;
+	return @kinds ? $self->pick(@kinds) : undef;
 }
 
 # How two items are joined.  What is not by their keys gives many rows, and is
@@ -387,9 +395,9 @@ sub on
 		return $on;
 	}
 	$self->{big}++ unless $left->{spec}{small} || $right->{spec}{small};
-	my @kinds = grep { $left->{spec}{$_} && $right->{spec}{$_} } qw(word word text time);
-	my $kind = $self->pick(@kinds) // 'word';
-	return $self->col($left, $kind) . ' = ' . $self->col($right, $kind);
+	my $kind = $self->shared($left, $right, qw(word word text time));
+	return $self->col($left, $kind) . ' = ' . $self->col($right, $kind) if $kind;
+	return $self->col($left, 'text') . '::text = ' . $self->col($right, 'text') . '::text';
 }
 
 # A table, or what stands for one.
@@ -463,7 +471,7 @@ sub small_leaf
 	my $id = $inner->{spec}{id};
 	my $where = $id && $id ne 'key' && $self->chance(50) ? "WHERE $inner->{alias}.$id IN ('qa001', 'qa002', " . $self->own_literal('id') . ')' : '';
 
-	return { alias => $alias, spec => { key => \@key, text => [ $key[0] ], small => 1 },
+	return { alias => $alias, spec => { key => \@key, ($key[0] eq 'n' ? 'int' : 'text') => [ $key[0] ], small => 1 },
 		sql => "(SELECT $columns FROM $inner->{table} AS $inner->{alias} $where ORDER BY $columns LIMIT " . $self->pick(1, 3, 5) . ") AS $alias" };
 }
 
@@ -529,7 +537,7 @@ sub computed_of
 	my $on = $self->on($item, $other, 1);
 	my $from = "FROM $other->{table} AS $other->{alias} WHERE $on";
 
-	return "CASE WHEN $word = 'high' THEN 1 ELSE 2 END" if $self->{plain} || $self->chance(40);
+	return "CASE WHEN $word\::text = 'high' THEN 1 ELSE 2 END" if $self->{plain} || $self->chance(40);
 	return $self->pick(
 		"(SELECT count(*) $from)",
 		"(SELECT count(*) $from AND " . $self->simple($other) . ')',
@@ -538,7 +546,7 @@ sub computed_of
 		"EXISTS (SELECT $from)",
 		"$item->{alias} IS NULL",
 		"ARRAY(SELECT " . $self->col($other, 'text') . " $from ORDER BY 1)",
-		"COALESCE($time\::text, $word, 'none')");
+		"COALESCE($time\::text, $word\::text, 'none')");
 }
 
 # FROM and WHERE.
@@ -978,6 +986,7 @@ sub statement
 	if ($result{service} eq 'moving')
 	{
 		$result{view} = $self->pick(qw(sent local));
+		$result{behaviour}{unsorted} = 0;    # what leaves such a list cannot be made up for
 		unshift @{ $result{faults} }, { times => -1, fault => { kind => 'moving', arrive => $self->pick(0, 1, 3), leave => $self->pick(0, 1, 1, 3) } };
 	}
 	$result{text} = join ";\n", @{ $self->{settings} }, @statements, '';

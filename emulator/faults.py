@@ -17,7 +17,7 @@ import threading
 import zlib
 from dataclasses import dataclass, field
 from typing import Callable
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import jsontext
 import timestamps
@@ -262,7 +262,7 @@ def gzip_bomb(hit, *, mb=100):
 
 @instead
 def moving(hit, *, arrive=1, leave=1, mark="noise-"):
-    """Alerts whose ids begin with a mark come and go before the list is read; there are as many at first as are stored."""
+    """Alerts whose ids begin with a mark come and go, before the list is read."""
     store, memory = hit.emulator.store, hit.memory
     if not hit.request.is_list:
         return
@@ -470,11 +470,14 @@ def out_of_order(hit):
 
 @on_page
 def duplicate_rows(hit, *, rows=1):
-    """The page begins with the last rows of the page before."""
+    """The page begins with the last rows of the page before, if that is of the same list."""
     page = hit.response.body
     own = list(page.rows)
-    page.rows[:0] = hit.memory.get("rows", [])
-    hit.memory["rows"] = own[-rows:]
+    places = ("$skip", "$skiptoken", "again")
+    asked = sorted(pair for pair in parse_qsl(hit.request.query) if pair[0] not in places)
+    if hit.memory.get("asked") == asked:
+        page.rows[:0] = hit.memory["rows"]
+    hit.memory.update(asked=asked, rows=own[-rows:])
 
 
 @on_page

@@ -41,7 +41,7 @@ my $most  = $ENV{GRAPH_KEEP_GOING} ? 1_000_000 : 50;
 
 # Seconds for one statement, over the copies and over the foreign tables, and
 # for psql to answer at all.
-my ($COPY_TIMEOUT, $FOREIGN_TIMEOUT, $LOST) = (3, 20, 60);
+my ($COPY_TIMEOUT, $FOREIGN_TIMEOUT, $LOST) = (3, 15, 60);
 
 my $json = JSON::PP->new->utf8->canonical;
 
@@ -237,7 +237,7 @@ sub answer
 		@answer{qw(state message)} = ($state, $message =~ s/\n.*//sr) if $failed eq 'true' && $answer{state} eq '';
 		push @{ $answer{parts} }, [ $rows eq '' ? () : split /\x1e/, $rows, -1 ];
 	}
-	$answer{details} = slurp_file("$folder/errors", $known) if $answer{state} ne '';
+	$answer{details} = join '', grep { !/current transaction is aborted/ } split /^/, slurp_file("$folder/errors", $known) if $answer{state} ne '';
 	return \%answer;
 }
 
@@ -332,6 +332,7 @@ sub arrange
 		my %options = (endpoint => $root, %{ $statement->{servers}{$server} });
 		$sql .= "ALTER SERVER $server OPTIONS (" . join(', ', map { "SET $_ '$options{$_}'" } sort keys %options) . ");\n";
 	}
+	$sql .= "UPDATE pg_class SET reltuples = $statement->{estimate} WHERE relkind = 'f' AND reltuples <> $statement->{estimate};\n";
 	run_script($sql);
 	return;
 }
@@ -354,7 +355,7 @@ sub described
 		my %options = %{ $statement->{servers}{$server} };
 		$servers .= "--   $server: " . join(' ', map { "$_=$options{$_}" } sort keys %options) . "\n";
 	}
-	return "-- $statement->{kind}; service $statement->{service}" . ($statement->{view} ? ", view $statement->{view}" : '') . "\n$servers"
+	return "-- $statement->{kind}; service $statement->{service}" . ($statement->{view} ? ", view $statement->{view}" : '') . ", estimate $statement->{estimate}\n$servers"
 	  . "--   emulator: " . join(' ', map { "$_=$behaviour{$_}" } sort keys %behaviour) . "\n"
 	  . "--   faults: " . $json->encode($statement->{faults}) . "\n$statement->{text}";
 }

@@ -17,6 +17,7 @@
 #	servers     options of each foreign server
 #	service     which one is asked: "emulator", "moving" or "sqlite"
 #	view        with "moving", what keeps the alerts out that come and go
+#	estimate    how many rows the planner takes foreign tables to have; -1: unknown
 #	behaviour   settings of the emulator
 #	faults      rules of faults of the emulator
 #
@@ -436,6 +437,20 @@ sub sub_query
 		  . " FROM $inner->{table} AS $inner->{alias}" . (@where ? ' WHERE ' . join(' AND ', @where) : '') . "$end) AS $alias" };
 }
 
+# The elements of an array of alerts, now and then.
+sub unnested
+{
+	my ($self, @outer) = @_;
+	my @alerts = grep { $_->{table} && grep { $_ eq 'mitre_techniques' } @{ $_->{spec}{more} || [] } } @outer;
+	return unless @alerts && $self->chance(15);
+	my $alert = $self->pick(@alerts);
+	my $alias = 't' . ++$self->{aliases};
+
+	return { alias => $alias, spec => { key => ['n'], int => ['n'], text => ['v'], small => 1 },
+		sql => 'LATERAL ' . $self->pick("unnest($alert->{alias}.mitre_techniques) WITH ORDINALITY AS $alias (v, n)",
+			"(SELECT e->>'@odata.type', n FROM jsonb_array_elements($alert->{alias}.evidence) WITH ORDINALITY AS x (e, n)) AS $alias (v, n)") };
+}
+
 sub grouped_leaf
 {
 	my ($self) = @_;
@@ -496,11 +511,15 @@ sub tree
 	}
 	if ($way < 15)
 	{
-		my $lateral = $self->sub_query($self->pick(@left));
+		my $lateral = $self->unnested(@left) // $self->sub_query($self->pick(@left));
 		return ($self->chance(50) ? "$left CROSS JOIN $lateral->{sql}" : "$left LEFT JOIN $lateral->{sql} ON " . $self->pick('TRUE', 'TRUE', $self->simple($lateral)), @left, $lateral);
 	}
 	my ($right, @right) = $self->tree($right_count);
 	my $kind = $self->pick(qw(JOIN JOIN JOIN LEFT LEFT LEFT RIGHT RIGHT FULL));
+	if (@left == 1 && @right == 1 && $self->chance(12) && ($left[0]{spec}{id} // '') eq ($right[0]{spec}{id} // '-'))
+	{
+		return ("$left " . ($kind eq 'JOIN' ? '' : "$kind ") . "JOIN $right USING ($left[0]{spec}{id})", @left, @right);
+	}
 	my $on = $self->on($self->pick(@left), $self->pick(@right));
 	$on .= ' AND ' . $self->condition(@left, @right) if $kind ne 'FULL' && $self->chance(25);
 	$on .= ' AND ' . $self->on($self->pick(@left), $self->pick(@right)) if $kind ne 'FULL' && $self->chance(8);
@@ -545,6 +564,7 @@ sub computed_of
 		'(SELECT ' . $self->col($other, 'word') . " $from ORDER BY " . join(', ', key_of($other)) . ' LIMIT 1)',
 		"EXISTS (SELECT $from)",
 		"$item->{alias} IS NULL",
+		"md5((to_jsonb($item->{alias}) - 'raw')::text)",
 		"ARRAY(SELECT " . $self->col($other, 'text') . " $from ORDER BY 1)",
 		"COALESCE($time\::text, $word\::text, 'none')");
 }
@@ -571,6 +591,7 @@ sub select_plain
 {
 	my ($self, $count) = @_;
 	my ($body, @items) = $self->body($count);
+	$body .= $self->pick(' FOR UPDATE', ' FOR SHARE') if $self->chance(8) && $body !~ /LEFT|RIGHT|FULL/ && !grep { !$_->{table} || $_->{table} =~ /all_devices|alert_devices/ } @items;
 	return $self->bounded('SELECT ' . join(', ', $self->shown(@items)) . " $body");
 }
 
@@ -582,13 +603,23 @@ sub bounded
 	return "SELECT count(*), sum(('x' || left($columns, 8))::bit(32)::bigint) FROM ($select) AS q";
 }
 
+# Rows that many arms keep.
+sub select_arms
+{
+	my ($self) = @_;
+	my $item = $self->item($self->pick(qw(alerts alerts alerts_b alert_evidence device_evidence alert_comments)));
+	my $where = $self->arms($item);
+	return 'SELECT ' . $self->pick(('count(*)') x 3, "count(*), max($item->{alias}.$item->{spec}{time}[0])", join(', ', key_of($item)))
+	  . " FROM $item->{table} AS $item->{alias} WHERE $where" . ($self->chance(25) ? ' AND ' . $self->simple($item) : '');
+}
+
 sub select_count
 {
 	my ($self) = @_;
 	my ($body, @items) = $self->body($self->pick(1, 1, 2, 2, 3));
 	my $item = $self->pick(@items);
 	my $text = $self->col($item, 'text', 'word');
-	return 'SELECT ' . $self->pick(('count(*)') x 5, "count($text)", "count(*), count($text), count(DISTINCT $text)",
+	return 'SELECT ' . $self->pick(('count(*)') x 5, "count($text)", "count($item->{alias})", "count(*), count($text), count(DISTINCT $text)",
 		'count(*) FILTER (WHERE ' . $self->condition(@items) . '), count(*)',
 		'bool_or(' . $self->simple($item) . '), count(*)',
 		'min(' . $self->col($item, 'time') . '), max(' . $self->col($item, 'time') . ')',
@@ -734,7 +765,7 @@ sub any_select
 {
 	my ($self) = @_;
 	my $method = $self->pick(('select_plain') x 7, ('select_count') x 5, ('select_grouped') x 4, 'select_distinct', ('select_window') x 2,
-		('select_sorted') x 4, ('select_limited') x 2, ('select_set') x 2, ('select_cte') x 2, ($self->chance(30) ? 'select_recursive' : 'select_plain'));
+		('select_sorted') x 4, ('select_limited') x 2, ('select_set') x 2, ('select_cte') x 2, 'select_arms', ($self->chance(30) ? 'select_recursive' : 'select_plain'));
 	my ($select, $compare) = $self->$method;
 	return ($select, $compare // 'rows', $method =~ s/select_//r);
 }
@@ -943,8 +974,14 @@ sub faults
 
 	$rule->({ kind => 'trickle', bytes => 9000, ms => $self->pick(1, 2) }, times => -1, path => 'alerts_v2?') if $slow ? $self->chance(60) : $self->chance(8);
 	$rule->({ kind => 'latency', ms => 2 }, times => -1, path => 'alerts_v2/') if $slow && $self->chance(60);
+	if ($self->chance(6))
+	{
+		# before what repeats rows, which must have come; not with what is begun again, which must come again
+		$rule->({ kind => 'empty_page' }, times => $self->pick(1, 3), nth => $self->pick(1, 2));
+		$rule->({ kind => 'duplicate_rows', rows => $self->pick(1, 3) }, times => -1) if $self->chance(30);
+		return \@rules;
+	}
 	$rule->({ kind => 'duplicate_rows', rows => $self->pick(1, 1, 3) }, times => -1) if $self->chance(12);
-	$rule->({ kind => 'empty_page' }, times => $self->pick(1, 3), nth => $self->pick(1, 2)) if $self->chance(6);
 	$rule->({ kind => 'whitespace' }, times => -1) if $self->chance(4);
 	return \@rules unless $self->chance(5);
 	$rule->($self->pick({ kind => 'cut', after => $self->pick(100, 4000, 30000) }, { kind => 'cut', after => $self->pick(2000, 20000) },
@@ -982,7 +1019,8 @@ sub statement
 		service    => $self->pick(('emulator') x 6, 'sqlite', 'sqlite', 'moving', 'moving'),
 		servers    => { map { $_ => $self->server_options } qw(one other two) },
 		behaviour  => $self->behaviour,
-		faults     => $self->faults($way >= 79));
+		faults     => $self->faults($way >= 79),
+		estimate   => $self->pick(-1, -1, 120, 4, 100_000));
 	if ($result{service} eq 'moving')
 	{
 		$result{view} = $self->pick(qw(sent local));

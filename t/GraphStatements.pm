@@ -448,7 +448,7 @@ sub unnested
 
 	return { alias => $alias, spec => { key => ['n'], int => ['n'], text => ['v'], small => 1 },
 		sql => 'LATERAL ' . $self->pick("unnest($alert->{alias}.mitre_techniques) WITH ORDINALITY AS $alias (v, n)",
-			"(SELECT e->>'@odata.type', n FROM jsonb_array_elements($alert->{alias}.evidence) WITH ORDINALITY AS x (e, n)) AS $alias (v, n)") };
+			"(SELECT e->>'\@odata.type', n FROM jsonb_array_elements($alert->{alias}.evidence) WITH ORDINALITY AS x (e, n)) AS $alias (v, n)") };
 }
 
 sub grouped_leaf

@@ -310,16 +310,38 @@ sub simple
 	return "$column " . ($kind =~ /time|int/ ? $self->pick(qw(= < <= > >= <>)) : $self->pick(qw(= = = = <>))) . ' ' . $self->simple_value($kind);
 }
 
-# Many arms, too long for some request.
+# Members of enums that the service filters by in any case.
+my %MEMBER = (
+	severity       => [qw(unknown informational low medium high)],
+	status         => [qw(new inProgress resolved)],
+	service_source => [qw(microsoftDefenderForEndpoint microsoft365Defender dataLossPrevention)],
+	classification => [qw(falsePositive truePositive)],
+	determination  => [qw(apt malware phishing)]);
+
+# Many arms, too long for some request; mostly such that the service knows all.
 sub arms
 {
 	my ($self, $item) = @_;
-	my @words = map { "$item->{alias}.$_" } @{ $item->{spec}{word} };
+	my @names = @{ $item->{spec}{word} };
 	my $count = $self->pick(3, 12, 24, 24, 40);
+	my $known = $self->chance(75);
 
-	return '(' . join(' OR ', map {
-		'(' . join(' AND ', map { my $column = $_; $self->{name} = $column =~ s/.*\.//r; "$column = " . $self->literal('word') } @words[ 0 .. ($#words < 2 ? $#words : 2) ]) . ')'
-	} 1 .. $count) . ')';
+	@names = @names[ 0 .. ($#names < 2 ? $#names : 2) ];
+	return '(' . join(' OR ', map { $self->arm($item, $known, @names) } 1 .. $count) . ')';
+}
+
+sub arm
+{
+	my ($self, $item, $known, @names) = @_;
+	my @clauses;
+
+	foreach my $name (@names)
+	{
+		$self->{name} = $name;
+		my $members = $MEMBER{ $name =~ s/^alert_//r };
+		push @clauses, "$item->{alias}.$name = " . ($known && $members ? "'" . $self->pick(@$members) . "'" : $self->literal('word'));
+	}
+	return '(' . join(' AND ', @clauses) . ')';
 }
 
 # A condition that looks into another table.

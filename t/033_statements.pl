@@ -10,7 +10,7 @@
 #	GRAPH_STATEMENTS=20000 GRAPH_SEED=77 prove ... t/033_statements.pl
 #
 # Each mismatch is shown with how to repeat it: GRAPH_STATEMENT=123 runs only
-# this number, and shows its plans and requests as well.  GRAPH_SHOWN is how
+# this number, and shows its plans and requests as well; 12,34 runs some.  GRAPH_SHOWN is how
 # many are shown, GRAPH_FROM the number to begin with, GRAPH_KEEP_GOING=1 runs on
 # after many.
 
@@ -388,7 +388,7 @@ my ($wrong, $refused, $slow, $skipped, $empty, $done, %kinds, %alike, %spent) = 
 my $start = time;
 
 connect_session();
-for my $number (defined $only ? $only : $from .. $from + $count - 1)
+for my $number (defined $only ? split(/,/, $only) : $from .. $from + $count - 1)
 {
 	last if $wrong >= $most;
 	my $statement = GraphStatements->statement($seed, $number);
@@ -417,7 +417,7 @@ for my $number (defined $only ? $only : $from .. $from + $count - 1)
 		$alike{ $mistake =~ s/"[^"]*"|\d+/N/gr }++;
 		diag($text) if $wrong <= $shown;
 	}
-	diag(join '', map { utf8::encode($_) if utf8::is_utf8($_); $_ } explained($statement)) if defined $only;
+	diag(join '', map { utf8::encode($_) if utf8::is_utf8($_); $_ } explained($statement)) if defined $only && $only !~ /,/;
 }
 
 is($wrong, 0, "$count statements from seed $seed: mismatches");

@@ -42,6 +42,7 @@ my $most  = $ENV{GRAPH_KEEP_GOING} ? 1_000_000 : 50;
 # Seconds for one statement, over the copies and over the foreign tables, and
 # for psql to answer at all.
 my ($COPY_TIMEOUT, $FOREIGN_TIMEOUT, $LOST) = (3, 15, 60);
+my $LONGEST = $ENV{GRAPH_STATEMENTS} ? 1_000_000 : 270;
 
 my $json = JSON::PP->new->utf8->canonical;
 
@@ -390,7 +391,7 @@ my $start = time;
 connect_session();
 for my $number (defined $only ? split(/,/, $only) : $from .. $from + $count - 1)
 {
-	last if $wrong >= $most;
+	last if $wrong >= $most || time - $start > $LONGEST;
 	my $statement = GraphStatements->statement($seed, $number);
 	my $expected = answer($statement, 'copy', $COPY_TIMEOUT);
 
@@ -423,7 +424,8 @@ for my $number (defined $only ? split(/,/, $only) : $from .. $from + $count - 1)
 is($wrong, 0, "$count statements from seed $seed: mismatches");
 if (!defined $only)
 {
-	cmp_ok($done, '>=', $count * 0.95, 'statements that ran') unless $wrong >= $most;
+	cmp_ok($done, '>=', $count / 2, 'statements that ran') unless $wrong >= $most;
+	cmp_ok($skipped, '<=', $count / 20, 'statements that take too long over the copies');
 	cmp_ok($refused, '<=', $count / 20, 'statements that PostgreSQL itself refuses');
 	cmp_ok($slow, '<=', $count / 100, 'statements that take too long');
 	cmp_ok($empty, '<=', $count / 2, 'statements without rows');

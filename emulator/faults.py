@@ -471,13 +471,12 @@ def out_of_order(hit):
 @on_page
 def duplicate_rows(hit, *, rows=1):
     """The page begins with the last rows of the page before, if that is of the same list."""
-    page, memory, query = hit.response.body, hit.memory, hit.request.query
-    places = ("$skip", "$skiptoken", "again")
-    asked = sorted(pair for pair in parse_qsl(query) if pair[0] not in places)
-    if memory.get("query") != query:        # a page that is asked for again is the same again
-        memory.update(query=query, before=memory["rows"] if memory.get("asked") == asked else [])
-        memory.update(asked=asked, rows=page.rows[-rows:])
-    page.rows[:0] = memory["before"]
+    page, query = hit.response.body, hit.request.query
+    last, before = hit.memory.setdefault("last", {}), hit.memory.setdefault("before", {})
+    asked = tuple(sorted(pair for pair in parse_qsl(query) if pair[0] not in ("$skip", "$skiptoken", "again")))
+    own = page.rows[-rows:]
+    page.rows[:0] = before.setdefault(query, last.get(asked, []))   # a page asked for again is the same again
+    last[asked] = own
 
 
 @on_page

@@ -13,7 +13,7 @@
 #	settings    statements that come before it: planner switches and the like
 #	statements  its parts, which give rows or none
 #	compare     "rows" (of each part, in any order), "order" (the order counts),
-#	            "all" (rows of all parts together, in any order)
+#	            "all" (rows of all parts together, in any order), "none"
 #	servers     options of each foreign server
 #	service     which one is asked: "emulator", "moving" or "sqlite"
 #	view        with "moving", what keeps the alerts out that come and go
@@ -161,6 +161,8 @@ sub views_sql
 	return <<"SQL";
 CREATE VIEW $schema.high_alerts AS SELECT id, title, severity, status, created_date_time, last_update_date_time, assigned_to
 	FROM $schema.alerts WHERE severity IN ('high', 'medium', 'low');
+CREATE VIEW $schema.barred_alerts WITH (security_barrier) AS SELECT id, title, severity, status, created_date_time, assigned_to
+	FROM $schema.alerts WHERE status <> 'resolved' OR length(title) > 8;
 CREATE VIEW $schema.all_devices AS SELECT 'a' AS tenant, alert_id, ordinal, device_dns_name, alert_severity, alert_created_date_time FROM $schema.device_evidence
 	UNION ALL SELECT 'b', alert_id, ordinal, device_dns_name, alert_severity, alert_created_date_time FROM $schema.devices_b
 	UNION ALL SELECT 'w', key, n, host, sev, at FROM common.w;
@@ -198,13 +200,15 @@ my %TABLE = (
 	alert_comments  => { %EVIDENCE, like => 'alert_comments', text => [qw(comment created_by_display_name)], more => ['alert_title'] },
 	comments_b      => { %EVIDENCE, like => 'alert_comments', text => [qw(comment created_by_display_name)], more => ['alert_title'] },
 	every_alert     => { key => [qw(tenant id)], id => 'id', word => [qw(severity status service_source)], text => [qw(title tenant assigned_to)], time => ['created_date_time'] },
+	odd_alerts      => { key => ['id'], id => 'id', like => 'odd_alerts', word => [qw(sev stat_domain)], text => [qw(who other)], time => [qw(made changed)], more => [qw(made_0 made_day made_local sev_pad sev_name stat_enum)] },
+	barred_alerts   => { key => ['id'], id => 'id', word => [qw(severity status)], text => [qw(title assigned_to)], time => ['created_date_time'] },
 	high_alerts     => { key => ['id'], id => 'id', word => [qw(severity status)], text => [qw(title assigned_to)], time => [qw(created_date_time last_update_date_time)] },
 	all_devices     => { key => [qw(tenant alert_id ordinal)], id => 'alert_id', word => ['alert_severity'], text => [qw(device_dns_name tenant)], time => ['alert_created_date_time'], int => ['ordinal'] },
 	alert_devices   => { key => [qw(id ordinal)], id => 'id', word => ['severity'], text => [qw(title device_dns_name verdict)], time => ['created_date_time'], int => ['ordinal'] },
 	'common.w'      => { key => ['n'], id => 'key', word => [qw(sev stat)], text => [qw(who host)], time => ['at'], int => ['n'], small => 1 },
 	'common.known'  => { key => ['n'], id => 'id', word => ['sev'], text => ['owner'], time => ['seen'], int => ['n'] },
 	'common.rank'   => { key => ['sev'], word => ['sev'], text => ['sev'], int => ['value'], small => 1 });
-my @ALERTS   = qw(alerts alerts alerts alerts alerts_other alerts_b every_alert high_alerts);
+my @ALERTS   = qw(alerts alerts alerts alerts alerts alerts_other alerts_other alerts_b alerts_b every_alert every_alert high_alerts odd_alerts barred_alerts);
 my @EVIDENCE = qw(device_evidence device_evidence device_evidence alert_evidence alert_evidence user_evidence file_evidence
   alert_comments alert_comments devices_other devices_b comments_b all_devices alert_devices);
 my @LOCAL = qw(common.w common.known common.known common.rank);
@@ -302,6 +306,7 @@ sub simple
 	my $way = $self->pick_number(100);
 
 	return "$column IS " . ($self->chance(50) ? 'NOT ' : '') . 'NULL' if $way < 8;
+	return "$column = ANY (ARRAY(SELECT 'qa' || lpad(i::text, 3, '0') FROM generate_series(" . $self->pick(1, 90) . ', ' . $self->pick(3, 60, 200) . ') AS i))' if $way < 14 && $kind eq 'id';
 	return "$column " . $self->pick('IN', 'IN', 'NOT IN') . ' (' . join(', ', map { $self->simple_value($kind) } 0 .. $self->pick(1, 2, 4)) . ')' if $way < 28;
 	return "$column = ANY (ARRAY[" . join(', ', map { $self->simple_value($kind) } 0 .. $self->pick(1, 2, 4)) . '])' if $way < 33 && $kind ne 'time';
 	return "$column IS " . $self->pick('', 'NOT ') . 'DISTINCT FROM ' . $self->simple_value($kind) if $way < 40;
@@ -448,8 +453,10 @@ sub sub_query
 	my %kept = map { @{ $columns{$_} } ? ($_ => $columns{$_}) : () } keys %columns;
 	my %seen;
 	my @names = grep { !$seen{$_}++ } @{ $spec->{key} }, $spec->{id} // (), map { @{ $columns{$_} } } qw(word text time int);
-	my @where = ($outer ? $self->on($outer, $inner, 1) : (), $self->chance(60) ? $self->simple($inner) : ());
+	my $shared = $outer && $self->chance(30) ? $self->shared($outer, $inner, qw(word word time)) : undef;
+	my @where = ($shared ? $self->col($inner, $shared) . $self->pick(' = ', ' = ', ' <= ') . $self->col($outer, $shared) : $outer ? $self->on($outer, $inner, 1) : (), $self->chance(60) ? $self->simple($inner) : ());
 	my $order = join ', ', key_of($inner);
+	$self->{big}++ if $shared;
 	my $end = $self->pick('', '', ' OFFSET 0', " ORDER BY $order LIMIT " . $self->pick(1, 3, 20), $outer ? " ORDER BY $order LIMIT 1" : " ORDER BY $order OFFSET 2");
 	my $alias = 't' . ++$self->{aliases};
 
@@ -919,9 +926,12 @@ sub writing
 	my $where = $self->simple($item);
 	my ($body, @items) = $self->body($self->pick(1, 2));
 	my @text = map { $self->col($self->pick(@items), $_) . '::text' } qw(id word);
-	my $way = $self->pick_number(5);
+	my $way = $self->pick_number(8);
 
-	return ('insert', 'rows', 'CREATE TEMP TABLE kept (k text, v text)', "INSERT INTO kept SELECT " . join(', ', @text) . " $body", 'SELECT k, v, count(*) FROM kept GROUP BY 1, 2') if $way == 0;
+	return ('failing', 'rows', 'SELECT ' . join(', ', $self->shown(@items)) . ", 1 / (length($text[0]) - 5) $body") if $way == 5;
+	return ('copy', 'rows', 'COPY (SELECT ' . join(', ', @text) . " $body) TO STDOUT") if $way == 6 && !$self->{big};
+	return ('explain', 'none', 'EXPLAIN (ANALYZE, VERBOSE, COSTS OFF) SELECT ' . join(', ', @text) . " $body") if $way == 7 && !$self->{big};
+	return ('insert', 'rows', 'CREATE TEMP TABLE kept (k text, v text)', "INSERT INTO kept SELECT " . join(', ', @text) . " $body", 'SELECT k, v, count(*) FROM kept GROUP BY 1, 2') if $way == 0 || $way > 5;
 	return ('create', 'rows', 'CREATE TEMP TABLE kept AS SELECT ' . join(', ', "$text[0] AS k", "$text[1] AS v") . " $body", 'SELECT v, count(*), max(k) FROM kept GROUP BY 1') if $way == 1;
 	return ('delete', 'rows', "DELETE FROM common.known AS k USING $on WHERE k.id = $id AND $where RETURNING k.n, k.id") if $way == 2;
 	return ('update', 'rows', "UPDATE common.known AS k SET owner = (SELECT max($word) FROM $on WHERE $id = k.id AND $where) WHERE k.n < 60 RETURNING k.n, k.owner") if $way == 3;

@@ -242,7 +242,8 @@ sub answer
 		my ($rows, $failed, $state, $message) = $part =~ /^(.*?)^\@\@= (\w+) (\w+) ?(.*)/sm or next;
 		chomp($rows, $message);
 		@answer{qw(state message)} = ($state, $message =~ s/\n.*//sr) if $failed eq 'true' && $answer{state} eq '';
-		push @{ $answer{parts} }, [ $rows eq '' ? () : split /\x1e/, $rows, -1 ];
+		my $end = $statement->{kind} eq 'copy' ? qr/\n/ : qr/\x1e/;
+		push @{ $answer{parts} }, [ $rows eq '' ? () : split $end, $rows, -1 ];
 	}
 	$answer{details} = join '', grep { !/current transaction is aborted/ } split /^/, slurp_file("$folder/errors", $known) if $answer{state} ne '';
 	return \%answer;

@@ -180,13 +180,13 @@ my %ALERT = (
 	word => [qw(severity status service_source classification determination)],
 	text => [qw(assigned_to title category incident_id)],
 	time => [qw(created_date_time created_date_time last_update_date_time first_activity_date_time)],
-	more => [qw(mitre_techniques tenant_id description)]);
+	more => [qw(mitre_techniques tenant_id description comments)]);
 my %EVIDENCE = (
 	key  => [qw(alert_id ordinal)], id => 'alert_id',
 	word => [qw(alert_severity alert_status alert_service_source)],
 	time => [qw(alert_created_date_time alert_last_update_date_time created_date_time)],
 	int  => ['ordinal'],
-	more => [qw(tags alert_title)]);
+	more => [qw(tags alert_title raw)]);
 my %TABLE = (
 	alerts          => { %ALERT, like => 'alerts' },
 	alerts_other    => { %ALERT, like => 'alerts' },
@@ -359,6 +359,8 @@ sub looking
 	my $where = $self->chance(60) ? ' AND ' . $self->simple($other) : '';
 	my ($id, $their) = ($self->id_of($item), $self->id_of($other));
 
+	return "($id, $item->{alias}.ordinal) " . $self->pick('IN', 'NOT IN') . " (SELECT $their, $other->{alias}.ordinal FROM $table WHERE $their IS NOT NULL$where)"
+	  if $self->chance(25) && 2 == grep { grep { $_ eq 'ordinal' } @{ $_->{spec}{key} || [] } } $item, $other;
 	if ($id && $their && $self->chance(45))
 	{
 		my $list = "(SELECT $their FROM $table WHERE TRUE$where)";
@@ -420,8 +422,12 @@ sub on
 		my $on = $self->chance(50) ? "$one = $two" : "$two = $one";
 		$on .= " AND $left->{alias}.ordinal = $right->{alias}.ordinal"
 		  if $self->chance(25) && grep({ $_ eq 'ordinal' } @{ $left->{spec}{int} || [] }) && grep { $_ eq 'ordinal' } @{ $right->{spec}{int} || [] };
+		my ($parent) = grep { my $name = $_; grep { $_ eq "alert_$name" } @{ $right->{spec}{word} || [] } } @{ $left->{spec}{word} || [] };
+		$on .= " AND $left->{alias}.$parent = $right->{alias}.alert_$parent" if $parent && $self->chance(15);
 		return $on;
 	}
+	return "lower($one) = $two" if $one && $two && $self->chance(20);
+	return "$one\::varchar = $two AND " . $self->simple($right) if $one && $two && $self->chance(15);
 	$self->{big}++ unless $left->{spec}{small} || $right->{spec}{small};
 	my $kind = $self->shared($left, $right, qw(word word text time));
 	return $self->col($left, $kind) . ' = ' . $self->col($right, $kind) if $kind;
@@ -572,7 +578,7 @@ sub shown
 		push @list, $self->some(60, key_of($item));
 		push @list, $self->col($item, $_) foreach $self->some(35, qw(word text time int more));
 	}
-	push @list, $self->computed_of($self->pick(@items)) if $self->chance(20);
+	push @list, $self->computed_of($self->pick(@items)) if $self->chance(25);
 	return @list ? @list : $self->col($self->pick(@items), $self->pick(qw(word text time id)));
 }
 
@@ -593,6 +599,8 @@ sub computed_of
 		'(SELECT ' . $self->col($other, 'word') . " $from ORDER BY " . join(', ', key_of($other)) . ' LIMIT 1)',
 		"EXISTS (SELECT $from)",
 		"$item->{alias} IS NULL",
+		"$item->{alias} IS NOT NULL",
+		"to_jsonb($item->{alias}) IS NULL",
 		"md5((to_jsonb($item->{alias}) - 'raw')::text)",
 		"ARRAY(SELECT " . $self->col($other, 'text') . " $from ORDER BY 1)",
 		"COALESCE($time\::text, $word\::text, 'none')");
@@ -652,6 +660,7 @@ sub select_count
 		'count(*) FILTER (WHERE ' . $self->condition(@items) . '), count(*)',
 		'bool_or(' . $self->simple($item) . '), count(*)',
 		'min(' . $self->col($item, 'time') . '), max(' . $self->col($item, 'time') . ')',
+		"md5(array_agg($text ORDER BY " . $self->total(@items) . ')::text), percentile_disc(0.5) WITHIN GROUP (ORDER BY ' . $self->col($item, 'time') . ')',
 		'max(' . $self->col($item, 'time') . ')') . " $body";
 }
 

@@ -360,7 +360,7 @@ sub looking
 	my ($id, $their) = ($self->id_of($item), $self->id_of($other));
 
 	return "($id, $item->{alias}.ordinal) " . $self->pick('IN', 'NOT IN') . " (SELECT $their, $other->{alias}.ordinal FROM $table WHERE $their IS NOT NULL$where)"
-	  if $self->chance(25) && 2 == grep { grep { $_ eq 'ordinal' } @{ $_->{spec}{key} || [] } } $item, $other;
+	  if $id && $their && $self->chance(25) && 2 == grep { grep { $_ eq 'ordinal' } @{ $_->{spec}{key} || [] } } $item, $other;
 	if ($id && $their && $self->chance(45))
 	{
 		my $list = "(SELECT $their FROM $table WHERE TRUE$where)";

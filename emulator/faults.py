@@ -12,13 +12,15 @@ import binascii
 import gzip
 import inspect
 import json
+import random
 import threading
 import zlib
 from dataclasses import dataclass, field
 from typing import Callable
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import jsontext
+import timestamps
 from reply import GRAPH_JSON, Page, Response, graph_error, graph_response, http_date, login_error
 from service import CHALLENGE
 
@@ -40,7 +42,7 @@ class Kind:
 class Hit:
     """One request that a fault befalls. `memory` lasts from hit to hit of the same rule."""
     request: object
-    logins: object
+    emulator: object
     response: Response | None
     memory: dict
 
@@ -88,8 +90,8 @@ class Rule:
         self.fired += 1
         return True
 
-    def apply(self, request, logins, response: Response | None) -> Response | None:
-        hit = Hit(request, logins, response, self.memory)
+    def apply(self, request, emulator, response: Response | None) -> Response | None:
+        hit = Hit(request, emulator, response, self.memory)
         return FAULTS[self.kind].apply(hit, **self.parameters) or hit.response
 
     def described(self) -> dict:
@@ -164,18 +166,17 @@ def _decoded(text: str) -> object:
         raise BadFault(f"the path prefix is not base64url of JSON: {error}") from None
 
 
-def answered(rules: list[Rule], request, logins, serve: Callable[[], Response]) -> Response:
+def answered(rules: list[Rule], request, emulator, serve: Callable[[], Response]) -> Response:
     """The answer to a request on which these rules fire."""
     response = None
     for rule in rules:
-        if FAULTS[rule.kind].stage == "instead":
-            response = rule.apply(request, logins, None)
-            break
+        if FAULTS[rule.kind].stage == "instead" and response is None:
+            response = rule.apply(request, emulator, None)
     response = serve() if response is None else response
     for rule in rules:
         stage = FAULTS[rule.kind].stage
         if stage == "upon" or (stage == "on_page" and isinstance(response.body, Page)):
-            response = rule.apply(request, logins, response)
+            response = rule.apply(request, emulator, response)
     return response
 
 
@@ -228,7 +229,7 @@ def empty(hit, *, code=200):
 @instead
 def expired_token(hit):
     """401 as for an expired token; an issued token really is expired from now on, the static one is not."""
-    hit.logins.expire(hit.request.headers.get("authorization", ""))
+    hit.emulator.logins.expire(hit.request.headers.get("authorization", ""))
     return graph_error(hit.request, 401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.",
                        {"WWW-Authenticate": CHALLENGE.format(authority=hit.request.origin)})
 
@@ -257,6 +258,27 @@ def gzip_bomb(hit, *, mb=100):
     packed += [packer.compress(b"A" * 1_048_576) for _ in range(mb)]
     packed += [packer.compress(b'"}]}'), packer.flush()]
     return _packed(graph_response(b"".join(packed)))
+
+
+@instead
+def moving(hit, *, arrive=1, leave=1, mark="noise-"):
+    """Alerts whose ids begin with a mark come and go, before the list is read."""
+    store, memory = hit.emulator.store, hit.memory
+    if not hit.request.is_list:
+        return
+    marked = [alert for alert in store.all() if (alert.id or "").startswith(mark)]
+    if not memory:
+        memory.update(random=random.Random(mark), number=0)
+    chance = memory["random"]
+    for alert in chance.sample(marked, min(leave, len(marked) - 1)) if marked else []:
+        store.remove(alert.id)
+    for _ in range(arrive if marked else 0):
+        memory["number"] += 1
+        text = jsontext.with_member(chance.choice(marked).text, "id", f"{mark}{id(memory)}-{memory['number']}")
+        created = chance.choice(store.all()).fields.get("createdDateTime")
+        if created is not None:
+            text = jsontext.with_member(text, "createdDateTime", timestamps.to_text(created))
+        store.put([text])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -448,11 +470,13 @@ def out_of_order(hit):
 
 @on_page
 def duplicate_rows(hit, *, rows=1):
-    """The page begins with the last rows of the page before."""
-    page = hit.response.body
-    own = list(page.rows)
-    page.rows[:0] = hit.memory.get("rows", [])
-    hit.memory["rows"] = own[-rows:]
+    """The page begins with the last rows of the page before, if that is of the same list."""
+    page, query = hit.response.body, hit.request.query
+    last, before = hit.memory.setdefault("last", {}), hit.memory.setdefault("before", {})
+    asked = tuple(sorted(pair for pair in parse_qsl(query) if pair[0] not in ("$skip", "$skiptoken", "again")))
+    own = page.rows[-rows:]
+    page.rows[:0] = before.setdefault(query, last.get(asked, []))   # a page asked for again is the same again
+    last[asked] = own
 
 
 @on_page

@@ -64,7 +64,7 @@ class Emulator:
         try:
             rules = self.faults.firing(request)
             record["faults"] = [rule.kind for rule in rules]
-            response = answered(rules, request, self.logins, lambda: self._serve(request))
+            response = answered(rules, request, self, lambda: self._serve(request))
         except BadFault as error:
             response = json_response(400, {"error": str(error)})
         finally:

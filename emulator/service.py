@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import time
+import zlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Callable
@@ -224,6 +225,8 @@ class GraphService:
             text = options["$filter"]
             predicate = odata.parse_filter(text, self.schema, rules)
         found = self.store.find((text, rules, tuple(order)), predicate, order)
+        if settings.unsorted and not order:
+            found = sorted(found, key=lambda alert: zlib.crc32(alert.text))
         return found if order else self._misplaced(found)
 
     def _misplaced(self, found: list[Alert]) -> list[Alert]:

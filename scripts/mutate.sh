@@ -33,6 +33,11 @@ survived=()
 broken=()
 ruined=                 # why nothing can be said of any
 
+# Without bitcode, which would take longer than all the rest.
+make_extension() {
+    run make -C "$work/build" "PG_CONFIG=$pg_config" with_llvm=no "$@"
+}
+
 mutate() {
     python3 "$checkout/scripts/mutate.py" "$@"
 }
@@ -50,9 +55,9 @@ finish() {
 
 # Build and install what is in the copy.
 rebuild() {
-    make_extension with_llvm=no -s -j"$(nproc)" &&
+    make_extension -s -j"$(nproc)" &&
         if [ -s "$work/extension.conf" ]; then
-            make_extension with_llvm=no -s install "DESTDIR=$work/install"
+            make_extension -s install "DESTDIR=$work/install"
         else
             as_root make -C "$work/build" "PG_CONFIG=$pg_config" with_llvm=no -s install
         fi

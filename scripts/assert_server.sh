@@ -11,7 +11,7 @@
 # ~/.cache/graph_fdw for others.  Nothing is built or installed into the folder
 # where it is kept: each run copies it, and installs graph_fdw into the copy.
 #
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # What it is built with: little, and quickly.  The locale's provider that tests
 # use is ICU.

@@ -12,6 +12,7 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 need_cron=              # not empty: the caller uses pg_cron
 need_perl=              # not empty: the caller runs TAP tests
 need_clang=             # not empty: the caller runs fuzz targets
+need_assert=            # not empty: the caller builds a server with assertions
 
 work=                   # the folder of this run
 keep=                   # not empty: leave it there
@@ -231,6 +232,8 @@ missing_packages() {
         echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n ? 0 : 0; }' |
             clang -x c -fsanitize=fuzzer,address -o /dev/null - 2>/dev/null || echo libclang-rt-dev
     fi
+
+    if [ -n "$need_assert" ]; then missing_assert_packages; fi
 }
 
 # Without pkg-config nothing can be asked, but the library may be there.

@@ -11,14 +11,19 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 # shellcheck source-path=SCRIPTDIR source=sanitize.sh
 . "$(dirname "${BASH_SOURCE[0]}")/sanitize.sh"
+# shellcheck source-path=SCRIPTDIR source=assert_server.sh
+. "$(dirname "${BASH_SOURCE[0]}")/assert_server.sh"
 
 usage() {
     cat <<'USAGE'
-Usage: scripts/test.sh [--only unit|regress|tap|sanitize] [--keep]
+Usage: scripts/test.sh [--only unit|regress|tap|sanitize|assert] [--keep]
 
   --only PART   run a part: unit (the emulator's tests, the generated table, a
-                build without warnings), regress (pg_regress), tap (t/) or
-                sanitize (a build with sanitizers, the fuzz targets)
+                build without warnings), regress (pg_regress), tap (t/),
+                sanitize (a build with sanitizers, the fuzz targets) or assert
+                (a server with assertions, which is built from Debian's source
+                package and kept in GRAPH_FDW_CACHE, /var/cache/graph_fdw or
+                ~/.cache/graph_fdw)
   --keep        leave the temporary folder, and say where it is
   --help        this text
 
@@ -29,6 +34,7 @@ USAGE
 passed=0
 failed=0
 only=
+title_prefix=           # of the tests that run more than once
 
 #------------------------------------------------------------------------------
 # Counting
@@ -126,7 +132,7 @@ test_regress() {
     local output=$work/regress.out status=0
 
     make_extension -s installcheck >"$output" 2>&1 || status=$?
-    count "Regression tests" "$status" \
+    count "${title_prefix}Regression tests" "$status" \
         "$(lines '^(test +|     )[^ ]+ +\.\.\. ok |^ok [0-9]+ ' "$output")" \
         "$(lines '\.\.\. FAILED |^not ok [0-9]+ ' "$output")" "$output"
     if [ "$status" -ne 0 ]; then
@@ -135,20 +141,23 @@ test_regress() {
     fi
 }
 
-# The TAP tests, file by file: each counts its own, and a file that dies is a
-# failure of its own.
+# test_tap [NAME...]: the TAP tests, or some of them, file by file: each counts
+# its own, and a file that dies is a failure of its own.
 test_tap() {
     local file name output status log_file
 
     for file in "$work"/build/t/*.pl; do
-        if ! [ -e "$file" ]; then return; fi
         name=$(basename "$file" .pl)
+        case " $* " in
+            "  " | *" $name "*) ;;
+            *) continue ;;
+        esac
         output=$work/$name.out
         status=0
         TEMP_CONFIG=$work/extension.conf \
             run timeout -k 10 300 make -s -C "$work/build" PG_CONFIG="$pg_config" prove_installcheck \
             PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$output" 2>&1 || status=$?
-        count "t/$name" "$status" \
+        count "${title_prefix}t/$name" "$status" \
             "$(grep -E '^ok [0-9]+' "$output" | grep -c -v -i '# skip' || true)" \
             "$(grep -E '^not ok [0-9]+' "$output" | grep -c -v -i '# todo' || true)" "$output"
         if [ "$status" -ne 0 ]; then
@@ -165,7 +174,7 @@ main() {
             --only)
                 only=${2:-}
                 case $only in
-                    unit | regress | tap | sanitize) shift ;;
+                    unit | regress | tap | sanitize | assert) shift ;;
                     *) usage >&2; exit 2 ;;
                 esac ;;
             --keep) keep=1 ;;
@@ -175,7 +184,8 @@ main() {
         shift
     done
 
-    if wanted tap || wanted sanitize; then need_perl=1; fi
+    if wanted tap || wanted sanitize || wanted assert; then need_perl=1; fi
+    if wanted assert; then need_assert=1; fi
     if wanted sanitize; then need_clang=1; fi
     trap finish EXIT
     set_up
@@ -195,6 +205,9 @@ main() {
     if wanted sanitize; then
         test_sanitizers
         test_fuzz
+    fi
+    if wanted assert; then
+        test_asserts
     fi
 }
 

@@ -70,6 +70,10 @@ same('SELECT id, (SELECT r.title FROM REMOTE AS r WHERE r.id = l.id) FROM local 
 same('SELECT id, (SELECT max(r.title) FROM REMOTE AS r WHERE r.severity = l.severity) FROM local AS l ORDER BY 1', 'a correlated sub-select by filter');
 same('SELECT id, (SELECT count(*) FROM REMOTE AS r WHERE r.severity = l.severity) FROM local AS l ORDER BY 1', 'a correlated count');
 same('SELECT n, (SELECT count(*) FROM REMOTE) FROM generate_series(1, 3) AS n', 'a sub-select that is not');
+same('SELECT count(*) FROM REMOTE GROUP BY severity ORDER BY 1', 'a count of groups that are not named');
+same('SELECT count(*) FROM REMOTE HAVING count(*) > 100', 'a count that HAVING leaves out');
+gives(q{SELECT count(*), count(e.ordinal) FROM defender.alerts a LEFT JOIN defender.device_evidence e ON e.alert_id = a.id AND e.alert_id = 's1'
+	JOIN defender.device_evidence c ON c.alert_id = 's1'}, '10|1', 'an id that restricts the nullable side of a join, and another table');
 same('SELECT n, a.id FROM generate_series(1, 3) AS n CROSS JOIN LATERAL (SELECT id FROM REMOTE ORDER BY created_date_time, n LIMIT 2) AS a ORDER BY 1, 2', 'LATERAL, with LIMIT');
 same('SELECT n, a.id FROM generate_series(1, 12) AS n CROSS JOIN LATERAL (SELECT id FROM REMOTE WHERE id = \'s\' || n OFFSET 0) AS a ORDER BY 1', 'LATERAL, by id');
 same(q{SELECT id FROM REMOTE WHERE id IN (SELECT id FROM local) ORDER BY 1}, 'IN');

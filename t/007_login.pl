@@ -144,7 +144,7 @@ names_request('an incomplete answer', $list, kind => 'partial');
 names_request('a warning', $list, kind => 'warning');
 names_request('the third page', $list, kind => 'value_missing', nth => 3);
 names_request('a link that leads back', $list, kind => 'next_link_loop', times => -1);
-names_request('a link that is none', $list, kind => 'next_link', form => 'relative');
+names_request('a link that is none', $list, kind => 'next_link', form => 'number');
 names_request('an answer that is none', $list, kind => 'html');
 names_request('a login that is refused', $list, kind => 'status', code => 400, path => 'oauth2');
 names_request('a login without an answer', $list, kind => 'close', path => 'oauth2');

@@ -480,6 +480,20 @@ def duplicate_rows(hit, *, rows=1):
 
 
 @on_page
+def repeat_first(hit):
+    """The page ends with its first row again."""
+    rows = hit.response.body.rows
+    rows += rows[:1]
+
+
+@on_page
+def count(hit, *, text="0"):
+    """Any JSON text as @odata.count, where it was asked for."""
+    if hit.response.body.count is not None:
+        hit.response.body.count = text.encode()
+
+
+@on_page
 def whitespace(hit):
     """Blanks, tabs and line ends between the rows and around the value."""
     page = hit.response.body

@@ -331,9 +331,12 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 	if (lane->purpose != GRAPH_LANE_LIST)
 		return scan->request->mode == GRAPH_SCAN_COUNT;
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
-	seen = graph_order_was_seen(scan, lane, &id);
+	seen = graph_order_was_given(scan, &id);
 	here = graph_order_is_in_window(scan, lane, &id, seen, past);
-	return !seen && here && !graph_order_is_late(scan, lane);
+	if (seen || !here || graph_order_is_late(scan, lane))
+		return false;
+	graph_order_note_given(scan, lane, &id);
+	return true;
 }
 
 /*
@@ -398,6 +401,8 @@ read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 				lane->pass_given++;
 				if (lane->filtered)
 					scan->found++;
+				if (lane->window.nulls)
+					scan->nulls_found++;
 				return give(scan, lane, record, whole);
 			}
 			if (!past)

@@ -230,6 +230,12 @@ load_certificate(Signer *signer, const char *path)
 												give_password, &none);
 		if (signer->certificate == NULL)
 			reason = openssl_reason();
+		else if (X509_get0_pubkey(signer->certificate) == NULL)
+		{
+			reason = openssl_reason();
+			X509_free(signer->certificate);
+			signer->certificate = NULL;
+		}
 	}
 	if (signer->certificate == NULL)
 		ereport(ERROR,

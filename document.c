@@ -67,28 +67,73 @@ typedef struct Document
 } Document;
 
 /*
- * The library's allocator.  Where it lacks memory it may say that the text is
- * wrong, so that is noted here.
+ * The library's allocator while it reads: the document's context.  Lack of
+ * memory is raised here, since the library is not up to it (version 2.14 writes
+ * past the end of a string); all that it had goes with the context.  What it
+ * frees is overwritten, as it may be a piece of a token.
  */
-static int	failed_allocations;
+static MemoryContext reading;
+
+typedef struct Piece
+{
+	size_t		size;
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} Piece;
+
+#define PIECE_HEADER	MAXALIGN(offsetof(Piece, data))
 
 static void *
 allocate(size_t size)
 {
-	void	   *memory = malloc(size);
+	char	   *piece = MemoryContextAlloc(reading, PIECE_HEADER + size);
+
+	((Piece *) piece)->size = size;
+	return piece + PIECE_HEADER;
+}
+
+static void
+release(void *memory)
+{
+	char	   *piece = (char *) memory - PIECE_HEADER;
 
 	if (memory == NULL)
-		failed_allocations++;
-	return memory;
+		return;
+	explicit_bzero(memory, ((Piece *) piece)->size);
+	pfree(piece);
 }
 
 /*
- * Give a document back to the library.  Its strings are overwritten first,
- * as one of them may be a token; what the parser copied on its way is out of
- * reach.
+ * Read a text with that allocator.  It is everybody's in this process, so it
+ * is the library's for no longer than that.
+ */
+static json_t *
+load(MemoryContext context, const char *body, size_t len)
+{
+	json_t	   *volatile root = NULL;
+	json_malloc_t old_malloc;
+	json_free_t old_free;
+
+	json_get_alloc_funcs(&old_malloc, &old_free);
+	json_set_alloc_funcs(allocate, release);
+	reading = context;
+	PG_TRY();
+	{
+		root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
+	}
+	PG_FINALLY();
+	{
+		json_set_alloc_funcs(old_malloc, old_free);
+	}
+	PG_END_TRY();
+	return root;
+}
+
+/*
+ * Overwrite the strings of a document, as one of them may be a token; its
+ * memory goes with the context.
  */
 static void
-release_document(void *arg)
+wipe_document(void *arg)
 {
 	Document   *document = arg;
 	const char *key;
@@ -100,7 +145,6 @@ release_document(void *arg)
 			explicit_bzero((char *) json_string_value(member),
 						   json_string_length(member));
 	}
-	json_decref(document->root);
 	document->root = NULL;
 }
 
@@ -127,15 +171,10 @@ open_document(const char *body, size_t len)
 									ALLOCSET_SMALL_SIZES);
 	document = MemoryContextAllocZero(context, sizeof(Document));
 	document->context = context;
-	document->callback.func = release_document;
+	document->callback.func = wipe_document;
 	document->callback.arg = document;
 	MemoryContextRegisterResetCallback(context, &document->callback);
-	json_set_alloc_funcs(allocate, free);
-	failed_allocations = 0;
-	document->root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
-	if (document->root == NULL && failed_allocations > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	document->root = load(context, body, len);
 	return document;
 }
 

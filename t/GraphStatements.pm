@@ -1069,7 +1069,15 @@ sub statement
 	if ($result{service} eq 'moving')
 	{
 		$result{view} = $self->pick(qw(sent local));
-		$result{behaviour}{unsorted} = 0;    # what leaves such a list cannot be made up for
+
+		# what leaves a list whose order is not looked at, or whose pages are not
+		# longer than equal times are many, cannot be made up for
+		$result{behaviour}{unsorted} = 0;
+		foreach my $options (values %{ $result{servers} })
+		{
+			$options->{order_pushdown} = 'true';
+			$options->{page_size} = 15 if $options->{page_size} < 15;
+		}
 		unshift @{ $result{faults} }, { times => -1, fault => { kind => 'moving', arrive => $self->pick(0, 1, 3), leave => $self->pick(0, 1, 1, 3) } };
 	}
 	$result{text} = join ";\n", @{ $self->{settings} }, @statements, '';

@@ -13,7 +13,8 @@
 # this number, and shows its plans and requests as well; 12,34 runs some.  GRAPH_SHOWN is how
 # many are shown, GRAPH_FROM the number to begin with, GRAPH_SERVICE (emulator,
 # moving, sqlite) takes only the statements for one service, GRAPH_BEHAVIOUR
-# (filter=ignore,top_max=5) are settings that the emulator has in any case, and
+# (filter=ignore,top_max=5) are settings that the emulator has in any case,
+# GRAPH_SQL is run in the surroundings of each number in place of its statement, and
 # GRAPH_KEEP_GOING=1 runs on after many mismatches.
 
 use strict;
@@ -401,6 +402,7 @@ for my $number (defined $only ? split(/,/, $only) : $from .. $from + $count - 1)
 {
 	last if $wrong >= $most || time - $start > $LONGEST;
 	my $statement = GraphStatements->statement($seed, $number);
+	@$statement{qw(kind compare settings statements text)} = ('given', 'rows', [], [ $ENV{GRAPH_SQL} ], $ENV{GRAPH_SQL}) if $ENV{GRAPH_SQL};
 	next if $service && $statement->{service} !~ /^(?:$service)$/;
 	my $expected = answer($statement, 'copy', $COPY_TIMEOUT);
 

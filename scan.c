@@ -767,13 +767,24 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
  * graph_scan_order_is_lost
  *		Has the scan ended because the service does not sort as it was asked to?
  *
- * Nothing was handed out then.  The caller can ask for the list as it comes,
- * and sort.
+ * Nothing was handed out then but alerts without a time, where these come first:
+ * all of them in that case.  The caller can ask for the list as it comes, and
+ * sort.
  */
 bool
 graph_scan_order_is_lost(const GraphScan *scan)
 {
 	return scan->order_lost;
+}
+
+/*
+ * graph_scan_gave_nulls
+ *		Were alerts without the time by which the list is in order handed out?
+ */
+bool
+graph_scan_gave_nulls(const GraphScan *scan)
+{
+	return scan->nulls_found > 0;
 }
 
 /*

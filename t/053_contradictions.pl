@@ -141,6 +141,17 @@ foreach my $orderby (qw(honour ignore refuse))
 		"c0600\nc0599\n\nc0600", "\$orderby: $orderby: the oldest for each of some, a rescan each");
 }
 
+# Those without a time come first, and once.
+foreach my $orderby (qw(honour ignore refuse))
+{
+	$emulator->reset;
+	$emulator->set_alerts(map { made($_, $_ % 40 == 1 ? (lastUpdateDateTime => undef) : ()) } 1 .. 100);
+	$emulator->settings(orderby => $orderby);
+	my @timed = sort { $b->[0] cmp $a->[0] } map { [ made($_)->{lastUpdateDateTime}, made($_)->{id} ] } grep { $_ % 40 != 1 } 1 .. 100;
+	is(answer(q{SELECT string_agg(id, ' ') FROM (SELECT id FROM (SELECT id, last_update_date_time AS t FROM defender.alerts ORDER BY last_update_date_time DESC LIMIT 8) AS a ORDER BY t DESC, id) AS b}),
+		join(' ', 'c0001', 'c0041', 'c0081', map { $_->[1] } @timed[ 0 .. 4 ]), "\$orderby: $orderby: those without a time first");
+}
+
 # What makes a list look out of order, and does not.
 set_up(95);
 $node->set_server(page_size => 10);

@@ -318,6 +318,7 @@ graph_lane_accepted(GraphScan *scan, GraphLane *lane)
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Oid			umid = scan->session->umid;
 
+	scan->refused_since = 0;
 	if (lane->select_dropped)
 		select_refused = list_append_unique_oid(select_refused, umid);
 	if (lane->count_dropped)

@@ -897,6 +897,7 @@ struct GraphScan
 	GraphTime	look_again;		/* and that is not to take longer */
 	bool		polled;			/* nobody waits for it alone */
 	GraphTime	starved_since;	/* it has no descriptor, or 0 */
+	GraphTime	refused_since;	/* the system gives it none, or 0 */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
 	int64		found;			/* how many of them were found so far, */

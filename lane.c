@@ -125,6 +125,7 @@ graph_lane_accepted(GraphScan *scan, GraphLane *lane)
 		refusals = lappend(refusals, refusal);
 		MemoryContextSwitchTo(old);
 	}
+	scan->refused_since = 0;
 	refusal->answers = true;
 	refusal->parts |= lane->dropped | scan->dropped;
 }

@@ -231,7 +231,7 @@ $query{lookup}[0];
 SELECT failures() > 0;
 $query{lookup}[0];
 SQL
-		my $first = ($rows =~ /^a7t7$.*^[tf]$/ms) ? 1 : 0;
+		my $first = $rows =~ /^a7t7\n[tf]\n/m;
 		push @wrong, "$n: $status $rows $error"
 		  if $status != 0 || $rows !~ /a7t7\z/ || (!$first && $error !~ /ERROR:  out of memory/)
 		  || ($error =~ /ERROR/ && $error !~ /ERROR:  out of memory/);

@@ -45,6 +45,35 @@ is_graph_error(GraphSlice body)
 }
 
 /*
+ * is_no_alert
+ *		Does the refusal of a lookup say that there is no such alert?  Then the
+ *		lane goes on; also if what it says was cut off, and is asked for again.
+ */
+static bool
+is_no_alert(GraphScan *scan, GraphLane *lane, GraphSlice body)
+{
+	int			status = graph_http_header(lane->transfer)->status;
+	const char *text;
+	GraphTransport transport;
+
+	if (status != 404 && status != 400)
+		return false;
+	if (is_graph_error(body))
+	{
+		if (status == 404)
+			graph_lane_finish(scan, lane, false);
+		else
+			graph_lane_end_refused_key(scan, lane);
+		return true;
+	}
+	transport = graph_http_result(lane->transfer, &text);
+	if (transport != GRAPH_TRANSPORT_OK)
+		return graph_transport_is_retriable(transport) &&
+			graph_request_again(scan, lane, -1) == NULL;
+	return graph_request_cut_short(scan, lane);
+}
+
+/*
  * check_status
  *		Decide by the status of the answer whether its body is read.
  *
@@ -79,16 +108,8 @@ check_status(GraphScan *scan, GraphLane *lane)
 	if (header->status == 429)
 		scan->stats->throttled++;
 	body = graph_request_error_body(lane);
-	if ((header->status == 404 || header->status == 400) &&
-		lane->purpose == GRAPH_LANE_KEY && is_graph_error(body))
-	{
-		/* no such alert: zero rows */
-		if (header->status == 404)
-			graph_lane_finish(scan, lane, false);
-		else
-			graph_lane_end_refused_key(scan, lane);
+	if (lane->purpose == GRAPH_LANE_KEY && is_no_alert(scan, lane, body))
 		return false;
-	}
 	if (graph_status_is_retriable(header->status))
 	{
 		why = graph_request_again(scan, lane, header->retry_after);
@@ -331,7 +352,7 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 	if (lane->purpose != GRAPH_LANE_LIST)
 		return scan->request->mode == GRAPH_SCAN_COUNT;
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
-	seen = graph_order_was_given(scan, &id);
+	seen = graph_order_was_given(scan, lane, &id);
 	here = graph_order_is_in_window(scan, lane, &id, seen, past);
 	if (seen || !here || graph_order_is_late(scan, lane))
 		return false;
@@ -365,6 +386,19 @@ check_order(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * has_arrived
+ *		Is the record at hand, found when the beginning of the list was asked for
+ *		again, newer than that was?  Then it was not there when the service
+ *		counted.
+ */
+static bool
+has_arrived(const GraphScan *scan, const GraphLane *lane)
+{
+	return lane->window.head && lane->order_known &&
+		lane->order_time > scan->head_first;
+}
+
+/*
  * take_record
  *		A record of a list has come, and is located in the scan's slots: hand it
  *		out, or else see whether it was the lane's last.
@@ -383,7 +417,7 @@ take_record(GraphScan *scan, GraphLane *lane, GraphRecord *record,
 	{
 		lane->page_given++;
 		lane->pass_given++;
-		scan->found += lane->filtered;
+		scan->found += lane->filtered && !has_arrived(scan, lane);
 		scan->nulls_found += lane->window.nulls;
 		return give(scan, lane, record, whole);
 	}

@@ -7,9 +7,9 @@
  * The handler and the callbacks, in the order in which they run: import,
  * plan, explain, begin, iterate, rescan, end.  A row's way is a straight line
  * through the files in this order: graph_fdw.c, plan.c, deparse.c, filter.c or
- * key.c (which request), scan.c, lane.c, token.c, http.c, answer.c, list.c (the
- * bytes of a record), json.c (where its members are), row.c, decode.c (Datums),
- * and back here into the slot.
+ * key.c (which request), scan.c, lane.c, request.c, token.c, http.c, answer.c,
+ * list.c, order.c (the bytes of a record), json.c (where its members are), row.c
+ * or join.c, decode.c (Datums), and back here into the slot.
  *
  * What this file refuses to know: URLs, headers, JSON.
  *
@@ -443,7 +443,9 @@ explain_request(ForeignScanState *node, ExplainState *es)
 		return psprintf("GET %s/{%s}%s",
 						graph_resource_info(options.resource)->entity_set,
 						values[linitial_int(keys)].known ?
-						explain_expression(node, es, linitial(plan->fdw_exprs)) :
+						explain_expression(node, es,
+										   list_nth(plan->fdw_exprs,
+													linitial_int(keys))) :
 						values[linitial_int(keys)].label,
 						list_length(keys) > 1 ? ", ..." : "");
 	if (!make_request(plan, &options, values, &request))
@@ -851,6 +853,7 @@ sort_rows(ForeignScanState *node, TupleTableSlot *slot)
 									boolVal(lthird(order)));
 	state->request.order_property = NULL;
 	state->request.order_needed = state->request.limited = false;
+	state->request.no_nulls = false;	/* it was of the other time */
 	state->request.first_page = state->request.page_size;
 	graph_scan_start(state->scan, &state->request);
 

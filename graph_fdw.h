@@ -13,9 +13,13 @@
  *		scan.c, lane.c, answer.c,
  *		request.c, order.c				which record is next?
  *		token.c, login.c, http.c,
- *		header.c, inflate.c, multi.c	whose token, which bytes?
+ *		header.c, inflate.c, multi.c,
+ *		url.c, tls.c					whose token, which bytes?
  *		list.c, json.c					where is the record, and its member?
- *		row.c, decode.c, jsonb.c		what is it as a Datum?
+ *		row.c, decode.c, jsonb.c,
+ *		sort.c							what is it as a Datum, and in which order?
+ *		error.c, redact.c, wipe.c,
+ *		document.c						what does a failure say, and what not?
  *
  * and none of them knows those above it.
  *
@@ -844,6 +848,7 @@ typedef struct GraphLane
 	GraphSeenId *ties;			/* ids of the records at last_time */
 	int			nties;
 	HTAB	   *boundary;		/* the ties at which the chain was begun anew */
+	HTAB	   *retried;		/* what its page held before it broke; or NULL */
 
 	/* links that were followed: see guard_against_loop() */
 	uint64		recent_links[GRAPH_RECENT_LINKS];	/* hashes, a ring */
@@ -885,6 +890,7 @@ struct GraphScan
 	int			id_slot;
 	GraphSlice *slots;
 	MemoryContext context;		/* of the scan */
+	MemoryContext scratch;		/* of one step of it */
 	GraphScanCounters counters;
 	GraphStats *stats;			/* of the server, for the whole session */
 
@@ -920,6 +926,7 @@ struct GraphScan
 	List	   *windows;		/* GraphWindow * that no lane has taken yet */
 	HTAB	   *head_ids;		/* what was read before the first of them, */
 	TimestampTz head_bound;		/* which was later than this; or NULL, */
+	TimestampTz head_first;		/* the time of its first, */
 	bool		head_taken;
 	char	   *fallback_url;	/* the link that was not followed then, */
 	int64		fallback_found; /* and what was found by then */
@@ -1072,7 +1079,6 @@ extern char *graph_window_filter(const char *filter, const char *property,
 extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(const GraphScan *scan);
-extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
 extern TimestampTz graph_first_time(void);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);
@@ -1133,6 +1139,7 @@ extern GraphSeenId graph_order_hash_id(GraphSlice id);
 extern HTAB *graph_order_id_table(GraphScan *scan);
 extern uint64 graph_order_chain_alerts(const GraphLane *lane);
 extern bool graph_order_was_given(const GraphScan *scan,
+								  const GraphLane *lane,
 								  const GraphSeenId *id);
 extern void graph_order_note_given(GraphScan *scan, const GraphLane *lane,
 								   const GraphSeenId *id);

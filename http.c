@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * http.c
- *		Send requests, deliver bytes, wait: the only file with curl.
+ *		Send requests, deliver bytes, wait.
  *
  * A transfer is started, and from then on its bytes are pulled by whoever
  * reads them: graph_http_wait_any() returns when there are more, and what has
@@ -709,11 +709,11 @@ set_request(GraphTransfer *transfer, const GraphHttpRequest *request)
 	}
 	if (request->bearer)
 	{
-		char	   *line = psprintf("Authorization: Bearer %s", request->bearer);
+		MemoryContext old = MemoryContextSwitchTo(transfer->owner);
 
-		add_header(transfer, line);
-		explicit_bzero(line, strlen(line));
-		pfree(line);
+		add_header(transfer, graph_secret_join("Authorization: Bearer ",
+											   request->bearer));
+		MemoryContextSwitchTo(old);
 	}
 	add_id(transfer);
 	foreach(cell, request->headers)

@@ -20,8 +20,8 @@
  * among alerts of one time, or where the order is not seen, links are followed;
  * then a list that turns out short is read again, and what is new is given.
  *
- * What this file refuses to know: which lanes there are, what is in an answer,
- * the planner's nodes, columns and types.
+ * What this file refuses to know: what is in an answer, the planner's nodes,
+ * columns and types.
  *
  * IDENTIFICATION
  *		lane.c
@@ -34,6 +34,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -95,6 +97,25 @@ find_refusal(const GraphScan *scan)
 }
 
 /*
+ * forget_refusals
+ *		Syscache callback: a user mapping or a server has changed, and may lead
+ *		elsewhere now.  It must not touch the catalogs or throw.
+ */
+static void
+forget_refusals(Datum arg, int cacheid, uint32 hashvalue)
+{
+	ListCell   *cell;
+
+	foreach(cell, refusals)
+	{
+		Refusal    *refusal = lfirst(cell);
+
+		refusal->parts = 0;
+		refusal->answers = false;
+	}
+}
+
+/*
  * graph_lane_refuses
  *		Has the service refused this part of a request before?
  */
@@ -116,6 +137,11 @@ graph_lane_accepted(GraphScan *scan, GraphLane *lane)
 {
 	Refusal    *refusal = find_refusal(scan);
 
+	if (refusals == NIL)
+	{
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, forget_refusals, (Datum) 0);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, forget_refusals, (Datum) 0);
+	}
 	if (refusal == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
@@ -229,6 +255,9 @@ graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 	lane->asked_lower = lane->window.lower;
 	lane->page_size = page_size;
 	reset_chain(lane);
+	if (lane->retried)
+		hash_destroy(lane->retried);
+	lane->retried = NULL;
 	graph_lane_start(scan, lane, GRAPH_LANE_LIST, list_path(scan, lane));
 }
 
@@ -244,6 +273,7 @@ graph_lane_count(GraphScan *scan, GraphLane *lane, bool with_select, bool timed)
 	lane->dropped = 0;
 	lane->page = 1;
 	lane->timed = timed;
+	scan->counted = -1;
 	start_count(scan, lane);
 }
 
@@ -280,7 +310,7 @@ start_count(GraphScan *scan, GraphLane *lane)
 static void
 forget_ids(GraphLane *lane)
 {
-	HTAB	  **tables[] = {&lane->boundary, &lane->chain_ids};
+	HTAB	  **tables[] = {&lane->boundary, &lane->chain_ids, &lane->retried};
 
 	for (size_t i = 0; i < lengthof(tables); i++)
 	{
@@ -357,12 +387,36 @@ graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow)
 }
 
 /*
+ * keep_retried
+ *		The page of these ids comes again: none of them is new.
+ */
+static void
+keep_retried(GraphLane *lane, HTAB *ids)
+{
+	HASH_SEQ_STATUS status;
+	GraphSeenId *id;
+
+	if (ids == NULL || lane->retried == NULL)
+	{
+		if (ids)
+			lane->retried = ids;
+		return;
+	}
+	hash_seq_init(&status, ids);
+	while ((id = hash_seq_search(&status)) != NULL)
+		(void) hash_search(lane->retried, id, HASH_ENTER, NULL);
+	hash_destroy(ids);
+}
+
+/*
  * graph_lane_again
  *		Set the lane up to send its request again, after it broke.
  *
- * The first page of a chain is asked for as it was, and what was given of it is
- * known by its ids.  A link may be an offset, and lead to other alerts by now:
- * if the list is in order so far, it goes on by time.
+ * A window goes on by time from where it broke, if it is in order so far; so
+ * does a list of which a link was followed, as that may be an offset, and lead
+ * to other alerts by now.  Otherwise the same page comes again, and what it has
+ * held before is known by the ids, which are kept for that: other lanes may
+ * have given too many meanwhile for the scan to know them all.
  */
 void
 graph_lane_again(GraphScan *scan, GraphLane *lane)
@@ -371,7 +425,8 @@ graph_lane_again(GraphScan *scan, GraphLane *lane)
 	GraphTime	not_before = lane->not_before;
 
 	scan->order_restarted = true;
-	if (lane->page > 1 && graph_lane_begin_anew(scan, lane))
+	if ((lane->page > 1 || (lane->filtered && lane->page_given > 0)) &&
+		graph_lane_begin_anew(scan, lane))
 	{
 		lane->attempt = attempt;
 		lane->not_before = not_before;
@@ -380,7 +435,13 @@ graph_lane_again(GraphScan *scan, GraphLane *lane)
 	graph_request_end(scan, lane);
 	graph_request_drop_ahead(scan, lane);
 	if (lane->page == 1)
+	{
+		HTAB	   *ids = lane->chain_ids;
+
+		lane->chain_ids = NULL;
 		reset_chain(lane);
+		keep_retried(lane, ids);
+	}
 	lane->order_known = false;
 }
 
@@ -394,7 +455,8 @@ graph_lane_again(GraphScan *scan, GraphLane *lane)
 static bool
 ask_without(GraphScan *scan, GraphLane *lane, int part)
 {
-	if (!(lane->parts & part) || lane->page > 1)
+	if (!(lane->parts & part) || lane->page > 1 ||
+		lane->purpose == GRAPH_LANE_KEY || lane->purpose == GRAPH_LANE_PROBE)
 		return false;
 	lane->parts &= ~part;
 	lane->dropped = part;		/* what was dropped before was not the reason */
@@ -617,6 +679,7 @@ keep_head(GraphScan *scan, GraphLane *lane)
 		return;
 	scan->head_ids = lane->chain_ids;
 	scan->head_bound = lane->last_time + 1;
+	scan->head_first = lane->first_time;
 	lane->chain_ids = NULL;
 	if (!lane->next_known || lane->next_url == NULL)
 		return;
@@ -657,11 +720,14 @@ graph_lane_follow_links(GraphScan *scan, GraphLane *lane)
 static bool
 follow_link_instead(GraphScan *scan, GraphLane *lane)
 {
+	int			dropped = lane->dropped;
+
 	if (lane->purpose != GRAPH_LANE_LIST || !is_bounded(lane) ||
 		lane->window.nulls || lane->window.head ||
 		!graph_lane_follow_links(scan, lane))
 		return false;
-	scan->dropped |= GRAPH_PART_WINDOW;
+	/* what was dropped before was not the reason */
+	scan->dropped = (scan->dropped & ~dropped) | GRAPH_PART_WINDOW;
 	return true;
 }
 

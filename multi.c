@@ -774,7 +774,9 @@ watch_client(long timeout)
 {
 	if (MyProcPort == NULL || !WaitEventSetCanReportClosed())
 		return timeout;
-	return client_is_gone() ? 0 : Min(timeout, CLIENT_CHECK_MS);
+	/* looking may have taken the latch's news */
+	return client_is_gone() || InterruptPending ? 0 :
+		Min(timeout, CLIENT_CHECK_MS);
 }
 
 /*

@@ -29,8 +29,7 @@
 
 /*
  * Ids in one of the two generations that are remembered, of 40 bytes each.
- * Pages hold a tenth of that, and as many must arrive between two pages before
- * the list has moved further than that.  Where a list that was counted is not
+ * Pages hold a tenth of that, and what comes twice comes within a few pages.  Where a list that was counted is not
  * seen to be in order all ids are needed, should it have to be read again.
  */
 #define MOST_GIVEN	10000
@@ -168,9 +167,11 @@ turn_generation(GraphScan *scan)
  * next.
  */
 bool
-graph_order_was_given(const GraphScan *scan, const GraphSeenId *id)
+graph_order_was_given(const GraphScan *scan, const GraphLane *lane,
+					  const GraphSeenId *id)
 {
-	return (scan->given && hash_search(scan->given, id, HASH_FIND, NULL)) ||
+	return (lane->retried && hash_search(lane->retried, id, HASH_FIND, NULL)) ||
+		(scan->given && hash_search(scan->given, id, HASH_FIND, NULL)) ||
 		(scan->given_before &&
 		 hash_search(scan->given_before, id, HASH_FIND, NULL));
 }

@@ -322,13 +322,30 @@ find_order(RelOptInfo *baserel, PathKey *pathkey, AttrNumber *attnum)
 }
 
 /*
+ * is_one_page
+ *		Is all that the query wants of a list in its first page?
+ *
+ * It is, but for a superset of more than half the page that is dropped here, if
+ * every alert gives a row and every clause is sent.  An incremental sort looks
+ * one row further.
+ */
+static bool
+is_one_page(PlannerInfo *root, const GraphRelInfo *info)
+{
+	return root->limit_tuples > 0 &&
+		root->limit_tuples + 1 <= info->options.page_size &&
+		info->resource->rows_member == NULL &&
+		list_length(info->pushdown.sent) == list_length(info->pushdown.clauses);
+}
+
+/*
  * add_ordered_path
  *		Offer the list in the order of the query's first sort key; the planner
  *		sorts by further ones incrementally.
  *
  * A time that changes while the list is read moves its alert to where nobody
- * looks any more.  So by such a time only a beginning is read in order, which
- * comes in one answer.
+ * looks any more.  So by such a time only a beginning is read in order, and only
+ * if it comes in one answer: each alert of that is a row that is wanted.
  */
 static void
 add_ordered_path(PlannerInfo *root, RelOptInfo *baserel, const ScanPrice *price)
@@ -342,8 +359,8 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *baserel, const ScanPrice *price)
 	first = linitial_node(PathKey, root->query_pathkeys);
 	property = find_order(baserel, first, &attnum);
 	if (property == NULL ||
-		(root->limit_tuples <= 0 &&
-		 strcmp(property->name, GRAPH_DEFAULT_TIME) != 0))
+		(strcmp(property->name, GRAPH_DEFAULT_TIME) != 0 &&
+		 !is_one_page(root, baserel->fdw_private)))
 		return;
 	add_path(baserel, (Path *)
 			 graph_create_foreignscan_path(root, baserel, NULL, price->rows,

@@ -13,8 +13,8 @@
  *
  * The service counts a list with its first page.  When all parts of it were
  * read, what was found is held against that count, and what is missing is looked
- * for where it can be: look_for_rest().  Alerts may have left the list since; so
- * it is an error only if a part could not be held against a count of its own.
+ * for where it can be: look_for_rest().  Alerts may have left the list since;
+ * whether that is all is for explain_difference() to say.
  *
  * What this file refuses to know: requests and answers, the planner's nodes,
  * columns and types.
@@ -57,6 +57,8 @@ graph_scan_create(GraphSession *session, GraphShape *shape)
 	scan->session = session;
 	scan->shape = shape;
 	scan->context = CurrentMemoryContext;
+	scan->scratch = AllocSetContextCreate(scan->context, "graph_fdw step",
+										  ALLOCSET_SMALL_SIZES);
 	scan->id_slot = graph_shape_add(shape, "id");
 	scan->time_slot = -1;
 	scan->stats = graph_stats(session->serverid);
@@ -79,7 +81,7 @@ prepare_times(GraphScan *scan, const GraphRequest *request)
 	scan->time_property = request->order_property ? request->order_property :
 		GRAPH_DEFAULT_TIME;
 	scan->descending = request->order_property ? request->descending : true;
-	if (scan->time_slot >= 0 || request->mode != GRAPH_SCAN_LIST ||
+	if (request->mode != GRAPH_SCAN_LIST ||
 		!scan->session->options.order_pushdown)
 		return;
 	old = MemoryContextSwitchTo(scan->context);
@@ -211,13 +213,13 @@ add_window(GraphScan *scan, TimestampTz lower, TimestampTz upper, bool nulls)
 }
 
 /*
- * graph_scan_is_long
+ * is_long
  *		Does a list of so many alerts count as long?
  *
  * With LIMIT it does not: a part of it may be enough.
  */
-bool
-graph_scan_is_long(const GraphScan *scan, int64 count)
+static bool
+is_long(const GraphScan *scan, int64 count)
 {
 	return !scan->request->limited && !scan->request->order_needed &&
 		count >= (int64) LONG_LIST_PAGES * scan->request->page_size;
@@ -305,7 +307,7 @@ graph_scan_split(GraphScan *scan, GraphLane *lane)
 	double		rest = (double) (scan->count - scan->found);
 	int			windows;
 
-	if (!graph_scan_is_long(scan, scan->count) || !is_divisible(scan, lane))
+	if (!is_long(scan, scan->count) || !is_divisible(scan, lane))
 		return false;
 	windows = (int) Min(scan->nlanes,
 						rest / scan->request->page_size / SMALLEST_WINDOW_PAGES);
@@ -421,6 +423,8 @@ take_key(GraphScan *scan, GraphLane *lane)
 
 		if (path == NULL)
 			continue;			/* no alert can have this id */
+		lane->parts = lane->dropped = 0;
+		lane->filtered = false;
 		graph_lane_start(scan, lane, GRAPH_LANE_KEY, path);
 		lane->key = request->keys[scan->next_key - 1];
 		return true;
@@ -533,14 +537,19 @@ explain_difference(GraphScan *scan, GraphLane *lane)
 			return true;
 		case 2:
 			scan->timed = scan->counted;
+			if (scan->counted < 0)
+				break;
 			graph_lane_count(scan, lane, false, false);
 			return true;
 		case 3:
+			if (scan->counted < 0)
+				break;
 			scan->count = scan->counted;
 			graph_lane_count(scan, lane, false, true);
 			return true;
 		case 4:
-			if (scan->count <= Max(scan->timed, scan->counted) + scan->nulls_found)
+			if (scan->counted >= 0 &&
+				scan->count <= Max(scan->timed, scan->counted) + scan->nulls_found)
 				return false;
 			break;
 		default:
@@ -740,13 +749,12 @@ goes_on(GraphScan *scan)
 }
 
 /*
- * graph_scan_next
- *		The next record; false at the end, and again after it.
+ * next_record
+ *		The next record; false at the end.
  */
-bool
-graph_scan_next(GraphScan *scan, GraphRecord *record)
+static bool
+next_record(GraphScan *scan, GraphRecord *record)
 {
-	scan->polled = false;
 	while (goes_on(scan))
 	{
 		switch (step_lanes(scan, record))
@@ -761,6 +769,27 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
 		}
 	}
 	return false;
+}
+
+/*
+ * graph_scan_next
+ *		The next record; false at the end, and again after it.
+ *
+ * What a step leaves in memory is gone with the next one: many may pass before
+ * there is a row.
+ */
+bool
+graph_scan_next(GraphScan *scan, GraphRecord *record)
+{
+	MemoryContext old;
+	bool		found;
+
+	MemoryContextReset(scan->scratch);
+	old = MemoryContextSwitchTo(scan->scratch);
+	scan->polled = false;
+	found = next_record(scan, record);
+	MemoryContextSwitchTo(old);
+	return found;
 }
 
 /*
@@ -788,13 +817,12 @@ graph_scan_gave_nulls(const GraphScan *scan)
 }
 
 /*
- * graph_scan_poll
- *		The same for somebody who has other things to wait for, too.
+ * poll_record
+ *		The next record, if there is one without waiting.
  */
-GraphScanStep
-graph_scan_poll(GraphScan *scan, GraphRecord *record)
+static GraphScanStep
+poll_record(GraphScan *scan, GraphRecord *record)
 {
-	scan->polled = true;
 	while (goes_on(scan))
 	{
 		GraphLaneStep step = step_lanes(scan, record);
@@ -805,6 +833,25 @@ graph_scan_poll(GraphScan *scan, GraphRecord *record)
 			return GRAPH_SCAN_WAITS;
 	}
 	return GRAPH_SCAN_END;
+}
+
+/*
+ * graph_scan_poll
+ *		The same as graph_scan_next() for somebody who has other things to wait
+ *		for, too.
+ */
+GraphScanStep
+graph_scan_poll(GraphScan *scan, GraphRecord *record)
+{
+	MemoryContext old;
+	GraphScanStep step;
+
+	MemoryContextReset(scan->scratch);
+	old = MemoryContextSwitchTo(scan->scratch);
+	scan->polled = true;
+	step = poll_record(scan, record);
+	MemoryContextSwitchTo(old);
+	return step;
 }
 
 /*

@@ -34,6 +34,7 @@ USAGE
 passed=0
 failed=0
 only=
+workers=()              # processes that run TAP files
 title_prefix=           # of the tests that run more than once
 
 #------------------------------------------------------------------------------
@@ -72,8 +73,12 @@ lines() {
 }
 
 finish() {
-    local status=$?
+    local status=$? pid
 
+    for pid in "${workers[@]}"; do
+        kill -TERM "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    done
     clean_up
     # a set-up that failed, or an interruption
     if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
@@ -141,31 +146,69 @@ test_regress() {
     fi
 }
 
-# test_tap [NAME...]: the TAP tests, or some of them, file by file: each counts
-# its own, and a file that dies is a failure of its own.
+# run_tap NAME FOLDER: one file of TAP tests in a folder that nobody else uses.
+# What it printed is in $work/NAME.out, its exit status in $work/NAME.status, and
+# the logs of one that failed in $work/NAME.logs.
+run_tap() {
+    local name=$1 folder=$2 status=0
+
+    TEMP_CONFIG=$work/extension.conf \
+        run timeout -k 10 400 make -s -C "$folder" PG_CONFIG="$pg_config" prove_installcheck \
+        PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$work/$name.out" 2>&1 || status=$?
+    echo "$status" >"$work/$name.status"
+    if [ "$status" -ne 0 ]; then
+        # the next file starts with an empty tmp_check
+        cp -R "$folder/tmp_check/log" "$work/$name.logs" || true
+        if [ -n "$keep" ]; then mv "$folder/tmp_check" "$work/tmp_check.$name" || true; fi
+    fi
+}
+
+# tap_worker FOLDER NAME...: run those files that no other worker has taken.
+tap_worker() {
+    local folder=$1 name
+
+    exec {lifeline}>&-
+    trap 'if [ -n "$job" ]; then end_group "$job"; fi; exit 143' TERM
+    shift
+    for name in "$@"; do
+        if mkdir "$work/$name.taken" 2>/dev/null; then run_tap "$name" "$folder"; fi
+    done
+}
+
+# count_tap NAME: the result of a file; one that died is a failure of its own.
+count_tap() {
+    local name=$1 output=$work/$1.out status log_file
+
+    status=$(cat "$work/$name.status" 2>/dev/null || echo 1)
+    count "${title_prefix}t/$name" "$status" \
+        "$(grep -E '^ok [0-9]+' "$output" | grep -c -v -i '# skip' || true)" \
+        "$(grep -E '^not ok [0-9]+' "$output" | grep -c -v -i '# todo' || true)" "$output"
+    if [ "$status" -ne 0 ]; then
+        for log_file in "$work/$name.logs/"*"$name"*; do show "$log_file" 60; done
+    fi
+    rm -rf "$work/$name.taken" "$work/$name.status" "$work/$name.logs"
+}
+
+# test_tap [NAME...]: the TAP tests, or some of them; two files at a time, as
+# most of what a test does is to wait.
 test_tap() {
-    local file name output status log_file
+    local file name names=() pid
 
     for file in "$work"/build/t/*.pl; do
         name=$(basename "$file" .pl)
         case " $* " in
-            "  " | *" $name "*) ;;
-            *) continue ;;
+            "  " | *" $name "*) names+=("$name") ;;
         esac
-        output=$work/$name.out
-        status=0
-        TEMP_CONFIG=$work/extension.conf \
-            run timeout -k 10 300 make -s -C "$work/build" PG_CONFIG="$pg_config" prove_installcheck \
-            PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$output" 2>&1 || status=$?
-        count "${title_prefix}t/$name" "$status" \
-            "$(grep -E '^ok [0-9]+' "$output" | grep -c -v -i '# skip' || true)" \
-            "$(grep -E '^not ok [0-9]+' "$output" | grep -c -v -i '# todo' || true)" "$output"
-        if [ "$status" -ne 0 ]; then
-            # the next file starts with an empty tmp_check
-            for log_file in "$work/build/tmp_check/log/"*"$name"*; do show "$log_file" 60; done
-            if [ -n "$keep" ]; then mv "$work/build/tmp_check" "$work/tmp_check.$name"; fi
-        fi
     done
+    rm -rf "$work/build2"
+    "${user[@]}" cp -R "$work/build" "$work/build2"
+    tap_worker "$work/build" "${names[@]}" &
+    workers=($!)
+    tap_worker "$work/build2" "${names[@]}" &
+    workers+=($!)
+    for pid in "${workers[@]}"; do wait "$pid" || true; done
+    workers=()
+    for name in "${names[@]}"; do count_tap "$name"; done
 }
 
 main() {

@@ -164,6 +164,8 @@ my @SHAPES = (
 		'?$filter=lastUpdateDateTime ne null&$orderby=lastUpdateDateTime desc&$top=20' ],
 	[ 'the newest change since', 1, q{SELECT title FROM alerts WHERE last_update_date_time >= '2026-07-30 23:00Z' ORDER BY last_update_date_time DESC LIMIT 5},
 		'?$filter=lastUpdateDateTime ge 2026-07-30T22:59:59.999999Z&$orderby=lastUpdateDateTime desc&$top=100' ],
+	[ 'the newest change and a local clause', 3, q{SELECT title FROM alerts WHERE title = 'Title 1' ORDER BY last_update_date_time DESC LIMIT 5}, @ALL ],
+	[ 'the newest changes, more than a page', 3, q{SELECT title FROM alerts ORDER BY last_update_date_time DESC LIMIT 1000}, @ALL ],
 	[ 'the newest change, nulls last', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time DESC NULLS LAST LIMIT 5}, '?$orderby=lastUpdateDateTime desc&$top=20' ],
 	[ 'the oldest change', 1, q{SELECT title FROM alerts ORDER BY last_update_date_time LIMIT 5}, '?$orderby=lastUpdateDateTime asc&$top=20' ],
 	[ 'the oldest by two keys', 2, q{SELECT title FROM alerts ORDER BY last_update_date_time NULLS FIRST, id LIMIT 5},

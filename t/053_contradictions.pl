@@ -120,6 +120,20 @@ $emulator->no_fault;
 $emulator->fault(kind => 'partial');
 like($node->error('SELECT count(title) FROM defender.alerts')->{hint}, qr/on_partial/, 'a part of the answer: the hint is about that');
 
+# The whole list is counted too high, its parts are not: an error, also if the
+# counts that are to explain it are refused.
+$node->set_server(page_size => 10);
+foreach my $refused (0, 1)
+{
+	set_up(95);
+	$emulator->fault(kind => 'count', text => '105', times => -1, path => 'alerts_v2?$select');
+	$emulator->fault(kind => 'count', text => '105', times => -1, path => 'alerts_v2?$count');
+	$emulator->fault(kind => 'status', code => 400, times => -1, path => 'ge 0001-01-01') if $refused;
+	is($node->error('SELECT count(title) FROM defender.alerts')->{state}, 'HV00M',
+		'more are counted than listed' . ($refused ? ', and counts by time are refused' : ''));
+}
+$node->set_server(page_size => undef);
+
 #------------------------------------------------------------------------------
 # Order
 #------------------------------------------------------------------------------
@@ -139,6 +153,25 @@ foreach my $orderby (qw(honour ignore refuse))
 		"c0600\nc0599\nc0600\nc0599\nc0598", "\$orderby: $orderby: a cursor back and forth");
 	is(answer(q{SELECT (SELECT id FROM defender.alerts AS a WHERE a.severity = v ORDER BY created_date_time LIMIT 1) FROM (VALUES ('high'), ('low'), (NULL), ('high')) AS t (v)}),
 		"c0600\nc0599\n\nc0600", "\$orderby: $orderby: the oldest for each of some, a rescan each");
+}
+
+# Sorted here by one time, and read in windows of the other: of a list of several
+# pages the first one is in order by chance.
+foreach my $orderby (qw(honour ignore refuse))
+{
+	$emulator->reset;
+	$emulator->set_alerts(map { alert(id => sprintf('w%02d', $_), createdDateTime => time_of(90_000 - $_),
+				lastUpdateDateTime => time_of($_ < 10 ? 90_100 - $_ : 90_000 + ($_ * 37) % 500)) } 0 .. 29);
+	$emulator->settings(orderby => $orderby);
+	$node->set_server(page_size => 10);
+	my @by_update = sort { $b->[0] <=> $a->[0] } map { [ $_ < 10 ? 90_100 - $_ : 90_000 + ($_ * 37) % 500, sprintf 'w%02d', $_ ] } 0 .. 29;
+	# ten in order are all that a page of ten can show
+	foreach my $limit ($orderby eq 'ignore' ? 25 : (5, 9, 25))
+	{
+		is(answer("SELECT string_agg(id, ' ') FROM (SELECT id FROM defender.alerts ORDER BY last_update_date_time DESC LIMIT $limit) AS a"),
+			join(' ', map { $_->[1] } @by_update[ 0 .. $limit - 1 ]), "\$orderby: $orderby: the $limit that were changed last, of three pages");
+	}
+	$node->set_server(page_size => undef);
 }
 
 # Those without a time come first, and once.
@@ -197,10 +230,39 @@ my $ids = q{SELECT string_agg(id, ' ' ORDER BY id) FROM defender.alerts WHERE id
 $emulator->fault(kind => 'status', code => 400, path => '/strange', times => -1);
 is(answer($ids), 'c0001 c0002', 'ids that are none among others');
 is(scalar(my @asked = grep { m{/N|%2F|%5C} } $emulator->requests), 0, 'ids that are none among others: with a slash they are not asked for');
+foreach my $after (0, 1, 60, 100)
+{
+	$emulator->fault(kind => 'cut', after => $after, path => '/none');
+	is(answer(q{SELECT count(*) FROM defender.alerts WHERE id = 'none'}), 0, "an unknown id, of which the answer is cut after $after bytes");
+}
 is(answer(q{SELECT count(*) FROM defender.alerts WHERE id = 'strange'}), 0, 'an id alone that the service refuses');
 is(answer(q{SELECT count(a.id) FROM (VALUES ('strange'), ('c0003')) AS v (id) LEFT JOIN defender.alerts AS a ON a.id = v.id}), 1, 'an id that the service refuses in a join');
 $emulator->fault(kind => 'status', code => 400, times => -1);
 is($node->error(q{SELECT title FROM defender.alerts WHERE id = 'c0001'})->{state}, 'HV00L', 'a service that refuses everything is not one without alerts');
+
+# What one scan has learned is not taken for more than it is.
+set_up(60);
+$node->set_server(page_size => 20);
+my $session = $node->session;
+$emulator->fault(kind => 'status', code => 400, path => '/strange', times => -1);
+is($session->query(q{SELECT count(a.id) FROM (VALUES (ARRAY(SELECT 'c' || lpad(n::text, 4, '0') FROM generate_series(1, 400) AS n)), (ARRAY['strange', 'c0007'])) AS v (ids),
+	LATERAL (SELECT id FROM defender.alerts AS a WHERE a.id = ANY (v.ids) OFFSET 0) AS a}), 61, 'many ids, and then one that is none');
+$emulator->clear;
+$session->query('SELECT title FROM defender.alerts LIMIT 1');
+like(($emulator->requests)[0], qr/\$select/, 'a lookup that was refused says nothing of $select');
+$emulator->no_fault;
+$emulator->settings(filter => 'refuse');
+is($session->query('SELECT count(title) FROM defender.alerts'), 60, 'a service that refuses the bounds of a window');
+$emulator->clear;
+$session->query('SELECT id FROM defender.alerts ORDER BY created_date_time LIMIT 3');
+is(join(' ', map { /orderby/ ? 'ordered' : 'not' } $emulator->requests), 'ordered', 'refused bounds say nothing of $orderby');
+$emulator->settings(filter => 'honour');
+$session->query(q{ALTER SERVER graph OPTIONS (SET page_size '21')});
+$emulator->clear;
+is($session->query('SELECT count(title) FROM defender.alerts'), 60, 'after ALTER SERVER');
+is(scalar(grep { /skiptoken/ } $emulator->requests), 0, 'after ALTER SERVER what was refused is tried again');
+$session->quit;
+$node->set_server(page_size => undef);
 
 # A token that is refused twice for one page, after the first had been accepted.
 set_up(95);

@@ -410,7 +410,7 @@ for my $number (defined $only ? split(/,/, $only) : $from .. $from + $count - 1)
 	last if $wrong >= $most || time - $start > $LONGEST;
 	my $statement = GraphStatements->statement($seed, $number);
 	@$statement{qw(kind compare settings statements text)} = ('given', 'rows', [], [ $ENV{GRAPH_SQL} ], $ENV{GRAPH_SQL}) if $ENV{GRAPH_SQL};
-	$statement->{behaviour} = { %{ $statement->{behaviour} }, map { split /=/ } split /,/, $ENV{GRAPH_BEHAVIOUR} // '' };
+	$statement->{behaviour} = { %{ $statement->{behaviour} }, map { /^\d+$/ ? $_ + 0 : $_ } split /[=,]/, $ENV{GRAPH_BEHAVIOUR} // '' };
 	next if $service && $statement->{service} !~ /^(?:$service)$/;
 	my $expected = answer($statement, 'copy', $COPY_TIMEOUT);
 

@@ -996,6 +996,7 @@ sub behaviour
 		top_max               => $self->pick(1000, 1000, 1000, 50, 13),
 		count                 => $self->chance(85) ? 'honour' : 'ignore',
 		select                => $self->chance(92) ? 'honour' : 'ignore',
+		orderby               => $self->chance(92) ? 'honour' : $self->pick(qw(ignore ignore refuse)),
 		next_link_by          => $self->pick(qw(skiptoken skiptoken skip)),
 		unsorted              => $self->chance(15) ? 1 : 0,
 		next_link_after_value => $self->chance(15) ? 1 : 0,
@@ -1072,7 +1073,7 @@ sub statement
 
 		# what leaves a list whose order is not looked at, or whose pages are not
 		# longer than equal times are many, cannot be made up for
-		$result{behaviour}{unsorted} = 0;
+		@{ $result{behaviour} }{qw(unsorted orderby)} = (0, 'honour');
 		foreach my $options (values %{ $result{servers} })
 		{
 			$options->{order_pushdown} = 'true';

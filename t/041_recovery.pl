@@ -192,6 +192,13 @@ foreach my $settings ({ filter => 'ignore' }, { orderby => 'ignore' }, { orderby
 	note substr $got, 0, 300 if $got =~ /ERROR/;
 }
 
+# One that does not order, where the first ten stand in order by chance.
+calm(orderby => 'ignore');
+$emulator->set_alerts(map { alert(id => "o$_", createdDateTime => sprintf('2026-07-01T10:%02d:00Z', 59 - $_),
+			lastUpdateDateTime => sprintf '2026-07-02T%02d:%02d:00Z', $_ <= 10 ? 12 : 6, $_) } 1 .. 30);
+is($node->result(q{SELECT min(last_update_date_time) = '2026-07-02 06:11Z' FROM defender.alerts}), 't',
+	'$orderby ignored, and not seen by the first ten');
+
 # More alerts at one time than can be told apart: complete, or an error.
 my @tied = map { alert(id => sprintf('t%05d', $_), createdDateTime => '2026-06-01T00:00:00Z') } 1 .. 7000;
 calm();
@@ -199,6 +206,15 @@ $emulator->set_alerts(@tied);
 is(ids_of($list), ids(@tied), '7000 at one time');
 $emulator->settings(max_pages => 4);
 like(ids_of($list), qr/ERROR:.*gave an incomplete answer/, '7000 at one time, and links that end');
+
+# The end of a page again at the beginning of the next: also there where the ids
+# of the page before are no longer among the last that are kept.
+$emulator->reset;
+$emulator->set_alerts(@many[ 0 .. 10_199 ]);
+$node->set_server(page_size => undef, concurrency => 1, order_pushdown => 'false', count_pushdown => 'false');
+$emulator->fault(kind => 'duplicate_rows', rows => 3, times => -1);
+is(ids_of($list), ids(@many[ 0 .. 10_199 ]), 'rows again on the page after ten thousand alerts');
+$node->set_server(page_size => 500, order_pushdown => undef, count_pushdown => undef);
 
 # Without a time.
 my @timeless = ((map { alert(id => sprintf('n%05d', $_), createdDateTime => undef) } 1 .. 300), @many[ 0 .. 5999 ]);

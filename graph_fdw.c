@@ -834,6 +834,8 @@ fill_row(ForeignScanState *node, TupleTableSlot *slot)
 /*
  * sort_rows
  *		The service does not sort: read all rows as they come, and sort them.
+ *
+ * Those without a time may have been given already.
  */
 static void
 sort_rows(ForeignScanState *node, TupleTableSlot *slot)
@@ -841,9 +843,11 @@ sort_rows(ForeignScanState *node, TupleTableSlot *slot)
 	GraphExecState *state = node->fdw_state;
 	List	   *order = plan_list((ForeignScan *) node->ss.ps.plan,
 								  GRAPH_PLAN_ORDER);
+	AttrNumber	attnum = intVal(lfourth(order));
+	bool		gave_nulls = graph_scan_gave_nulls(state->scan);
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	state->sort = graph_sort_create(state->sorted_slot, intVal(lfourth(order)),
+	state->sort = graph_sort_create(state->sorted_slot, attnum,
 									boolVal(lsecond(order)),
 									boolVal(lthird(order)));
 	state->request.order_property = NULL;
@@ -854,7 +858,8 @@ sort_rows(ForeignScanState *node, TupleTableSlot *slot)
 	MemoryContextSwitchTo(state->sort_context);
 	while (fill_row(node, slot))
 	{
-		graph_sort_add(state->sort, slot);
+		if (!gave_nulls || !slot_attisnull(slot, attnum))
+			graph_sort_add(state->sort, slot);
 		ExecClearTuple(slot);
 		MemoryContextReset(state->sort_context);
 	}

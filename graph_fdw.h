@@ -1071,6 +1071,7 @@ extern int64 graph_scan_count(const GraphScan *scan);
 extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);
+extern bool graph_scan_gave_nulls(const GraphScan *scan);
 extern void graph_scan_give_up_windows(GraphScan *scan);
 extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);

@@ -703,13 +703,24 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
  * graph_scan_order_is_lost
  *		Has the scan ended because the service does not sort as it was asked to?
  *
- * Nothing was handed out then.  The caller can ask for the list as it comes,
- * and sort.
+ * Nothing was handed out then, but for the alerts without a time where these
+ * come first.  The caller can ask for the list as it comes, and sort.
  */
 bool
 graph_scan_order_is_lost(const GraphScan *scan)
 {
 	return scan->order_lost;
+}
+
+/*
+ * graph_scan_gave_nulls
+ *		Were the alerts without a time handed out before the others were asked
+ *		for?
+ */
+bool
+graph_scan_gave_nulls(const GraphScan *scan)
+{
+	return scan->nulls_asked && !scan->list_wanted;
 }
 
 /*

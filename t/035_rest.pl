@@ -143,6 +143,12 @@ foreach my $settings ({}, { orderby => 'ignore' }, { orderby => 'refuse' })
 	ordered($name, 'created_date_time, id');
 	ordered($name, 'created_date_time DESC, id LIMIT 25');
 }
+# An order that is ignored, where the first ten stand in it by chance.
+service({ orderby => 'ignore' }, map { alert(id => "o$_", createdDateTime => sprintf('2026-07-01T10:%02d:00Z', 59 - $_),
+			lastUpdateDateTime => sprintf '2026-07-02T%02d:%02d:00Z', $_ <= 10 ? 12 : 6, $_) } 1 .. 30);
+$node->set_server(page_size => 100);
+is($node->result(q{SELECT min(last_update_date_time) = '2026-07-02 06:11Z' FROM defender.alerts}), 't', 'an order that the first ten stand in by chance');
+
 # Disorder that begins later: no row is lost for it, be it after a cut.
 my $all = 'SELECT count(*) FROM (SELECT id FROM defender.alerts ORDER BY created_date_time DESC OFFSET 0) AS a';
 $node->set_server(page_size => 30);

@@ -192,13 +192,6 @@ foreach my $settings ({ filter => 'ignore' }, { orderby => 'ignore' }, { orderby
 	note substr $got, 0, 300 if $got =~ /ERROR/;
 }
 
-# One that does not order, where the first ten stand in order by chance.
-calm(orderby => 'ignore');
-$emulator->set_alerts(map { alert(id => "o$_", createdDateTime => sprintf('2026-07-01T10:%02d:00Z', 59 - $_),
-			lastUpdateDateTime => sprintf '2026-07-02T%02d:%02d:00Z', $_ <= 10 ? 12 : 6, $_) } 1 .. 30);
-is($node->result(q{SELECT min(last_update_date_time) = '2026-07-02 06:11Z' FROM defender.alerts}), 't',
-	'$orderby ignored, and not seen by the first ten');
-
 # More alerts at one time than can be told apart: complete, or an error.
 my @tied = map { alert(id => sprintf('t%05d', $_), createdDateTime => '2026-06-01T00:00:00Z') } 1 .. 7000;
 calm();

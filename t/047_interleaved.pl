@@ -259,7 +259,7 @@ $PIECE = 100;
 $emulator->settings(gzip => JSON::PP::true);
 same('a lookup for each row of evidence, compressed',
 	'SELECT * FROM looped(' . quoted(of('defender', $few_of)) . ', ' . quoted($elsewhere) . ')',
-	"SELECT alert_id, ordinal::text, device_dns_name, host_name, alert_title, alert_title FROM local.device_evidence WHERE $few_of", $FEW * $EVIDENCE, 5);
+	"SELECT alert_id, ordinal::text, device_dns_name, host_name, alert_title, alert_title FROM local.device_evidence WHERE $few_of", $FEW * $EVIDENCE, 20);
 $emulator->settings(gzip => JSON::PP::false);
 $PIECE = 9000;
 

@@ -331,22 +331,92 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 	if (lane->purpose != GRAPH_LANE_LIST)
 		return scan->request->mode == GRAPH_SCAN_COUNT;
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
-	seen = graph_order_was_seen(scan, lane, &id);
+	seen = graph_order_was_given(scan, &id);
 	here = graph_order_is_in_window(scan, lane, &id, seen, past);
-	return !seen && here && !graph_order_is_late(scan, lane);
+	if (seen || !here || graph_order_is_late(scan, lane))
+		return false;
+	graph_order_note_given(scan, lane, &id);
+	return true;
 }
 
 /*
- * must_check_order
- *		Is this page the beginning of a list on whose order the plan relies, of
- *		which nothing was handed out?
+ * check_order
+ *		Before a list on whose order the plan relies is handed out, look at its
+ *		beginning; GRAPH_LANE_MOVED if it may be read.
+ */
+static GraphLaneStep
+check_order(GraphScan *scan, GraphLane *lane)
+{
+	if (!scan->request->order_needed || scan->order_checked ||
+		scan->order_started || lane->purpose != GRAPH_LANE_LIST ||
+		lane->window.nulls)
+		return GRAPH_LANE_MOVED;
+	switch (graph_order_check_first(scan, lane))
+	{
+		case GRAPH_ORDER_UNKNOWN:
+			return GRAPH_LANE_WAITS;
+		case GRAPH_ORDER_BROKEN:
+			return GRAPH_LANE_LOST;
+		case GRAPH_ORDER_KEPT:
+			break;
+	}
+	scan->order_checked = true;
+	return GRAPH_LANE_MOVED;
+}
+
+/*
+ * take_record
+ *		A record of a list has come, and is located in the scan's slots: hand it
+ *		out, or else see whether it was the lane's last.
+ */
+static GraphLaneStep
+take_record(GraphScan *scan, GraphLane *lane, GraphRecord *record,
+			GraphSlice whole)
+{
+	bool		past;
+
+	if (whole.len > (size_t) scan->session->options.max_record_size)
+		report_too_large(scan, lane);
+	lane->idle_bytes = 0;
+	graph_lane_note_count(scan, lane);
+	if (is_wanted(scan, lane, &past))
+	{
+		lane->page_given++;
+		lane->pass_given++;
+		scan->found += lane->filtered;
+		scan->nulls_found += lane->window.nulls;
+		return give(scan, lane, record, whole);
+	}
+	if (!past)
+		return GRAPH_LANE_WAITS;
+	graph_lane_finish(scan, lane, false);	/* the rest is other lanes' */
+	return GRAPH_LANE_MOVED;
+}
+
+/*
+ * get_more
+ *		Nothing is to be had from the unread bytes of a page: drop what is done,
+ *		and see whether there will be more; false if the page has ended.
  */
 static bool
-must_check_order(const GraphScan *scan, const GraphLane *lane)
+get_more(GraphScan *scan, GraphLane *lane, bool complete)
 {
-	return scan->request->order_needed && !scan->order_checked &&
-		!scan->order_started && lane->purpose == GRAPH_LANE_LIST &&
-		!lane->window.nulls;
+	GraphSlice	unread;
+
+	lane->idle_bytes += lane->used;
+	graph_http_consume(lane->transfer, lane->used);
+	lane->used = 0;
+	unread = graph_http_unread(lane->transfer);
+	if (lane->idle_bytes + unread.len >
+		(size_t) scan->session->options.max_record_size)
+		report_too_large(scan, lane);
+	if (!graph_http_done(lane->transfer))
+	{
+		graph_lane_look_ahead(scan, lane);
+		return true;
+	}
+	end_of_bytes(scan, lane, complete);
+	return false;
 }
 
 /*
@@ -356,72 +426,39 @@ must_check_order(const GraphScan *scan, const GraphLane *lane)
 static GraphLaneStep
 read_list(GraphScan *scan, GraphLane *lane, GraphRecord *record)
 {
-	size_t		limit = scan->session->options.max_record_size;
-	GraphSlice	whole;
-	GraphJsonError error;
-	bool		past;
+	GraphLaneStep step = check_order(scan, lane);
 
-	if (must_check_order(scan, lane))
-	{
-		switch (graph_order_check_first(scan, lane))
-		{
-			case GRAPH_ORDER_UNKNOWN:
-				return GRAPH_LANE_WAITS;
-			case GRAPH_ORDER_BROKEN:
-				return GRAPH_LANE_LOST;
-			case GRAPH_ORDER_KEPT:
-				scan->order_checked = true;
-				break;
-		}
-	}
+	if (step != GRAPH_LANE_MOVED)
+		return step;
 	for (;;)
 	{
 		GraphSlice	unread;
-		GraphListEvent event;
+		GraphSlice	whole;
+		GraphJsonError error;
 
 		graph_http_consume(lane->transfer, lane->used);
 		lane->used = 0;
 		unread = graph_http_unread(lane->transfer);
-		event = graph_list_read(lane->reader, unread.data, unread.len,
-								&lane->used, &whole, scan->slots, &error);
-		if (event == GRAPH_LIST_MALFORMED)
-			report_malformed(scan, lane, &error);
-		if (event == GRAPH_LIST_RECORD)
+		switch (graph_list_read(lane->reader, unread.data, unread.len,
+								&lane->used, &whole, scan->slots, &error))
 		{
-			if (whole.len > limit)
-				report_too_large(scan, lane);
-			lane->idle_bytes = 0;
-			graph_lane_note_count(scan, lane);
-			if (is_wanted(scan, lane, &past))
-			{
-				lane->page_given++;
-				lane->pass_given++;
-				if (lane->filtered)
-					scan->found++;
-				return give(scan, lane, record, whole);
-			}
-			if (!past)
-				continue;
-			graph_lane_finish(scan, lane, false);	/* the rest is other lanes' */
-			return GRAPH_LANE_MOVED;
+			case GRAPH_LIST_MALFORMED:
+				report_malformed(scan, lane, &error);
+				break;
+			case GRAPH_LIST_RECORD:
+				step = take_record(scan, lane, record, whole);
+				if (step != GRAPH_LANE_WAITS)
+					return step;
+				break;
+			case GRAPH_LIST_MORE:
+				return get_more(scan, lane, false) ? GRAPH_LANE_WAITS :
+					GRAPH_LANE_MOVED;
+			case GRAPH_LIST_END:
+				if (lane->used < unread.len)
+					break;		/* there may be blanks, and nothing else */
+				return get_more(scan, lane, true) ? GRAPH_LANE_WAITS :
+					GRAPH_LANE_MOVED;
 		}
-
-		/* nothing to be had from these bytes: drop what is done, get more */
-		lane->idle_bytes += lane->used;
-		graph_http_consume(lane->transfer, lane->used);
-		lane->used = 0;
-		unread = graph_http_unread(lane->transfer);
-		if (lane->idle_bytes + unread.len > limit)
-			report_too_large(scan, lane);
-		if (event == GRAPH_LIST_END && unread.len > 0)
-			continue;			/* there may be blanks, and nothing else */
-		if (!graph_http_done(lane->transfer))
-		{
-			graph_lane_look_ahead(scan, lane);
-			return GRAPH_LANE_WAITS;
-		}
-		end_of_bytes(scan, lane, event == GRAPH_LIST_END);
-		return GRAPH_LANE_MOVED;
 	}
 }
 

@@ -53,6 +53,12 @@
 #define GOOD_BEFORE		60
 #define GOOD_AFTER		540
 
+/*
+ * Where it lacks memory OpenSSL may say that a file is wrong, or nothing.  So
+ * a file that is said to be wrong is read again, and the second word counts.
+ */
+#define ATTEMPTS	2
+
 /* OpenSSL's objects, owned by a memory context. */
 typedef struct Signer
 {
@@ -176,6 +182,18 @@ time_text(const ASN1_TIME *time)
 }
 
 /*
+ * open_text
+ *		Have OpenSSL read a text.
+ */
+static void
+open_text(Signer *signer, char *text)
+{
+	BIO_free(signer->bio);
+	signer->bio = NULL;
+	signer->bio = need(BIO_new_mem_buf(text, -1));
+}
+
+/*
  * has_passed
  *		Has a time of a certificate passed?
  */
@@ -201,20 +219,30 @@ load_certificate(Signer *signer, const char *path)
 {
 	char	   *pem = graph_read_file("certificate file", path, false);
 	PasswordRequest none = {NULL, false};
+	const char *reason = NULL;
 	const ASN1_TIME *from;
 	const ASN1_TIME *until;
 
-	signer->bio = need(BIO_new_mem_buf(pem, -1));
-	signer->certificate = PEM_read_bio_X509(signer->bio, NULL, give_password,
-											&none);
+	for (int i = 0; i < ATTEMPTS && signer->certificate == NULL; i++)
+	{
+		open_text(signer, pem);
+		signer->certificate = PEM_read_bio_X509(signer->bio, NULL,
+												give_password, &none);
+		if (signer->certificate == NULL)
+			reason = openssl_reason();
+		else if (X509_get0_pubkey(signer->certificate) == NULL)
+		{
+			reason = openssl_reason();
+			X509_free(signer->certificate);
+			signer->certificate = NULL;
+		}
+	}
 	if (signer->certificate == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("could not load certificate file \"%s\": %s", path,
-						openssl_reason()),
+						reason),
 				 errhint("The file must hold the certificate in PEM format.")));
-	BIO_free(signer->bio);
-	signer->bio = NULL;
 
 	from = X509_get0_notBefore(signer->certificate);
 	until = X509_get0_notAfter(signer->certificate);
@@ -242,13 +270,17 @@ load_key(Signer *signer, const GraphOptions *options)
 	const char *path = options->private_key_file;
 	PasswordRequest request = {options->private_key_password, false};
 	const char *reason = NULL;
+	bool		match = false;
 
 	signer->pem = graph_read_file("private key file", path, true);
-	signer->bio = need(BIO_new_mem_buf(signer->pem, -1));
-	signer->key = PEM_read_bio_PrivateKey(signer->bio, NULL, give_password,
-										  &request);
-	if (signer->key == NULL)
-		reason = openssl_reason();
+	for (int i = 0; i < ATTEMPTS && signer->key == NULL; i++)
+	{
+		open_text(signer, signer->pem);
+		signer->key = PEM_read_bio_PrivateKey(signer->bio, NULL,
+											  give_password, &request);
+		if (signer->key == NULL)
+			reason = openssl_reason();
+	}
 	if (signer->key == NULL && request.asked)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
@@ -268,14 +300,17 @@ load_key(Signer *signer, const GraphOptions *options)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the private key in file \"%s\" is not an RSA key", path),
 				 errhint("The service accepts assertions that are signed with RSA only.")));
-	if (X509_check_private_key(signer->certificate, signer->key) != 1)
+	for (int i = 0; i < ATTEMPTS && !match; i++)
 	{
-		(void) openssl_reason();
+		match = X509_check_private_key(signer->certificate, signer->key) == 1;
+		if (!match)
+			(void) openssl_reason();
+	}
+	if (!match)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the private key in file \"%s\" does not match the certificate in file \"%s\"",
 						path, options->certificate_file)));
-	}
 }
 
 /*

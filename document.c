@@ -68,30 +68,83 @@ typedef struct Document
 } Document;
 
 /*
- * Give a document back to the library.
+ * The library's allocator while it reads: the document's context.  Lack of
+ * memory is raised here, since the library is not up to it (version 2.14 writes
+ * past the end of a string); all that it had goes with the context.  What it
+ * frees is overwritten, as it may be a piece of a token.
  */
-static void
-release_document(void *arg)
-{
-	Document   *document = arg;
+static MemoryContext reading;
 
-	json_decref(document->root);
-	document->root = NULL;
+typedef struct Piece
+{
+	size_t		size;
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} Piece;
+
+#define PIECE_HEADER	MAXALIGN(offsetof(Piece, data))
+
+static void *
+allocate(size_t size)
+{
+	char	   *piece = MemoryContextAlloc(reading, PIECE_HEADER + size);
+
+	((Piece *) piece)->size = size;
+	return piece + PIECE_HEADER;
+}
+
+static void
+release(void *memory)
+{
+	char	   *piece = (char *) memory - PIECE_HEADER;
+
+	if (memory == NULL)
+		return;
+	explicit_bzero(memory, ((Piece *) piece)->size);
+	pfree(piece);
 }
 
 /*
- * Have the library overwrite what it frees, unless another module has given it
- * allocators of its own, with which memory of that module is to be freed.
+ * Read a text with that allocator.  It is everybody's in this process, so it
+ * is the library's for no longer than that.
+ */
+static json_t *
+load(MemoryContext context, const char *body, size_t len)
+{
+	json_t	   *volatile root = NULL;
+	json_malloc_t old_malloc;
+	json_free_t old_free;
+
+	json_get_alloc_funcs(&old_malloc, &old_free);
+	json_set_alloc_funcs(allocate, release);
+	reading = context;
+	PG_TRY();
+	{
+		root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
+	}
+	PG_FINALLY();
+	{
+		json_set_alloc_funcs(old_malloc, old_free);
+	}
+	PG_END_TRY();
+	return root;
+}
+
+/*
+ * Give a document back to the library, which overwrites all of it: one of its
+ * strings may be a token.
  */
 static void
-set_allocators(void)
+wipe_document(void *arg)
 {
-	json_malloc_t allocate;
-	json_free_t release;
+	Document   *document = arg;
+	json_malloc_t old_malloc;
+	json_free_t old_free;
 
-	json_get_alloc_funcs(&allocate, &release);
-	if (allocate == malloc && release == free)
-		json_set_alloc_funcs(graph_wipe_malloc, graph_wipe_free);
+	json_get_alloc_funcs(&old_malloc, &old_free);
+	json_set_alloc_funcs(allocate, release);
+	json_decref(document->root);
+	json_set_alloc_funcs(old_malloc, old_free);
+	document->root = NULL;
 }
 
 /*
@@ -104,7 +157,6 @@ open_document(const char *body, size_t len)
 {
 	MemoryContext context;
 	Document   *document;
-	uint32		failed;
 
 	/* as in lists, a byte order mark is not worth an error */
 	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
@@ -118,15 +170,10 @@ open_document(const char *body, size_t len)
 									ALLOCSET_SMALL_SIZES);
 	document = MemoryContextAllocZero(context, sizeof(Document));
 	document->context = context;
-	document->callback.func = release_document;
+	document->callback.func = wipe_document;
 	document->callback.arg = document;
 	MemoryContextRegisterResetCallback(context, &document->callback);
-	set_allocators();
-	failed = graph_wipe_failures();
-	document->root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
-	if (document->root == NULL && graph_wipe_failures() != failed)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	document->root = load(context, body, len);
 	return document;
 }
 

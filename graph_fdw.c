@@ -833,9 +833,8 @@ fill_row(ForeignScanState *node, TupleTableSlot *slot)
 
 /*
  * sort_rows
- *		The service does not sort: read all rows as they come, and sort them.
- *
- * Those without a time may have been given already.
+ *		The service does not sort: read all rows as they come, and sort them, but
+ *		for those without a value if they were given already.
  */
 static void
 sort_rows(ForeignScanState *node, TupleTableSlot *slot)
@@ -844,7 +843,7 @@ sort_rows(ForeignScanState *node, TupleTableSlot *slot)
 	List	   *order = plan_list((ForeignScan *) node->ss.ps.plan,
 								  GRAPH_PLAN_ORDER);
 	AttrNumber	attnum = intVal(lfourth(order));
-	bool		gave_nulls = graph_scan_gave_nulls(state->scan);
+	bool		without_nulls = graph_scan_gave_nulls(state->scan);
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
 	state->sort = graph_sort_create(state->sorted_slot, attnum,
@@ -858,7 +857,7 @@ sort_rows(ForeignScanState *node, TupleTableSlot *slot)
 	MemoryContextSwitchTo(state->sort_context);
 	while (fill_row(node, slot))
 	{
-		if (!gave_nulls || !slot_attisnull(slot, attnum))
+		if (!without_nulls || !slot->tts_isnull[attnum - 1])
 			graph_sort_add(state->sort, slot);
 		ExecClearTuple(slot);
 		MemoryContextReset(state->sort_context);

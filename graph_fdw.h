@@ -790,6 +790,7 @@ typedef struct GraphLane
 	char		request_id[GRAPH_ID_SIZE];	/* client-request-id, or "" */
 	char	   *url;			/* of this request, NULL: the lane is free */
 	const char *key;			/* the id that is looked up, of the request's */
+	bool		timed;			/* a count is of alerts with a time only */
 	int			parts;			/* GraphRequestPart: what the URL has of it */
 	int			dropped;		/* and what it had, before it was refused */
 	int			page_size;		/* what the URL asks for, of a list */
@@ -824,11 +825,6 @@ typedef struct GraphLane
 	uint64		page_records;
 	uint64		page_given;		/* those that were new */
 	int			barren_pages;	/* in a row in which none was */
-
-	/* ids that came last, in two generations: see graph_order_was_seen() */
-	HTAB	   *seen;
-	HTAB	   *seen_before;
-	bool		ids_forgotten;	/* a third generation was dropped */
 
 	/* the chain, by its times: see graph_order_is_in_window() */
 	bool		sorted;			/* so far, and no time was missing */
@@ -901,12 +897,21 @@ struct GraphScan
 	GraphTime	look_again;		/* and that is not to take longer */
 	bool		polled;			/* nobody waits for it alone */
 	GraphTime	starved_since;	/* it has no descriptor, or 0 */
+	GraphTime	refused_since;	/* the system gives it none, or 0 */
 	bool		small_page;		/* the list's first page is smaller */
 	int64		count;			/* what the service counted, or -1 */
-	int64		found;			/* how many of them were found so far */
+	int64		found;			/* how many of them were found so far, */
+	int64		nulls_found;	/* and how many of these have no time */
+	int64		counted;		/* the last answer to a count alone, or -1 */
+	int64		timed;			/* of those, the one of alerts with a time */
+	int			verification;	/* what was asked to verify the end */
 	int			dropped;		/* GraphRequestPart that it has refused */
-	bool		doubtful;		/* a part of the list was not counted, */
-	bool		recounted;		/* and so the count was asked for again */
+	bool		doubtful;		/* a part of the list was not counted */
+
+	/* ids given last, in two generations: see graph_order_was_given() */
+	HTAB	   *given;
+	HTAB	   *given_before;
+	bool		ids_forgotten;	/* a third generation was dropped */
 
 	/* the list in windows of time: see scan.c */
 	const char *time_property;	/* by which it is in order */
@@ -917,7 +922,6 @@ struct GraphScan
 	TimestampTz head_bound;		/* which was later than this; or NULL, */
 	bool		head_taken;
 	char	   *fallback_url;	/* the link that was not followed then, */
-	HTAB	   *fallback_ids;	/* the ids of its chain, */
 	int64		fallback_found; /* and what was found by then */
 	bool		filter_ignored; /* the service gives what is in no window */
 	bool		order_tried;	/* a list out of order was asked for in order */
@@ -1070,6 +1074,7 @@ extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(const GraphScan *scan);
 extern bool graph_scan_is_long(const GraphScan *scan, int64 count);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
+extern TimestampTz graph_first_time(void);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);
 extern bool graph_scan_gave_nulls(const GraphScan *scan);
 extern void graph_scan_give_up_windows(GraphScan *scan);
@@ -1086,7 +1091,8 @@ extern void graph_lane_start(GraphScan *scan, GraphLane *lane,
 extern void graph_lane_list(GraphScan *scan, GraphLane *lane,
 							const GraphWindow *window, int page_size);
 extern void graph_lane_count(GraphScan *scan, GraphLane *lane,
-							 bool with_select);
+							 bool with_select, bool timed);
+extern bool graph_lane_follow_links(GraphScan *scan, GraphLane *lane);
 extern bool graph_lane_begin_anew(GraphScan *scan, GraphLane *lane);
 extern void graph_lane_note_count(GraphScan *scan, GraphLane *lane);
 extern void graph_lane_again(GraphScan *scan, GraphLane *lane);
@@ -1126,8 +1132,10 @@ extern bool graph_order_is_late(GraphScan *scan, GraphLane *lane);
 extern GraphSeenId graph_order_hash_id(GraphSlice id);
 extern HTAB *graph_order_id_table(GraphScan *scan);
 extern uint64 graph_order_chain_alerts(const GraphLane *lane);
-extern bool graph_order_was_seen(GraphScan *scan, GraphLane *lane,
-								 const GraphSeenId *id);
+extern bool graph_order_was_given(const GraphScan *scan,
+								  const GraphSeenId *id);
+extern void graph_order_note_given(GraphScan *scan, const GraphLane *lane,
+								   const GraphSeenId *id);
 extern bool graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
 									 const GraphSeenId *id, bool seen, bool *past);
 extern GraphOrderCheck graph_order_check_first(GraphScan *scan,

@@ -779,7 +779,7 @@ conclude(GraphTransfer *transfer, CURLcode result)
 		transfer->starved = true;
 	release_descriptor(transfer);
 	transfer->done = !graph_inflater_has_more(transfer->inflater) ||
-		transfer->damage;
+		transfer->damage || transfer->out_of_memory;
 }
 
 /*

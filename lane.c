@@ -125,6 +125,7 @@ graph_lane_accepted(GraphScan *scan, GraphLane *lane)
 		refusals = lappend(refusals, refusal);
 		MemoryContextSwitchTo(old);
 	}
+	scan->refused_since = 0;
 	refusal->answers = true;
 	refusal->parts |= lane->dropped | scan->dropped;
 }
@@ -233,14 +234,16 @@ graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 
 /*
  * graph_lane_count
- *		Set a free lane up to ask how many alerts there are.
+ *		Set a free lane up to ask how many alerts there are; timed: of those for
+ *		which a time can be asked at all.
  */
 void
-graph_lane_count(GraphScan *scan, GraphLane *lane, bool with_select)
+graph_lane_count(GraphScan *scan, GraphLane *lane, bool with_select, bool timed)
 {
 	lane->parts = with_select ? GRAPH_PART_SELECT : 0;
 	lane->dropped = 0;
 	lane->page = 1;
+	lane->timed = timed;
 	start_count(scan, lane);
 }
 
@@ -255,12 +258,15 @@ static void
 start_count(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
-
+	GraphWindow always = {graph_first_time() + 1, DT_NOEND, false, false};
 	int			alerts = request.mode == GRAPH_SCAN_COUNT ?
 		request.first_page : 1;
 
 	request.mode = GRAPH_SCAN_COUNT;
 	request.order_property = NULL;
+	if (lane->timed)
+		request.filter = graph_window_filter(request.filter,
+											 scan->time_property, &always);
 	graph_lane_start(scan, lane, GRAPH_LANE_COUNT,
 					 graph_request_path(&request, alerts,
 										lane->parts & GRAPH_PART_SELECT, true,
@@ -274,8 +280,7 @@ start_count(GraphScan *scan, GraphLane *lane)
 static void
 forget_ids(GraphLane *lane)
 {
-	HTAB	  **tables[] = {&lane->seen, &lane->seen_before, &lane->boundary,
-	&lane->chain_ids};
+	HTAB	  **tables[] = {&lane->boundary, &lane->chain_ids};
 
 	for (size_t i = 0; i < lengthof(tables); i++)
 	{
@@ -283,7 +288,6 @@ forget_ids(GraphLane *lane)
 			hash_destroy(*tables[i]);
 		*tables[i] = NULL;
 	}
-	lane->ids_forgotten = false;
 }
 
 /*
@@ -484,7 +488,7 @@ graph_lane_end_refused_key(GraphScan *scan, GraphLane *lane)
  * A cycle of any length is found with one link remembered: it is renewed
  * after 1, 2, 4, ... pages (Brent's algorithm), so a cycle is run through a
  * few times at most before it is noticed.  A short one, which would repeat
- * alerts that graph_order_was_seen() does not know, is noticed at once.
+ * alerts that graph_order_was_given() does not know, is noticed at once.
  */
 static bool
 guard_against_loop(GraphScan *scan, GraphLane *lane, const char *link)
@@ -602,41 +606,35 @@ graph_lane_note_count(GraphScan *scan, GraphLane *lane)
 
 /*
  * keep_head
- *		The beginning of the list was not asked for in an order: keep its ids,
- *		should something that is later than its end have been missing in it.
+ *		The list goes on by time after its beginning: keep the ids of that,
+ *		should something that is later than its end have been missing in it, and
+ *		the link, should the service not take a window's filter.
  */
 static void
 keep_head(GraphScan *scan, GraphLane *lane)
 {
-	if (lane->filtered || scan->request->order_needed || scan->head_ids ||
-		lane->seen_before || !scan->descending)
+	if (lane->filtered || scan->head_ids)
 		return;
-	scan->head_ids = lane->seen;
+	scan->head_ids = lane->chain_ids;
 	scan->head_bound = lane->last_time + 1;
-	lane->seen = NULL;
-
-	/* and the link, should the service not take the window's filter */
+	lane->chain_ids = NULL;
 	if (!lane->next_known || lane->next_url == NULL)
 		return;
 	scan->fallback_url = MemoryContextStrdup(scan->context, lane->next_url);
 	scan->fallback_found = scan->found;
-	scan->fallback_ids = lane->chain_ids;
-	lane->chain_ids = NULL;
 }
 
 /*
- * follow_link_instead
- *		After 400 to a window: if no window has given anything, go on with the
- *		list by its link.
+ * graph_lane_follow_links
+ *		If no window has given anything, go on with the list by the link of its
+ *		beginning, and not by time any more.
  */
-static bool
-follow_link_instead(GraphScan *scan, GraphLane *lane)
+bool
+graph_lane_follow_links(GraphScan *scan, GraphLane *lane)
 {
 	int64		count = scan->count;
 
-	if (scan->fallback_url == NULL || lane->purpose != GRAPH_LANE_LIST ||
-		!is_bounded(lane) || lane->window.nulls || lane->window.head ||
-		scan->found != scan->fallback_found)
+	if (scan->fallback_url == NULL || scan->found != scan->fallback_found)
 		return false;
 	graph_scan_give_up_windows(scan);
 	graph_lane_list(scan, lane, NULL, scan->request->page_size);
@@ -644,12 +642,25 @@ follow_link_instead(GraphScan *scan, GraphLane *lane)
 	lane->url = scan->fallback_url;
 	lane->page = 2;
 	lane->chain_count = count;
-	lane->chain_ids = scan->fallback_ids;
-	lane->seen = scan->head_ids;
+	lane->chain_ids = scan->head_ids;
 	scan->fallback_url = NULL;
-	scan->fallback_ids = scan->head_ids = NULL;
+	scan->head_ids = NULL;
 	scan->nulls_wanted = false;
 	scan->filter_ignored = true;
+	return true;
+}
+
+/*
+ * follow_link_instead
+ *		After 400 to a window: the same, and remember it.
+ */
+static bool
+follow_link_instead(GraphScan *scan, GraphLane *lane)
+{
+	if (lane->purpose != GRAPH_LANE_LIST || !is_bounded(lane) ||
+		lane->window.nulls || lane->window.head ||
+		!graph_lane_follow_links(scan, lane))
+		return false;
 	scan->dropped |= GRAPH_PART_WINDOW;
 	return true;
 }
@@ -730,11 +741,6 @@ ask_in_order(GraphScan *scan, GraphLane *lane)
 		return false;
 	scan->order_tried = true;
 	scan->head_taken = true;	/* it is asked for in order, too */
-	if (scan->head_ids == NULL && lane->seen_before == NULL)
-	{
-		scan->head_ids = lane->seen;
-		lane->seen = NULL;
-	}
 	graph_request_end(scan, lane);
 	graph_lane_list(scan, lane, &all, scan->request->page_size);
 	return true;
@@ -760,7 +766,7 @@ read_again(GraphScan *scan, GraphLane *lane, bool *complete)
 	int			rereads = lane->rereads + 1;
 
 	*complete = lane->rereads >= 2 && moves && given == 0;
-	if (*complete || lane->ids_forgotten || rereads > MAX_REREADS ||
+	if (*complete || scan->ids_forgotten || rereads > MAX_REREADS ||
 		(lane->rereads > 0 && !moves && given == 0))
 		return false;
 	lane->last_count = lane->chain_count;
@@ -811,8 +817,7 @@ end_of_count(GraphScan *scan, GraphLane *lane)
 	if (count < records || (records == 0 && count > 0) ||
 		(more && count == records))
 		count = -1;
-	if (count >= 0 || !scan->recounted)
-		scan->count = count;
+	scan->counted = count;
 	graph_lane_finish(scan, lane, false);
 }
 
@@ -981,7 +986,7 @@ end_of_list(GraphScan *scan, GraphLane *lane, bool full)
  *		A page of the list is complete: go on to the next.
  *
  * After a small first page the list is begun again with whole pages, as a
- * nextLink would go on with small ones; graph_order_was_seen() leaves out what
+ * nextLink would go on with small ones; graph_order_was_given() leaves out what
  * is known.
  */
 static void

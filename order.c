@@ -33,8 +33,8 @@
  * the list has moved further than that.  Where a list that was counted is not
  * seen to be in order all ids are needed, should it have to be read again.
  */
-#define MOST_SEEN	10000
-#define MOST_SEEN_UNSORTED	500000
+#define MOST_GIVEN	10000
+#define MOST_GIVEN_UNSORTED	500000
 
 /*
  * So many records at the beginning of an ordered list have to be in order
@@ -149,41 +149,52 @@ graph_order_id_table(GraphScan *scan)
  *		The ids that came so far are the older generation from now on.
  */
 static void
-turn_generation(GraphLane *lane)
+turn_generation(GraphScan *scan)
 {
-	if (lane->seen_before)
+	if (scan->given_before)
 	{
-		hash_destroy(lane->seen_before);
-		lane->ids_forgotten = true;
+		hash_destroy(scan->given_before);
+		scan->ids_forgotten = true;
 	}
-	lane->seen_before = lane->seen;
-	lane->seen = NULL;
+	scan->given_before = scan->given;
+	scan->given = NULL;
 }
 
 /*
- * graph_order_was_seen
- *		Was this id among the last that came?
+ * graph_order_was_given
+ *		Was this alert among the last that were given?
  *
  * New alerts push the list down, so the end of a page may come again on the
- * next.  When a generation of ids is complete it becomes the older one, which
- * is forgotten; so the memory does not grow with a list that is in order.
+ * next.
  */
 bool
-graph_order_was_seen(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
+graph_order_was_given(const GraphScan *scan, const GraphSeenId *id)
+{
+	return (scan->given && hash_search(scan->given, id, HASH_FIND, NULL)) ||
+		(scan->given_before &&
+		 hash_search(scan->given_before, id, HASH_FIND, NULL));
+}
+
+/*
+ * graph_order_note_given
+ *		Remember an alert that is given.
+ *
+ * When a generation of ids is complete it becomes the older one, which is
+ * forgotten; so the memory does not grow with a list that is in order.
+ */
+void
+graph_order_note_given(GraphScan *scan, const GraphLane *lane,
+					   const GraphSeenId *id)
 {
 	bool		may_be_read_again = lane->chain_count >= 0 &&
 		!(lane->sorted && lane->time_seen);
-	long		most = may_be_read_again ? MOST_SEEN_UNSORTED : MOST_SEEN;
-	bool		found;
+	long		most = may_be_read_again ? MOST_GIVEN_UNSORTED : MOST_GIVEN;
 
-	if (lane->seen && hash_get_num_entries(lane->seen) >= most)
-		turn_generation(lane);
-	if (lane->seen == NULL)
-		lane->seen = graph_order_id_table(scan);
-	(void) hash_search(lane->seen, id, HASH_ENTER, &found);
-	if (!found && lane->seen_before)
-		(void) hash_search(lane->seen_before, id, HASH_FIND, &found);
-	return found;
+	if (scan->given && hash_get_num_entries(scan->given) >= most)
+		turn_generation(scan);
+	if (scan->given == NULL)
+		scan->given = graph_order_id_table(scan);
+	(void) hash_search(scan->given, id, HASH_ENTER, NULL);
 }
 
 /*

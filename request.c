@@ -233,9 +233,9 @@ starves(GraphScan *scan, GraphLane *lane)
 
 	graph_http_free_descriptors();
 	graph_lane_again(scan, lane);
-	if (scan->starved_since == 0)
-		scan->starved_since = graph_now();
-	since = graph_now() - scan->starved_since;
+	if (scan->refused_since == 0)
+		scan->refused_since = graph_now();
+	since = graph_now() - scan->refused_since;
 	lane->not_before = graph_after(STARVING_PAUSE_MS);
 	return since < (graph_http_is_stuck() ? 1000 : LONGEST_REFUSED_MS) * 1000;
 }

@@ -146,7 +146,8 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 			start_list(scan);
 			break;
 		case GRAPH_SCAN_COUNT:
-			graph_lane_count(scan, &scan->lanes[0], request->select != NULL);
+			graph_lane_count(scan, &scan->lanes[0], request->select != NULL,
+							 false);
 			break;
 	}
 }
@@ -158,6 +159,8 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 void
 graph_scan_stop(GraphScan *scan)
 {
+	HTAB	  **tables[] = {&scan->given, &scan->given_before, &scan->head_ids};
+
 	graph_scan_give_up_windows(scan);
 	scan->request = NULL;
 	scan->current = scan->next_key = 0;
@@ -165,12 +168,16 @@ graph_scan_stop(GraphScan *scan)
 	scan->count = -1;
 	scan->order_started = scan->order_restarted = scan->order_checked = false;
 	scan->order_tried = scan->order_lost = false;
-	scan->doubtful = scan->recounted = scan->nulls_asked = false;
-	if (scan->head_ids)
-		hash_destroy(scan->head_ids);
-	if (scan->fallback_ids)
-		hash_destroy(scan->fallback_ids);
-	scan->head_ids = scan->fallback_ids = NULL;
+	scan->doubtful = scan->nulls_asked = scan->ids_forgotten = false;
+	scan->verification = 0;
+	scan->nulls_found = 0;
+	scan->counted = -1;
+	for (size_t i = 0; i < lengthof(tables); i++)
+	{
+		if (*tables[i])
+			hash_destroy(*tables[i]);
+		*tables[i] = NULL;
+	}
 	if (scan->fallback_url)
 		pfree(scan->fallback_url);
 	scan->fallback_url = NULL;
@@ -247,11 +254,11 @@ time_of(const GraphLane *lane, double alerts)
 }
 
 /*
- * first_time
+ * graph_first_time
  *		The earliest time that Edm.DateTimeOffset can hold.
  */
-static TimestampTz
-first_time(void)
+TimestampTz
+graph_first_time(void)
 {
 	return (TimestampTz) (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) *
 		USECS_PER_DAY;
@@ -268,14 +275,14 @@ divide(GraphScan *scan, GraphLane *lane, double alerts, int windows)
 	TimestampTz upper = lane->last_time - time_of(lane, alerts);
 	TimestampTz oldest = lane->window.lower;
 
-	if (upper <= Max(oldest, first_time()) || TIMESTAMP_NOT_FINITE(upper))
+	if (upper <= Max(oldest, graph_first_time()) || TIMESTAMP_NOT_FINITE(upper))
 		return;
 	lane->window.lower = upper;
 	for (int i = 1; i < windows; i++)
 	{
 		TimestampTz lower = upper - time_of(lane, alerts);
 
-		if (lower <= Max(oldest, first_time()))
+		if (lower <= Max(oldest, graph_first_time()))
 			break;
 		add_window(scan, lower, upper, false);
 		upper = lower;
@@ -486,11 +493,79 @@ is_complete(const GraphScan *scan)
 }
 
 /*
+ * report_short
+ *		Say that the list held less than the service counts.
+ */
+static void
+report_short(GraphScan *scan, GraphLane *lane)
+{
+	graph_report_short(scan->session, graph_request_name(lane),
+					   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
+								scan->found, scan->count));
+}
+
+/*
+ * explain_difference
+ *		Fewer alerts were found than the service had counted at first, although
+ *		each part of the list was read: is something missing, or have alerts left
+ *		the list meanwhile?  False if nothing more is to be asked.
+ *
+ * If the service counts no more now than were found, they have left.  If it
+ * does, alerts may have come as well; but there may be some that its filter
+ * does not find by any time, so that no window has them.  Whether there are is
+ * seen from counts that are made one after the other, with and without a bound
+ * that all times satisfy.
+ */
+static bool
+explain_difference(GraphScan *scan, GraphLane *lane)
+{
+	switch (scan->verification++)
+	{
+		case 0:
+			graph_lane_count(scan, lane, false, false);
+			return true;
+		case 1:
+			if (scan->counted >= 0 && scan->counted <= scan->found)
+				return false;
+			if (scan->doubtful || scan->counted < 0)
+				break;
+			graph_lane_count(scan, lane, false, true);
+			return true;
+		case 2:
+			scan->timed = scan->counted;
+			graph_lane_count(scan, lane, false, false);
+			return true;
+		case 3:
+			scan->count = scan->counted;
+			graph_lane_count(scan, lane, false, true);
+			return true;
+		case 4:
+			if (scan->count <= Max(scan->timed, scan->counted) + scan->nulls_found)
+				return false;
+			break;
+		default:
+			return false;		/* what there was to do was done */
+	}
+
+	/* they are found by following the links, if what was given is known */
+	scan->verification = INT_MAX / 2;
+	if (graph_lane_follow_links(scan, lane))
+		return true;
+	if (scan->request->order_needed || scan->ids_forgotten)
+	{
+		report_short(scan, lane);
+		return false;
+	}
+	scan->nulls_wanted = false;
+	scan->filter_ignored = true;
+	graph_lane_list(scan, lane, NULL, scan->request->page_size);
+	return true;
+}
+
+/*
  * look_for_rest
  *		When all was read that a list was thought to hold, see whether that is
  *		what the service has counted; false if nothing more is to be asked.
- *
- * If there is less, something is missing, or alerts have left the list since.
  */
 static bool
 look_for_rest(GraphScan *scan)
@@ -503,24 +578,13 @@ look_for_rest(GraphScan *scan)
 		return true;
 	if (scan->count < 0)
 		return false;
-	if (scan->head_ids && !scan->head_taken)
+	if (scan->head_ids && !scan->head_taken && !scan->request->order_needed &&
+		scan->descending)
+	{
 		take_head(scan, lane);
-	else if (!scan->doubtful)
-		return false;			/* each part was counted as it was read */
-	else if (!scan->recounted)
-	{
-		scan->recounted = true;
-		graph_lane_count(scan, lane, false);
+		return true;
 	}
-	else
-	{
-		scan->doubtful = false;
-		graph_report_short(scan->session, graph_request_name(lane),
-						   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
-									scan->found, scan->count));
-		return false;
-	}
-	return true;
+	return explain_difference(scan, lane);
 }
 
 /*
@@ -703,8 +767,9 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
  * graph_scan_order_is_lost
  *		Has the scan ended because the service does not sort as it was asked to?
  *
- * Nothing was handed out then, but for the alerts without a time where these
- * come first.  The caller can ask for the list as it comes, and sort.
+ * Nothing was handed out then but alerts without a time, where these come first:
+ * all of them in that case.  The caller can ask for the list as it comes, and
+ * sort.
  */
 bool
 graph_scan_order_is_lost(const GraphScan *scan)
@@ -714,13 +779,12 @@ graph_scan_order_is_lost(const GraphScan *scan)
 
 /*
  * graph_scan_gave_nulls
- *		Were the alerts without a time handed out before the others were asked
- *		for?
+ *		Were alerts without the time by which the list is in order handed out?
  */
 bool
 graph_scan_gave_nulls(const GraphScan *scan)
 {
-	return scan->nulls_asked && !scan->list_wanted;
+	return scan->nulls_found > 0;
 }
 
 /*
@@ -751,7 +815,7 @@ graph_scan_poll(GraphScan *scan, GraphRecord *record)
 int64
 graph_scan_count(const GraphScan *scan)
 {
-	return scan->count;
+	return scan->counted;
 }
 
 /*

@@ -76,8 +76,9 @@ class AlertStore:
         self._use(self._initial)
 
     def _use(self, alerts: list[Alert]) -> None:
-        self._alerts = sorted(alerts, key=lambda alert: alert.id or "")
-        self._alerts.sort(key=lambda alert: _rank(alert.fields.get("createdDateTime")), reverse=True)
+        alerts = sorted(alerts, key=lambda alert: alert.id or "")
+        alerts.sort(key=lambda alert: _rank(alert.fields.get("createdDateTime")), reverse=True)
+        self._alerts = alerts           # only now: a list that is being sorted looks empty to other threads
         self._by_id = {alert.id: alert for alert in self._alerts if alert.id is not None}
         self._results: OrderedDict[tuple, list[Alert]] = OrderedDict()
 

@@ -263,17 +263,23 @@ def gzip_bomb(hit, *, mb=100):
 @instead
 def moving(hit, *, arrive=1, leave=1, mark="noise-"):
     """Alerts whose ids begin with a mark come and go, before the list is read."""
-    store, memory = hit.emulator.store, hit.memory
-    if not hit.request.is_list:
-        return
+    if hit.request.is_list:
+        with _MOVING:
+            _come_and_go(hit.emulator.store, hit.memory, arrive, leave, mark)
+
+
+_MOVING = threading.Lock()
+
+
+def _come_and_go(store, memory: dict, arrive: int, leave: int, mark: str) -> None:
+    chance = memory.setdefault("random", random.Random(mark))
     marked = [alert for alert in store.all() if (alert.id or "").startswith(mark)]
-    if not memory:
-        memory.update(random=random.Random(mark), number=0)
-    chance = memory["random"]
-    for alert in chance.sample(marked, min(leave, len(marked) - 1)) if marked else []:
+    if not marked:
+        return
+    for alert in chance.sample(marked, min(leave, len(marked) - 1)):
         store.remove(alert.id)
-    for _ in range(arrive if marked else 0):
-        memory["number"] += 1
+    for _ in range(arrive):
+        memory["number"] = memory.get("number", 0) + 1
         text = jsontext.with_member(chance.choice(marked).text, "id", f"{mark}{id(memory)}-{memory['number']}")
         created = chance.choice(store.all()).fields.get("createdDateTime")
         if created is not None:
@@ -477,6 +483,20 @@ def duplicate_rows(hit, *, rows=1):
     own = page.rows[-rows:]
     page.rows[:0] = before.setdefault(query, last.get(asked, []))   # a page asked for again is the same again
     last[asked] = own
+
+
+@on_page
+def repeat_first(hit):
+    """The page ends with its first row again."""
+    rows = hit.response.body.rows
+    rows += rows[:1]
+
+
+@on_page
+def count(hit, *, text="0"):
+    """Any JSON text as @odata.count, where it was asked for."""
+    if hit.response.body.count is not None:
+        hit.response.body.count = text.encode()
 
 
 @on_page

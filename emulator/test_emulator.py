@@ -6,6 +6,7 @@ import base64
 import gzip
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -550,6 +551,35 @@ class FaultTest(ServerTest):
             links.append(self.get(f"{parts.path}?{parts.query}")[1]["@odata.nextLink"])
         self.assertNotEqual(links[0], links[1])
         self.assertEqual(links[0], links[2])
+
+    def test_duplicates_are_those_of_the_list(self):
+        self.fault("duplicate_rows", times=-1, rows=2)
+        pages = [self.list(top=100)[1]]
+        for _ in range(2):
+            link = urlsplit(pages[-1]["@odata.nextLink"])
+            pages.append(self.get(f"{link.path}?{link.query}")[1])
+        self.assertEqual([row["id"] for row in pages[1]["value"][:2]], [row["id"] for row in pages[0]["value"][-2:]])
+        self.assertEqual(self.get(f"{link.path}?{link.query}")[1]["value"], pages[2]["value"])
+        self.assertEqual(len(self.list(top=7)[1]["value"]), 7)
+
+    def test_some_alerts_come_and_go(self):
+        before = {row["id"] for row in self.scan()}
+        marked = sorted(before)[:9]
+        mark = os.path.commonprefix(marked)
+        gone = {alert_id for alert_id in before if alert_id.startswith(mark)}
+        self.fault("moving", times=-1, arrive=2, leave=3, mark=mark)
+        after = {row["id"] for row in self.scan()}
+        self.assertTrue(before - gone <= after)
+        self.assertTrue(gone - after)
+        self.assertTrue(after - before)
+        self.assertTrue(all(alert_id.startswith(mark) for alert_id in after - before))
+
+    def test_unsorted(self):
+        self.send("POST", "/_emulator/settings", {"unsorted": True})
+        times = [row["createdDateTime"] for row in self.scan()]
+        self.assertNotEqual(times, sorted(times, reverse=True))
+        times = [row["createdDateTime"] for row in self.scan(LIST + "?$orderby=createdDateTime")]
+        self.assertEqual(times, sorted(times))
 
     def test_expired_token_in_mid_scan(self):
         form = urlencode({"grant_type": "refresh_token", "client_id": login.MAIN_APP.client_id,

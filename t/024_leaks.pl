@@ -82,7 +82,9 @@ foreach my $name (sort keys %logins)
 # What the service says of a skip token
 #------------------------------------------------------------------------------
 
+# (without order_pushdown the list is followed by its links)
 set_mapping($node, access_token => 'emulator-access-token');
+$node->set_server(order_pushdown => 'false');
 $from = -s $node->logfile;
 $emulator->fault(kind => 'status', code => 403, path => 'skiptoken', times => -1,
 	message => 'Invalid URL https://graph/?$skiptoken=planted-skip-token&$top=1 or %24skiptoken%3Dplanted-skip-token');

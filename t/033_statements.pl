@@ -9,12 +9,20 @@
 #
 #	GRAPH_STATEMENTS=20000 GRAPH_SEED=77 prove ... t/033_statements.pl
 #
-# Each mismatch is shown with how to repeat it: GRAPH_STATEMENT=123 runs only
-# this number, and shows its plans and requests as well; 12,34 runs some.  GRAPH_SHOWN is how
-# many are shown, GRAPH_FROM the number to begin with, GRAPH_SERVICE (emulator,
-# moving, sqlite) takes only the statements for one service, GRAPH_BEHAVIOUR
-# (filter=ignore,top_max=5) are settings that the emulator has in any case, and
-# GRAPH_KEEP_GOING=1 runs on after many mismatches.
+# Each mismatch is shown with how to repeat it.  By hand:
+#
+#	GRAPH_STATEMENTS, GRAPH_SEED, GRAPH_FROM  how many, which ones, from number
+#	GRAPH_STATEMENT=12,34                     only these numbers; one: with its
+#	                                          plans and requests
+#	GRAPH_SERVICE='emulator|sqlite'           only those for these services
+#	GRAPH_BEHAVIOUR=filter=ignore,top_max=5   settings that the emulator has in
+#	                                          any case
+#	GRAPH_SQL='SELECT ...'                    this in the surroundings of each
+#	                                          number, in place of its statement
+#	GRAPH_SHOWN, GRAPH_SLOW                   how many mismatches are shown, and
+#	                                          statements of how many seconds
+#	GRAPH_REFUSED=1, GRAPH_KEEP_GOING=1       show what PostgreSQL refuses; run
+#	                                          on after many mismatches
 
 use strict;
 use warnings;
@@ -401,6 +409,7 @@ for my $number (defined $only ? split(/,/, $only) : $from .. $from + $count - 1)
 {
 	last if $wrong >= $most || time - $start > $LONGEST;
 	my $statement = GraphStatements->statement($seed, $number);
+	@$statement{qw(kind compare settings statements text)} = ('given', 'rows', [], [ $ENV{GRAPH_SQL} ], $ENV{GRAPH_SQL}) if $ENV{GRAPH_SQL};
 	next if $service && $statement->{service} !~ /^(?:$service)$/;
 	my $expected = answer($statement, 'copy', $COPY_TIMEOUT);
 

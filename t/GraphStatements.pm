@@ -64,6 +64,10 @@ sub whole_alert
 
 	$alert->{id} = sprintf 'q%s%03d', ($tenant eq 'a' || $number <= 25 ? 'a' : 'b'), $number;
 	$alert->{tenantId} = $tenant;
+
+	# equal times are few: where a page is not longer than they are many, nobody can go on by time
+	$alert->{createdDateTime} = sprintf '2026-07-%02dT%02d:%02d:%02d.%07dZ', $self->pick(18 .. 22), map { $self->pick_number($_) } 24, 60, 60, 10_000_000
+	  if $self->chance(75);
 	$alert->{serviceSource} = 'microsoft365Defender' if $alert->{serviceSource} eq $NOISE_SOURCE;
 	my $count = $self->pick(0, 0, 0, 1, 1, 2, 3, 4, 5, 9, $self->chance(40) ? 30 : 2);
 	$alert->{evidence} = [ map { $self->whole_evidence } 1 .. $count ];
@@ -1065,7 +1069,15 @@ sub statement
 	if ($result{service} eq 'moving')
 	{
 		$result{view} = $self->pick(qw(sent local));
-		$result{behaviour}{unsorted} = 0;    # what leaves such a list cannot be made up for
+
+		# what leaves a list whose order is not looked at, or whose pages are not
+		# longer than equal times are many, cannot be made up for
+		$result{behaviour}{unsorted} = 0;
+		foreach my $options (values %{ $result{servers} })
+		{
+			$options->{order_pushdown} = 'true';
+			$options->{page_size} = 15 if $options->{page_size} < 15;
+		}
 		unshift @{ $result{faults} }, { times => -1, fault => { kind => 'moving', arrive => $self->pick(0, 1, 3), leave => $self->pick(0, 1, 1, 3) } };
 	}
 	$result{text} = join ";\n", @{ $self->{settings} }, @statements, '';

@@ -89,6 +89,9 @@ foreach my $concurrency (1, 4)
 	complete("some without a time, $lanes", 30, @timeless);
 	service({ max_pages => 2 }, @timeless);
 	complete("some without a time and links that end, $lanes", 40, @timeless);
+	my @unreadable = (@alerts[ 0 .. 79 ], map { alert(%$_, createdDateTime => 'soon') } @alerts[ 80 .. 83 ]);
+	service({}, @unreadable);
+	is(ids_of('(SELECT id FROM defender.alerts OFFSET 0) AS a'), ids(@unreadable), "some that no bound of a time finds, $lanes");
 
 	# what the service does not do
 	service({ filter => 'refuse' });

@@ -86,8 +86,14 @@ run_test() {
     read -ra variables <<<"${1#"$name"}"
     # --check complains of it
     if ! [ -e "$work/build/t/$name.pl" ]; then return; fi
-    run timeout -k 10 240 env "TEMP_CONFIG=$work/extension.conf" "${variables[@]}" \
+    run timeout -k 10 180 env "TEMP_CONFIG=$work/extension.conf" GRAPH_FIRST_FAILURE=1 "${variables[@]}" \
         make -s -C "$work/build" "PG_CONFIG=$pg_config" with_llvm=no prove_installcheck "PROVE_TESTS=t/$name.pl"
+}
+
+# What failed first, of what a test printed.
+first_failure() {
+    grep -m 1 -A 1 -E '^not ok|^#   Failed test|FAILED|timed out|died' "$work/test.out" |
+        sed -E 's/^#? +//' | tr '\n' ' ' | cut -c 1-150
 }
 
 # Without a mutation every test passes; otherwise nothing could be said.
@@ -130,7 +136,7 @@ try() {
         done
         if [ -n "$by" ]; then
             noticed=$((noticed + 1))
-            printf '%s: noticed by %s (%d s)\n' "$name" "$by" $((SECONDS - start))
+            printf '%s: noticed by %s (%d s): %s\n' "$name" "$by" $((SECONDS - start)) "$(first_failure)"
         else
             survived+=("$name")
             printf '%s: SURVIVED (%d s).  %s  %s\n' "$name" $((SECONDS - start)) "${lines[0]}" "${lines[1]}"

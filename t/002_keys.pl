@@ -300,6 +300,22 @@ foreach my $junk (qw(N/A / \\ .. $count), '')
 	}
 }
 
+# One that the service finds malformed, which it says with 400, is no alert's;
+# where it has not answered before, it is asked for something that it must know.
+foreach my $query ("$select id = ANY ('{a1,odd,a3}')", "$select id = 'odd'")
+{
+	$emulator->fault(kind => 'status', code => 400, path => '/odd', times => -1, error => 'BadRequest', message => 'Malformed.');
+	is(join(' ', sort split /\n/, $node->result($query)), $query =~ /ANY/ ? 'Title 1 Title 3' : '', "an id that is refused: $query");
+	my @others = grep { !m{/(?:a1|odd|a3)$} } $emulator->requests;
+	cmp_ok(scalar(@others), $query =~ /ANY/ ? '<=' : '==', 1, 'an id that is refused: whether the service answers otherwise');
+	$emulator->no_fault;
+	$emulator->clear;
+}
+$emulator->fault(kind => 'status', code => 400, times => -1, error => 'BadRequest', message => 'Malformed.');
+like($node->result("$select id = 'a1'"), qr/ERROR:.*status 400/, 'a service that refuses everything');
+$emulator->no_fault;
+$emulator->clear;
+
 # What is a resource of its own below a collection, and no alert.
 foreach my $segment ('$count', '$value', '$ref')
 {

@@ -200,6 +200,15 @@ is(ids_of($list), ids(@tied), '7000 at one time');
 $emulator->settings(max_pages => 4);
 like(ids_of($list), qr/ERROR:.*gave an incomplete answer/, '7000 at one time, and links that end');
 
+# The end of a page again at the beginning of the next: also there where the ids
+# of the page before are no longer among the last that are kept.
+$emulator->reset;
+$emulator->set_alerts(@many[ 0 .. 10_199 ]);
+$node->set_server(page_size => undef, concurrency => 1, order_pushdown => 'false', count_pushdown => 'false');
+$emulator->fault(kind => 'duplicate_rows', rows => 3, times => -1);
+is(ids_of($list), ids(@many[ 0 .. 10_199 ]), 'rows again on the page after ten thousand alerts');
+$node->set_server(page_size => 500, order_pushdown => undef, count_pushdown => undef);
+
 # Without a time.
 my @timeless = ((map { alert(id => sprintf('n%05d', $_), createdDateTime => undef) } 1 .. 300), @many[ 0 .. 5999 ]);
 $emulator->reset;

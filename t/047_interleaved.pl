@@ -254,6 +254,15 @@ same('a lookup for each row of evidence of alerts that are larger than a window'
 	'SELECT * FROM looped(' . quoted(of('defender', "alert_severity = 'informational'")) . ', ' . quoted($elsewhere) . ')',
 	"SELECT alert_id, ordinal::text, device_dns_name, host_name, alert_title, alert_title FROM local.device_evidence WHERE alert_severity = 'informational'", 4 * $EVIDENCE, 3);
 
+# A body that is inflated as it comes moves them no more than one that is plain.
+$PIECE = 100;
+$emulator->settings(gzip => JSON::PP::true);
+same('a lookup for each row of evidence, compressed',
+	'SELECT * FROM looped(' . quoted(of('defender', $few_of)) . ', ' . quoted($elsewhere) . ')',
+	"SELECT alert_id, ordinal::text, device_dns_name, host_name, alert_title, alert_title FROM local.device_evidence WHERE $few_of", $FEW * $EVIDENCE, 20);
+$emulator->settings(gzip => JSON::PP::false);
+$PIECE = 9000;
+
 # Loops in loops: each level is in the middle of a record.
 my $inner = 'SELECT device_dns_name, NULL, NULL, NULL, NULL, NULL FROM other.device_evidence WHERE alert_id = $1';
 same('evidence of another server for each row of evidence',

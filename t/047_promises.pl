@@ -150,6 +150,7 @@ my @long = arms(24, '=');
 my $long = $long[0] =~ s/\$(\d+)/literal($long[$1])/ger;
 is(labels($long), 'local: the filter would be too long', 'EXPLAIN does not call a clause sent that is too long');
 is(labels("($long) AND severity = 'high'"), 'local: the filter would be too long, sent, exact', 'but the others are');
+is(labels("severity = 'high' OR (status = 'new' AND ($long))"), 'sent, superset', 'nor one exact of which a part is left out');
 my @half = arms(15, '=');
 my $half = $half[0] =~ s/\$(\d+)/literal($half[$1])/ger;
 is(labels("($half) AND (($half) OR status = 'new')"), 'local: the filter would be too long, sent, exact', 'nor one for which there is no room any more');

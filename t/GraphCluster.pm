@@ -17,11 +17,22 @@ use warnings;
 use Exporter 'import';
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
+use Test::Builder;
 
 our @ISA       = ('PostgreSQL::Test::Cluster');
 our @EXPORT_OK = qw(options);
 
 my $json = JSON::PP->new->utf8;
+
+# Where it only matters whether a test fails (scripts/mutate.sh), it ends with
+# its first failure.
+if ($ENV{GRAPH_FIRST_FAILURE})
+{
+	my $ok = \&Test::Builder::ok;
+
+	no warnings 'redefine';
+	*Test::Builder::ok = sub { my $passed = &$ok; exit 1 unless $passed; return $passed };
+}
 
 # Make and start one.  %params may have conf, lines for postgresql.conf, and
 # what connect_database() knows.

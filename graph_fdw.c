@@ -762,6 +762,9 @@ count_alerts(ForeignScanState *node)
 	if (count >= 0)
 		return count;
 
+	/* a count needs no more than the id, a list its time as well */
+	if (state->request.select && strcmp(state->request.select, "id") == 0)
+		state->request.select = "id," GRAPH_DEFAULT_TIME;
 	state->request.mode = GRAPH_SCAN_LIST;
 	state->request.limited = false;
 	state->request.first_page = state->request.page_size;

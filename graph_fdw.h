@@ -679,7 +679,7 @@ typedef struct GraphRequest
 	/* GRAPH_SCAN_LIST and GRAPH_SCAN_COUNT; NULL where not asked */
 	char	   *filter;
 	bool		whole_filter;	/* no condition was left out of it */
-	char	   *select;
+	const char *select;
 	char	   *order_property;	/* in $orderby */
 	bool		descending;
 	bool		nulls_first;
@@ -762,6 +762,8 @@ typedef struct GraphWindow
 	TimestampTz upper;			/* DT_NOEND: there is no bound */
 	bool		nulls;			/* instead: the alerts without a time */
 	bool		head;			/* without those of the list's beginning */
+	bool		linked;			/* one time, that is longer than a page: it is
+								 * read by its links */
 } GraphWindow;
 
 /* What a lane's answers are for. */
@@ -911,7 +913,8 @@ struct GraphScan
 	int64		counted;		/* the last answer to a count alone, or -1 */
 	int64		timed;			/* of those, the one of alerts with a time */
 	int			verification;	/* what was asked to verify the end */
-	int			dropped;		/* GraphRequestPart that it has refused */
+	int			dropped;		/* GraphRequestPart that it has refused, */
+	int			accepted;		/* and that it has answered */
 	bool		doubtful;		/* a part of the list was not counted */
 
 	/* ids given last, in two generations: see graph_order_was_given() */
@@ -1080,6 +1083,8 @@ extern GraphScan *graph_scan_create(GraphSession *session, GraphShape *shape);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern int64 graph_scan_count(const GraphScan *scan);
 extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
+extern void graph_scan_add_window(GraphScan *scan, TimestampTz lower,
+								  TimestampTz upper, bool nulls);
 extern TimestampTz graph_first_time(void);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);
 extern bool graph_scan_gave_nulls(const GraphScan *scan);

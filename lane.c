@@ -152,6 +152,7 @@ graph_lane_accepted(GraphScan *scan, GraphLane *lane)
 		MemoryContextSwitchTo(old);
 	}
 	scan->refused_since = 0;
+	scan->accepted |= lane->parts;
 	refusal->answers = true;
 	refusal->parts |= lane->dropped | scan->dropped;
 }
@@ -237,7 +238,7 @@ void
 graph_lane_list(GraphScan *scan, GraphLane *lane, const GraphWindow *window,
 				int page_size)
 {
-	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false, false};
+	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false, false, false};
 	const Refusal *refusal = find_refusal(scan);
 	int			parts = 0;
 
@@ -288,7 +289,7 @@ static void
 start_count(GraphScan *scan, GraphLane *lane)
 {
 	GraphRequest request = *scan->request;
-	GraphWindow always = {graph_first_time() + 1, DT_NOEND, false, false};
+	GraphWindow always = {graph_first_time() + 1, DT_NOEND, false, false, false};
 	int			alerts = request.mode == GRAPH_SCAN_COUNT ?
 		request.first_page : 1;
 
@@ -531,7 +532,8 @@ graph_lane_end_refused_key(GraphScan *scan, GraphLane *lane)
 	}
 	graph_request_end(scan, lane);
 	request.mode = GRAPH_SCAN_LIST;
-	request.filter = request.select = request.order_property = NULL;
+	request.filter = request.order_property = NULL;
+	request.select = NULL;
 	lane->key = NULL;
 	lane->parts = lane->dropped = 0;
 	graph_lane_start(scan, lane, GRAPH_LANE_PROBE,
@@ -745,6 +747,34 @@ close_chain(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * read_one_time
+ *		More alerts have one time than a page holds, so that the list does not
+ *		go on by time.  Read those by their links, as a list of their own that
+ *		is held against its own count, and leave what comes after them for later.
+ */
+static bool
+read_one_time(GraphScan *scan, GraphLane *lane)
+{
+	GraphWindow window = lane->window;
+	TimestampTz time = lane->last_time;
+
+	if (lane->first_time != time || scan->time_slot < 0 ||
+		!(lane->parts & GRAPH_PART_COUNT))
+		return false;
+	if (scan->descending)
+		graph_scan_add_window(scan, window.lower, time, false);
+	else
+		graph_scan_add_window(scan, time + 1, window.upper, false);
+	window.lower = time;
+	window.upper = time + 1;
+	window.linked = true;
+	graph_request_end(scan, lane);
+	lane->rereads = 0;
+	graph_lane_list(scan, lane, &window, scan->request->page_size);
+	return true;
+}
+
+/*
  * graph_lane_begin_anew
  *		Ask for the rest of the list by the last time seen instead of by a
  *		link; false if that cannot be done.
@@ -762,7 +792,7 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 	HTAB	   *boundary;
 
 	if (lane->purpose != GRAPH_LANE_LIST || scan->time_slot < 0 ||
-		!lane->sorted || !lane->time_seen || window.nulls ||
+		!lane->sorted || !lane->time_seen || window.nulls || window.linked ||
 		scan->filter_ignored || graph_lane_refuses(scan, GRAPH_PART_WINDOW))
 		return false;
 	if (scan->descending)
@@ -771,7 +801,7 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 		window.lower = lane->last_time;
 	if (lane->boundary && window.upper == lane->window.upper &&
 		window.lower == lane->window.lower)
-		return false;
+		return read_one_time(scan, lane);
 
 	boundary = graph_order_id_table(scan);
 	for (int i = 0; i < lane->nties; i++)
@@ -798,7 +828,7 @@ graph_lane_begin_anew(GraphScan *scan, GraphLane *lane)
 static bool
 ask_in_order(GraphScan *scan, GraphLane *lane)
 {
-	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false, false};
+	static const GraphWindow all = {DT_NOBEGIN, DT_NOEND, false, false, false};
 
 	if (lane->filtered || lane->sorted || lane->timeless ||
 		scan->time_slot < 0 || scan->order_tried ||
@@ -831,7 +861,7 @@ read_again(GraphScan *scan, GraphLane *lane, bool *complete)
 	uint64		given = lane->pass_given;
 	int			rereads = lane->rereads + 1;
 
-	*complete = lane->rereads >= 2 && moves && given == 0;
+	*complete = moves && lane->rereads >= (given == 0 ? 2 : MAX_REREADS);
 	if (*complete || scan->ids_forgotten || rereads > MAX_REREADS ||
 		(lane->rereads > 0 && !moves && given == 0))
 		return false;
@@ -891,18 +921,20 @@ end_of_count(GraphScan *scan, GraphLane *lane)
  * graph_lane_refused
  *		After 400: go on in another way; false if there is none.
  *
- * Where there have been answers, it is known what the service takes, but for
- * the filter and the order of a window.
+ * What it has answered before in this scan is not what it refuses.
  */
 bool
 graph_lane_refused(GraphScan *scan, GraphLane *lane)
 {
-	bool		known = scan->counters.pages > 0 &&
-		(is_optional(lane) || lane->filtered);
+	int			accepted = scan->accepted;
 
-	if ((!known && ask_without(scan, lane, GRAPH_PART_SELECT)) ||
+	if ((!(accepted & GRAPH_PART_SELECT) &&
+		 ask_without(scan, lane, GRAPH_PART_SELECT)) ||
+		(!(accepted & GRAPH_PART_COUNT) && (accepted & GRAPH_PART_ORDER) &&
+		 ask_without(scan, lane, GRAPH_PART_COUNT)) ||
 		drop_order(scan, lane) ||
-		(!known && ask_without(scan, lane, GRAPH_PART_COUNT)) ||
+		(!(accepted & GRAPH_PART_COUNT) &&
+		 ask_without(scan, lane, GRAPH_PART_COUNT)) ||
 		(lane->page > 1 && graph_lane_begin_anew(scan, lane)) ||
 		follow_link_instead(scan, lane))
 		return true;
@@ -956,6 +988,7 @@ static bool
 goes_by_time(GraphScan *scan, GraphLane *lane)
 {
 	return scan->time_slot >= 0 && lane->sorted && !lane->window.nulls &&
+		!lane->window.linked &&
 		!scan->filter_ignored && !graph_lane_refuses(scan, GRAPH_PART_WINDOW);
 }
 
@@ -1008,6 +1041,18 @@ is_barren(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * shows_order
+ *		Is the beginning of the list in order for all that is known?  One time
+ *		shows no order, and nothing else will tell where alerts are not counted.
+ */
+static bool
+shows_order(const GraphScan *scan, const GraphLane *lane)
+{
+	return is_bounded(lane) || scan->count >= 0 ||
+		scan->request->order_needed || lane->first_time != lane->last_time;
+}
+
+/*
  * go_on
  *		There is a next page: by time, or by its link.
  */
@@ -1015,7 +1060,8 @@ static void
 go_on(GraphScan *scan, GraphLane *lane)
 {
 	if ((!lane->filtered && lane->page == 1 && graph_scan_split(scan, lane)) ||
-		graph_lane_begin_anew(scan, lane) || ask_in_order(scan, lane))
+		(shows_order(scan, lane) && graph_lane_begin_anew(scan, lane)) ||
+		ask_in_order(scan, lane))
 		return;
 	graph_lane_finish(scan, lane, true);
 }

@@ -201,16 +201,19 @@ graph_order_note_given(GraphScan *scan, const GraphLane *lane,
 /*
  * note_in_chain
  *		Count a record among the alerts of the lane's chain, unless it came
- *		before.
+ *		before: then true.
  */
-static void
+static bool
 note_in_chain(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
 {
+	bool		found;
+
 	if (lane->page > 1 && lane->chain_count < 0)
-		return;					/* there is nothing to hold it against */
+		return false;			/* there is nothing to hold it against */
 	if (lane->chain_ids == NULL)
 		lane->chain_ids = graph_order_id_table(scan);
-	(void) hash_search(lane->chain_ids, id, HASH_ENTER, NULL);
+	(void) hash_search(lane->chain_ids, id, HASH_ENTER, &found);
+	return found;
 }
 
 /*
@@ -272,8 +275,8 @@ takes_null(GraphScan *scan, GraphLane *lane)
 		return !lane->filtered || !scan->filter_ignored ||
 			TIMESTAMP_IS_NOBEGIN(lane->window.lower);
 	}
-	if (scan->nulls_asked)
-		return false;
+	if (scan->nulls_asked || scan->request->no_nulls)
+		return false;			/* the clauses leave it out, in the latter case */
 	if (scan->request->nulls_first && scan->order_started)
 		report_disorder(scan, lane);
 	if (!scan->request->nulls_first)
@@ -303,12 +306,12 @@ note_filter(GraphScan *scan, GraphLane *lane, TimestampTz time)
  *		because the list has moved.
  */
 static bool
-note_time(GraphScan *scan, GraphLane *lane, const GraphSeenId *id, bool seen,
+note_time(GraphScan *scan, GraphLane *lane, const GraphSeenId *id, bool again,
 		  TimestampTz time)
 {
 	if (lane->order_known && comes_before(scan, time, lane->order_time))
 	{
-		if (seen)
+		if (again)
 			return false;
 		lane->sorted = false;
 		if (scan->request->order_needed)
@@ -342,11 +345,11 @@ bool
 graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
 						 const GraphSeenId *id, bool seen, bool *past)
 {
+	bool		again = note_in_chain(scan, lane, id);
 	bool		known = false;
 	TimestampTz time;
 
 	*past = false;
-	note_in_chain(scan, lane, id);
 	if (scan->time_slot < 0)
 		return true;
 	if (!record_time(scan, &time))
@@ -362,7 +365,7 @@ graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
 	if (time < lane->window.lower)
 	{
 		/* one that is out of place is no end where no order was asked for */
-		*past = scan->descending && lane->sorted &&
+		*past = scan->descending && lane->sorted && !lane->window.linked &&
 			(lane->parts & GRAPH_PART_ORDER);
 		return false;
 	}
@@ -372,7 +375,9 @@ graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
 		(void) hash_search(lane->boundary, id, HASH_FIND, &known);
 	if (scan->head_ids && lane->filtered && !known)
 		(void) hash_search(scan->head_ids, id, HASH_FIND, &known);
-	return note_time(scan, lane, id, seen || known, time) && !known;
+	/* of a page, what came on another one is no excuse */
+	again = again || (lane->page > 1 && (seen || known));
+	return note_time(scan, lane, id, again, time) && !known;
 }
 
 /*
@@ -398,9 +403,10 @@ graph_order_check_first(GraphScan *scan, GraphLane *lane)
 	TimestampTz before = 0;
 	TimestampTz time;
 	int			count = 0;
+	bool		differs = false;
 	size_t		used;
 
-	while (count < CHECKED_RECORDS && result == GRAPH_ORDER_KEPT &&
+	while ((count < CHECKED_RECORDS || !differs) && result == GRAPH_ORDER_KEPT &&
 		   (event = graph_list_read(reader, unread.data, unread.len, &used,
 									&record, scan->slots, &error)) == GRAPH_LIST_RECORD)
 	{
@@ -416,12 +422,17 @@ graph_order_check_first(GraphScan *scan, GraphLane *lane)
 		(void) hash_search(ids, &id, HASH_ENTER, &found);
 		if (found)
 			continue;
+		differs = differs || (count > 0 && time != before);
 		if (count++ > 0 && comes_before(scan, time, before))
 			result = GRAPH_ORDER_BROKEN;
 		before = time;
 	}
 	if (result == GRAPH_ORDER_KEPT && event == GRAPH_LIST_MORE && !whole)
 		result = GRAPH_ORDER_UNKNOWN;
+	else if (result == GRAPH_ORDER_KEPT && !differs && count > 0 &&
+			 (event != GRAPH_LIST_END ||
+			  graph_list_next_link(reader).data != NULL))
+		result = GRAPH_ORDER_BROKEN;	/* equal times show no order */
 	hash_destroy(ids);
 	pfree(reader);
 	return result;

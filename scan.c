@@ -101,7 +101,7 @@ prepare_times(GraphScan *scan, const GraphRequest *request)
 static void
 start_list(GraphScan *scan)
 {
-	static const GraphWindow nulls = {DT_NOBEGIN, DT_NOEND, true, false};
+	static const GraphWindow nulls = {DT_NOBEGIN, DT_NOEND, true, false, false};
 	const GraphRequest *request = scan->request;
 	int			first = Min(request->first_page, request->page_size);
 
@@ -171,6 +171,7 @@ graph_scan_stop(GraphScan *scan)
 	scan->order_started = scan->order_restarted = scan->order_checked = false;
 	scan->order_tried = scan->order_lost = false;
 	scan->doubtful = scan->nulls_asked = scan->ids_forgotten = false;
+	scan->accepted = 0;
 	scan->verification = 0;
 	scan->nulls_found = 0;
 	scan->counted = -1;
@@ -195,11 +196,12 @@ graph_scan_stop(GraphScan *scan)
  */
 
 /*
- * add_window
+ * graph_scan_add_window
  *		Leave a window to whichever lane is free first.
  */
-static void
-add_window(GraphScan *scan, TimestampTz lower, TimestampTz upper, bool nulls)
+void
+graph_scan_add_window(GraphScan *scan, TimestampTz lower, TimestampTz upper,
+					  bool nulls)
 {
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 	GraphWindow *window = palloc(sizeof(GraphWindow));
@@ -207,7 +209,7 @@ add_window(GraphScan *scan, TimestampTz lower, TimestampTz upper, bool nulls)
 	window->lower = lower;
 	window->upper = upper;
 	window->nulls = nulls;
-	window->head = false;
+	window->head = window->linked = false;
 	scan->windows = lappend(scan->windows, window);
 	MemoryContextSwitchTo(old);
 }
@@ -286,10 +288,10 @@ divide(GraphScan *scan, GraphLane *lane, double alerts, int windows)
 
 		if (lower <= Max(oldest, graph_first_time()))
 			break;
-		add_window(scan, lower, upper, false);
+		graph_scan_add_window(scan, lower, upper, false);
 		upper = lower;
 	}
-	add_window(scan, oldest, upper, false);
+	graph_scan_add_window(scan, oldest, upper, false);
 	scan->nulls_wanted = true;
 }
 
@@ -467,7 +469,7 @@ take_nulls(GraphScan *scan, GraphLane *lane)
 		scan->request->no_nulls)
 		return false;
 	scan->nulls_taken = true;
-	add_window(scan, DT_NOBEGIN, DT_NOEND, true);
+	graph_scan_add_window(scan, DT_NOBEGIN, DT_NOEND, true);
 	return take_window(scan, lane);
 }
 
@@ -479,7 +481,7 @@ take_nulls(GraphScan *scan, GraphLane *lane)
 static void
 take_head(GraphScan *scan, GraphLane *lane)
 {
-	GraphWindow window = {scan->head_bound, DT_NOEND, false, true};
+	GraphWindow window = {scan->head_bound, DT_NOEND, false, true, false};
 
 	scan->head_taken = true;
 	graph_lane_stop(scan, lane);
@@ -509,13 +511,23 @@ report_short(GraphScan *scan, GraphLane *lane)
 }
 
 /*
+ * can_read_again
+ *		Can the list be read once more, so that what is new is given?
+ */
+static bool
+can_read_again(const GraphScan *scan)
+{
+	return !scan->request->order_needed && !scan->ids_forgotten;
+}
+
+/*
  * explain_difference
  *		Fewer alerts were found than the service had counted at first, although
  *		each part of the list was read: is something missing, or have alerts left
  *		the list meanwhile?  False if nothing more is to be asked.
  *
  * If the service counts no more now than were found, they have left.  If it
- * does, alerts may have come as well; but there may be some that its filter
+ * counts what it did, nothing has moved.  Else alerts may have come as well; but there may be some that its filter
  * does not find by any time, so that no window has them.  Whether there are is
  * seen from counts that are made one after the other, with and without a bound
  * that all times satisfy.
@@ -531,7 +543,8 @@ explain_difference(GraphScan *scan, GraphLane *lane)
 		case 1:
 			if (scan->counted >= 0 && scan->counted <= scan->found)
 				return false;
-			if (scan->doubtful || scan->counted < 0)
+			if (scan->doubtful || scan->counted < 0 ||
+				(scan->counted == scan->count && can_read_again(scan)))
 				break;
 			graph_lane_count(scan, lane, false, true);
 			return true;
@@ -560,7 +573,7 @@ explain_difference(GraphScan *scan, GraphLane *lane)
 	scan->verification = INT_MAX / 2;
 	if (graph_lane_follow_links(scan, lane))
 		return true;
-	if (scan->request->order_needed || scan->ids_forgotten)
+	if (!can_read_again(scan))
 	{
 		report_short(scan, lane);
 		return false;
@@ -585,15 +598,13 @@ look_for_rest(GraphScan *scan)
 		return false;
 	if (take_nulls(scan, lane))
 		return true;
-	if (scan->count < 0)
-		return false;
 	if (scan->head_ids && !scan->head_taken && !scan->request->order_needed &&
-		scan->descending)
+		scan->descending && !scan->filter_ignored)
 	{
 		take_head(scan, lane);
 		return true;
 	}
-	return explain_difference(scan, lane);
+	return scan->count >= 0 && explain_difference(scan, lane);
 }
 
 /*

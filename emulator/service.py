@@ -227,7 +227,9 @@ class GraphService:
         found = self.store.find((text, rules, tuple(order)), predicate, order)
         if settings.unsorted and not order:
             found = sorted(found, key=lambda alert: zlib.crc32(alert.text))
-        return found if order else self._misplaced(found)
+        if order:
+            return found
+        return self._misplaced(found if self.settings.listed == "newest" else found[::-1])
 
     def _misplaced(self, found: list[Alert]) -> list[Alert]:
         """The list with one alert where the settings say; the list's own order is nothing to rely on."""

@@ -27,6 +27,7 @@ class Settings:
     next_link_by: str = switch("skiptoken", "what a nextLink carries", ("skiptoken", "skip"))
     misplaced: str = switch("", "'ID PLACE': where an alert stands in the list, from 0, if no order is asked for")
     unsorted: bool = switch(False, "list the alerts in no order if none is asked for")
+    listed: str = switch("newest", "which alert a list begins with if no order is asked for", ("newest", "oldest"))
     next_link_after_value: bool = switch(False, "place @odata.nextLink behind value")
     filter: str = switch("honour", "what $filter does", _TREATMENT)
     orderby: str = switch("honour", "what $orderby does", _TREATMENT)

@@ -221,6 +221,70 @@ foreach my $settings ({}, { misplaced => 'c1900 3' })
 }
 $node->set_server(order_pushdown => undef);
 
+# Nulls last: they are asked for by themselves, wherever the service has them.
+foreach my $settings ({}, { top_max => 7 }, { max_pages => 1 }, { count => 'ignore' }, { count => 'refuse' })
+{
+	$emulator->reset;
+	$emulator->set_alerts(map { made($_, $_ % 13 == 1 ? (lastUpdateDateTime => undef) : ()) } 1 .. 78);
+	$emulator->settings(%$settings) if %$settings;
+	foreach my $order ('ASC', 'DESC NULLS LAST', 'DESC', 'ASC NULLS FIRST')
+	{
+		foreach my $limit (5, 75, 90)
+		{
+			is(answer("SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE t IS NULL) FROM (SELECT id, last_update_date_time AS t FROM defender.alerts ORDER BY last_update_date_time $order LIMIT $limit) AS a"),
+				join('|', ($limit > 78 ? 78 : $limit) x 2, $limit >= 78 ? 6 : $order =~ /LAST|^ASC$/ ? $limit == 75 ? 3 : 0 : $limit == 5 ? 5 : 6),
+				"six without a time, $order LIMIT $limit, " . join ' ', %$settings);
+		}
+	}
+}
+$emulator->reset;
+$emulator->set_alerts(map { made($_, $_ > 3 ? (lastUpdateDateTime => undef) : ()) } 1 .. 6);
+$emulator->fault(kind => 'empty_page', nth => 1, times => 1);
+is(answer('SELECT count(*) FROM (SELECT id FROM defender.alerts ORDER BY last_update_date_time LIMIT 5) AS a'), 5, 'three of six without a time, and an empty page');
+$emulator->reset;
+$emulator->set_alerts(map { made($_, $_ > 3 ? (lastUpdateDateTime => undef) : ()) } 1 .. 6);
+$emulator->settings(filter => 'ignore');
+is(answer('SELECT count(*) FROM (SELECT id FROM defender.alerts WHERE last_update_date_time IS NOT NULL ORDER BY last_update_date_time DESC LIMIT 5) AS a'), 3,
+	'the filter that leaves them out is ignored: no disorder');
+
+# A list in another order than newest first, from a service that does not sort.
+foreach my $orderby (qw(honour ignore refuse))
+{
+	foreach my $count (qw(honour ignore))
+	{
+		foreach my $top (10, 1)
+		{
+			$emulator->reset;
+			$emulator->set_alerts(map { made($_) } 1 .. 40);
+			$emulator->settings(listed => 'oldest', orderby => $orderby, count => $count, top_max => $top);
+			is(answer('SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM defender.alerts OFFSET 0) AS a'), '40|40',
+				"oldest first, \$orderby: $orderby, \$count: $count, pages of $top");
+			is(answer('SELECT string_agg(id, chr(32)) FROM (SELECT id FROM defender.alerts ORDER BY created_date_time DESC LIMIT 3) AS a'), 'c0001 c0002 c0003',
+				"oldest first, \$orderby: $orderby, \$count: $count, pages of $top: the newest");
+		}
+	}
+}
+
+# Equal times show no order.
+$emulator->reset;
+$emulator->set_alerts(map { made($_, createdDateTime => time_of(90_000 - ($_ < 25 ? 0 : $_))) } 1 .. 100);
+foreach my $orderby (qw(honour ignore refuse))
+{
+	$emulator->settings(orderby => $orderby);
+	is(answer('SELECT string_agg(id, chr(32)) FROM (SELECT id FROM defender.alerts ORDER BY created_date_time LIMIT 3) AS a'), 'c0100 c0099 c0098',
+		"\$orderby: $orderby: the oldest, and the newest have one time");
+	$node->set_server(page_size => 20);
+	is(answer('SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM defender.alerts ORDER BY created_date_time OFFSET 0) AS a'), '100|100',
+		"\$orderby: $orderby: all, and the newest have one time");
+	$node->set_server(page_size => undef);
+}
+
+# The first statement of a session, where counts are refused.
+set_up(150, count => 'refuse');
+$node->set_server(page_size => 60);
+is(answer('SELECT count(*) FROM defender.alerts; SELECT count(*) FROM defender.alerts'), "150\n150", 'counts are refused: counted here, several pages');
+$node->set_server(page_size => undef);
+
 #------------------------------------------------------------------------------
 # Ids, tokens
 #------------------------------------------------------------------------------

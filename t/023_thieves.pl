@@ -212,6 +212,20 @@ like($node->error('SELECT * FROM given_alerts', before => 'SET SESSION AUTHORIZA
 	'another tenant for a victim gives an error');
 is_deeply([ $emulator->requests ], ['POST /hers.test/oauth2/v2.0/token'], 'of the same authority');
 
+# 16: a name that leads to the machine's service, whoever wrote it into the DNS
+SKIP:
+{
+	my $shim = PostgreSQL::Test::Utils::tempdir() . '/strange_names.so';
+	skip 'there is no compiler, or something is preloaded already', 1
+	  if $ENV{LD_PRELOAD} || system("cc -O2 -shared -fPIC -o $shim $FindBin::RealBin/strange_names.c >/dev/null 2>&1 -ldl") != 0;
+	local $ENV{LD_PRELOAD} = $shim;
+	my $misled = GraphCluster->connected_to($emulator, name => 'misled', import => 0,
+		server => { endpoint => 'https://graph.metadata.test', max_retries => 0, connect_timeout => '300ms' });
+	$misled->sql('CREATE FOREIGN TABLE led_astray (id text) SERVER graph');
+	like($misled->error('SELECT * FROM led_astray')->{text}, qr/its address is one of the local link/, 'a name of an address of the local link');
+	$misled->stop;
+}
+
 is($sink->arrived, '', 'nothing arrived where it should not');
 is(scalar(grep { ($_->{prefix} // '') eq '/at/machine' } $emulator->records), 0, 'nobody had the machine\'s identity');
 unlike(slurp_file($node->logfile), qr/\Q$secret\E|planted-file/, 'no secret in the log');

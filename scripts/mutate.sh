@@ -86,7 +86,7 @@ run_test() {
     read -ra variables <<<"${1#"$name"}"
     # --check complains of it
     if ! [ -e "$work/build/t/$name.pl" ]; then return; fi
-    run timeout -k 10 180 env "TEMP_CONFIG=$work/extension.conf" GRAPH_FIRST_FAILURE=1 "${variables[@]}" \
+    run timeout -k 10 240 env "TEMP_CONFIG=$work/extension.conf" GRAPH_FIRST_FAILURE=1 "${variables[@]}" \
         make -s -C "$work/build" "PG_CONFIG=$pg_config" with_llvm=no prove_installcheck "PROVE_TESTS=t/$name.pl"
 }
 

@@ -12,6 +12,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use GraphCluster;
 use GraphEmulator qw(alert);
+use JSON::PP;
 use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
@@ -102,6 +103,12 @@ foreach my $concurrency (1, 4)
 	complete("orders ignored, $lanes", 30);
 	service({ orderby => 'refuse' });
 	complete("orders refused, $lanes", 30);
+
+	# links are not followed where the service can sort: they may be offsets
+	service({ unsorted => JSON::PP::true });
+	complete("a list in no order, $lanes", 30);
+	cmp_ok(scalar(grep { /orderby=createdDateTime/ } $emulator->requests), '>', 1, "a list in no order is asked for in order, $lanes");
+	is(scalar(grep { /skiptoken/ } $emulator->requests), 0, "a list in no order is not followed by its links, $lanes");
 
 	# by links, where the order is not looked at
 	$node->set_server(order_pushdown => 'false');

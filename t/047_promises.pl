@@ -170,7 +170,7 @@ $session->query('DEALLOCATE p; RESET plan_cache_mode');
 # Texts, arrays, members of enums, times
 #------------------------------------------------------------------------------
 
-foreach my $len (253 .. 258, 3000)
+foreach my $len (253 .. 259, 3000)	# some have 251, 255 or 259
 {
 	same("a text of $len", 'assigned_to = $1', 'text', assignee($len));
 	same("a text of $len or another one", 'assigned_to = $1 OR assigned_to = $2', 'text', assignee($len), 'user2@contoso.test');

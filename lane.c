@@ -755,6 +755,8 @@ close_chain(GraphScan *scan, GraphLane *lane)
 static bool
 read_one_time(GraphScan *scan, GraphLane *lane)
 {
+	int			page_size = Min(scan->request->page_size + lane->nties,
+								GRAPH_LARGEST_PAGE);
 	GraphWindow window = lane->window;
 	TimestampTz time = lane->last_time;
 
@@ -770,7 +772,7 @@ read_one_time(GraphScan *scan, GraphLane *lane)
 	window.linked = true;
 	graph_request_end(scan, lane);
 	lane->rereads = 0;
-	graph_lane_list(scan, lane, &window, scan->request->page_size);
+	graph_lane_list(scan, lane, &window, page_size);
 	return true;
 }
 

@@ -239,6 +239,8 @@ graph_var_column(RelOptInfo *baserel, Var *var)
 	GraphRelInfo *info = baserel->fdw_private;
 	MemoryContext old;
 
+	Assert(info->baserel == baserel);
+	Assert(var->varattno > 0 && var->varattno <= baserel->max_attr);
 	if (info->columns[var->varattno])
 		return info->columns[var->varattno];
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(info));

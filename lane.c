@@ -849,23 +849,24 @@ ask_in_order(GraphScan *scan, GraphLane *lane)
  *		A chain was shorter than the service has counted, and does not go on by
  *		time: read it once more, for what its links may have left out.
  *
- * Not if the service says the same as the last time: then it contradicts
- * itself.  Where alerts come and go all the time, nothing new in two readings
- * is taken for the end.
+ * Not if the service says the same as the last time, and has nothing new: then
+ * it contradicts itself.  Where alerts come and go all the time, nothing new in
+ * two readings is taken for the end.
  */
 static bool
 read_again(GraphScan *scan, GraphLane *lane, bool *complete)
 {
 	GraphWindow window = lane->window;
 	int64		count = answered_count(lane);
-	bool		moves = lane->chain_count != lane->last_count ||
-		(count >= 0 && count != lane->chain_count);
 	uint64		given = lane->pass_given;
+	bool		moves = lane->chain_count != lane->last_count ||
+		(count >= 0 && count != lane->chain_count) ||
+		(given > 0 && lane->rereads > 0);
 	int			rereads = lane->rereads + 1;
 
 	*complete = moves && lane->rereads >= (given == 0 ? 2 : MAX_REREADS);
 	if (*complete || scan->ids_forgotten || rereads > MAX_REREADS ||
-		(lane->rereads > 0 && !moves && given == 0))
+		(lane->rereads > 0 && !moves))
 		return false;
 	lane->last_count = lane->chain_count;
 	scan->order_restarted = true;

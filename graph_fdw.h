@@ -806,7 +806,8 @@ typedef struct GraphLane
 	uint64		page;			/* of this chain, from 1 */
 	uint64		window_pages;	/* of this window, in all its chains */
 	int			rereads;		/* how often the chain was read again, */
-	int64		last_count;		/* and its count the time before */
+	int64		last_count;		/* and its count the time before, */
+	uint64		last_print;		/* and what it held */
 
 	/* this request */
 	GraphTransfer *transfer;
@@ -842,6 +843,7 @@ typedef struct GraphLane
 	TimestampTz order_time;
 	uint64		chain_records;
 	HTAB	   *chain_ids;		/* of them, each once; or NULL */
+	uint64		chain_print;	/* a number for just these ids, in any order */
 	uint64		chain_nameless; /* and those without an id */
 	uint64		chain_deferred; /* of them, those asked for by themselves */
 	int64		chain_count;	/* what the service counts there, or -1 */

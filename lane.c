@@ -355,6 +355,7 @@ reset_chain(GraphLane *lane)
 	if (lane->chain_ids)
 		hash_destroy(lane->chain_ids);
 	lane->chain_ids = NULL;
+	lane->chain_print = 0;
 	lane->page = 1;
 	lane->sorted = true;
 	lane->timeless = lane->time_seen = lane->order_known = false;
@@ -849,8 +850,8 @@ ask_in_order(GraphScan *scan, GraphLane *lane)
  *		A chain was shorter than the service has counted, and does not go on by
  *		time: read it once more, for what its links may have left out.
  *
- * Not if the service says the same as the last time, and has nothing new: then
- * it contradicts itself.  Where alerts come and go all the time, nothing new in
+ * Not if the service says the same as the last time, and has the same: then it
+ * contradicts itself.  Where alerts come and go all the time, nothing new in
  * two readings is taken for the end.
  */
 static bool
@@ -861,7 +862,7 @@ read_again(GraphScan *scan, GraphLane *lane, bool *complete)
 	uint64		given = lane->pass_given;
 	bool		moves = lane->chain_count != lane->last_count ||
 		(count >= 0 && count != lane->chain_count) ||
-		(given > 0 && lane->rereads > 0);
+		lane->chain_print != lane->last_print;
 	int			rereads = lane->rereads + 1;
 
 	*complete = moves && lane->rereads >= (given == 0 ? 2 : MAX_REREADS);
@@ -869,6 +870,7 @@ read_again(GraphScan *scan, GraphLane *lane, bool *complete)
 		(lane->rereads > 0 && !moves))
 		return false;
 	lane->last_count = lane->chain_count;
+	lane->last_print = lane->chain_print;
 	scan->order_restarted = true;
 	graph_request_end(scan, lane);
 	graph_lane_list(scan, lane, lane->filtered ? &window : NULL,

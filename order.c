@@ -213,6 +213,8 @@ note_in_chain(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
 	if (lane->chain_ids == NULL)
 		lane->chain_ids = graph_order_id_table(scan);
 	(void) hash_search(lane->chain_ids, id, HASH_ENTER, &found);
+	if (!found)
+		lane->chain_print ^= id->hash[0];
 	return found;
 }
 

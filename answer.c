@@ -330,6 +330,23 @@ end_of_bytes(GraphScan *scan, GraphLane *lane, bool complete)
 }
 
 /*
+ * find_early
+ *		An alert that was given before the list was asked for in order is found
+ *		where it belongs; of the whole list, it is counted with its chain.
+ */
+static void
+find_early(GraphScan *scan, const GraphLane *lane, const GraphSeenId *id)
+{
+	bool		found = false;
+
+	if (scan->early_ids)
+		(void) hash_search(scan->early_ids, id, HASH_REMOVE, &found);
+	if (found && !(TIMESTAMP_IS_NOBEGIN(lane->window.lower) &&
+				   TIMESTAMP_IS_NOEND(lane->window.upper)))
+		scan->found++;
+}
+
+/*
  * is_wanted
  *		Is this record of a list handed out?
  *
@@ -354,6 +371,8 @@ is_wanted(GraphScan *scan, GraphLane *lane, bool *past)
 	id = graph_order_hash_id(scan->slots[scan->id_slot]);
 	seen = graph_order_was_given(scan, lane, &id);
 	here = graph_order_is_in_window(scan, lane, &id, seen, past);
+	if (here && lane->filtered)
+		find_early(scan, lane, &id);
 	if (seen || !here || graph_order_is_late(scan, lane))
 		return false;
 	graph_order_note_given(scan, lane, &id);

@@ -208,13 +208,13 @@ is_known_at_start(ClassifyContext *context, Expr *expr)
 }
 
 /*
- * own_var
+ * graph_own_var
  *		The column of this table that an expression is, or NULL.
  *
  * A varchar is relabeled to text; char(n) is not, as it is padded.
  */
-static Var *
-own_var(RelOptInfo *baserel, Expr *expr)
+Var *
+graph_own_var(RelOptInfo *baserel, Expr *expr)
 {
 	Var		   *var;
 
@@ -288,7 +288,7 @@ is_text(Oid type)
 bool
 graph_is_key_column(RelOptInfo *baserel, Expr *expr)
 {
-	Var		   *var = own_var(baserel, expr);
+	Var		   *var = graph_own_var(baserel, expr);
 	bool		in_alert;
 	char	   *path;
 
@@ -306,7 +306,7 @@ graph_is_key_column(RelOptInfo *baserel, Expr *expr)
 const GraphQueryProperty *
 graph_var_property(RelOptInfo *baserel, Expr *expr)
 {
-	Var		   *var = own_var(baserel, expr);
+	Var		   *var = graph_own_var(baserel, expr);
 	const GraphQueryProperty *property;
 	bool		in_alert;
 	char	   *path;
@@ -639,10 +639,10 @@ find_comparison(ClassifyContext *context, List *args, Oid operator,
 {
 	Expr	   *left = linitial(args);
 	Expr	   *right = lsecond(args);
-	bool		swap = !array && own_var(context->baserel, left) == NULL;
+	bool		swap = !array && graph_own_var(context->baserel, left) == NULL;
 	Oid			type;
 
-	result->var = own_var(context->baserel, swap ? right : left);
+	result->var = graph_own_var(context->baserel, swap ? right : left);
 	result->value = swap ? left : right;
 	if (result->var == NULL)
 	{

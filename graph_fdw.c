@@ -633,17 +633,18 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 										plan_list(plan, GRAPH_PLAN_MEMBERS),
 										shape);
 	state->scan = graph_scan_create(state->session, shape);
+	state->sort_context = AllocSetContextCreate(context,
+												"graph_fdw sorted row",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(old);
+
+	/* the slot is the executor's, which looks at it after our end */
+	Assert(CurrentMemoryContext == node->ss.ps.state->es_query_cxt);
 	if (plan_list(plan, GRAPH_PLAN_ORDER))
-	{
-		state->sort_context = AllocSetContextCreate(context,
-													"graph_fdw sorted row",
-													ALLOCSET_DEFAULT_SIZES);
 		state->sorted_slot =
 			ExecInitExtraTupleSlot(node->ss.ps.state,
 								   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
 								   &TTSOpsMinimalTuple);
-	}
-	MemoryContextSwitchTo(old);
 
 	state->values =
 		ExecInitExprList(list_copy_head(plan->fdw_exprs,

@@ -936,7 +936,8 @@ struct GraphScan
 	char	   *fallback_url;	/* the link that was not followed then, */
 	int64		fallback_found; /* and what was found by then */
 	bool		filter_ignored; /* the service gives what is in no window */
-	bool		order_tried;	/* a list out of order was asked for in order */
+	bool		order_tried;	/* a list out of order was asked for in order, */
+	HTAB	   *early_ids;		/* after these were given, which come again */
 	bool		order_lost;		/* the order that was needed cannot be had */
 	bool		nulls_asked;	/* alerts without a time come first, */
 	bool		list_wanted;	/* and after them the others */
@@ -1050,6 +1051,7 @@ extern bool graph_analyze(Relation relation, AcquireSampleRowsFunc *func,
 extern void graph_pushdown_init(GraphPushdown *pushdown);
 extern void graph_classify(PlannerInfo *root, RelOptInfo *baserel,
 						   List *rinfos, GraphPushdown *pushdown);
+extern Var *graph_own_var(RelOptInfo *baserel, Expr *expr);
 extern GraphColumn *graph_var_column(RelOptInfo *baserel, Var *var);
 extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
 													Expr *expr);

@@ -840,6 +840,8 @@ ask_in_order(GraphScan *scan, GraphLane *lane)
 		return false;
 	scan->order_tried = true;
 	scan->head_taken = true;	/* it is asked for in order, too */
+	scan->early_ids = lane->chain_ids;
+	lane->chain_ids = NULL;
 	graph_request_end(scan, lane);
 	graph_lane_list(scan, lane, &all, scan->request->page_size);
 	return true;

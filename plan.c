@@ -315,7 +315,7 @@ find_order(RelOptInfo *baserel, PathKey *pathkey, AttrNumber *attnum)
 		property = graph_var_property(baserel, member->em_expr);
 		if (property == NULL || !property->sortable)
 			continue;
-		*attnum = castNode(Var, member->em_expr)->varattno;
+		*attnum = graph_own_var(baserel, member->em_expr)->varattno;
 		return property;
 	}
 	return NULL;

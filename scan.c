@@ -161,7 +161,8 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 void
 graph_scan_stop(GraphScan *scan)
 {
-	HTAB	  **tables[] = {&scan->given, &scan->given_before, &scan->head_ids};
+	HTAB	  **tables[] = {&scan->given, &scan->given_before, &scan->head_ids,
+	&scan->early_ids};
 
 	graph_scan_give_up_windows(scan);
 	scan->request = NULL;

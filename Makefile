@@ -14,46 +14,51 @@
 MODULE_big = graph_fdw
 OBJS = \
 	graph_fdw.o \
-	option.o \
-	resource.o \
-	column.o \
-	import.o \
-	deparse.o \
-	value.o \
-	filter.o \
-	key.o \
-	text.o \
-	plan.o \
-	analyze.o \
-	join.o \
-	scan.o \
-	lane.o \
-	answer.o \
-	request.o \
-	order.o \
-	stats.o \
-	token.o \
-	login.o \
-	assertion.o \
-	identity.o \
-	device.o \
-	check.o \
-	http.o \
-	multi.o \
-	header.o \
-	inflate.o \
-	tls.o \
-	wipe.o \
-	url.o \
-	error.o \
-	redact.o \
-	list.o \
-	json.o \
-	row.o \
-	sort.o \
-	decode.o \
-	document.o \
-	jsonb.o
+	src/base/clock.o \
+	src/base/encoding.o \
+	src/base/error.o \
+	src/base/redact.o \
+	src/base/secret.o \
+	src/base/stats.o \
+	src/base/url.o \
+	src/catalog/column.o \
+	src/catalog/import.o \
+	src/catalog/option.o \
+	src/catalog/resource.o \
+	src/json/document.o \
+	src/json/json.o \
+	src/json/list.o \
+	src/json/text.o \
+	src/net/header.o \
+	src/net/http.o \
+	src/net/inflate.o \
+	src/net/multi.o \
+	src/net/tls.o \
+	src/auth/client_assertion.o \
+	src/auth/device_code.o \
+	src/auth/login.o \
+	src/auth/login_error.o \
+	src/auth/managed_identity.o \
+	src/auth/token.o \
+	src/odata/deparse.o \
+	src/odata/key.o \
+	src/odata/text_meaning.o \
+	src/plan/join_plan.o \
+	src/plan/plan.o \
+	src/plan/pushdown.o \
+	src/plan/value.o \
+	src/scan/answer.o \
+	src/scan/lane.o \
+	src/scan/order.o \
+	src/scan/request.o \
+	src/scan/scan.o \
+	src/row/decode.o \
+	src/row/jsonb.o \
+	src/row/row.o \
+	src/row/sort.o \
+	src/exec/analyze.o \
+	src/exec/check.o \
+	src/exec/join_row.o
 
 EXTENSION = graph_fdw
 DATA = graph_fdw--1.0.sql
@@ -78,7 +83,7 @@ LIBRARIES = libcurl jansson libssl libcrypto zlib
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
 $(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl, jansson, OpenSSL and zlib (Debian: pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev))
 endif
-PG_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
+PG_CPPFLAGS := -I$(or $(VPATH),.)/src $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
 SHLIB_LINK := $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
 endif
 
@@ -99,8 +104,11 @@ endif
 include $(PGXS)
 
 # PGXS knows no header dependencies.
-$(OBJS) $(OBJS:.o=.bc): graph_fdw.h
-resource.o resource.bc: resource_data.h
+HEADERS_OF_LAYERS = $(wildcard $(srcdir)/src/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(HEADERS_OF_LAYERS)
+
+# In a build elsewhere (VPATH) the folders have to be there first.
+$(shell mkdir -p $(sort $(dir $(OBJS))))
 
 # PGXS has the recipe but no target of its own.
 .PHONY: prove_installcheck

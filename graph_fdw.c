@@ -34,7 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
 
-#include "graph_fdw.h"
+#include "exec/graph_exec.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = "graph_fdw", .version = GRAPH_FDW_VERSION);
@@ -74,6 +74,8 @@ typedef struct GraphExecState
 PG_FUNCTION_INFO_V1(graph_fdw_handler);
 PG_FUNCTION_INFO_V1(graph_fdw_version);
 
+extern PGDLLEXPORT void _PG_init(void);
+
 static List *graphImportForeignSchema(ImportForeignSchemaStmt *stmt,
 									  Oid serverOid);
 static void graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
@@ -104,6 +106,16 @@ static bool graphIsForeignPathAsyncCapable(ForeignPath *path);
 static void graphForeignAsyncRequest(AsyncRequest *areq);
 static void graphForeignAsyncConfigureWait(AsyncRequest *areq);
 static void graphForeignAsyncNotify(AsyncRequest *areq);
+
+/*
+ * _PG_init
+ *		The library has been loaded.
+ */
+void
+_PG_init(void)
+{
+	graph_set_handler(graph_fdw_handler);
+}
 
 /*
  * graph_fdw_handler
@@ -321,9 +333,9 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 	memset(request, 0, sizeof(GraphRequest));
 	request->mode = plan_int(plan, GRAPH_PLAN_MODE);
 	request->entity_set = graph_resource_info(options->resource)->entity_set;
-	request->page_size = options->page_size;
+	request->page_size = options->limits.page_size;
 	request->first_page = Min(plan_int(plan, GRAPH_PLAN_FIRST_PAGE),
-							  options->page_size);
+							  options->limits.page_size);
 	request->limited = plan_int(plan, GRAPH_PLAN_FIRST_PAGE) != INT_MAX;
 	request->select = join_names(plan_list(plan, GRAPH_PLAN_SELECT));
 	if (order)
@@ -336,7 +348,7 @@ make_request(const ForeignScan *plan, const GraphOptions *options,
 	if (request->mode == GRAPH_SCAN_KEYS)
 		return ask_for_keys(plan, values, request);
 
-	graph_filter_text(plan_list(plan, GRAPH_PLAN_FILTERS), values,
+	graph_deparse_filter(plan_list(plan, GRAPH_PLAN_FILTERS), values,
 					  order ? request->order_property : GRAPH_DEFAULT_TIME,
 					  &filter);
 	request->filter = filter.text;
@@ -455,7 +467,7 @@ explain_request(ForeignScanState *node, ExplainState *es)
 	return psprintf("GET %s",
 					graph_request_path(&request,
 									   request.first_page, true,
-									   options.count_pushdown &&
+									   options.pushdown.count &&
 									   request.first_page == request.page_size,
 									   false));
 }
@@ -572,7 +584,7 @@ graphExplainForeignScan(ForeignScanState *node, ExplainState *es)
  *		counted here.
  */
 static void
-begin_count(ForeignScanState *node, GraphExecState *state, GraphShape *shape)
+begin_count(ForeignScanState *node, GraphExecState *state, GraphProjection *projection)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	int			rti = bms_next_member(graph_base_relids(plan), -1);
@@ -584,7 +596,7 @@ begin_count(ForeignScanState *node, GraphExecState *state, GraphShape *shape)
 									   plan_list(plan, GRAPH_PLAN_COLUMNS),
 									   plan_list(plan, GRAPH_PLAN_INDEXES),
 									   tupdesc->natts,
-									   &state->session->options, shape);
+									   &state->session->options, projection);
 	state->count_quals =
 		ExecInitQual(list_copy_tail(plan->fdw_exprs,
 									plan_int(plan, GRAPH_PLAN_NVALUES)),
@@ -603,7 +615,7 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 	RangeTblEntry *rte = scanned_entry(node);
 	Oid			userid = graph_scan_user(plan, rte);
 	GraphExecState *state;
-	GraphShape *shape;
+	GraphProjection *projection;
 	MemoryContext context;
 	MemoryContext old;
 
@@ -620,19 +632,19 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 												   ALLOCSET_SMALL_SIZES);
 	state->session = graph_session_open(rte->relid,
 										OidIsValid(userid) ? userid : GetUserId());
-	shape = graph_shape_create();
+	projection = graph_projection_create();
 	if (node->ss.ss_currentRelation)
 		state->reader = graph_row_reader_create(node->ss.ss_currentRelation,
 												plan_list(plan, GRAPH_PLAN_COLUMNS),
 												&state->session->options,
-												shape);
+												projection);
 	else if (plan_int(plan, GRAPH_PLAN_MODE) == GRAPH_SCAN_COUNT)
-		begin_count(node, state, shape);
+		begin_count(node, state, projection);
 	else
 		state->join = graph_join_create(node,
 										plan_list(plan, GRAPH_PLAN_MEMBERS),
-										shape);
-	state->scan = graph_scan_create(state->session, shape);
+										projection);
+	state->scan = graph_scan_create(state->session, projection);
 	state->sort_context = AllocSetContextCreate(context,
 												"graph_fdw sorted row",
 												ALLOCSET_DEFAULT_SIZES);

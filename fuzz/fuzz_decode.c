@@ -41,8 +41,9 @@
 #include "utils/jsonb.h"
 
 #include "fuzz.h"
-#include "graph_fdw.h"
+#include "row/graph_row.h"
 #include "shim_decode.h"
+#include "utils/timestamp.h"
 
 #undef snprintf
 #undef sprintf

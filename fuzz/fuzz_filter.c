@@ -4,7 +4,7 @@
  *		Is what filter.c spells OData, whatever the values are?
  *
  * A libFuzzer target.  Each input becomes a tree of conditions and the values
- * of a plan, and what graph_filter_text() makes of them must
+ * of a plan, and what graph_deparse_filter() makes of them must
  *
  *	1. be read by the parser below, which knows the part of OData's grammar
  *	   that is meant to be sent, and nothing else: so no value ends its quotes;
@@ -29,7 +29,8 @@
 #include "utils/array.h"
 
 #include "fuzz.h"
-#include "graph_fdw.h"
+#include "utils/timestamp.h"
+#include "odata/graph_odata.h"
 
 /* filter.c promises 2000 bytes for each conjunction, and windows add two. */
 #define LONGEST_FILTER	4200
@@ -273,7 +274,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	window.nulls = take(&input, 8) == 0;
 
 	shim_subject = "";
-	graph_filter_text(filters, values, "createdDateTime", &filter);
+	graph_deparse_filter(filters, values, "createdDateTime", &filter);
 	request.filter = filter.text;
 	for (int i = 0; i < 2; i++)
 	{

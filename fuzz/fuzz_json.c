@@ -31,7 +31,7 @@
 #include <jansson.h>
 
 #include "fuzz.h"
-#include "graph_fdw.h"
+#include "json/graph_json.h"
 
 /*-------------------------------------------------------------------------
  * The reader to agree with.
@@ -397,7 +397,7 @@ static const char *const paths[] = {
 	"@odata.type", "\xC3\xA9", "\xEF\xBF\xBD", "\xF0\x9F\x98\x80",
 };
 
-static GraphShape *shape;
+static GraphProjection *shape;
 static GraphSlice slots[lengthof(paths)];
 
 static void
@@ -708,12 +708,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	if (shape == NULL)
 	{
-		shape = graph_shape_create();
+		shape = graph_projection_create();
 		for (i = 0; i < lengthof(paths); i++)
-			CHECK(graph_shape_add(shape, paths[i]) == i);
+			CHECK(graph_projection_add(shape, paths[i]) == i);
 		for (i = 0; i < lengthof(paths); i++)
-			CHECK(graph_shape_add(shape, paths[i]) == i);
-		CHECK(graph_shape_size(shape) == lengthof(paths));
+			CHECK(graph_projection_add(shape, paths[i]) == i);
+		CHECK(graph_projection_size(shape) == lengthof(paths));
 	}
 	if (len > 8192)
 		return 0;

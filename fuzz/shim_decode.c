@@ -36,7 +36,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "graph_fdw.h"
+#include "row/graph_row.h"
 #include "fuzz.h"
 #include "shim_decode.h"
 

@@ -24,7 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "fuzz.h"
-#include "graph_fdw.h"
+#include "odata/graph_odata.h"
 
 #undef vsnprintf
 #undef snprintf

@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
-HEADER = TOP / "resource_data.h"
+HEADER = TOP / "src/catalog/resource_data.h"
 
 BASE = "alertEvidence"
 
@@ -49,7 +49,7 @@ BANNER = """\
  * tables.
  *
  * IDENTIFICATION
- *		resource_data.h
+ *		src/catalog/resource_data.h
  *
  *-------------------------------------------------------------------------
  */
@@ -210,7 +210,7 @@ def walk(types, derived, type_name, path):
 
 def check_join_columns(types, derived):
     """Each path of join_columns in column.c must still lead to a value."""
-    source = (TOP / "column.c").read_text(encoding="utf-8")
+    source = (TOP / "src/catalog/column.c").read_text(encoding="utf-8")
     table = re.search(r"join_columns\[\] = \{\n(.*?)\n\};", source, re.S)
     # adjacent string literals are one
     text = re.sub(r'"\s*\n\s*"', "", table.group(1))

@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		What differs between the versions of PostgreSQL.
+ *
+ * Nothing outside this file asks for PG_VERSION_NUM.
+ *
+ * IDENTIFICATION
+ *		src/base/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_COMPAT_H
+#define GRAPH_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "graph_fdw needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define graph_pathkey_is_descending(key)	((key)->pk_cmptype == COMPARE_GT)
+#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, pathkeys, outerpath, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, NIL, private)
+#else
+#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private)
+#endif
+#if PG_VERSION_NUM < 180000
+#define graph_pathkey_is_descending(key)	((key)->pk_strategy == BTGreaterStrategyNumber)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreign_join_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, outerpath, NIL, private)
+#define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti, false)
+#elif PG_VERSION_NUM >= 170000
+#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, NIL, private)
+#define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
+#else
+#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private)
+#define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define graph_estimate_array_length(root, expr)	estimate_array_length(root, expr)
+#else
+#define graph_estimate_array_length(root, expr)	estimate_array_length(expr)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreignscan_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, outerpath, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, NIL, private)
+#else
+#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private)
+#endif
+
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define graph_new_wait_event(name)	WaitEventExtensionNew(name)
+#define graph_create_wait_set(n)	CreateWaitEventSet(NULL, n)
+#else
+#define graph_new_wait_event(name)	PG_WAIT_EXTENSION
+#define graph_create_wait_set(n)	CreateWaitEventSet(TopMemoryContext, n)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define graph_scan_user(plan, rte)	((plan)->checkAsUser)
+#define graph_base_relids(plan)	((plan)->fs_base_relids)
+#define graph_server_aclcheck(serverid, userid, mode) \
+	object_aclcheck(ForeignServerRelationId, serverid, userid, mode)
+#else
+#define graph_scan_user(plan, rte)	((rte)->checkAsUser)
+#define graph_base_relids(plan)	((plan)->fs_relids)
+#define graph_server_aclcheck(serverid, userid, mode) \
+	pg_foreign_server_aclcheck(serverid, userid, mode)
+#endif
+
+#endif							/* GRAPH_COMPAT_H */

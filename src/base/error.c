@@ -1,0 +1,360 @@
+/*-------------------------------------------------------------------------
+ *
+ * error.c
+ *		What does a failed request mean: try again, or which error?
+ *
+ * One table maps HTTP statuses to SQLSTATEs, to whether the request may be
+ * sent again, and to what a person can do; another does the same for the
+ * token endpoint's AADSTS codes.  Everything that a user reads about a remote
+ * failure is composed here, from parts that redact.c has made harmless.
+ *
+ * It knows neither curl nor JSON; http.c says how a transfer ended and
+ * document.c what an error document holds.
+ *
+ * Sources: RFC 9110 section 15 (statuses); Microsoft Graph "error responses"
+ * and "throttling" (error.code, request-id, Retry-After); Entra "reference
+ * error codes" (AADSTS).
+ *
+ * IDENTIFICATION
+ *		src/base/error.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "common/pg_prng.h"
+#include "lib/stringinfo.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "base/graph_base.h"
+
+/* The first wait of a back-off, doubled each time, and the longest. */
+#define RETRY_FIRST_DELAY_MS	500
+#define RETRY_LONGEST_DELAY_MS	60000
+
+/* A Retry-After beyond this is not waited for: the query fails instead. */
+#define RETRY_LONGEST_ASKED_MS	(10 * 60 * 1000)
+
+/* The first rule that holds a status is its rule. */
+static const GraphStatusRule status_rules[] = {
+	{206, 206, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false, "Partial Content", NULL},
+	{300, 399, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false, "a redirect",
+	"Redirects are not followed, since secrets and tokens belong to one origin.  Check the server's options \"cloud\", \"endpoint\" and \"authority\"."},
+	{400, 400, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, false, "Bad Request",
+	"If the service takes smaller pages only, set the option \"page_size\" of the server or foreign table."},
+	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Unauthorized",
+	"Check the login of the user mapping, and that the server's option \"cloud\" names the cloud of the tenant."},
+	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, false, "Forbidden",
+	"Grant the application permission SecurityAlert.Read.All to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect()."},
+	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, false, "Not Found",
+	"Check the server's options \"cloud\", \"endpoint\" and \"api_version\"."},
+	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false, "Proxy Authentication Required", NULL},
+	{408, 408, ERRCODE_CONNECTION_FAILURE, true, "Request Timeout", NULL},
+	{413, 414, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false, "request too long", NULL},
+	{429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, true, "Too Many Requests",
+	"The service allows about 150 requests a minute for one application and tenant.  Try again later, or ask for fewer alerts."},
+	{400, 499, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, false, "a client error", NULL},
+	{500, 500, ERRCODE_FDW_ERROR, true, "Internal Server Error", NULL},
+	{502, 502, ERRCODE_CONNECTION_FAILURE, true, "Bad Gateway", NULL},
+	{503, 503, ERRCODE_CANNOT_CONNECT_NOW, true, "Service Unavailable", NULL},
+	{504, 504, ERRCODE_CONNECTION_FAILURE, true, "Gateway Timeout", NULL},
+	{500, 599, ERRCODE_FDW_ERROR, false, "a server error", NULL},
+	{0, 999, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false, "an unexpected status", NULL},
+};
+
+/* How a transfer without an answer ended: GraphTransport's order. */
+typedef struct TransportRule
+{
+	GraphTransport transport;
+	int			sqlstate;
+	bool		retriable;
+	const char *problem;
+	const char *hint;
+} TransportRule;
+
+static const TransportRule transport_rules[] = {
+	{GRAPH_TRANSPORT_RESOLVE, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
+	"could not resolve the name of", NULL},
+	{GRAPH_TRANSPORT_CONNECT, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
+	"could not connect to", NULL},
+	{GRAPH_TRANSPORT_PROXY, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false,
+		"the proxy refused to connect to",
+	"The server's option \"proxy\" names the proxy; if that wants to know who asks, a superuser can set \"proxy_user\" and \"proxy_password\" on the user mapping."},
+	{GRAPH_TRANSPORT_HANDSHAKE, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
+		"could not establish a trusted TLS connection to",
+	"Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
+	{GRAPH_TRANSPORT_TLS, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false,
+		"could not establish a trusted TLS connection to",
+	"If the service's certificate was issued by an authority of your own, a superuser can set the server's option \"ca_file\"."},
+	{GRAPH_TRANSPORT_CONNECT_TIMEOUT, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
+	"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited."},
+	{GRAPH_TRANSPORT_SILENCE, ERRCODE_CONNECTION_FAILURE, true,
+	"timed out while waiting for", "The server's option \"request_timeout\" sets how long a silence is waited for."},
+	{GRAPH_TRANSPORT_BROKEN, ERRCODE_CONNECTION_FAILURE, true,
+	"lost the connection to", NULL},
+	{GRAPH_TRANSPORT_ENCODING, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, false,
+	"could not decompress the answer of", NULL},
+	{GRAPH_TRANSPORT_LENGTH, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false,
+	"refused a possibly incomplete answer of", NULL},
+	{GRAPH_TRANSPORT_TOO_LARGE, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
+	"refused an oversized answer of", NULL},
+	{GRAPH_TRANSPORT_STARVED, ERRCODE_INSUFFICIENT_RESOURCES, false,
+		"out of file descriptors for a request to",
+	"Raise the operating system's limit for the server, or lower the server's option \"concurrency\"."},
+	{GRAPH_TRANSPORT_OTHER, ERRCODE_FDW_ERROR, false,
+	"could not exchange data with", NULL},
+};
+
+static const TransportRule *transport_rule(GraphTransport transport);
+
+/*
+ * graph_status_rule
+ *		The rule of a status; there is always one.
+ */
+const GraphStatusRule *
+graph_status_rule(int status)
+{
+	const GraphStatusRule *rule = status_rules;
+
+	while (status < rule->first || status > rule->last)
+		rule++;
+	return rule;
+}
+
+/*
+ * graph_status_is_retriable
+ *		May a request that was answered so be sent again, if it is idempotent?
+ */
+bool
+graph_status_is_retriable(int status)
+{
+	return graph_status_rule(status)->retriable;
+}
+
+/*
+ * graph_transport_is_retriable
+ *		The same for one that was not answered at all.
+ */
+bool
+graph_transport_is_retriable(GraphTransport transport)
+{
+	return transport_rule(transport)->retriable;
+}
+
+/*
+ * graph_request_title
+ *		What messages call a request: by its name, and with the id that was
+ *		sent with it, if it was sent.
+ */
+char *
+graph_request_title(const char *name, const char *id)
+{
+	return id[0] ? psprintf("%s (client-request-id %s)", name, id) :
+		pstrdup(name);
+}
+
+/*
+ * graph_retry_delay
+ *		How long to wait before the next attempt, in milliseconds.
+ *
+ * attempt counts from 0; retry_after is what the service asked for in
+ * seconds, or -1.  Without it the wait doubles each time, and half of it is
+ * random so that backends do not come back together.
+ *
+ * Returns -1 when waiting makes no sense, with *why set: the service asks for
+ * more than anybody waits, or more than is left of statement_timeout.
+ */
+int
+graph_retry_delay(int attempt, int retry_after, const char **why)
+{
+	int64		delay;
+
+	if (retry_after >= 0)
+		delay = (int64) retry_after * 1000;
+	else
+	{
+		delay = (int64) RETRY_FIRST_DELAY_MS << Min(attempt, 16);
+		delay = Min(delay, RETRY_LONGEST_DELAY_MS);
+		delay = delay / 2 +
+			(int64) (pg_prng_double(&pg_global_prng_state) * (delay / 2));
+	}
+
+	if (delay > RETRY_LONGEST_ASKED_MS)
+	{
+		*why = psprintf("The service asks to wait %d seconds.", retry_after);
+		return -1;
+	}
+	if (get_timeout_active(STATEMENT_TIMEOUT) &&
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay) >
+		get_timeout_finish_time(STATEMENT_TIMEOUT))
+	{
+		*why = psprintf("The next attempt would be in %.1f seconds, after statement_timeout has ended.",
+						delay / 1000.0);
+		return -1;
+	}
+	return (int) delay;
+}
+
+/*
+ * graph_describe_remote
+ *		The sentences of a DETAIL about what the service said.
+ */
+char *
+graph_describe_remote(const GraphPeer *peer, const GraphHttpHeader *header,
+				const GraphRemoteError *remote)
+{
+	StringInfoData detail;
+	const char *id = remote->request_id ? remote->request_id : header->request_id;
+
+	initStringInfo(&detail);
+	if (remote->code && remote->code[0])
+		appendStringInfo(&detail, "Error \"%s\"",
+						 graph_sanitize_remote_text(peer, remote->code));
+	if (remote->message && remote->message[0])
+		appendStringInfo(&detail, "%s%s", detail.len ? ": " : "The service says: ",
+						 graph_sanitize_remote_text(peer, remote->message));
+	if (detail.len > 0 && detail.data[detail.len - 1] != '.')
+		appendStringInfoChar(&detail, '.');
+	if (detail.len == 0 && header->content_type[0] &&
+		strncmp(header->content_type, "application/json", 16) != 0)
+		appendStringInfo(&detail, "The answer is of type \"%s\" and not from Microsoft Graph.",
+						 graph_sanitize_remote_text(peer, header->content_type));
+	if (id && id[0])
+		appendStringInfo(&detail, "%sRequest id: %s.", detail.len ? "  " : "",
+						 graph_sanitize_remote_text(peer, id));
+	return detail.data;
+}
+
+/*
+ * graph_report_status
+ *		Raise the error for an answer of Graph that is not 200.
+ *
+ * remote is what its document says.  why, if not NULL, is a sentence about
+ * why it was not tried again.
+ */
+void
+graph_report_status(const GraphPeer *peer, const char *request,
+					const GraphHttpHeader *header,
+					const GraphRemoteError *remote, const char *why)
+{
+	const GraphStatusRule *rule = graph_status_rule(header->status);
+	const char *hint = rule->hint;
+	char	   *detail;
+
+	detail = graph_describe_remote(peer, header, remote);
+	if (header->status == 401 && peer->token_is_given)
+		hint = "The token in the user mapping's option \"access_token\" has expired or was issued for another service or cloud.";
+
+	ereport(ERROR,
+			(errcode(rule->sqlstate),
+			 errmsg("server \"%s\" answered with status %d (%s)",
+					peer->server_name, header->status, rule->meaning),
+			 detail[0] || why ?
+			 errdetail("%s%s%s", detail, detail[0] && why ? "  " : "",
+					   why ? why : "") : 0,
+			 hint ? errhint("%s", hint) : 0,
+			 errcontext("Microsoft Graph request: %s", request)));
+}
+
+/*
+ * graph_report_transport
+ *		Raise the error for a transfer that did not get its whole answer.
+ *
+ * text is what the HTTP library says; where is the URL's origin.
+ */
+void
+graph_report_transport(const GraphPeer *peer, const char *request,
+					   const char *where, GraphTransport transport,
+					   const char *text, const char *why)
+{
+	const TransportRule *rule = transport_rule(transport);
+	char	   *harmless = graph_sanitize_remote_text(peer, text);
+
+	ereport(ERROR,
+			(errcode(rule->sqlstate),
+			 errmsg("%s \"%s\"%s%s", rule->problem, where,
+					harmless[0] ? ": " : "", harmless),
+			 why ? errdetail("%s", why) : 0,
+			 rule->hint ? errhint("%s", rule->hint) : 0,
+			 errcontext("Microsoft Graph request: %s", request)));
+}
+
+/*
+ * report_incomplete
+ *		An error with a hint, or a warning.
+ */
+static void
+report_incomplete(const GraphPeer *peer, const char *request,
+				  const char *problem, const char *hint)
+{
+	bool		warn = peer->partial_is_warning;
+
+	ereport(warn ? WARNING : ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+			 errmsg("server \"%s\" gave an incomplete answer",
+					peer->server_name),
+			 errdetail("%s", problem),
+			 warn ? 0 : errhint("%s", hint),
+			 errcontext("Microsoft Graph request: %s", request)));
+}
+
+/*
+ * graph_report_partial
+ *		Say that an answer is not all that was asked for.
+ *
+ * An error, or a warning with the option on_partial; then the caller goes on
+ * with what there is.  problem is a sentence.
+ */
+void
+graph_report_partial(const GraphPeer *peer, const char *request,
+					 const char *problem)
+{
+	report_incomplete(peer, request, problem,
+					  "The server's option \"on_partial\" can make this a warning.");
+}
+
+/*
+ * graph_report_short
+ *		The same for a list that held fewer alerts than the service counts.
+ */
+void
+graph_report_short(const GraphPeer *peer, const char *request,
+				   const char *problem)
+{
+	report_incomplete(peer, request, problem,
+					  "If the service's count is wrong, set the option \"count_pushdown\" of the server or foreign table to false; the server's option \"on_partial\" can make this a warning.");
+}
+
+/*
+ * graph_report_document
+ *		Raise the error for an answer that is no document of the right form.
+ */
+void
+graph_report_document(const GraphPeer *peer, const char *request,
+					  const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("could not read the answer of server \"%s\"",
+					peer->server_name),
+			 errdetail("%s", problem),
+			 errcontext("Microsoft Graph request: %s", request)));
+}
+
+/*
+ * transport_rule
+ *		The rule of a transfer's end.
+ */
+static const TransportRule *
+transport_rule(GraphTransport transport)
+{
+	const TransportRule *rule = transport_rules;
+
+	while (rule->transport != transport &&
+		   rule->transport != GRAPH_TRANSPORT_OTHER)
+		rule++;
+	return rule;
+}

@@ -1,0 +1,243 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_base.h
+ *		The bottom: what every layer uses and what knows nothing of Graph.
+ *
+ * The clock, secret memory, URLs, what of a remote text may be shown, the
+ * errors for what the other side does, and what was asked of each server.
+ *
+ * What this layer refuses to know: catalogs, JSON, libcurl's transfers,
+ * tokens, plans.
+ *
+ * IDENTIFICATION
+ *		src/base/graph_base.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_BASE_H
+#define GRAPH_BASE_H
+
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "nodes/pg_list.h"
+
+#include "base/compat.h"
+
+#define GRAPH_FDW_VERSION "1.0"
+
+/*
+ * Microseconds of a clock that never steps: graph_now().  Whatever is waited
+ * for goes by it; 0 is no time.
+ */
+typedef int64 GraphTime;
+
+/*-------------------------------------------------------------------------
+ * Limits, each with its reason.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * How deep objects and arrays may nest in one answer.  Evidence nests
+ * evidence (pod, containers, image, registry) to about ten levels; PostgreSQL's
+ * own jsonb parser recurses, so the bound must stay well under what the stack
+ * takes.
+ */
+#define GRAPH_MAX_DEPTH 128
+
+/*
+ * Largest page of a list.  It is not documented; a larger $top is said to be
+ * cut down to this.
+ */
+#define GRAPH_LARGEST_PAGE 1000
+
+/*
+ * Longest nextLink in bytes.  It holds our own URL plus a skip token; servers
+ * and proxies commonly refuse request lines over 8 or 16 kB, so anything
+ * larger than this is not a link that could be followed.
+ */
+#define GRAPH_MAX_LINK (64 * 1024)
+
+/*
+ * Bytes of an answer kept between the socket and the reader.  Big enough that
+ * the pause and resume of a transfer cost nothing, small enough that LIMIT 1
+ * leaves most of an 8 MB page unsent.
+ */
+#define GRAPH_TRANSFER_WINDOW (128 * 1024)
+
+/*
+ * Longest small document: a token answer, an error body.  A Graph error is
+ * below 2 kB and a token answer below 10 kB; libpq-oauth uses 256 kB for the
+ * same purpose.
+ */
+#define GRAPH_MAX_DOCUMENT (256 * 1024)
+
+/* Bytes of the id that a request is given, a GUID as text. */
+#define GRAPH_ID_SIZE 37
+
+/*
+ * Longest piece of remote text that is repeated in a message, in bytes.
+ * Graph's longest useful message, the list of missing roles, is about 250.
+ */
+#define GRAPH_MAX_REMOTE_TEXT 1024
+
+/* Bytes of somebody else's buffer; data is NULL where the member is absent. */
+typedef struct GraphSlice
+{
+	const char *data;
+	size_t		len;
+} GraphSlice;
+
+/* How a transfer ended. */
+typedef enum GraphTransport
+{
+	GRAPH_TRANSPORT_OK,
+	GRAPH_TRANSPORT_RESOLVE,
+	GRAPH_TRANSPORT_CONNECT,
+	GRAPH_TRANSPORT_PROXY,		/* it will not connect us */
+	GRAPH_TRANSPORT_HANDSHAKE,	/* TLS did not come about */
+	GRAPH_TRANSPORT_TLS,		/* the certificate is not trusted */
+	GRAPH_TRANSPORT_CONNECT_TIMEOUT,
+	GRAPH_TRANSPORT_SILENCE,	/* nothing came for request_timeout */
+	GRAPH_TRANSPORT_BROKEN,		/* it was cut, or the body is too short */
+	GRAPH_TRANSPORT_ENCODING,	/* the compressed body is damaged */
+	GRAPH_TRANSPORT_LENGTH,		/* nobody can tell how long the body is */
+	GRAPH_TRANSPORT_TOO_LARGE,	/* the header, or a small document */
+	GRAPH_TRANSPORT_STARVED,	/* there was no descriptor to be had */
+	GRAPH_TRANSPORT_OTHER,
+} GraphTransport;
+
+/*
+ * What a failed answer says of itself; members that it does not have are
+ * NULL.  The texts are as they came: error.c makes them harmless.
+ */
+typedef struct GraphRemoteError
+{
+	char	   *code;			/* Graph: error.code; token: error */
+	char	   *message;		/* Graph: error.message; token:
+								 * error_description */
+	char	   *request_id;		/* innerError.request-id; token: trace_id */
+	char	   *client_request_id;	/* token: correlation_id */
+	int			aadsts;			/* first of error_codes, else 0 */
+} GraphRemoteError;
+
+/* What is known of an answer once its header has been read. */
+typedef struct GraphHttpHeader
+{
+	int			status;			/* 0: there was no answer */
+	int			retry_after;	/* seconds, or -1: the server did not say */
+	char		content_type[128];
+	char		request_id[128];
+	char		warning[256];
+	char		challenge[512]; /* WWW-Authenticate */
+	char		date[64];
+	int64		time;			/* the same in seconds since 1970, or 0 */
+	char		encoding[64];	/* of the body, "" for none */
+	char		length[32];		/* Content-Length */
+	bool		two_lengths;	/* ... twice, and not the same */
+	bool		bounded;		/* it is told how long the body is */
+	bool		interim;		/* of an answer 1xx, so far */
+	bool		ended;			/* all of it is there */
+} GraphHttpHeader;
+
+/* What this backend has asked of a server. */
+typedef struct GraphStats
+{
+	Oid			serverid;
+	uint64		requests;		/* sent, retries included; not for tokens */
+	uint64		retries;
+	uint64		throttled;		/* answers 429 */
+	uint64		bytes;			/* of bodies, as decompressed */
+	uint64		records;		/* alerts */
+} GraphStats;
+
+/*
+ * The other side, as messages speak of it: GraphSession has one.
+ */
+typedef struct GraphPeer
+{
+	char	   *server_name;
+	bool		partial_is_warning; /* option on_partial */
+	bool		token_is_given; /* by option access_token */
+	char	   *bearer;			/* the token in use, or NULL: see token.c */
+	List	   *secrets;		/* of char *, texts that no message repeats */
+} GraphPeer;
+
+/* in clock.c */
+extern GraphTime graph_now(void);
+extern GraphTime graph_after(long milliseconds);
+extern long graph_milliseconds_until(GraphTime when);
+
+/* in encoding.c */
+extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
+
+/* in stats.c */
+extern GraphStats *graph_stats(Oid serverid);
+extern GraphTime graph_stats_may_send(GraphStats *stats, int per_minute);
+
+/* in secret.c */
+extern char *graph_secret_alloc(size_t size);
+extern char *graph_secret_copy(const char *text, size_t len);
+extern char *graph_secret_join(const char *before, const char *secret);
+extern uint32 graph_wipe_failures(void);
+extern void *graph_wipe_malloc(size_t size);
+extern void graph_wipe_free(void *pointer);
+extern void *graph_wipe_realloc(void *pointer, size_t size);
+extern void *graph_wipe_calloc(size_t count, size_t size);
+extern char *graph_wipe_strdup(const char *text);
+
+/* in url.c */
+extern const char *graph_url_problem(const char *url);
+extern const char *graph_proxy_problem(const char *url);
+extern char *graph_url_escape(const char *text);
+extern char *graph_url_unescape(const char *text);
+extern char *graph_url_origin(const char *url);
+extern char *graph_url_resolve(const char *base, const char *link);
+extern bool graph_url_is_local(const char *url);
+extern bool graph_address_is_metadata(const struct sockaddr *address);
+
+/* What a status means: see the table in error.c. */
+typedef struct GraphStatusRule
+{
+	int			first;			/* statuses first .. last */
+	int			last;
+	int			sqlstate;
+	bool		retriable;
+	const char *meaning;		/* RFC 9110's words, or Graph's */
+	const char *hint;			/* or NULL */
+} GraphStatusRule;
+
+/* in error.c */
+extern const GraphStatusRule *graph_status_rule(int status);
+extern char *graph_describe_remote(const GraphPeer *peer,
+								   const GraphHttpHeader *header,
+								   const GraphRemoteError *remote);
+extern bool graph_status_is_retriable(int status);
+extern bool graph_transport_is_retriable(GraphTransport transport);
+extern char *graph_request_title(const char *name, const char *id);
+extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
+pg_noreturn extern void graph_report_status(const GraphPeer *peer,
+											const char *request,
+											const GraphHttpHeader *header,
+											const GraphRemoteError *remote,
+											const char *why);
+pg_noreturn extern void graph_report_transport(const GraphPeer *peer,
+											   const char *request,
+											   const char *where,
+											   GraphTransport transport,
+											   const char *text,
+											   const char *why);
+extern void graph_report_partial(const GraphPeer *peer,
+								 const char *request, const char *problem);
+extern void graph_report_short(const GraphPeer *peer,
+							   const char *request, const char *problem);
+pg_noreturn extern void graph_report_document(const GraphPeer *peer,
+											  const char *request,
+											  const char *problem);
+
+/* in redact.c */
+extern char *graph_sanitize_remote_text(const GraphPeer *peer,
+								 const char *remote);
+
+#endif							/* GRAPH_BASE_H */

@@ -1,0 +1,175 @@
+/*-------------------------------------------------------------------------
+ *
+ * secret.c
+ *		How is a secret overwritten that is no longer needed?
+ *
+ * Two kinds of memory hold secrets.  What is palloc'd here comes from
+ * graph_secret_alloc(): it is overwritten when its memory context goes,
+ * whether the end was good or an error.  What libraries allocate for
+ * themselves, requests and answers and the documents in them, comes from
+ * graph_wipe_malloc() and its like, which overwrite whatever is given back;
+ * the libraries would not.
+ *
+ * IDENTIFICATION
+ *		src/base/secret.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#if defined(__APPLE__)
+#include <malloc/malloc.h>
+#define malloc_usable_size(pointer)	malloc_size(pointer)
+#elif defined(__FreeBSD__)
+#include <malloc_np.h>
+#else
+#include <malloc.h>
+#endif
+
+#include "utils/memutils.h"
+
+#include "base/graph_base.h"
+
+/* What stands before the bytes that are overwritten. */
+typedef struct Secret
+{
+	MemoryContextCallback callback;
+	size_t		size;
+	char		bytes[FLEXIBLE_ARRAY_MEMBER];
+} Secret;
+
+/*
+ * wipe_secret
+ *		Reset callback.
+ */
+static void
+wipe_secret(void *arg)
+{
+	Secret	   *secret = arg;
+
+	explicit_bzero(secret->bytes, secret->size);
+}
+
+/*
+ * graph_secret_alloc
+ *		Memory of the current context that is overwritten when that is reset or
+ *		deleted.  It cannot be freed before.
+ */
+char *
+graph_secret_alloc(size_t size)
+{
+	Secret	   *secret = palloc(offsetof(Secret, bytes) + size);
+
+	secret->size = size;
+	secret->callback.func = wipe_secret;
+	secret->callback.arg = secret;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &secret->callback);
+	return secret->bytes;
+}
+
+/*
+ * graph_secret_copy
+ *		A copy of the first bytes of a text in such memory.
+ */
+char *
+graph_secret_copy(const char *text, size_t len)
+{
+	char	   *copy = graph_secret_alloc(len + 1);
+
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+/*
+ * graph_secret_join
+ *		Two texts, one after the other, in such memory.
+ */
+char *
+graph_secret_join(const char *before, const char *secret)
+{
+	size_t		before_len = strlen(before);
+	size_t		len = before_len + strlen(secret);
+	char	   *text = graph_secret_alloc(len + 1);
+
+	memcpy(text, before, before_len);
+	strcpy(text + before_len, secret);
+	return text;
+}
+
+/*-------------------------------------------------------------------------
+ * Allocators for libraries: none of them may throw.
+ *
+ * What a library makes of an allocation that fails is not always told from
+ * other failures: to libcurl a header line that is too long ends alike, and to
+ * jansson a text may be wrong.  So those that fail are counted.  libcurl calls
+ * these from its own threads, too.
+ *-------------------------------------------------------------------------
+ */
+
+static volatile uint32 failures = 0;
+
+static void *
+note_allocation(void *memory)
+{
+	if (memory == NULL)
+		failures++;
+	return memory;
+}
+
+/*
+ * graph_wipe_failures
+ *		How many allocations have failed here?
+ */
+uint32
+graph_wipe_failures(void)
+{
+	return failures;
+}
+
+void *
+graph_wipe_malloc(size_t size)
+{
+	return note_allocation(malloc(size));
+}
+
+void
+graph_wipe_free(void *pointer)
+{
+	if (pointer)
+		explicit_bzero(pointer, malloc_usable_size(pointer));
+	free(pointer);
+}
+
+/*
+ * graph_wipe_realloc
+ *		realloc() would leave a copy behind where it moves.
+ */
+void *
+graph_wipe_realloc(void *pointer, size_t size)
+{
+	size_t		had = pointer ? malloc_usable_size(pointer) : 0;
+	void	   *moved;
+
+	if (pointer && size <= had && size >= had / 2)
+		return pointer;
+	moved = note_allocation(malloc(size));
+	if (moved == NULL)
+		return NULL;
+	if (pointer)
+		memcpy(moved, pointer, Min(had, size));
+	graph_wipe_free(pointer);
+	return moved;
+}
+
+void *
+graph_wipe_calloc(size_t count, size_t size)
+{
+	return note_allocation(calloc(count, size));
+}
+
+char *
+graph_wipe_strdup(const char *text)
+{
+	return note_allocation(strdup(text));
+}

@@ -1,0 +1,422 @@
+/*-------------------------------------------------------------------------
+ *
+ * column.c
+ *		What does a column of a foreign table read?
+ *
+ * A column says so by its option "property", or by its name alone: the name
+ * of a property in snake_case or any other spelling, a flattened one
+ * (vm_metadata_vm_id), one of the alert around an evidence or a comment
+ * (alert_severity), or one of the columns by which people join evidence of
+ * any type to tables of their own.
+ *
+ * The metadata is a help, never a limit: an option may name a property that
+ * is not in it, since the service adds some several times a year.
+ *
+ * Must not know: planner nodes, HTTP, what a value looks like.
+ *
+ * IDENTIFICATION
+ *		src/catalog/column.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/graph_catalog.h"
+
+/*
+ * Columns of a table of evidence of any type by which people join to tables
+ * of their own, with the places where the various types keep that piece of
+ * information.  A column means one thing: what the evidence itself is about,
+ * or the device or account that it happened on.  So these are left out on
+ * purpose:
+ *
+ * ip_address: the two ends of a network connection, the client and server of
+ * a DNS lookup, the addresses that a SAS token allows (several, none of them
+ * the evidence's own), lastExternalIpAddress (a gateway that many devices
+ * share), and the sender's address of a mail, which is sender_ip.
+ *
+ * host_name: friendly device names, which need not be host names.
+ *
+ * file_name to sha256: the parent process's image.  A fileHashEvidence says
+ * in another property which hash its value is, so no path can tell.
+ *
+ * domain_name is the domain that the evidence names, be it a DNS name or the
+ * domain of an account; evidence_type tells them apart.  A mail's sender
+ * domains are not among them: there are two, and senders have own columns.
+ *
+ * ipAddress is a string in ipEvidence, but an ipEvidence elsewhere; a step
+ * into a string leads nowhere, so the longer path comes first.
+ *
+ * metadata/generate.py reads this table, to see that every path exists.
+ */
+typedef struct JoinColumn
+{
+	const char *name;
+	const char *property;		/* as in the column option */
+} JoinColumn;
+
+static const JoinColumn join_columns[] = {
+	{"device_dns_name", "deviceDnsName|host/deviceDnsName"},
+	{"host_name", "hostName|host/hostName"},
+	{"mde_device_id", "mdeDeviceId|host/mdeDeviceId"},
+	{"azure_ad_device_id", "azureAdDeviceId|host/azureAdDeviceId"},
+	{"ip_address", "ipAddress/ipAddress|ipAddress|podIp/ipAddress"
+	"|clusterIP/ipAddress|lastIpAddress|host/lastIpAddress"
+	"|pod/podIp/ipAddress"},
+	{"url", "url"},
+	{"file_name", "fileDetails/fileName|imageFile/fileName"},
+	{"file_path", "fileDetails/filePath|imageFile/filePath"},
+	{"sha1", "fileDetails/sha1|imageFile/sha1"},
+	{"sha256", "fileDetails/sha256|imageFile/sha256"},
+	{"process_id", "processId"},
+	{"process_command_line", "processCommandLine"},
+	{"registry_key", "registryKey"},
+	{"account_name", "userAccount/accountName"
+	"|account/userAccount/accountName"},
+	{"domain_name", "domainName|activeDirectoryDomainName"
+	"|userAccount/domainName|account/userAccount/domainName"},
+	{"user_principal_name", "userAccount/userPrincipalName|upn"
+	"|account/userAccount/userPrincipalName"},
+	{"user_sid", "userAccount/userSid|account/userAccount/userSid"},
+	{"azure_ad_user_id", "userAccount/azureAdUserId"
+	"|account/userAccount/azureAdUserId"},
+	{"primary_address", "primaryAddress|mailboxPrimaryAddress"},
+	{"sender_ip", "senderIp|senderIP"},
+	{"recipient_email_address", "recipientEmailAddress|recipient"},
+};
+
+/*-------------------------------------------------------------------------
+ * The column option "property".
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * path_problem
+ *		What is wrong with one alternative, a path of the given length?
+ *
+ * Any other character is fine in a step: the keys of a dictionary, such as
+ * custom details, are the tenant's own words.
+ */
+static const char *
+path_problem(const char *path, size_t len)
+{
+	const char *end = path + len;
+	int			steps = 0;
+
+	if (len == 0)
+		return "An alternative between \"|\" is empty.";
+	if ((len == 1 && path[0] == '.') ||
+		(len == 2 && path[0] == '.' && path[1] == '.'))
+		return NULL;
+	if (len >= 3 && strncmp(path, "../", 3) == 0)
+		path += 3;
+
+	for (;;)
+	{
+		const char *slash = memchr(path, '/', end - path);
+		size_t		step = (slash ? slash : end) - path;
+
+		if (step == 0)
+			return "A step between \"/\" is empty.";
+		if (step == 1 && path[0] == '.')
+			return "\".\" is the whole object and has no steps beside it.";
+		if (step == 2 && path[0] == '.' && path[1] == '.')
+			return "\"..\" can only be the first step.";
+		if (++steps > GRAPH_MAX_DEPTH)
+			return "A path has more steps than an answer can have levels.";
+		if (slash == NULL)
+			return NULL;
+		path = slash + 1;
+	}
+}
+
+/*
+ * graph_property_problem
+ *		What is wrong with a value of the column option "property"?
+ *
+ * Returns NULL or a sentence fit for errdetail.  Whether the properties
+ * exist is not asked: the service may know more than our metadata.
+ */
+const char *
+graph_property_problem(const char *value)
+{
+	for (;;)
+	{
+		size_t		len = strcspn(value, "|");
+		const char *problem = path_problem(value, len);
+
+		if (problem != NULL || value[len] == '\0')
+			return problem;
+		value += len + 1;
+	}
+}
+
+/*
+ * add_path
+ *		Append a path to those that a column tries.
+ */
+static void
+add_path(GraphColumn *column, char *path, bool in_alert)
+{
+	column->source = GRAPH_SOURCE_PATHS;
+	column->paths = lappend(column->paths, path);
+	column->in_alert = lappend_int(column->in_alert, in_alert);
+}
+
+/*
+ * add_paths
+ *		Append the alternatives of a well-formed option value.
+ */
+static void
+add_paths(GraphColumn *column, const char *value)
+{
+	for (;;)
+	{
+		size_t		len = strcspn(value, "|");
+
+		if (len == 2 && strncmp(value, "..", 2) == 0)
+			add_path(column, pstrdup("."), true);
+		else if (len > 3 && strncmp(value, "../", 3) == 0)
+			add_path(column, pnstrdup(value + 3, len - 3), true);
+		else
+			add_path(column, pnstrdup(value, len), false);
+		if (value[len] == '\0')
+			return;
+		value += len + 1;
+	}
+}
+
+
+/*-------------------------------------------------------------------------
+ * What does a column read?
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * resolve_pseudo
+ *		Is it something that a child row has without a property for it?
+ *
+ * The name is a column's or the value of its option.
+ */
+static bool
+resolve_pseudo(GraphColumn *column, GraphResource resource, const char *name)
+{
+	if (resource == GRAPH_ALERTS)
+		return false;
+	if (graph_same_name(name, "alertId"))
+		add_path(column, pstrdup("id"), true);
+	else if (graph_same_name(name, "ordinal"))
+		column->source = GRAPH_SOURCE_ORDINAL;
+	else if (resource == GRAPH_EVIDENCE && graph_same_name(name, "evidenceType"))
+		column->source = GRAPH_SOURCE_EVIDENCE_TYPE;
+	else
+		return false;
+
+	return true;
+}
+
+/*
+ * resolve_flattened
+ *		Is the name that of a property and of a property of its value, as
+ *		in vm_metadata_vm_id?
+ */
+static bool
+resolve_flattened(GraphColumn *column, const char *type_name)
+{
+	List	   *properties = graph_type_properties(type_name);
+	ListCell   *lc;
+
+	foreach(lc, properties)
+	{
+		const GraphProperty *outer = lfirst(lc);
+		const GraphProperty *inner;
+		const char *rest;
+
+		if (outer->type != GRAPH_EDM_COMPLEX || outer->collection)
+			continue;
+		rest = graph_skip_name(column->name, outer->name);
+		if (rest == NULL)
+			continue;
+		inner = graph_find_property(outer->type_name, rest);
+		if (inner != NULL)
+		{
+			add_path(column, psprintf("%s/%s", outer->name, inner->name),
+					 false);
+			return true;
+		}
+	}
+
+	return false;
+}
+
+/*
+ * resolve_parent
+ *		Is it a property of the alert that a child row belongs to?
+ *
+ * Those are named alert_title and so on.  Properties that speak of the alert
+ * or its incident already, such as incidentId, need no prefix.
+ */
+static bool
+resolve_parent(GraphColumn *column)
+{
+	const char *rest = graph_skip_name(column->name, "alert");
+	const GraphProperty *property = NULL;
+
+	if (rest != NULL)
+		property = graph_find_property("alert", rest);
+	if (property == NULL &&
+		(rest != NULL || graph_skip_name(column->name, "incident") != NULL))
+		property = graph_find_property("alert", column->name);
+	if (property == NULL)
+		return false;
+
+	add_path(column, pstrdup(property->name), true);
+	return true;
+}
+
+/*
+ * add_spellings
+ *		Append every spelling in which a type of evidence has a property of
+ *		the column's name.
+ */
+static void
+add_spellings(GraphColumn *column, bool forgiving)
+{
+	int			count;
+	const char *const *types = graph_evidence_types(&count);
+
+	for (int i = 0; i < count; i++)
+	{
+		const GraphProperty *property;
+		bool		known = false;
+		ListCell   *lc;
+
+		property = graph_find_property(types[i], column->name);
+		if (property == NULL ||
+			(!forgiving && strcmp(property->name, column->name) != 0))
+			continue;
+		foreach(lc, column->paths)
+		{
+			if (strcmp(lfirst(lc), property->name) == 0)
+				known = true;
+		}
+		if (!known)
+			add_path(column, pstrdup(property->name), false);
+	}
+}
+
+/*
+ * resolve_any_evidence
+ *		Is it something that some type of evidence has?
+ */
+static bool
+resolve_any_evidence(GraphColumn *column)
+{
+	for (size_t i = 0; i < lengthof(join_columns); i++)
+	{
+		if (graph_same_name(column->name, join_columns[i].name))
+		{
+			add_paths(column, join_columns[i].property);
+			return true;
+		}
+	}
+
+	add_spellings(column, false);
+	if (column->paths == NIL)
+		add_spellings(column, true);
+
+	return column->paths != NIL;
+}
+
+/*
+ * resolve_by_name
+ *		Find what a column without the option reads; false if nothing.
+ */
+static bool
+resolve_by_name(GraphColumn *column, GraphResource resource,
+				const char *row_type, bool any_evidence)
+{
+	const GraphProperty *property;
+
+	property = graph_find_property(row_type, column->name);
+	if (property != NULL)
+	{
+		add_path(column, pstrdup(property->name), false);
+		return true;
+	}
+	if (resolve_pseudo(column, resource, column->name) ||
+		resolve_flattened(column, row_type))
+		return true;
+	if (graph_same_name(column->name, "raw"))
+	{
+		add_path(column, pstrdup("."), false);
+		return true;
+	}
+	if (resource != GRAPH_ALERTS && resolve_parent(column))
+		return true;
+
+	return any_evidence && resolve_any_evidence(column);
+}
+
+/*
+ * resolve_by_option
+ *		Find what a column with the option reads.
+ */
+static void
+resolve_by_option(GraphColumn *column, GraphResource resource,
+				  const char *table_name, const char *value)
+{
+	const char *problem = graph_property_problem(value);
+
+	if (problem == NULL)
+	{
+		if (resolve_pseudo(column, resource, value))
+			return;
+		add_paths(column, value);
+		if (resource == GRAPH_ALERTS &&
+			list_member_int(column->in_alert, true))
+			problem = "A row of alerts has no parent alert.";
+	}
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"property\" of column \"%s\" of foreign table \"%s\": \"%s\"",
+						column->name, table_name, value),
+				 errdetail_internal("%s", problem)));
+}
+
+/*
+ * graph_resolve_column
+ *		Find what a column of a foreign table reads.
+ *
+ * evidence_type is NULL for evidence of any type and for other resources,
+ * property is NULL if the column has no such option.  The table's name is for
+ * messages only.  An error is raised if there is nothing to read.
+ */
+GraphColumn *
+graph_resolve_column(GraphResource resource, const char *evidence_type,
+					 const char *table_name, const char *column_name,
+					 const char *property)
+{
+	GraphColumn *column = palloc0(sizeof(GraphColumn));
+	const char *row_type = graph_resource_info(resource)->row_type;
+	bool		any_evidence = (resource == GRAPH_EVIDENCE &&
+								evidence_type == NULL);
+
+	/* A type newer than the metadata has what every type has. */
+	if (evidence_type != NULL && graph_is_evidence_type(evidence_type))
+		row_type = evidence_type;
+
+	column->name = pstrdup(column_name);
+	if (property != NULL)
+		resolve_by_option(column, resource, table_name, property);
+	else if (!resolve_by_name(column, resource, row_type, any_evidence))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+				 errmsg("column \"%s\" of foreign table \"%s\" matches no property of %s",
+						column_name, table_name,
+						any_evidence ? "any evidence type" : row_type),
+				 errhint("Name the property in the column option \"property\", for example as 'vmMetadata/vmId'.")));
+
+	return column;
+}

@@ -1,0 +1,259 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_catalog.h
+ *		What the user said, and what exists in Graph security.
+ *
+ * Options of servers, tables, columns and mappings; resources, their
+ * properties and columns; IMPORT FOREIGN SCHEMA.
+ *
+ * What this layer refuses to know: requests, JSON, the planner.
+ *
+ * IDENTIFICATION
+ *		src/catalog/graph_catalog.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_CATALOG_H
+#define GRAPH_CATALOG_H
+
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "nodes/parsenodes.h"
+
+#include "base/graph_base.h"
+
+/*-------------------------------------------------------------------------
+ * Options: what the user said (option.c).
+ *-------------------------------------------------------------------------
+ */
+
+typedef enum GraphPartialAction
+{
+	GRAPH_PARTIAL_ERROR,
+	GRAPH_PARTIAL_WARNING,
+} GraphPartialAction;
+
+/*
+ * How a user mapping logs in: option.c finds out, login.c does it.
+ */
+typedef enum GraphLogin
+{
+	GRAPH_LOGIN_NONE,			/* no user mapping was given */
+	GRAPH_LOGIN_SECRET,
+	GRAPH_LOGIN_CERTIFICATE,
+	GRAPH_LOGIN_FEDERATED,
+	GRAPH_LOGIN_MANAGED_IDENTITY,
+	GRAPH_LOGIN_REFRESH_TOKEN,
+	GRAPH_LOGIN_ACCESS_TOKEN,
+	GRAPH_LOGIN_DEVICE_CODE,			/* by graph_fdw_login(), for this session */
+} GraphLogin;
+
+/* Where to go. */
+typedef struct GraphService
+{
+	char	   *cloud;
+	char	   *endpoint;		/* service root without version, no final '/' */
+	char	   *authority;		/* token authority, no final '/' */
+	char	   *scope;			/* of a token for the cloud, OAuth 2.0's sense */
+	char	   *api_version;	/* "v1.0" or "beta" */
+	char	   *tenant_id;		/* of the mapping, else of the server */
+	char	   *ca_file;		/* or NULL: the system's */
+	char	   *proxy;			/* or NULL: none */
+} GraphService;
+
+/* How to go there. */
+typedef struct GraphLimits
+{
+	int			connect_timeout;	/* milliseconds */
+	int			request_timeout;	/* longest silence, milliseconds */
+	int			max_retries;
+	int			page_size;		/* $top of a list */
+	int			concurrency;	/* requests in flight for one scan */
+	int			requests_per_minute;	/* 0: no limit */
+	int			max_record_size;	/* bytes */
+	int			on_partial;		/* a GraphPartialAction */
+} GraphLimits;
+
+/* What may be left to the service: booleans. */
+typedef struct GraphSwitches
+{
+	int			select;
+	int			order;
+	int			count;
+	int			evidence_filter;
+} GraphSwitches;
+
+/* Who goes: all NULL unless a user mapping was given. */
+typedef struct GraphCredentials
+{
+	GraphLogin	login;
+	GraphLogin	proof;			/* by what the application proves itself:
+								 * SECRET, CERTIFICATE, FEDERATED or NONE */
+	char	   *client_id;
+	char	   *client_secret;
+	char	   *certificate_file;
+	char	   *private_key_file;
+	char	   *private_key_password;
+	char	   *federated_token_file;
+	int			managed_identity;	/* boolean */
+	char	   *refresh_token;
+	char	   *access_token;
+	char	   *proxy_user;		/* or NULL */
+	char	   *proxy_password; /* NULL or not as proxy_user is */
+} GraphCredentials;
+
+/*
+ * The options of one foreign table, its server and, only while a scan runs, a
+ * user mapping; defaults are filled in.  Strings are in the memory context
+ * that was current in graph_get_options().
+ */
+typedef struct GraphOptions
+{
+	GraphService service;
+	GraphLimits limits;
+	GraphSwitches pushdown;
+	GraphCredentials credentials;
+	int			resource;		/* a GraphResource */
+	char	   *evidence_type;	/* "deviceEvidence", or NULL: of any type */
+} GraphOptions;
+
+/*-------------------------------------------------------------------------
+ * Resources: what exists in Graph security (resource.c).
+ *-------------------------------------------------------------------------
+ */
+
+typedef enum GraphResource
+{
+	GRAPH_ALERTS,				/* one row per alert */
+	GRAPH_EVIDENCE,				/* one row per element of evidence */
+	GRAPH_COMMENTS,				/* one row per element of comments */
+} GraphResource;
+
+/* The Edm types of the metadata, as far as a column type follows from them. */
+typedef enum GraphEdmType
+{
+	GRAPH_EDM_STRING,
+	GRAPH_EDM_BOOLEAN,
+	GRAPH_EDM_INT32,
+	GRAPH_EDM_INT64,
+	GRAPH_EDM_DOUBLE,
+	GRAPH_EDM_DATETIME,			/* Edm.DateTimeOffset */
+	GRAPH_EDM_GUID,
+	GRAPH_EDM_ENUM,				/* text here: the service adds members */
+	GRAPH_EDM_COMPLEX,			/* an object of a declared type */
+	GRAPH_EDM_DICTIONARY,		/* an open object: any keys */
+} GraphEdmType;
+
+/* One property of one type of the metadata. */
+typedef struct GraphProperty
+{
+	const char *owner;			/* declaring type without namespace: "alert" */
+	const char *name;			/* as OData spells it: "createdDateTime" */
+	GraphEdmType type;
+	const char *type_name;		/* of an enum or complex value, without
+								 * namespace; else NULL */
+	bool		collection;
+} GraphProperty;
+
+/* One resource: what the table option "resource" may name. */
+typedef struct GraphResourceInfo
+{
+	const char *name;			/* "alerts", "evidence", "comments" */
+	const char *table;			/* the table that IMPORT makes of it */
+	const char *entity_set;		/* "/security/alerts_v2" */
+	const char *rows_member;	/* member of an alert whose elements are the
+								 * rows, or NULL: the alert is the row */
+	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
+} GraphResourceInfo;
+
+/* A property of alerts that the service can filter, and perhaps sort. */
+typedef struct GraphQueryProperty
+{
+	const char *name;			/* "createdDateTime" */
+	GraphEdmType type;			/* STRING, ENUM or DATETIME */
+	const char *enum_name;		/* of an ENUM */
+	bool		nullable;
+	bool		sortable;
+} GraphQueryProperty;
+
+/* What the metadata says of a member of an enum. */
+typedef enum GraphEnumMember
+{
+	GRAPH_ENUM_UNKNOWN,			/* not in the metadata: perhaps newer */
+	GRAPH_ENUM_KNOWN,			/* always shown by its name */
+	GRAPH_ENUM_GATED,			/* shown by its name only with the header
+								 * "Prefer: include-unknown-enum-members" */
+} GraphEnumMember;
+
+/* What a column of a foreign table reads. */
+typedef enum GraphColumnSource
+{
+	GRAPH_SOURCE_PATHS,			/* the first of some paths that is present */
+	GRAPH_SOURCE_ORDINAL,		/* position in the alert, from 1 */
+	GRAPH_SOURCE_EVIDENCE_TYPE, /* @odata.type without its namespace */
+} GraphColumnSource;
+
+typedef struct GraphColumn
+{
+	AttrNumber	attnum;
+	char	   *name;			/* the column's */
+	GraphColumnSource source;
+
+	/*
+	 * The paths, in the order in which they are tried: lists of C strings of
+	 * OData steps separated by '/', "." for the whole object.  A path that
+	 * was written "../severity" is "severity" here with in_alert true.
+	 */
+	List	   *paths;			/* of char * */
+	List	   *in_alert;		/* of int, one for each path: read it from the
+								 * alert, not from the row's own object */
+} GraphColumn;
+
+/* By what a list is in order, newest first, if nothing else is asked for. */
+#define GRAPH_DEFAULT_TIME	"createdDateTime"
+
+/* in option.c */
+extern void graph_get_options(ForeignTable *table, ForeignServer *server,
+							  UserMapping *user, GraphOptions *result);
+extern char *graph_column_property(Oid relid, AttrNumber attnum);
+extern const char *graph_login_name(GraphLogin login);
+extern void graph_check_import_options(List *options);
+extern void graph_set_handler(PGFunction handler);
+extern void graph_check_wrapper(const ForeignServer *server);
+extern char *graph_options_secret(const GraphOptions *options, size_t *place);
+extern void graph_options_wipe(GraphOptions *options, List *list);
+
+/* in resource.c */
+extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
+extern const GraphResourceInfo *graph_resource_by_name(const char *name);
+extern const char *const *graph_evidence_types(int *count);
+extern bool graph_is_evidence_type(const char *name);
+extern List *graph_type_properties(const char *type_name);
+extern const GraphProperty *graph_find_property(const char *type_name,
+												const char *name);
+extern const GraphProperty *graph_find_path(const char *type_name,
+											const char *path);
+extern char *graph_snake_case(const char *name);
+extern GraphEnumMember graph_enum_member(const char *enum_name,
+										 const char *literal);
+extern const GraphQueryProperty *graph_query_property(const char *alert_property);
+
+extern const char *graph_skip_name(const char *text, const char *name);
+extern bool graph_same_name(const char *text, const char *name);
+
+/* in column.c */
+extern const char *graph_property_problem(const char *value);
+extern GraphColumn *graph_resolve_column(GraphResource resource,
+										 const char *evidence_type,
+										 const char *table_name,
+										 const char *column_name,
+										 const char *property);
+
+/* in import.c */
+extern List *graph_import_commands(const char *remote_schema,
+								   const char *server_name,
+								   const char *local_schema,
+								   ImportForeignSchemaType list_type,
+								   List *table_names);
+
+#endif							/* GRAPH_CATALOG_H */

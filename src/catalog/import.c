@@ -1,0 +1,472 @@
+/*-------------------------------------------------------------------------
+ *
+ * import.c
+ *		Which DDL describes a resource?
+ *
+ * IMPORT FOREIGN SCHEMA makes a table of all alerts, one of their evidence,
+ * one of their comments, and one for each type of evidence.  Which columns a
+ * table gets is decided here; what a column's name means is not: wherever a
+ * column would not be found from its property's name, the option that says
+ * so is taken from graph_resolve_column(), and written down, so that a user
+ * who reads the DDL sees where a value comes from and can copy it.
+ *
+ * No column is NOT NULL: the planner would believe it, and the service
+ * leaves out members that its metadata promises.
+ *
+ * Must not know: the network, what an answer looks like.
+ *
+ * IDENTIFICATION
+ *		src/catalog/import.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/graph_catalog.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/varlena.h"
+
+#define REMOTE_SCHEMA "security"
+
+/* One table that can be imported. */
+typedef struct ImportTable
+{
+	const char *name;
+	GraphResource resource;
+	const char *evidence_type;	/* or NULL */
+} ImportTable;
+
+/* A CREATE FOREIGN TABLE in the making. */
+typedef struct TableText
+{
+	const ImportTable *table;
+	StringInfoData ddl;
+	bool		has_column;
+} TableText;
+
+/* By these, evidence of whatever type is joined to tables of the user's. */
+static const struct
+{
+	const char *name;
+	const char *type;
+}			join_columns[] =
+{
+	{"device_dns_name", "text"},
+	{"host_name", "text"},
+	{"mde_device_id", "text"},
+	{"azure_ad_device_id", "text"},
+	{"ip_address", "text"},		/* not inet: Graph may send an empty one */
+	{"url", "text"},
+	{"file_name", "text"},
+	{"file_path", "text"},
+	{"sha1", "text"},
+	{"sha256", "text"},
+	{"process_id", "bigint"},
+	{"process_command_line", "text"},
+	{"registry_key", "text"},
+	{"account_name", "text"},
+	{"domain_name", "text"},
+	{"user_principal_name", "text"},
+	{"user_sid", "text"},
+	{"azure_ad_user_id", "text"},
+	{"primary_address", "text"},
+	{"sender_ip", "text"},
+	{"recipient_email_address", "text"},
+};
+
+/* What a row of evidence or comments tells of its alert. */
+static const struct
+{
+	const char *name;
+	const char *type;
+}			parent_columns[] =
+{
+	{"alert_title", "text"},
+	{"alert_severity", "text"},
+	{"alert_status", "text"},
+	{"alert_created_date_time", "timestamptz"},
+	{"alert_last_update_date_time", "timestamptz"},
+	{"alert_service_source", "text"},
+	{"incident_id", "text"},
+};
+
+
+/*-------------------------------------------------------------------------
+ * The text of one table.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * column_type
+ *		The type of the column for a property, as DDL has it.
+ */
+static const char *
+column_type(const GraphProperty *property)
+{
+	const char *type = "text";
+
+	switch (property->type)
+	{
+		case GRAPH_EDM_STRING:
+		case GRAPH_EDM_ENUM:	/* the service adds members */
+			break;
+		case GRAPH_EDM_BOOLEAN:
+			type = "boolean";
+			break;
+		case GRAPH_EDM_INT32:
+			type = "integer";
+			break;
+		case GRAPH_EDM_INT64:
+			type = "bigint";
+			break;
+		case GRAPH_EDM_DOUBLE:
+			type = "double precision";
+			break;
+		case GRAPH_EDM_DATETIME:
+			type = "timestamptz";
+			break;
+		case GRAPH_EDM_GUID:
+			type = "uuid";
+			break;
+		case GRAPH_EDM_COMPLEX:
+		case GRAPH_EDM_DICTIONARY:
+			return "jsonb";		/* a collection of them, too */
+	}
+
+	return property->collection ? psprintf("%s[]", type) : type;
+}
+
+/*
+ * add_column
+ *		Append a column; "property" is the value of its option, or NULL.
+ */
+static void
+add_column(TableText *text, const char *name, const char *type,
+		   const char *property)
+{
+	appendStringInfo(&text->ddl, "%s\n    %s %s",
+					 text->has_column ? "," : "",
+					 quote_identifier(name), type);
+	if (property != NULL)
+		appendStringInfo(&text->ddl, " OPTIONS (property %s)",
+						 quote_literal_cstr(property));
+	text->has_column = true;
+}
+
+/*
+ * add_resolved_column
+ *		Append a column with an option that says what its name means.
+ */
+static void
+add_resolved_column(TableText *text, const char *name, const char *type)
+{
+	GraphColumn *column;
+	StringInfoData property;
+	ListCell   *path;
+	ListCell   *in_alert;
+
+	column = graph_resolve_column(text->table->resource,
+								  text->table->evidence_type,
+								  text->table->name, name, NULL);
+	Assert(column->source == GRAPH_SOURCE_PATHS);
+
+	initStringInfo(&property);
+	forboth(path, column->paths, in_alert, column->in_alert)
+	{
+		if (property.len > 0)
+			appendStringInfoChar(&property, '|');
+		if (lfirst_int(in_alert))
+			appendStringInfoString(&property, "../");
+		appendStringInfoString(&property, (char *) lfirst(path));
+	}
+	add_column(text, name, type, property.data);
+}
+
+/*
+ * add_flattened_columns
+ *		Append a column for each property of a nested value.
+ */
+static void
+add_flattened_columns(TableText *text, const GraphProperty *outer)
+{
+	List	   *properties = graph_type_properties(outer->type_name);
+	ListCell   *lc;
+
+	foreach(lc, properties)
+	{
+		const GraphProperty *inner = lfirst(lc);
+
+		add_column(text,
+				   psprintf("%s_%s", graph_snake_case(outer->name),
+							graph_snake_case(inner->name)),
+				   column_type(inner),
+				   psprintf("%s/%s", outer->name, inner->name));
+	}
+}
+
+/*
+ * add_property_columns
+ *		Append a column for each property of a row, and for each one of its
+ *		nested values.
+ */
+static void
+add_property_columns(TableText *text, const char *row_type)
+{
+	List	   *properties = graph_type_properties(row_type);
+	ListCell   *lc;
+
+	foreach(lc, properties)
+	{
+		const GraphProperty *property = lfirst(lc);
+
+		add_column(text, graph_snake_case(property->name),
+				   column_type(property), NULL);
+		if (property->type == GRAPH_EDM_COMPLEX && !property->collection)
+			add_flattened_columns(text, property);
+	}
+}
+
+/*
+ * add_columns
+ *		Append all columns of the table.
+ */
+static void
+add_columns(TableText *text)
+{
+	const ImportTable *table = text->table;
+	const char *row_type = table->evidence_type;
+	bool		is_child = (table->resource != GRAPH_ALERTS);
+	bool		is_any_evidence = (table->resource == GRAPH_EVIDENCE &&
+								   table->evidence_type == NULL);
+
+	if (row_type == NULL)
+		row_type = graph_resource_info(table->resource)->row_type;
+
+	if (is_child)
+	{
+		add_column(text, "alert_id", "text", NULL);
+		add_column(text, "ordinal", "integer", NULL);
+	}
+	if (is_any_evidence)
+		add_column(text, "evidence_type", "text", NULL);
+
+	add_property_columns(text, row_type);
+
+	for (size_t i = 0; is_any_evidence && i < lengthof(join_columns); i++)
+		add_resolved_column(text, join_columns[i].name, join_columns[i].type);
+	for (size_t i = 0; is_child && i < lengthof(parent_columns); i++)
+		add_resolved_column(text, parent_columns[i].name,
+							parent_columns[i].type);
+
+	add_column(text, "raw", "jsonb", ".");
+}
+
+/*
+ * create_command
+ *		The CREATE FOREIGN TABLE of one table.
+ */
+static char *
+create_command(const ImportTable *table, const char *server_name,
+			   const char *local_schema)
+{
+	TableText	text = {.table = table};
+	const char *resource = graph_resource_info(table->resource)->name;
+
+	initStringInfo(&text.ddl);
+	appendStringInfo(&text.ddl, "CREATE FOREIGN TABLE %s (",
+					 quote_qualified_identifier(local_schema, table->name));
+	add_columns(&text);
+	appendStringInfo(&text.ddl, "\n) SERVER %s\nOPTIONS (resource %s",
+					 quote_identifier(server_name),
+					 quote_literal_cstr(resource));
+	if (table->evidence_type != NULL)
+		appendStringInfo(&text.ddl, ", evidence_type %s",
+						 quote_literal_cstr(table->evidence_type));
+	appendStringInfoString(&text.ddl, ");");
+
+	return text.ddl.data;
+}
+
+
+/*-------------------------------------------------------------------------
+ * Which tables?
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * add_table
+ *		Append to the list of tables.
+ */
+static List *
+add_table(List *tables, const char *name, GraphResource resource,
+		  const char *evidence_type)
+{
+	ImportTable *table = palloc(sizeof(ImportTable));
+
+	table->name = name;
+	table->resource = resource;
+	table->evidence_type = evidence_type;
+
+	return lappend(tables, table);
+}
+
+/*
+ * all_tables
+ *		Every table of the remote schema: a list of ImportTable *.
+ */
+static List *
+all_tables(void)
+{
+	static const GraphResource plain[] = {
+		GRAPH_ALERTS, GRAPH_EVIDENCE, GRAPH_COMMENTS,
+	};
+	List	   *tables = NIL;
+	int			count;
+	const char *const *types = graph_evidence_types(&count);
+
+	for (size_t i = 0; i < lengthof(plain); i++)
+		tables = add_table(tables, graph_resource_info(plain[i])->table,
+						   plain[i], NULL);
+	for (int i = 0; i < count; i++)
+		tables = add_table(tables, graph_snake_case(types[i]),
+						   GRAPH_EVIDENCE, types[i]);
+
+	return tables;
+}
+
+/*
+ * closest_table
+ *		The table whose name is most like a misspelled one, or NULL.
+ *
+ * Alike is what psql and the parser call it: at most a few edits, and fewer
+ * than half of the name.
+ */
+static const char *
+closest_table(List *tables, const char *name)
+{
+	int			best = Min(4, (int) strlen(name) / 2 + 1);
+	const char *closest = NULL;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		const ImportTable *table = lfirst(lc);
+		int			distance;
+
+		distance = varstr_levenshtein_less_equal(name, strlen(name),
+												 table->name,
+												 strlen(table->name),
+												 1, 1, 1, best, true);
+		if (distance < best)
+		{
+			best = distance;
+			closest = table->name;
+		}
+	}
+
+	return closest;
+}
+
+/*
+ * check_table_names
+ *		Refuse a name in LIMIT TO or EXCEPT that is no table.
+ *
+ * PostgreSQL itself would say nothing and import too little or too much.
+ */
+static void
+check_table_names(List *tables, List *names, const char *server_name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		const char *name = lfirst(lc);
+		const char *closest;
+		bool		found = false;
+		ListCell   *lc2;
+
+		foreach(lc2, tables)
+		{
+			if (strcmp(((ImportTable *) lfirst(lc2))->name, name) == 0)
+				found = true;
+		}
+		if (found)
+			continue;
+
+		closest = closest_table(tables, name);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+				 errmsg("table \"%s\" does not exist in foreign schema \"%s\" on server \"%s\"",
+						name, REMOTE_SCHEMA, server_name),
+				 closest ?
+				 errhint("Perhaps you meant the table \"%s\".", closest) :
+				 errhint("The tables are \"alerts\", \"alert_evidence\", \"alert_comments\", and one for each evidence type, such as \"device_evidence\".")));
+	}
+}
+
+/*
+ * is_wanted
+ *		Does LIMIT TO or EXCEPT let this table through?
+ */
+static bool
+is_wanted(const ImportTable *table, ImportForeignSchemaType list_type,
+		  List *names)
+{
+	bool		named = false;
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(table->name, lfirst(lc)) == 0)
+			named = true;
+	}
+
+	switch (list_type)
+	{
+		case FDW_IMPORT_SCHEMA_ALL:
+			return true;
+		case FDW_IMPORT_SCHEMA_LIMIT_TO:
+			return named;
+		case FDW_IMPORT_SCHEMA_EXCEPT:
+			return !named;
+	}
+	return true;				/* keep the compiler quiet */
+}
+
+/*
+ * graph_import_commands
+ *		The commands of IMPORT FOREIGN SCHEMA: a list of C strings.
+ *
+ * table_names are those of LIMIT TO or EXCEPT, C strings, else NIL.
+ */
+List *
+graph_import_commands(const char *remote_schema, const char *server_name,
+					  const char *local_schema,
+					  ImportForeignSchemaType list_type, List *table_names)
+{
+	List	   *tables = all_tables();
+	List	   *commands = NIL;
+	ListCell   *lc;
+
+	if (strcmp(remote_schema, REMOTE_SCHEMA) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
+				 errmsg("foreign schema \"%s\" does not exist on server \"%s\"",
+						remote_schema, server_name),
+				 errhint("The only foreign schema is \"%s\".",
+						 REMOTE_SCHEMA)));
+	check_table_names(tables, table_names, server_name);
+
+	foreach(lc, tables)
+	{
+		const ImportTable *table = lfirst(lc);
+
+		if (is_wanted(table, list_type, table_names))
+			commands = lappend(commands, create_command(table, server_name,
+														local_schema));
+	}
+
+	return commands;
+}

@@ -1,0 +1,386 @@
+/*-------------------------------------------------------------------------
+ *
+ * resource.c
+ *		What exists in Graph security, and what can the service filter and
+ *		sort?
+ *
+ * This file knows the resources, their types and properties, and so which
+ * part of an alert a column of a foreign table reads.  What Microsoft says
+ * of that is in resource_data.h, generated from the files in metadata/; what
+ * we say of it (the resources, the columns to join by, the properties that
+ * the service filters) is below.
+ *
+ * The metadata is a help, never a limit: the service adds properties and
+ * types several times a year, so a column option may name a property that is
+ * not in it.
+ *
+ * Names are compared in two ways: exactly, as OData does it, and forgivingly,
+ * without regard to case and underscores, so that created_date_time,
+ * createddatetime and "createdDateTime" all find createdDateTime.  The
+ * generator makes sure that no two names of a type are forgivingly the same.
+ *
+ * Must not know: planner nodes, HTTP, what a value looks like.
+ *
+ * IDENTIFICATION
+ *		src/catalog/resource.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/graph_catalog.h"
+
+/*
+ * The types of the tables in resource_data.h.
+ */
+typedef struct TypeInfo
+{
+	const char *name;			/* without namespace */
+	const char *base;			/* the type it derives from, or NULL */
+	const GraphProperty *properties;	/* its own */
+	int			count;
+} TypeInfo;
+
+typedef struct EnumMember
+{
+	const char *name;
+	bool		gated;			/* shown only if the request asks for it */
+} EnumMember;
+
+typedef struct EnumInfo
+{
+	const char *name;			/* without namespace */
+	const EnumMember *members;
+	int			count;
+} EnumInfo;
+
+#include "resource_data.h"
+
+/* In the order of GraphResource. */
+static const GraphResourceInfo resources[] = {
+	{"alerts", "alerts", "/security/alerts_v2", NULL, "alert"},
+	{"evidence", "alert_evidence", "/security/alerts_v2",
+	"evidence", "alertEvidence"},
+	{"comments", "alert_comments", "/security/alerts_v2",
+	"comments", "alertComment"},
+};
+
+/*
+ * The properties that the service filters alerts by (Graph, "List alerts_v2",
+ * the August 2026 page) and those that it sorts by.  Whether a null is
+ * possible decides what "ne" is worth: it keeps the nulls.
+ */
+static const GraphQueryProperty query_properties[] = {
+	{"assignedTo", GRAPH_EDM_STRING, NULL, true, false},
+	{"classification", GRAPH_EDM_ENUM, "alertClassification", true, false},
+	{"createdDateTime", GRAPH_EDM_DATETIME, NULL, true, true},
+	{"determination", GRAPH_EDM_ENUM, "alertDetermination", true, false},
+	{"lastUpdateDateTime", GRAPH_EDM_DATETIME, NULL, true, true},
+	{"serviceSource", GRAPH_EDM_ENUM, "serviceSource", false, false},
+	{"severity", GRAPH_EDM_ENUM, "alertSeverity", false, false},
+	{"status", GRAPH_EDM_ENUM, "alertStatus", false, false},
+};
+
+/*-------------------------------------------------------------------------
+ * Names.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_skip_name
+ *		The rest of "text" after "name", or NULL if it does not start with it.
+ *
+ * The comparison is the forgiving one, and underscores after the name are
+ * skipped too.
+ */
+const char *
+graph_skip_name(const char *text, const char *name)
+{
+	for (;;)
+	{
+		while (*text == '_')
+			text++;
+		while (*name == '_')
+			name++;
+		if (*name == '\0')
+			return text;
+		if (pg_ascii_tolower((unsigned char) *text) !=
+			pg_ascii_tolower((unsigned char) *name))
+			return NULL;
+		text++;
+		name++;
+	}
+}
+
+/*
+ * graph_same_name
+ *		Are these forgivingly the same?
+ */
+bool
+graph_same_name(const char *text, const char *name)
+{
+	const char *rest = graph_skip_name(text, name);
+
+	return rest != NULL && *rest == '\0';
+}
+
+/*
+ * starts_word
+ *		Does the capital at this position of a camel-case name start a word?
+ *
+ * In a run of capitals the last one does if a small letter follows (ioTHub),
+ * unless that is only the plural of an abbreviation (externalIPs).
+ */
+static bool
+starts_word(const char *name, size_t i)
+{
+	char		before = name[i - 1];
+	char		after = name[i + 1];
+
+	if (before == '_')
+		return false;
+	if (before < 'A' || before > 'Z')
+		return true;
+	if (after < 'a' || after > 'z')
+		return false;
+	return !(after == 's' && name[i + 2] == '\0');
+}
+
+/*
+ * graph_snake_case
+ *		Make a column or table name of an OData name.
+ *
+ * The result is palloc'd.
+ */
+char *
+graph_snake_case(const char *name)
+{
+	size_t		len = strlen(name);
+	char	   *result = palloc(2 * len + 1);
+	char	   *p = result;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		bool		capital = (name[i] >= 'A' && name[i] <= 'Z');
+
+		if (capital && i > 0 && starts_word(name, i))
+			*p++ = '_';
+		*p++ = pg_ascii_tolower((unsigned char) name[i]);
+	}
+	*p = '\0';
+
+	return result;
+}
+
+
+/*-------------------------------------------------------------------------
+ * Resources, types, properties, enums.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_resource_info
+ *		Describe a resource.
+ */
+const GraphResourceInfo *
+graph_resource_info(GraphResource resource)
+{
+	Assert((size_t) resource < lengthof(resources));
+
+	return &resources[resource];
+}
+
+/*
+ * graph_resource_by_name
+ *		Find the resource of a table option, or NULL.
+ */
+const GraphResourceInfo *
+graph_resource_by_name(const char *name)
+{
+	for (size_t i = 0; i < lengthof(resources); i++)
+	{
+		if (strcmp(resources[i].name, name) == 0)
+			return &resources[i];
+	}
+
+	return NULL;
+}
+
+/*
+ * graph_evidence_types
+ *		The names of all types of evidence, in alphabetical order.
+ */
+const char *const *
+graph_evidence_types(int *count)
+{
+	*count = lengthof(evidence_types);
+
+	return evidence_types;
+}
+
+/*
+ * find_type
+ *		Find a type by its exact name, or NULL.
+ */
+static const TypeInfo *
+find_type(const char *name)
+{
+	for (size_t i = 0; i < lengthof(types); i++)
+	{
+		if (strcmp(types[i].name, name) == 0)
+			return &types[i];
+	}
+
+	return NULL;
+}
+
+/*
+ * graph_is_evidence_type
+ *		Is this the name of a type of evidence?
+ *
+ * The base is none: nobody who asks for alertEvidence wants only those few
+ * elements that are of no other type.
+ */
+bool
+graph_is_evidence_type(const char *name)
+{
+	const TypeInfo *type = find_type(name);
+
+	return type != NULL && type->base != NULL;
+}
+
+/*
+ * append_properties
+ *		Append the properties of a type to a list, the inherited ones first.
+ */
+static List *
+append_properties(List *list, const char *type_name)
+{
+	const TypeInfo *type = find_type(type_name);
+
+	if (type == NULL)
+		return list;
+	if (type->base != NULL)
+		list = append_properties(list, type->base);
+	for (int i = 0; i < type->count; i++)
+		list = lappend(list, unconstify(GraphProperty *,
+										&type->properties[i]));
+
+	return list;
+}
+
+/*
+ * graph_type_properties
+ *		All properties of a type, the inherited ones first: a list of
+ *		const GraphProperty *, empty if there is no such type.
+ */
+List *
+graph_type_properties(const char *type_name)
+{
+	return append_properties(NIL, type_name);
+}
+
+/*
+ * find_declared
+ *		Find a property that a type or its base declares, by one of the two
+ *		comparisons.
+ */
+static const GraphProperty *
+find_declared(const TypeInfo *type, const char *name, bool forgiving)
+{
+	while (type != NULL)
+	{
+		for (int i = 0; i < type->count; i++)
+		{
+			const GraphProperty *property = &type->properties[i];
+
+			if (forgiving ? graph_same_name(name, property->name)
+				: strcmp(name, property->name) == 0)
+				return property;
+		}
+		type = type->base ? find_type(type->base) : NULL;
+	}
+
+	return NULL;
+}
+
+/*
+ * graph_find_property
+ *		Find a property of a type, or of its base: by its exact name, else
+ *		forgivingly.  NULL if there is none.
+ */
+const GraphProperty *
+graph_find_property(const char *type_name, const char *name)
+{
+	const TypeInfo *type = find_type(type_name);
+	const GraphProperty *property = find_declared(type, name, false);
+
+	return property ? property : find_declared(type, name, true);
+}
+
+/*
+ * graph_find_path
+ *		The property at the end of an exactly spelled path that starts in a
+ *		type, or NULL.
+ */
+const GraphProperty *
+graph_find_path(const char *type_name, const char *path)
+{
+	const GraphProperty *property = NULL;
+	char	   *steps = pstrdup(path);
+	char	   *next;
+
+	for (char *step = strtok_r(steps, "/", &next); step;
+		 step = strtok_r(NULL, "/", &next))
+	{
+		if (property)
+			type_name = property->type_name;
+		property = type_name ? graph_find_property(type_name, step) : NULL;
+		if (property == NULL || strcmp(property->name, step) != 0)
+			return NULL;
+	}
+	return property;
+}
+
+/*
+ * graph_enum_member
+ *		What do we know of this member of an enum?
+ *
+ * The sentinel counts as gated: which values it stands for depends on
+ * whether the request asked for the gated ones.
+ */
+GraphEnumMember
+graph_enum_member(const char *enum_name, const char *literal)
+{
+	for (size_t i = 0; i < lengthof(enums); i++)
+	{
+		if (strcmp(enums[i].name, enum_name) != 0)
+			continue;
+		for (int j = 0; j < enums[i].count; j++)
+		{
+			const EnumMember *member = &enums[i].members[j];
+
+			if (strcmp(member->name, literal) == 0)
+				return member->gated ? GRAPH_ENUM_GATED : GRAPH_ENUM_KNOWN;
+		}
+	}
+
+	return GRAPH_ENUM_UNKNOWN;
+}
+
+/*
+ * graph_query_property
+ *		What the service can do with a property of an alert, or NULL if it can
+ *		neither filter nor sort by it.
+ */
+const GraphQueryProperty *
+graph_query_property(const char *alert_property)
+{
+	for (size_t i = 0; i < lengthof(query_properties); i++)
+	{
+		if (strcmp(query_properties[i].name, alert_property) == 0)
+			return &query_properties[i];
+	}
+
+	return NULL;
+}

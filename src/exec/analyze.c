@@ -1,0 +1,212 @@
+/*-------------------------------------------------------------------------
+ *
+ * analyze.c
+ *		What sample stands for a foreign table?
+ *
+ * ANALYZE reads the newest alerts, a bounded number of pages of them, and
+ * asks the service how many there are.  That is a sample by time and not at
+ * random: what changes over months, such as dates, is seen only in its newest
+ * part, but the mix of severities, sources and devices, by which joins are
+ * planned, is seen as it is now, and it costs a handful of requests.
+ *
+ * What this file refuses to know: the planner, HTTP, JSON.
+ *
+ * IDENTIFICATION
+ *		src/exec/analyze.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "common/pg_prng.h"
+#include "foreign/fdwapi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "exec/graph_exec.h"
+
+/* Alerts that are read at most: five pages, about 40 MB. */
+#define SAMPLED_ALERTS	5000
+
+/* An alert is about 8 kB, as is a page of PostgreSQL. */
+#define PAGES_PER_ALERT	1
+
+/* What a sample is made of. */
+typedef struct GraphSample
+{
+	Relation	relation;
+	HeapTuple  *rows;
+	int			wanted;			/* size of rows */
+	int			kept;
+	double		seen;			/* rows, of which rows[] is a random choice */
+	Datum	   *values;
+	bool	   *isnull;
+	MemoryContext row_context;
+} GraphSample;
+
+/*
+ * keep_row
+ *		Take a row into the sample, or leave it, so that each has the same
+ *		chance (Vitter's algorithm R).
+ */
+static void
+keep_row(GraphSample *sample)
+{
+	int			place = sample->kept;
+
+	sample->seen++;
+	if (sample->kept < sample->wanted)
+		sample->kept++;
+	else
+	{
+		double		random = pg_prng_double(&pg_global_prng_state) * sample->seen;
+
+		if (random >= sample->wanted)
+			return;
+		place = (int) random;
+		heap_freetuple(sample->rows[place]);
+	}
+	sample->rows[place] = heap_form_tuple(RelationGetDescr(sample->relation),
+										  sample->values, sample->isnull);
+}
+
+/*
+ * sample_alert
+ *		Take up the rows of an alert.
+ */
+static void
+sample_alert(GraphSample *sample, GraphRowReader *reader,
+			 const GraphRecord *record)
+{
+	graph_row_start(reader, record);
+	for (;;)
+	{
+		MemoryContext old = MemoryContextSwitchTo(sample->row_context);
+		bool		found = graph_row_next(reader, sample->values,
+										   sample->isnull);
+
+		MemoryContextSwitchTo(old);
+		if (!found)
+			break;
+		keep_row(sample);
+		MemoryContextReset(sample->row_context);
+	}
+	graph_row_stop(reader);
+}
+
+/*
+ * count_alerts
+ *		How many alerts the service has; -1 if it does not say.
+ */
+static double
+count_alerts(GraphSession *session)
+{
+	GraphScan  *scan = graph_scan_create(session, graph_projection_create());
+	GraphRequest request = {0};
+	double		count;
+
+	if (!session->options.pushdown.count)
+		return -1;
+	request.mode = GRAPH_SCAN_COUNT;
+	request.entity_set =
+		graph_resource_info(session->options.resource)->entity_set;
+	graph_scan_start(scan, &request);
+	count = graph_scan_count(scan);
+	graph_scan_stop(scan);
+	return count;
+}
+
+/*
+ * read_sample
+ *		Read alerts until there are enough; *complete if those were all.
+ */
+static double
+read_sample(GraphSample *sample, GraphSession *session, bool *complete)
+{
+	GraphProjection *projection = graph_projection_create();
+	GraphRowReader *reader = graph_row_reader_create(sample->relation,
+													 list_make1_int(0),
+													 &session->options, projection);
+	GraphScan  *scan = graph_scan_create(session, projection);
+	GraphRequest request = {0};
+	GraphRecord record;
+	double		alerts = 0;
+
+	request.mode = GRAPH_SCAN_LIST;
+	request.entity_set =
+		graph_resource_info(session->options.resource)->entity_set;
+	request.page_size = request.first_page = session->options.limits.page_size;
+	graph_scan_start(scan, &request);
+	*complete = false;
+	while (alerts < SAMPLED_ALERTS)
+	{
+		if (!graph_scan_next(scan, &record))
+		{
+			*complete = true;
+			break;
+		}
+		sample_alert(sample, reader, &record);
+		alerts++;
+	}
+	graph_scan_stop(scan);
+	return alerts;
+}
+
+/*
+ * acquire_sample
+ *		AcquireSampleRowsFunc.
+ */
+static int
+acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
+			   double *totalrows, double *totaldeadrows)
+{
+	GraphSample sample = {0};
+	GraphSession *session;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "graph_fdw analyze",
+												  ALLOCSET_DEFAULT_SIZES);
+	double		alerts;
+	double		total;
+	bool		complete;
+
+	MemoryContextSwitchTo(context);
+	session = graph_session_open(RelationGetRelid(relation), GetUserId());
+	sample.relation = relation;
+	sample.rows = rows;
+	sample.wanted = targrows;
+	sample.values = palloc(RelationGetNumberOfAttributes(relation) * sizeof(Datum));
+	sample.isnull = palloc(RelationGetNumberOfAttributes(relation) * sizeof(bool));
+	sample.row_context = AllocSetContextCreate(context, "graph_fdw sample row",
+											   ALLOCSET_DEFAULT_SIZES);
+	total = count_alerts(session);
+	MemoryContextSwitchTo(caller);	/* tuples are the caller's */
+	alerts = read_sample(&sample, session, &complete);
+
+	if (complete || total < alerts)
+		total = alerts;
+	*totalrows = alerts > 0 ? sample.seen * total / alerts : 0;
+	*totaldeadrows = 0;
+	ereport(elevel,
+			(errmsg("\"%s\": read %.0f of about %.0f alerts, containing %.0f rows; %d rows in sample",
+					RelationGetRelationName(relation), alerts, total,
+					sample.seen, sample.kept)));
+	MemoryContextDelete(context);
+	return sample.kept;
+}
+
+/*
+ * graph_analyze
+ *		AnalyzeForeignTable: how to sample the table.
+ */
+bool
+graph_analyze(Relation relation, AcquireSampleRowsFunc *func,
+			  BlockNumber *totalpages)
+{
+	double		tuples = relation->rd_rel->reltuples;
+
+	*func = acquire_sample;
+	*totalpages = (BlockNumber) Max(tuples * PAGES_PER_ALERT, 1);
+	return true;
+}

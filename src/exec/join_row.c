@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * join_row.c
+ *		What is the next row of tables that are read as one stream?
+ *
+ * Each alert is read once; its rows are the product of what the tables find in
+ * it.  join_plan.c says which tables can be read so.
+ *
+ * What this file refuses to know: requests, JSON, which alert comes next.
+ *
+ * IDENTIFICATION
+ *		src/exec/join_row.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "exec/graph_exec.h"
+
+/* One table of a joined scan, while it runs. */
+typedef struct RowMember
+{
+	GraphRowReader *reader;
+	bool		nullable;
+	ExprState  *quals;			/* NULL: none */
+	List	   *indexes;		/* of its columns in the row */
+	MemoryContext context;		/* of the values of its row */
+	bool		matched;		/* this alert has given a row */
+	bool		extended;		/* a row of NULLs was given instead */
+} RowMember;
+
+struct GraphJoin
+{
+	int			nmembers;
+	RowMember  *members;
+	int			level;			/* the member whose row is wanted next; -1: no
+								 * alert is at hand */
+	GraphRecord record;
+
+	/* the combined row; a slot's arrays may not be kept from row to row */
+	int			natts;
+	Datum	   *values;
+	bool	   *isnull;
+};
+
+/*
+ * begin_member
+ *		Resolve one table of a joined scan.
+ */
+static void
+begin_member(RowMember *member, List *private, ForeignScanState *node,
+			 GraphProjection *projection)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	Index		rti = graph_join_member(plan, private, &member->nullable);
+	Relation	relation = graph_range_table_relation(node->ss.ps.state, rti);
+	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
+	int			first = intVal(list_nth(private, GRAPH_MEMBER_FIRST_QUAL));
+	int			count = intVal(list_nth(private, GRAPH_MEMBER_QUALS));
+	GraphOptions options;
+
+	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
+	member->indexes = list_nth(private, GRAPH_MEMBER_INDEXES);
+	member->reader =
+		graph_row_reader_create_joined(relation,
+									   list_nth(private, GRAPH_MEMBER_COLUMNS),
+									   member->indexes,
+									   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts,
+									   &options, projection);
+	member->context = AllocSetContextCreate(CurrentMemoryContext,
+											"graph_fdw joined row",
+											ALLOCSET_SMALL_SIZES);
+	if (count > 0)
+		member->quals = ExecInitQual(list_copy_tail(list_copy_head(plan->fdw_exprs,
+																   first + count),
+													first),
+									 &node->ss.ps);
+}
+
+/*
+ * graph_join_create
+ *		What a joined scan needs to make its rows, in the current memory
+ *		context; the projection gets what has to be located in each alert.
+ */
+GraphJoin *
+graph_join_create(ForeignScanState *node, List *members, GraphProjection *projection)
+{
+	GraphJoin  *join = palloc0(sizeof(GraphJoin));
+	ListCell   *cell;
+
+	join->members = palloc0(list_length(members) * sizeof(RowMember));
+	join->level = -1;
+	join->natts = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts;
+	join->values = palloc0(join->natts * sizeof(Datum));
+	join->isnull = palloc0(join->natts * sizeof(bool));
+	foreach(cell, members)
+		begin_member(&join->members[join->nmembers++], lfirst(cell), node,
+					 projection);
+	return join;
+}
+
+/*
+ * start_member
+ *		Let a member begin with the alert at hand.
+ */
+static void
+start_member(GraphJoin *join, int level)
+{
+	RowMember  *member = &join->members[level];
+
+	graph_row_start(member->reader, &join->record);
+	member->matched = member->extended = false;
+	join->level = level;
+}
+
+/*
+ * graph_join_start
+ *		Take up an alert; it must stay as it is until its last row was given.
+ */
+void
+graph_join_start(GraphJoin *join, const GraphRecord *record)
+{
+	join->record = *record;
+	start_member(join, 0);
+}
+
+/*
+ * graph_join_stop
+ *		Forget the alert: its bytes are gone.
+ */
+void
+graph_join_stop(GraphJoin *join)
+{
+	for (int i = 0; i < join->nmembers; i++)
+		graph_row_stop(join->members[i].reader);
+	join->level = -1;
+}
+
+/*
+ * fill_slot
+ *		Put the combined row, as far as it is made, into an empty slot.
+ */
+static void
+fill_slot(GraphJoin *join, TupleTableSlot *slot)
+{
+	memcpy(slot->tts_values, join->values, join->natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, join->isnull, join->natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * passes
+ *		Does a member's row satisfy the clauses that go with the table?
+ */
+static bool
+passes(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
+	   ExprContext *econtext)
+{
+	bool		result;
+
+	if (member->quals == NULL)
+		return true;
+	fill_slot(join, slot);
+	econtext->ecxt_scantuple = slot;
+	result = ExecQual(member->quals, econtext);
+	ExecClearTuple(slot);
+	return result;
+}
+
+/*
+ * next_of_member
+ *		The member's next row for the rows of those before it; for a nullable
+ *		one without any, a row of NULLs.
+ */
+static bool
+next_of_member(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
+			   ExprContext *econtext)
+{
+	MemoryContext old;
+	bool		found;
+	ListCell   *cell;
+
+	do
+	{
+		MemoryContextReset(member->context);
+		old = MemoryContextSwitchTo(member->context);
+		found = graph_row_next(member->reader, join->values, join->isnull);
+		MemoryContextSwitchTo(old);
+	} while (found && !passes(join, member, slot, econtext));
+
+	if (found)
+		member->matched = true;
+	if (found || !member->nullable || member->matched || member->extended)
+		return found;
+
+	foreach(cell, member->indexes)
+		join->isnull[lfirst_int(cell)] = true;
+	member->extended = true;
+	return true;
+}
+
+/*
+ * graph_join_next
+ *		Put the next combined row into the slot, which is empty; false if the
+ *		alert has no more.
+ */
+bool
+graph_join_next(GraphJoin *join, TupleTableSlot *slot, ExprContext *econtext)
+{
+	while (join->level >= 0)
+	{
+		if (!next_of_member(join, &join->members[join->level], slot, econtext))
+			join->level--;
+		else if (join->level == join->nmembers - 1)
+		{
+			fill_slot(join, slot);
+			return true;
+		}
+		else
+			start_member(join, join->level + 1);
+	}
+	return false;
+}

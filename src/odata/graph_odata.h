@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_odata.h
+ *		How is a request spelled?
+ *
+ * Conditions and values as a plan holds them, $filter, paths.
+ *
+ * What this layer refuses to know: the planner's nodes, how an answer is read.
+ *
+ * IDENTIFICATION
+ *		src/odata/graph_odata.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_ODATA_H
+#define GRAPH_ODATA_H
+
+#include "datatype/timestamp.h"
+
+#include "catalog/graph_catalog.h"
+
+/*
+ * A condition on alerts in the form in which a plan holds it: nested lists
+ * whose first element says what the rest is.  "property" is a String, "value"
+ * an Integer that indexes the values of the plan.  What is sent returns at
+ * least the alerts for which the SQL condition is true.
+ */
+typedef enum GraphFilterKind
+{
+	GRAPH_FILTER_AND,			/* conditions ... */
+	GRAPH_FILTER_OR,			/* conditions ... */
+	GRAPH_FILTER_COMPARE,		/* property, GraphComparison, value */
+	GRAPH_FILTER_ANY,			/* property, value (an array): = ANY */
+	GRAPH_FILTER_ALL,			/* property, value (an array): <> ALL */
+	GRAPH_FILTER_NULL,			/* property: IS NULL */
+	GRAPH_FILTER_NOT_NULL,		/* property: IS NOT NULL */
+	GRAPH_FILTER_DISTINCT,		/* property, value: IS DISTINCT FROM */
+	GRAPH_FILTER_NOT_DISTINCT,	/* property, value */
+	GRAPH_FILTER_EVIDENCE,		/* evidence type, path in it, value: = */
+} GraphFilterKind;
+
+typedef enum GraphComparison
+{
+	GRAPH_EQ,
+	GRAPH_NE,
+	GRAPH_LT,
+	GRAPH_LE,
+	GRAPH_GT,
+	GRAPH_GE,
+} GraphComparison;
+
+/* A value of a plan when a filter is spelled out. */
+typedef struct GraphValue
+{
+	bool		known;			/* perhaps not while a query is planned or
+								 * explained */
+	bool		constant;		/* known to the planner already */
+	Oid			type;
+	Datum		value;
+	bool		isnull;
+	char	   *label;			/* the expression, while it is explained and
+								 * not known */
+} GraphValue;
+
+/*
+ * What becomes of a condition of which only the constants are known:
+ * graph_filter_settle().
+ */
+typedef struct GraphSettled
+{
+	bool		is_sent;		/* else the service does not see it */
+	bool		is_whole;		/* no value can change that all of it is sent */
+	const char *left_out;		/* why something is not, or NULL */
+} GraphSettled;
+
+/* A $filter: graph_deparse_filter(). */
+typedef struct GraphFilterText
+{
+	char	   *text;			/* NULL: there is none */
+	bool		no_rows;		/* no alert can match: no request is needed */
+	bool		is_whole;		/* nothing was left out */
+	bool		no_nulls;		/* no alert without a time comes through */
+} GraphFilterText;
+
+/* What a text of the database is at the service: graph_text_meaning(). */
+typedef enum GraphTextMeaning
+{
+	GRAPH_TEXT_ITSELF,
+	GRAPH_TEXT_PERHAPS,			/* itself, or what is shown in the same way */
+	GRAPH_TEXT_NEVER,			/* nothing: no value is shown so */
+} GraphTextMeaning;
+
+typedef enum GraphScanMode
+{
+	GRAPH_SCAN_LIST,
+	GRAPH_SCAN_KEYS,
+	GRAPH_SCAN_COUNT,			/* one row: the number of alerts */
+} GraphScanMode;
+
+/*
+ * What a scan asks for.  Strings are plain text: they are escaped when they
+ * become a URL, and shown as they are in EXPLAIN.
+ */
+typedef struct GraphRequest
+{
+	GraphScanMode mode;
+	const char *entity_set;
+
+	/* GRAPH_SCAN_KEYS */
+	char	  **keys;
+	int			nkeys;
+
+	/* GRAPH_SCAN_LIST and GRAPH_SCAN_COUNT; NULL where not asked */
+	char	   *filter;
+	bool		whole_filter;	/* no condition was left out of it */
+	const char *select;
+	char	   *order_property;	/* in $orderby */
+	bool		descending;
+	bool		nulls_first;
+	bool		order_needed;	/* the plan relies on it */
+	bool		no_nulls;		/* the filter lets no alert through without
+								 * the time by which the list is in order */
+	int			page_size;
+	int			first_page;		/* a first, smaller page */
+	bool		limited;		/* a part of the list may be enough */
+} GraphRequest;
+
+/*
+ * A part of the list by the time of its alerts, as it is known here, in whole
+ * microseconds: [lower, upper).
+ */
+typedef struct GraphWindow
+{
+	TimestampTz lower;			/* DT_NOBEGIN: there is no bound */
+	TimestampTz upper;			/* DT_NOEND: there is no bound */
+	bool		nulls;			/* instead: the alerts without a time */
+	bool		head;			/* without those of the list's beginning */
+	bool		linked;			/* one time, that is longer than a page: it is
+								 * read by its links */
+} GraphWindow;
+/* in text_meaning.c */
+extern GraphTextMeaning graph_text_meaning(const char *text);
+
+/* in key.c */
+extern char **graph_key_list(List *keys, const GraphValue *values, int *count,
+							 bool *all);
+extern char *graph_key_path(const char *entity_set, const char *key);
+
+/* in deparse.c */
+extern GraphSettled graph_filter_settle(List *condition,
+										const GraphValue *values, int *bytes);
+extern void graph_deparse_filter(List *filters, const GraphValue *values,
+							  const char *time_property,
+							  GraphFilterText *result);
+extern char *graph_request_path(const GraphRequest *request, int page_size,
+								bool with_select, bool with_count, bool escape);
+extern char *graph_window_filter(const char *filter, const char *property,
+								 const GraphWindow *window);
+
+#endif							/* GRAPH_ODATA_H */

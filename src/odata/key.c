@@ -1,0 +1,198 @@
+/*-------------------------------------------------------------------------
+ *
+ * key.c
+ *		Which alerts are asked for by their id, and how is an id written in a
+ *		path?
+ *
+ * An id is data: whatever is in it, the request asks for the alert of that id,
+ * or it is not made.
+ *
+ * None is made for what cannot be an id.  Those of Graph are of letters,
+ * digits, "-" and "_", but that is only what was seen, so no more is taken for
+ * impossible than what could not be looked up at the service itself: a path
+ * cannot hold an empty segment, "." and "..", or what OData reserves, and Graph
+ * takes a path apart at "/" before and after it decodes it, as Microsoft's
+ * servers do at "\".  The others are asked for, and if the service finds one
+ * malformed it is no alert's.
+ *
+ * Sources: RFC 3986, 6.2.2.3; OData 4.01 URL conventions, 4.8.
+ *
+ * What this file refuses to know: the planner, filters, transfers.
+ *
+ * IDENTIFICATION
+ *		src/odata/key.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+
+#include "odata/graph_odata.h"
+
+/*
+ * Longest id that is asked for, in bytes.  Graph's are below 100; a request
+ * line much longer than this is refused by servers and proxies.
+ */
+#define MAX_ID_BYTES	1024
+
+/*
+ * hash_key, match_key
+ *		A hash table over strings that are pointed to, of any length.
+ */
+static uint32
+hash_key(const void *key, Size size)
+{
+	const char *string = *(char *const *) key;
+
+	return string_hash(string, strlen(string) + 1);
+}
+
+static int
+match_key(const void *first, const void *second, Size size)
+{
+	return strcmp(*(char *const *) first, *(char *const *) second);
+}
+
+/* The distinct ids that values name, as they are found. */
+typedef struct KeyList
+{
+	HTAB	   *seen;
+	char	  **keys;
+	int			count;
+	int			allocated;
+	bool		all;			/* each can be asked for, or is no alert's */
+} KeyList;
+
+/*
+ * add_key
+ *		Put an id into the list, if it is not there and an alert can have it.
+ */
+static void
+add_key(KeyList *list, Datum value)
+{
+	char	   *key = TextDatumGetCString(value);
+	GraphTextMeaning meaning = graph_text_meaning(key);
+	bool		found;
+
+	if (meaning == GRAPH_TEXT_PERHAPS)
+		list->all = false;
+	if (meaning == GRAPH_TEXT_NEVER)
+		return;
+	(void) hash_search(list->seen, &key, HASH_ENTER, &found);
+	if (found)
+		return;
+	if (list->count == list->allocated)
+	{
+		list->allocated *= 2;
+		list->keys = repalloc(list->keys, list->allocated * sizeof(char *));
+	}
+	list->keys[list->count++] = key;
+}
+
+/*
+ * graph_key_list
+ *		The distinct ids that values name: texts, or arrays of them.  Nulls are
+ *		left out.
+ *
+ * *all is false if one of them may be shown for another id, which only a list
+ * can tell.
+ */
+char	  **
+graph_key_list(List *keys, const GraphValue *values, int *count, bool *all)
+{
+	KeyList		list = {NULL, palloc(8 * sizeof(char *)), 0, 8, true};
+	HASHCTL		ctl = {0};
+	ListCell   *cell;
+
+	ctl.keysize = ctl.entrysize = sizeof(char *);
+	ctl.hash = hash_key;
+	ctl.match = match_key;
+	ctl.hcxt = CurrentMemoryContext;
+	list.seen = hash_create("graph_fdw keys", 64, &ctl,
+							HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	foreach(cell, keys)
+	{
+		const GraphValue *value = &values[lfirst_int(cell)];
+		Datum	   *elements;
+		bool	   *nulls;
+		int			n;
+
+		if (value->isnull)
+			continue;
+		if (value->type == TEXTOID)
+		{
+			add_key(&list, value->value);
+			continue;
+		}
+		deconstruct_array(DatumGetArrayTypeP(value->value), TEXTOID, -1, false,
+						  TYPALIGN_INT, &elements, &nulls, &n);
+		for (int i = 0; i < n; i++)
+		{
+			if (!nulls[i])
+				add_key(&list, elements[i]);
+		}
+	}
+	hash_destroy(list.seen);
+	*count = list.count;
+	*all = list.all;
+	return list.keys;
+}
+
+/*
+ * is_step
+ *		Is a text "." or "..", or what OData reserves, as "$count" is?
+ *
+ * Percent-encoding does not protect dots: RFC 3986 lets everyone on the way
+ * remove them.
+ */
+static bool
+is_step(const char *text)
+{
+	return text[0] == '$' || strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
+}
+
+/*
+ * leads_elsewhere
+ *		Has a text a path segment "." or ".."?
+ */
+static bool
+leads_elsewhere(const char *text)
+{
+	while (true)
+	{
+		size_t		len = strcspn(text, "/\\");
+
+		if ((len == 1 && text[0] == '.') ||
+			(len == 2 && text[0] == '.' && text[1] == '.'))
+			return true;
+		if (text[len] == '\0')
+			return false;
+		text += len + 1;
+	}
+}
+
+/*
+ * graph_key_path
+ *		The path of an alert below the service root, or NULL if no alert can
+ *		have this id.
+ */
+char *
+graph_key_path(const char *entity_set, const char *key)
+{
+	char	   *plain;
+
+	if (key[0] == '\0' || strlen(key) > MAX_ID_BYTES ||
+		strpbrk(key, "/\\") || is_step(key))
+		return NULL;
+
+	/* an id that is encoded already must not be decoded twice on the way */
+	plain = graph_url_unescape(key);
+	if (is_step(plain) || leads_elsewhere(plain))
+		return NULL;
+	return psprintf("%s/%s", entity_set, graph_url_escape(key));
+}

@@ -1,0 +1,142 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_plan.h
+ *		What can be asked, and what does it cost?
+ *
+ * Clauses are classified, paths offered, plans made: plain nodes without a
+ * secret.  No request is made.
+ *
+ * What this layer refuses to know: sessions, answers, slots.
+ *
+ * IDENTIFICATION
+ *		src/plan/graph_plan.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_PLAN_H
+#define GRAPH_PLAN_H
+
+#include "foreign/fdwapi.h"
+#include "nodes/pathnodes.h"
+#include "nodes/plannodes.h"
+#include "utils/hsearch.h"
+
+#include "odata/graph_odata.h"
+
+/* What can be done with some clauses: graph_classify(). */
+typedef struct GraphPushdown
+{
+	List	   *values;			/* Expr: evaluated when the scan starts */
+	GraphValue *known;			/* the same, as far as they are constants */
+	HTAB	   *numbers;		/* of constants, where there are many */
+	List	   *keys;			/* int: the values that hold the wanted ids,
+								 * texts and arrays of them; or NIL */
+	List	   *filters;		/* conditions, all of which must hold */
+	List	   *sent;			/* RestrictInfo: those that are sent */
+	List	   *clauses;		/* Expr: each clause ... */
+	List	   *labels;			/* String: ... and what is done with it */
+	int			bytes;			/* of the constant conditions' $filter */
+	bool		exact;			/* everything is sent, and exact */
+} GraphPushdown;
+
+/*
+ * What the planner knows of a foreign table: RelOptInfo.fdw_private.  The
+ * options hold no secret, since no user mapping is read while planning.
+ */
+typedef struct GraphRelInfo
+{
+	RelOptInfo *baserel;
+	Oid			relid;
+	char	   *table_name;
+	GraphOptions options;
+	const GraphResourceInfo *resource;
+	GraphColumn **columns;		/* by attribute number, where looked up */
+	double		alerts;			/* in the service, estimated */
+	double		rows_per_alert;
+	GraphPushdown pushdown;		/* of the restrictions */
+} GraphRelInfo;
+
+/*
+ * What a plan holds: the elements of ForeignScan.fdw_private.  They are plain
+ * nodes, without a secret.  fdw_exprs holds the values, and after them the
+ * clauses, which are there to be explained and are not evaluated.
+ */
+enum GraphPlanPrivate
+{
+	GRAPH_PLAN_MODE,			/* Integer: a GraphScanMode */
+	GRAPH_PLAN_COLUMNS,			/* IntList: attribute numbers to fill in */
+	GRAPH_PLAN_KEYS,			/* IntList: values that hold the ids */
+	GRAPH_PLAN_FILTERS,			/* List of conditions */
+	GRAPH_PLAN_ORDER,			/* List: String property, Boolean
+								 * descending, Boolean nulls first, Integer
+								 * attribute number; or NIL */
+	GRAPH_PLAN_SELECT,			/* List of String: properties; or NIL */
+	GRAPH_PLAN_FIRST_PAGE,		/* Integer: $top of the first page */
+	GRAPH_PLAN_MOST_KEYS,		/* Integer: above so many, read the list */
+	GRAPH_PLAN_NVALUES,			/* Integer: of fdw_exprs */
+	GRAPH_PLAN_LABELS,			/* List of String: what is done with each
+								 * clause */
+	GRAPH_PLAN_MEMBERS,			/* joins only: List, see join.c */
+	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,	/* counts only: IntList, where
+								 * the columns are in the row */
+};
+
+/* The elements of a member in GRAPH_PLAN_MEMBERS. */
+enum GraphMemberPrivate
+{
+	GRAPH_MEMBER_POSITION,			/* Integer: which of the plan's relations, in
+								 * the order of the range table, from 0 */
+	GRAPH_MEMBER_NULLABLE,			/* Boolean */
+	GRAPH_MEMBER_COLUMNS,				/* IntList: attribute numbers ... */
+	GRAPH_MEMBER_INDEXES,				/* IntList: ... and where they go in the row */
+	GRAPH_MEMBER_FIRST_QUAL,			/* Integer: in fdw_exprs */
+	GRAPH_MEMBER_QUALS,				/* Integer: how many */
+};
+
+/* in pushdown.c */
+extern void graph_pushdown_init(GraphPushdown *pushdown);
+extern void graph_classify(PlannerInfo *root, RelOptInfo *baserel,
+						   List *rinfos, GraphPushdown *pushdown);
+extern Var *graph_own_var(RelOptInfo *baserel, Expr *expr);
+extern GraphColumn *graph_var_column(RelOptInfo *baserel, Var *var);
+extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
+													Expr *expr);
+extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
+extern bool graph_is_text_equality(Expr *clause);
+
+/* in value.c */
+extern GraphValue graph_value_of(const Expr *expr);
+extern int	graph_value_number(GraphPushdown *pushdown, Expr *expr);
+extern void graph_values_forget(GraphPushdown *pushdown, int count);
+
+/* in plan.c */
+extern void graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
+extern void graph_plan_paths(PlannerInfo *root, RelOptInfo *baserel);
+extern void graph_plan_upper(PlannerInfo *root, UpperRelationKind stage,
+							 RelOptInfo *input_rel, RelOptInfo *output_rel);
+extern bool graph_plan_is_async(const ForeignPath *path);
+extern ForeignScan *graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel,
+									ForeignPath *best_path, List *tlist,
+									List *scan_clauses, Plan *outer_plan);
+
+extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
+							   const GraphPushdown *pushdown, double *alerts,
+							   Cost *startup, Cost *total);
+extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
+							 List *pathkeys, bool exact);
+extern int	graph_most_keys(const GraphRelInfo *info);
+extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
+extern List *graph_make_private(GraphScanMode mode, const GraphRelInfo *info,
+								List *columns, const GraphPushdown *pushdown,
+								List *order, List *select, int first);
+
+/* in join_plan.c */
+extern void graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
+							 RelOptInfo *outerrel, RelOptInfo *innerrel,
+							 JoinType jointype, JoinPathExtraData *extra);
+extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
+									List *tlist, Plan *outer_plan);
+extern Index graph_join_member(const ForeignScan *plan, List *member,
+							   bool *nullable);
+
+#endif							/* GRAPH_PLAN_H */

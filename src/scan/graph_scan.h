@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_scan.h
+ *		Which record is next?
+ *
+ * What this layer refuses to know: plans, columns, types.
+ *
+ * IDENTIFICATION
+ *		src/scan/graph_scan.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_SCAN_H
+#define GRAPH_SCAN_H
+
+#include "auth/graph_auth.h"
+#include "odata/graph_odata.h"
+
+typedef struct GraphScan GraphScan;
+/* What a scan has done so far. */
+typedef struct GraphScanCounters
+{
+	uint64		requests;		/* sent, retries included */
+	uint64		retries;
+	uint64		pages;			/* answers that held alerts */
+	uint64		records;		/* alerts */
+	uint64		bytes;			/* of bodies, as decompressed */
+	int64		waited;			/* microseconds */
+} GraphScanCounters;
+
+/* What graph_scan_poll() has come to. */
+typedef enum GraphScanStep
+{
+	GRAPH_SCAN_RECORD,			/* there is a record */
+	GRAPH_SCAN_WAITS,			/* there is none yet */
+	GRAPH_SCAN_END,
+} GraphScanStep;
+/* in scan.c */
+extern GraphScan *graph_scan_create(GraphSession *session, GraphProjection *projection);
+extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
+extern int64 graph_scan_count(const GraphScan *scan);
+extern bool graph_scan_order_is_lost(const GraphScan *scan);
+extern bool graph_scan_gave_nulls(const GraphScan *scan);
+extern bool graph_scan_is_empty(const GraphScan *scan);
+extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
+extern GraphScanStep graph_scan_poll(GraphScan *scan, GraphRecord *record);
+extern pgsocket graph_scan_descriptor(GraphScan *scan);
+extern void graph_scan_stop(GraphScan *scan);
+extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
+
+#endif							/* GRAPH_SCAN_H */

@@ -48,10 +48,15 @@ OBJS = \
 	src/plan/pushdown.o \
 	src/plan/value.o \
 	src/scan/answer.o \
-	src/scan/lane.o \
+	src/scan/chain.o \
+	src/scan/fetch.o \
 	src/scan/order.o \
-	src/scan/request.o \
+	src/scan/page.o \
+	src/scan/record.o \
+	src/scan/refusal.o \
 	src/scan/scan.o \
+	src/scan/seen.o \
+	src/scan/window.o \
 	src/row/decode.o \
 	src/row/jsonb.o \
 	src/row/row.o \

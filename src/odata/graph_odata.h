@@ -134,9 +134,6 @@ typedef struct GraphWindow
 	TimestampTz lower;			/* DT_NOBEGIN: there is no bound */
 	TimestampTz upper;			/* DT_NOEND: there is no bound */
 	bool		nulls;			/* instead: the alerts without a time */
-	bool		head;			/* without those of the list's beginning */
-	bool		linked;			/* one time, that is longer than a page: it is
-								 * read by its links */
 } GraphWindow;
 /* in text_meaning.c */
 extern GraphTextMeaning graph_text_meaning(const char *text);

@@ -3,7 +3,11 @@
  * graph_scan.h
  *		Which record is next?
  *
- * What this layer refuses to know: plans, columns, types.
+ * A scan asks the service for what a GraphRequest says and hands out records,
+ * one after the other, each once.  It belongs to the memory context in which
+ * it was made, and so do its transfers.
+ *
+ * What this layer refuses to know: plans, columns, types, slots.
  *
  * IDENTIFICATION
  *		src/scan/graph_scan.h
@@ -17,6 +21,7 @@
 #include "odata/graph_odata.h"
 
 typedef struct GraphScan GraphScan;
+
 /* What a scan has done so far. */
 typedef struct GraphScanCounters
 {
@@ -35,17 +40,19 @@ typedef enum GraphScanStep
 	GRAPH_SCAN_WAITS,			/* there is none yet */
 	GRAPH_SCAN_END,
 } GraphScanStep;
+
 /* in scan.c */
-extern GraphScan *graph_scan_create(GraphSession *session, GraphProjection *projection);
+extern GraphScan *graph_scan_create(GraphSession *session,
+									GraphProjection *projection);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
-extern int64 graph_scan_count(const GraphScan *scan);
-extern bool graph_scan_order_is_lost(const GraphScan *scan);
-extern bool graph_scan_gave_nulls(const GraphScan *scan);
-extern bool graph_scan_is_empty(const GraphScan *scan);
+extern void graph_scan_stop(GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern GraphScanStep graph_scan_poll(GraphScan *scan, GraphRecord *record);
-extern pgsocket graph_scan_descriptor(GraphScan *scan);
-extern void graph_scan_stop(GraphScan *scan);
+extern pgsocket graph_scan_descriptor(const GraphScan *scan);
+extern int64 graph_scan_count(const GraphScan *scan);
+extern bool graph_scan_is_empty(const GraphScan *scan);
+extern bool graph_scan_order_is_lost(const GraphScan *scan);
+extern bool graph_scan_gave_nulls(const GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
 
 #endif							/* GRAPH_SCAN_H */

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * order.c
- *		Is this record new, and does it come in its place?
+ *		Is the list in the order of a time, and does this record come in its
+ *		place?
  *
- * A list moves while it is read: alerts arrive, links break, windows of time
- * meet.  Here a record is held against what was given before it, by its id and
- * by the time by which the list is in order, so that each alert is given once,
- * and so that an order on which the plan relies is trusted only as long as it
- * is seen to hold.
+ * A list that is seen to be in order can be asked for by time from any place
+ * on.  And an order on which the plan relies is trusted only as long as it is
+ * seen to hold: at its beginning before anything is handed out, and with each
+ * record after that.
  *
- * What this file refuses to know: requests, answers, columns.
+ * What this file refuses to know: windows, pages, what is asked next.
  *
  * IDENTIFICATION
  *		src/scan/order.c
@@ -18,22 +18,11 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
-#include "utils/hsearch.h"
+#include "utils/datetime.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "scan/scan_int.h"
-
-/* More alerts at one microsecond than this are not told apart by time. */
-#define MOST_TIES	5000
-
-/*
- * Ids in one of the two generations that are remembered, of 40 bytes each.
- * Pages hold a tenth of that, and what comes twice comes within a few pages.  Where a list that was counted is not
- * seen to be in order all ids are needed, should it have to be read again.
- */
-#define MOST_GIVEN	10000
-#define MOST_GIVEN_UNSORTED	500000
 
 /*
  * So many records at the beginning of an ordered list have to be in order
@@ -44,362 +33,111 @@
 #define CHECKED_BYTES	(1024 * 1024)
 
 /*
- * report_disorder
- *		Raise the error for a list that is not in the order that the plan relies
- *		on, after some of it was handed out.
- */
-static void
-report_disorder(GraphScan *scan, GraphLane *lane)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-			 errmsg("server \"%s\" did not keep the order that was asked for",
-					scan->session->peer.server_name),
-			 errdetail("Alert \"%s\" is out of order by \"%s\".",
-					   graph_sanitize_remote_text(&scan->session->peer,
-										   graph_decode_string(scan->slots[scan->id_slot])),
-					   scan->time_property),
-			 errhint("Set the option \"order_pushdown\" of the server or foreign table to false, and run the query again."),
-			 errcontext("Microsoft Graph request: %s", graph_request_name(lane))));
-}
-
-/*
  * comes_before
  *		Does one time come before another in the order of the list?
  */
 static bool
-comes_before(GraphScan *scan, TimestampTz first, TimestampTz second)
+comes_before(const GraphShared *shared, TimestampTz first, TimestampTz second)
 {
-	return scan->descending ? first > second : first < second;
+	return shared->descending ? first > second : first < second;
 }
 
 /*
- * record_time
+ * graph_order_reset
+ *		A scan begins.
+ */
+void
+graph_order_reset(GraphShared *shared)
+{
+	memset(&shared->order, 0, sizeof(GraphOrder));
+}
+
+/*
+ * graph_order_restart
+ *		The list is begun again, or goes on from where it broke.
+ */
+void
+graph_order_restart(GraphShared *shared)
+{
+	shared->order.restarted = true;
+}
+
+/*
+ * graph_order_time
  *		The time of the record at hand by which the list is in order; false if
  *		it has none, or none that can be read.
  *
  * Nobody may have asked for that property, so trouble with it is no error.
  */
-static bool
-record_time(GraphScan *scan, TimestampTz *time)
+bool
+graph_order_time(const GraphShared *shared, TimestampTz *time)
 {
-	return graph_decode_time(scan->slots[scan->time_slot], time);
+	return graph_decode_time(shared->slots[shared->time_slot], time);
 }
 
 /*
- * graph_order_is_late
- *		Is this record one that was not there when the query began?
+ * graph_order_report
+ *		Raise the error for a list that is not in the order that the plan relies
+ *		on, after some of it was handed out.
+ */
+void
+graph_order_report(const GraphShared *shared, const GraphFetch *fetch)
+{
+	const GraphPeer *peer = &shared->session->peer;
+	char	   *id = graph_decode_string(shared->slots[shared->id_slot]);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+			 errmsg("server \"%s\" did not keep the order that was asked for",
+					peer->server_name),
+			 errdetail("Alert \"%s\" is out of order by \"%s\".",
+					   graph_sanitize_remote_text(peer, id),
+					   shared->time_property),
+			 errhint("Set the option \"order_pushdown\" of the server or foreign table to false, and run the query again."),
+			 errcontext("Microsoft Graph request: %s", graph_fetch_name(fetch))));
+}
+
+/*
+ * graph_order_take
+ *		Take the record at hand as the next in the order that the plan relies on;
+ *		false if it was not there when the query began.
  *
  * After the list was begun again, an unknown record that comes before what
  * was handed out must be new, and is left out.  In any other case it breaks
  * the order.
  */
 bool
-graph_order_is_late(GraphScan *scan, GraphLane *lane)
+graph_order_take(GraphShared *shared, const GraphFetch *fetch)
 {
+	GraphOrder *order = &shared->order;
 	TimestampTz time;
 
-	if (!scan->request->order_needed || lane->window.nulls ||
-		!record_time(scan, &time))
-		return false;
-	if (scan->order_started && comes_before(scan, time, scan->last))
-	{
-		if (scan->order_restarted)
-			return true;
-		report_disorder(scan, lane);
-	}
-	scan->order_started = true;
-	scan->last = time;
-	return false;
-}
-
-/*
- * graph_order_hash_id
- *		What an id is remembered by.
- */
-GraphSeenId
-graph_order_hash_id(GraphSlice id)
-{
-	const unsigned char *data = (const unsigned char *) id.data;
-	GraphSeenId result;
-
-	result.hash[0] = hash_bytes_extended(data, id.len, 0);
-	result.hash[1] = hash_bytes_extended(data, id.len, 1);
-	return result;
-}
-
-/*
- * graph_order_id_table
- *		A set of ids.
- */
-HTAB *
-graph_order_id_table(GraphScan *scan)
-{
-	HASHCTL		ctl = {0};
-
-	ctl.keysize = ctl.entrysize = sizeof(GraphSeenId);
-	ctl.hcxt = scan->context;
-	return hash_create("graph_fdw ids", 256, &ctl,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/*
- * turn_generation
- *		The ids that came so far are the older generation from now on.
- */
-static void
-turn_generation(GraphScan *scan)
-{
-	if (scan->given_before)
-	{
-		hash_destroy(scan->given_before);
-		scan->ids_forgotten = true;
-	}
-	scan->given_before = scan->given;
-	scan->given = NULL;
-}
-
-/*
- * graph_order_was_given
- *		Was this alert among the last that were given?
- *
- * New alerts push the list down, so the end of a page may come again on the
- * next.
- */
-bool
-graph_order_was_given(const GraphScan *scan, const GraphLane *lane,
-					  const GraphSeenId *id)
-{
-	return (lane->retried && hash_search(lane->retried, id, HASH_FIND, NULL)) ||
-		(scan->given && hash_search(scan->given, id, HASH_FIND, NULL)) ||
-		(scan->given_before &&
-		 hash_search(scan->given_before, id, HASH_FIND, NULL));
-}
-
-/*
- * graph_order_note_given
- *		Remember an alert that is given.
- *
- * When a generation of ids is complete it becomes the older one, which is
- * forgotten; so the memory does not grow with a list that is in order.
- */
-void
-graph_order_note_given(GraphScan *scan, const GraphLane *lane,
-					   const GraphSeenId *id)
-{
-	bool		may_be_read_again = lane->chain_count >= 0 &&
-		!(lane->sorted && lane->time_seen);
-	long		most = may_be_read_again ? MOST_GIVEN_UNSORTED : MOST_GIVEN;
-
-	if (scan->given && hash_get_num_entries(scan->given) >= most)
-		turn_generation(scan);
-	if (scan->given == NULL)
-		scan->given = graph_order_id_table(scan);
-	(void) hash_search(scan->given, id, HASH_ENTER, NULL);
-}
-
-/*
- * note_in_chain
- *		Count a record among the alerts of the lane's chain, unless it came
- *		before: then true.
- */
-static bool
-note_in_chain(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
-{
-	bool		found;
-
-	if (lane->page > 1 && lane->chain_count < 0)
-		return false;			/* there is nothing to hold it against */
-	if (lane->chain_ids == NULL)
-		lane->chain_ids = graph_order_id_table(scan);
-	(void) hash_search(lane->chain_ids, id, HASH_ENTER, &found);
-	if (!found)
-		lane->chain_print ^= id->hash[0];
-	return found;
-}
-
-/*
- * graph_order_chain_alerts
- *		How many alerts the lane's chain has held so far, each counted once.
- */
-uint64
-graph_order_chain_alerts(const GraphLane *lane)
-{
-	return lane->chain_nameless +
-		(lane->chain_ids ? hash_get_num_entries(lane->chain_ids) : 0);
-}
-
-/*
- * add_tie
- *		One more record at the last time.
- */
-static void
-add_tie(GraphScan *scan, GraphLane *lane, const GraphSeenId *id)
-{
-	if (lane->ties == NULL)
-		lane->ties = MemoryContextAlloc(scan->context,
-										MOST_TIES * sizeof(GraphSeenId));
-	if (lane->nties < MOST_TIES)
-		lane->ties[lane->nties++] = *id;
-	else
-		lane->sorted = false;	/* nothing can be begun anew here */
-}
-
-/*
- * takes_null
- *		Is a record without a time given where the list holds it?
- *
- * Where the plan relies on an order, those records are asked for by
- * themselves, before the others or after them.
- */
-static bool
-takes_null(GraphScan *scan, GraphLane *lane)
-{
-	if (lane->window.nulls)
-	{
-		if (scan->request->order_needed && scan->request->nulls_first &&
-			scan->order_started)
-			report_disorder(scan, lane);
+	if (!graph_order_time(shared, &time))
 		return true;
-	}
-	if (!scan->request->order_needed)
+	if (order->started && comes_before(shared, time, order->last))
 	{
-		GraphSlice	time = scan->slots[scan->time_slot];
-
-		lane->sorted = false;	/* it could not be begun anew without them */
-		lane->timeless = true;
-
-		/* what has no time is in no window; it is asked for by itself then */
-		if (time.data == NULL || graph_slice_is_null(time))
-			return !lane->filtered && !scan->nulls_wanted;
-
-		/* one that nobody can read is in all of them, if there is no filter */
-		return !lane->filtered || !scan->filter_ignored ||
-			TIMESTAMP_IS_NOBEGIN(lane->window.lower);
-	}
-	if (scan->nulls_asked || scan->request->no_nulls)
-		return false;			/* the clauses leave it out, in the latter case */
-	if (scan->request->nulls_first && scan->order_started)
-		report_disorder(scan, lane);
-	if (!scan->request->nulls_first)
-		scan->nulls_wanted = true;
-	return scan->request->nulls_first;
-}
-
-/*
- * note_filter
- *		Does the service mind the bounds that a window's filter has?  They are
- *		a microsecond wider than the window.
- *
- * If it does not, a list that is begun anew begins at its very beginning.
- */
-static void
-note_filter(GraphScan *scan, GraphLane *lane, TimestampTz time)
-{
-	if (lane->filtered && lane->page == 1 &&
-		(time - 1 > lane->window.upper || time + 2 < lane->asked_lower))
-		scan->filter_ignored = true;
-}
-
-/*
- * note_time
- *		Hold the time of a record against the one before it, and keep it if the
- *		list has come further; false if the record stands where it does only
- *		because the list has moved.
- */
-static bool
-note_time(GraphScan *scan, GraphLane *lane, const GraphSeenId *id, bool again,
-		  TimestampTz time)
-{
-	if (lane->order_known && comes_before(scan, time, lane->order_time))
-	{
-		if (again)
+		if (order->restarted)
 			return false;
-		lane->sorted = false;
-		if (scan->request->order_needed)
-			report_disorder(scan, lane);
+		graph_order_report(shared, fetch);
 	}
-	lane->order_known = true;
-	lane->order_time = time;
-
-	/* after a new attempt the page may begin with what has just arrived */
-	if (lane->time_seen && comes_before(scan, time, lane->last_time))
-		return true;
-	if (!lane->time_seen)
-		lane->first_time = time;
-	if (!lane->time_seen || time != lane->last_time)
-		lane->nties = 0;
-	add_tie(scan, lane, id);
-	lane->time_seen = true;
-	lane->last_time = time;
+	order->started = true;
+	order->last = time;
 	return true;
 }
 
 /*
- * graph_order_is_in_window
- *		Note the time of a record, and tell whether this lane is to give it.
- *
- * Windows are told apart by the time as it is known here, in microseconds,
- * and what stood where a chain was begun anew by its id.  *past is set if the
- * rest of the list belongs to others.
- */
-bool
-graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
-						 const GraphSeenId *id, bool seen, bool *past)
-{
-	bool		again = note_in_chain(scan, lane, id);
-	bool		known = false;
-	TimestampTz time;
-
-	*past = false;
-	if (scan->time_slot < 0)
-		return true;
-	if (!record_time(scan, &time))
-	{
-		bool		takes = takes_null(scan, lane);
-
-		lane->chain_deferred += !takes && !seen;
-		return takes;
-	}
-	if (lane->window.nulls)
-		return false;			/* the service did not mind the filter */
-	note_filter(scan, lane, time);
-	if (time < lane->window.lower)
-	{
-		/* one that is out of place is no end where no order was asked for */
-		*past = scan->descending && lane->sorted && !lane->window.linked &&
-			(lane->parts & GRAPH_PART_ORDER);
-		return false;
-	}
-	if (time >= lane->window.upper)
-		return false;
-	if (lane->boundary)
-		(void) hash_search(lane->boundary, id, HASH_FIND, &known);
-	if (scan->head_ids && lane->filtered && !known)
-		(void) hash_search(scan->head_ids, id, HASH_FIND, &known);
-	/* of a page, what came on another one is no excuse */
-	again = again || (lane->page > 1 && (seen || known));
-	return note_time(scan, lane, id, again, time) && !known;
-}
-
-/*
- * graph_order_check_first
- *		Before the first record of an ordered list is handed out, see that its
- *		beginning is in order: the few that are wanted may be the wrong ones.
+ * examine_beginning
+ *		Is as much of the list as has come in order?
  *
  * A record that comes twice says nothing.  Trouble with the bytes is found when
  * they are read.
  */
-GraphOrderCheck
-graph_order_check_first(GraphScan *scan, GraphLane *lane)
+static GraphOrderCheck
+examine_beginning(const GraphShared *shared, GraphListReader *reader,
+				  GraphSlice unread, bool is_all)
 {
-	GraphSlice	unread = graph_http_unread(lane->transfer);
-	bool		whole = graph_http_done(lane->transfer) ||
-		unread.len >= CHECKED_BYTES;
-	GraphListReader *reader = graph_list_reader_create(scan->projection);
-	HTAB	   *ids = graph_order_id_table(scan);
-	GraphOrderCheck result = GRAPH_ORDER_KEPT;
-	GraphListEvent event = GRAPH_LIST_RECORD;
+	GraphSeen  *ids = graph_seen_create(CurrentMemoryContext, 1);
+	GraphListEvent event;
 	GraphSlice	record;
 	GraphJsonError error;
 	TimestampTz before = 0;
@@ -408,34 +146,199 @@ graph_order_check_first(GraphScan *scan, GraphLane *lane)
 	bool		differs = false;
 	size_t		used;
 
-	while ((count < CHECKED_RECORDS || !differs) && result == GRAPH_ORDER_KEPT &&
-		   (event = graph_list_read(reader, unread.data, unread.len, &used,
-									&record, scan->slots, &error)) == GRAPH_LIST_RECORD)
+	(void) graph_seen_begin(ids, 0, 0);
+	while ((event = graph_list_read(reader, unread.data, unread.len, &used,
+									&record, shared->slots, &error)) == GRAPH_LIST_RECORD)
 	{
-		GraphSeenId id;
-		bool		found = true;
+		GraphSlice	id = shared->slots[shared->id_slot];
+		bool		again;
 
 		unread.data += used;
 		unread.len -= used;
-		if (!graph_slice_is_string(scan->slots[scan->id_slot]) ||
-			!record_time(scan, &time))
+		if (!graph_slice_is_string(id) || !graph_order_time(shared, &time))
 			continue;
-		id = graph_order_hash_id(scan->slots[scan->id_slot]);
-		(void) hash_search(ids, &id, HASH_ENTER, &found);
-		if (found)
+		(void) graph_seen_note(ids, id, 0, false, &again);
+		if (again)
 			continue;
+		if (count > 0 && comes_before(shared, time, before))
+			return GRAPH_ORDER_BROKEN;
 		differs = differs || (count > 0 && time != before);
-		if (count++ > 0 && comes_before(scan, time, before))
-			result = GRAPH_ORDER_BROKEN;
 		before = time;
+		if (++count >= CHECKED_RECORDS && differs)
+			return GRAPH_ORDER_KEPT;
 	}
-	if (result == GRAPH_ORDER_KEPT && event == GRAPH_LIST_MORE && !whole)
-		result = GRAPH_ORDER_UNKNOWN;
-	else if (result == GRAPH_ORDER_KEPT && !differs && count > 0 &&
-			 (event != GRAPH_LIST_END ||
-			  graph_list_next_link(reader).data != NULL))
-		result = GRAPH_ORDER_BROKEN;	/* equal times show no order */
-	hash_destroy(ids);
-	pfree(reader);
+	if (event == GRAPH_LIST_MORE && !is_all)
+		return GRAPH_ORDER_UNKNOWN;
+
+	/* equal times show no order, unless they are all that there is */
+	return differs || count == 0 ||
+		(event == GRAPH_LIST_END &&
+		 graph_list_next_link(reader).data == NULL) ?
+		GRAPH_ORDER_KEPT : GRAPH_ORDER_BROKEN;
+}
+
+/*
+ * graph_order_examine
+ *		Before the first record of an ordered list is handed out, see that its
+ *		beginning is in order: the few that are wanted may be the wrong ones.
+ *
+ * It is done once, before anything was given.
+ */
+GraphOrderCheck
+graph_order_examine(GraphShared *shared, GraphTransfer *transfer)
+{
+	GraphSlice	unread;
+	GraphOrderCheck result;
+	MemoryContext context;
+	MemoryContext old;
+
+	if (shared->order.checked || shared->order.started)
+		return GRAPH_ORDER_KEPT;
+	unread = graph_http_unread(transfer);
+	context = AllocSetContextCreate(CurrentMemoryContext, "graph_fdw order",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	result = examine_beginning(shared,
+							   graph_list_reader_create(shared->projection),
+							   unread, graph_http_done(transfer) ||
+							   unread.len >= CHECKED_BYTES);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	shared->order.checked = result == GRAPH_ORDER_KEPT;
 	return result;
+}
+
+/*
+ * graph_times_reset
+ *		A chain begins.
+ */
+void
+graph_times_reset(GraphTimes *times)
+{
+	memset(times, 0, sizeof(GraphTimes));
+	times->sorted = true;
+}
+
+/*
+ * graph_times_break
+ *		The next record is no neighbour of the one before: its page comes again.
+ */
+void
+graph_times_break(GraphTimes *times)
+{
+	times->has_previous = false;
+}
+
+/*
+ * graph_times_miss
+ *		A record has no time, or none that can be read: the chain could not be
+ *		asked for by time without it.
+ */
+void
+graph_times_miss(GraphTimes *times)
+{
+	times->sorted = false;
+	times->timeless = true;
+}
+
+/*
+ * graph_times_add
+ *		Hold the time of a record against the one before it, and keep it if the
+ *		list has come further.
+ *
+ * again tells that the record may stand where it does only because the list
+ * has moved.  False if it is out of place, be it for that or not.
+ */
+bool
+graph_times_add(const GraphShared *shared, GraphTimes *times, TimestampTz time,
+				bool again)
+{
+	bool		in_place = !times->has_previous ||
+		!comes_before(shared, time, times->previous);
+
+	if (!in_place && again)
+		return false;
+	if (!in_place)
+		times->sorted = false;
+	times->has_previous = true;
+	times->previous = time;
+
+	/* after a new attempt the page may begin with what has just arrived */
+	if (times->seen && comes_before(shared, time, times->last))
+		return in_place;
+	if (!times->seen)
+		times->first = time;
+	if (!times->seen || time != times->last)
+		times->ties = 0;
+	times->ties++;
+	times->seen = true;
+	times->last = time;
+	return in_place;
+}
+
+/*
+ * graph_goes_by_time
+ *		Is the rest of a chain's list asked for by time, if it stays in order?
+ */
+bool
+graph_goes_by_time(const GraphChain *chain)
+{
+	const GraphShared *shared = chain->shared;
+
+	return graph_task_is_list(&chain->task) && shared->time_slot >= 0 &&
+		chain->task.kind != GRAPH_TASK_NULLS &&
+		chain->task.kind != GRAPH_TASK_TIES && chain->times.sorted &&
+		!shared->ledger.filter_ignored &&
+		!graph_parts_refused(&shared->parts, GRAPH_PART_WINDOW);
+}
+
+/*
+ * graph_can_restart
+ *		Can it be asked for by time now?
+ */
+bool
+graph_can_restart(const GraphChain *chain)
+{
+	return graph_goes_by_time(chain) && chain->times.seen;
+}
+
+/*
+ * graph_can_resume
+ *		Can the list be followed by the link of its beginning, since nothing that
+ *		was asked for by time has given anything?
+ */
+bool
+graph_can_resume(const GraphShared *shared)
+{
+	return shared->course.head_link &&
+		shared->ledger.found == shared->course.head_found;
+}
+
+/*
+ * graph_nulls_come_first
+ *		Are the alerts without a time asked for before the others?
+ *
+ * The service does not say where it sorts those (OData: as the least).  That
+ * every alert has a time of creation is taken for granted, as the list is
+ * newest first by that; should one come without, it is an error.
+ */
+bool
+graph_nulls_come_first(const GraphShared *shared)
+{
+	const GraphRequest *request = shared->request;
+
+	return request->order_needed && request->nulls_first &&
+		!request->no_nulls &&
+		strcmp(shared->time_property, GRAPH_DEFAULT_TIME) != 0;
+}
+
+/*
+ * graph_first_time
+ *		The earliest time that Edm.DateTimeOffset can hold.
+ */
+TimestampTz
+graph_first_time(void)
+{
+	return (TimestampTz) (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) *
+		USECS_PER_DAY;
 }

@@ -1,20 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * scan.c
- *		What is the next record?  The lanes of a scan, and what they read.
+ *		Which record is next?  The tasks of a scan, and who reads them.
  *
- * A scan runs in lanes (lane.c), as many at once as the option concurrency
- * allows, and hands out records from whichever lane has one.  Ids are looked
- * up one after the other by all lanes.  A list is read by one lane at first.
- * When that turns out to be long, and is seen to come newest first, the rest of
- * it is cut into windows of time, which the lanes read side by side: nextLinks
- * can only be followed one after the other, but windows do not know of each
- * other.
+ * What is to be read stands as tasks in one queue, and chains (chain.c), as
+ * many at once as the option concurrency allows, take one after the other and
+ * hand out records.  A list is one task at first.  When it turns out to be long,
+ * and is seen to come newest first, the rest of it becomes windows of time
+ * (window.c).
  *
- * The service counts a list with its first page.  When all parts of it were
- * read, what was found is held against that count, and what is missing is looked
- * for where it can be: look_for_rest().  Alerts may have left the list since;
- * whether that is all is for explain_difference() to say.
+ * The service counts a list with its first page.  When the queue is empty, what
+ * was found is held against that count, and what is missing is looked for where
+ * it can be, in the stages of the table below.
  *
  * What this file refuses to know: requests and answers, the planner's nodes,
  * columns and types.
@@ -28,22 +25,81 @@
 
 #include <limits.h>
 
-#include "utils/datetime.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "scan/scan_int.h"
 
-/*
- * A list of so many pages counts as long, and what follows its first page is
- * read in windows of time.  Each of them costs a page that is not full, so it
- * is to have so many pages at least.
- */
-#define LONG_LIST_PAGES	5
-#define SMALLEST_WINDOW_PAGES	2
+struct GraphScan
+{
+	GraphShared shared;
+	MemoryContext scratch;		/* of one step */
+	GraphChain **chains;
+	int			nchains;
+	int			current;		/* the chain of the last record */
+	int			next_key;		/* of the request's keys */
+	int			stage;			/* of the table below, by number */
+	int64		expected;		/* what the service counts, or -1 */
+	int64		timed;			/* of those, with a time; or -1 */
+	bool		order_lost;		/* the order that was needed cannot be had */
+	GraphScanCounters counters;
+	GraphTime	waits_since;	/* somebody else waits for it, or 0 */
+	GraphTime	look_again;		/* and that is not to take longer */
+};
 
-/* A window that has so many pages left is shared with a lane that is idle. */
-#define SMALLEST_SHARED_PAGES	3
+/* What a stage comes to. */
+typedef enum StageResult
+{
+	STAGE_ASKS,					/* there is a task, and then the next stage */
+	STAGE_NEXT,					/* nothing: on to the next stage */
+	STAGE_LINKS,				/* what is missing may be found by the links */
+	STAGE_DONE,					/* nothing is missing that could be found */
+} StageResult;
+
+static StageResult ask_for_nulls(GraphScan *scan);
+static StageResult ask_for_head(GraphScan *scan);
+static StageResult count_all(GraphScan *scan);
+static StageResult count_timed(GraphScan *scan);
+static StageResult count_all_again(GraphScan *scan);
+static StageResult count_timed_again(GraphScan *scan);
+static StageResult compare_counts(GraphScan *scan);
+static StageResult follow_links(GraphScan *scan);
+
+/*
+ * The stages of reading a list, in order.  Each is entered when all tasks are
+ * done and fewer alerts were found than the service counts.
+ *
+ * If the service counts no more now than were found, the others have left the
+ * list.  If it counts what it did, nothing has moved, and something is missing.
+ * Else alerts may have come as well; but there may be some that its filter does
+ * not find by any time, so that no window has them.  Whether there are is seen
+ * from counts that are made one after the other, with and without a bound that
+ * all times satisfy.
+ */
+#define STAGE_READ	0			/* the tasks of the request itself */
+
+static const struct
+{
+	StageResult (*enter) (GraphScan *scan);
+}			stages[] = {
+	{NULL},						/* READ: what the request itself asks for */
+	{ask_for_nulls},			/* NULLS: alerts without a time */
+	{ask_for_head},				/* HEAD: what the beginning has left out */
+	{count_all},				/* RECOUNT: have alerts left the list? */
+	{count_timed},
+	{count_all_again},
+	{count_timed_again},
+	{compare_counts},
+	{follow_links},				/* REPORT: read by the links, or give up */
+};
+
+#define STAGE_COUNT_ALL	3
+#define STAGE_LINKS_BY_NUMBER	((int) lengthof(stages) - 1)
+
+/*-------------------------------------------------------------------------
+ * A scan's life
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * graph_scan_create
@@ -55,17 +111,21 @@ GraphScan *
 graph_scan_create(GraphSession *session, GraphProjection *projection)
 {
 	GraphScan  *scan = palloc0(sizeof(GraphScan));
+	GraphShared *shared = &scan->shared;
 
-	scan->session = session;
-	scan->projection = projection;
-	scan->context = CurrentMemoryContext;
-	scan->scratch = AllocSetContextCreate(scan->context, "graph_fdw step",
+	shared->session = session;
+	shared->projection = projection;
+	shared->context = CurrentMemoryContext;
+	shared->stats = graph_stats(session->serverid);
+	shared->id_slot = graph_projection_add(projection, "id");
+	shared->time_slot = -1;
+	scan->scratch = AllocSetContextCreate(shared->context, "graph_fdw step",
 										  ALLOCSET_SMALL_SIZES);
-	scan->id_slot = graph_projection_add(projection, "id");
-	scan->time_slot = -1;
-	scan->stats = graph_stats(session->serverid);
-	scan->nlanes = session->options.limits.concurrency;
-	scan->lanes = palloc0(scan->nlanes * sizeof(GraphLane));
+	scan->nchains = session->options.limits.concurrency;
+	scan->chains = palloc0(scan->nchains * sizeof(GraphChain *));
+	shared->seen = graph_seen_create(shared->context, scan->nchains);
+	for (int i = 0; i < scan->nchains; i++)
+		scan->chains[i] = graph_chain_create(shared, i);
 	return scan;
 }
 
@@ -76,47 +136,52 @@ graph_scan_create(GraphSession *session, GraphProjection *projection)
  * Without order_pushdown nothing is made of the order that is seen.
  */
 static void
-prepare_times(GraphScan *scan, const GraphRequest *request)
+prepare_times(GraphShared *shared, const GraphRequest *request)
 {
 	MemoryContext old;
 
-	scan->time_property = request->order_property ? request->order_property :
-		GRAPH_DEFAULT_TIME;
-	scan->descending = request->order_property ? request->descending : true;
+	shared->time_property = request->order_property ?
+		request->order_property : GRAPH_DEFAULT_TIME;
+	shared->descending = request->order_property ? request->descending : true;
 	if (request->mode != GRAPH_SCAN_LIST ||
-		!scan->session->options.pushdown.order)
+		!shared->session->options.pushdown.order)
 		return;
-	old = MemoryContextSwitchTo(scan->context);
-	scan->time_slot = graph_projection_add(scan->projection, scan->time_property);
+	old = MemoryContextSwitchTo(shared->context);
+	shared->time_slot = graph_projection_add(shared->projection,
+											 shared->time_property);
 	MemoryContextSwitchTo(old);
 }
 
 /*
- * start_list
- *		Have the list read by the first lane, and before it, where the plan
- *		relies on that, the alerts without a time.
- *
- * The service does not say where it sorts those (OData: as the least).  That
- * every alert has a time of creation is taken for granted, as the list is
- * newest first by that; should one come without, it is an error.
+ * graph_queue_push
+ *		Leave a task to whichever chain is free first.
+ */
+void
+graph_queue_push(GraphShared *shared, const GraphTask *task)
+{
+	MemoryContext old = MemoryContextSwitchTo(shared->context);
+	GraphTask  *copy = palloc(sizeof(GraphTask));
+
+	*copy = *task;
+	shared->queue = lappend(shared->queue, copy);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * push
+ *		The same for a task of which only the kind, the bound and the size of a
+ *		page matter.
  */
 static void
-start_list(GraphScan *scan)
+push(GraphScan *scan, GraphTaskKind kind, TimestampTz lower, int page_size)
 {
-	static const GraphWindow nulls = {DT_NOBEGIN, DT_NOEND, true, false, false};
-	const GraphRequest *request = scan->request;
-	int			first = Min(request->first_page, request->page_size);
+	const GraphTask task = {
+		.kind = kind,
+		.window = {lower, DT_NOEND, kind == GRAPH_TASK_NULLS},
+		.page_size = page_size,
+	};
 
-	scan->nulls_asked = request->order_needed && request->nulls_first &&
-		!request->no_nulls && strcmp(scan->time_property, GRAPH_DEFAULT_TIME) != 0;
-	scan->list_wanted = scan->nulls_asked;
-	if (scan->nulls_asked)
-		graph_lane_list(scan, &scan->lanes[0], &nulls, first);
-	else
-	{
-		scan->small_page = first < request->page_size;
-		graph_lane_list(scan, &scan->lanes[0], NULL, first);
-	}
+	graph_queue_push(&scan->shared, &task);
 }
 
 /*
@@ -129,31 +194,45 @@ start_list(GraphScan *scan)
 void
 graph_scan_start(GraphScan *scan, const GraphRequest *request)
 {
+	GraphShared *shared = &scan->shared;
+	int			first;
+
 	graph_scan_stop(scan);
-	scan->request = request;
+	shared->request = request;
 	if (request == NULL)
 		return;
 
-	prepare_times(scan, request);
-	if (request->order_needed && graph_lane_refuses(scan, GRAPH_PART_ORDER))
+	prepare_times(shared, request);
+	if (request->order_needed &&
+		graph_parts_refused(&shared->parts, GRAPH_PART_ORDER))
 		scan->order_lost = true;
-	if (scan->slots)
-		pfree(scan->slots);
-	scan->slots = MemoryContextAllocZero(scan->context,
-										 graph_projection_size(scan->projection) *
-										 sizeof(GraphSlice));
-	switch (request->mode)
+	if (shared->slots)
+		pfree(shared->slots);
+	shared->slots = MemoryContextAllocZero(shared->context,
+										   graph_projection_size(shared->projection) *
+										   sizeof(GraphSlice));
+	first = Min(request->first_page, request->page_size);
+	if (request->mode == GRAPH_SCAN_COUNT)
+		push(scan, GRAPH_TASK_COUNT, DT_NOBEGIN, 0);
+	else if (request->mode == GRAPH_SCAN_LIST)
 	{
-		case GRAPH_SCAN_KEYS:
-			break;				/* lanes take keys as they are free */
-		case GRAPH_SCAN_LIST:
-			start_list(scan);
-			break;
-		case GRAPH_SCAN_COUNT:
-			graph_lane_count(scan, &scan->lanes[0], request->select != NULL,
-							 false);
-			break;
+		if (graph_nulls_come_first(shared))
+			push(scan, GRAPH_TASK_NULLS, DT_NOBEGIN, first);
+		push(scan, GRAPH_TASK_LIST, DT_NOBEGIN, first);
 	}
+}
+
+/*
+ * stop_chains
+ *		End all requests under way, and forget all tasks.
+ */
+static void
+stop_chains(GraphScan *scan)
+{
+	for (int i = 0; i < scan->nchains; i++)
+		graph_chain_stop(scan->chains[i]);
+	list_free_deep(scan->shared.queue);
+	scan->shared.queue = NIL;
 }
 
 /*
@@ -163,354 +242,77 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 void
 graph_scan_stop(GraphScan *scan)
 {
-	HTAB	  **tables[] = {&scan->given, &scan->given_before, &scan->head_ids,
-	&scan->early_ids};
+	GraphShared *shared = &scan->shared;
 
-	graph_scan_give_up_windows(scan);
-	scan->request = NULL;
+	stop_chains(scan);
+	shared->request = NULL;
+	graph_parts_start(&shared->parts, shared->session);
+	graph_fetch_reset_pool(shared);
+	graph_order_reset(shared);
+	graph_ledger_reset(shared);
+	graph_chain_reset_course(shared);
+	graph_seen_reset(shared->seen);
 	scan->current = scan->next_key = 0;
+	scan->stage = STAGE_READ;
+	scan->expected = scan->timed = -1;
+	scan->order_lost = false;
 	scan->waits_since = 0;
-	scan->count = -1;
-	scan->order_started = scan->order_restarted = scan->order_checked = false;
-	scan->order_tried = scan->order_lost = false;
-	scan->doubtful = scan->nulls_asked = scan->ids_forgotten = false;
-	scan->accepted = 0;
-	scan->verification = 0;
-	scan->nulls_found = 0;
-	scan->counted = -1;
-	for (size_t i = 0; i < lengthof(tables); i++)
-	{
-		if (*tables[i])
-			hash_destroy(*tables[i]);
-		*tables[i] = NULL;
-	}
-	if (scan->fallback_url)
-		pfree(scan->fallback_url);
-	scan->fallback_url = NULL;
-	scan->head_taken = scan->filter_ignored = false;
-	scan->nulls_wanted = scan->nulls_taken = false;
-	scan->list_wanted = scan->small_page = false;
-	scan->found = 0;
 }
 
 /*-------------------------------------------------------------------------
- * Windows
+ * Stages
  *-------------------------------------------------------------------------
  */
 
 /*
- * graph_scan_add_window
- *		Leave a window to whichever lane is free first.
- */
-void
-graph_scan_add_window(GraphScan *scan, TimestampTz lower, TimestampTz upper,
-					  bool nulls)
-{
-	MemoryContext old = MemoryContextSwitchTo(scan->context);
-	GraphWindow *window = palloc(sizeof(GraphWindow));
-
-	window->lower = lower;
-	window->upper = upper;
-	window->nulls = nulls;
-	window->head = window->linked = false;
-	scan->windows = lappend(scan->windows, window);
-	MemoryContextSwitchTo(old);
-}
-
-/*
- * is_long
- *		Does a list of so many alerts count as long?
- *
- * With LIMIT it does not: a part of it may be enough.
- */
-static bool
-is_long(const GraphScan *scan, int64 count)
-{
-	return !scan->request->limited && !scan->request->order_needed &&
-		count >= (int64) LONG_LIST_PAGES * scan->request->page_size;
-}
-
-/*
- * is_divisible
- *		May what is left of a lane's list be read in windows?
- *
- * Not where the plan relies on an order, and not if the list is not seen to be
- * newest first.
- */
-static bool
-is_divisible(GraphScan *scan, GraphLane *lane)
-{
-	return lane->url && lane->purpose == GRAPH_LANE_LIST &&
-		!scan->request->order_needed &&
-		scan->time_slot >= 0 && scan->descending && !lane->window.nulls &&
-		lane->sorted && lane->time_seen && lane->first_time > lane->last_time;
-}
-
-/*
- * time_of
- *		In about how much time there are so many alerts, if they lie as close
- *		together as those that the lane has read.
- */
-static int64
-time_of(const GraphLane *lane, double alerts)
-{
-	double		time = (double) (lane->first_time - lane->last_time) *
-		alerts / Max(lane->chain_records + lane->page_records, 1);
-
-	return (int64) Min(Max(time, 1.0), (double) PG_INT64_MAX / 4);
-}
-
-/*
- * graph_first_time
- *		The earliest time that Edm.DateTimeOffset can hold.
- */
-TimestampTz
-graph_first_time(void)
-{
-	return (TimestampTz) (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) *
-		USECS_PER_DAY;
-}
-
-/*
- * divide
- *		Leave the older part of a lane's list to others, in so many windows of
- *		so many alerts; the last of them is open.
- */
-static void
-divide(GraphScan *scan, GraphLane *lane, double alerts, int windows)
-{
-	TimestampTz upper = lane->last_time - time_of(lane, alerts);
-	TimestampTz oldest = lane->window.lower;
-
-	if (upper <= Max(oldest, graph_first_time()) || TIMESTAMP_NOT_FINITE(upper))
-		return;
-	lane->window.lower = upper;
-	for (int i = 1; i < windows; i++)
-	{
-		TimestampTz lower = upper - time_of(lane, alerts);
-
-		if (lower <= Max(oldest, graph_first_time()))
-			break;
-		graph_scan_add_window(scan, lower, upper, false);
-		upper = lower;
-	}
-	graph_scan_add_window(scan, oldest, upper, false);
-	scan->nulls_wanted = true;
-}
-
-/*
- * graph_scan_split
- *		After the first page of a long list, have the rest of it read in windows;
- *		true if the lane was set up for the newest of them.
- *
- * These are asked for in order, which the list itself is not, so that they may
- * be begun anew, and shared.  With one lane there is one of them.
- */
-bool
-graph_scan_split(GraphScan *scan, GraphLane *lane)
-{
-	double		rest = (double) (scan->count - scan->found);
-	int			windows;
-
-	if (!is_long(scan, scan->count) || !is_divisible(scan, lane))
-		return false;
-	windows = (int) Min(scan->nlanes,
-						rest / scan->request->page_size / SMALLEST_WINDOW_PAGES);
-	if (windows > 1)
-		divide(scan, lane, rest / windows, windows - 1);
-	return graph_lane_begin_anew(scan, lane);
-}
-
-/*
- * graph_scan_give_up_windows
- *		End all requests under way, and read no window any more.
- */
-void
-graph_scan_give_up_windows(GraphScan *scan)
-{
-	for (int i = 0; i < scan->nlanes; i++)
-		graph_lane_stop(scan, &scan->lanes[i]);
-	list_free_deep(scan->windows);
-	scan->windows = NIL;
-}
-
-/*
- * rest_of
- *		About how many alerts are left of a lane's window, given how many are
- *		left of all.
- *
- * The service has counted the window as it was at first; others may have taken
- * some of it since.
- */
-static double
-rest_of(const GraphLane *lane, double rest)
-{
-	if (lane->chain_count >= 0)
-		rest = Min(rest, (double) (lane->chain_count -
-								   (int64) graph_order_chain_alerts(lane)));
-	if (TIMESTAMP_IS_NOBEGIN(lane->window.lower))
-		return rest;
-	return Min(rest, (double) (lane->last_time - lane->window.lower) /
-			   time_of(lane, 1));
-}
-
-/*
- * share
- *		Let an idle lane have half of what is left of another one's window, if
- *		there is enough left.
- */
-static void
-share(GraphScan *scan)
-{
-	double		rest = (double) (scan->count - scan->found);
-	double		most = (double) SMALLEST_SHARED_PAGES *
-		scan->request->page_size;
-	GraphLane  *richest = NULL;
-
-	if (scan->count < 0 || !scan->nulls_wanted || scan->filter_ignored ||
-		scan->request->limited)
-		return;
-	for (int i = 0; i < scan->nlanes; i++)
-	{
-		GraphLane  *lane = &scan->lanes[i];
-
-		if (!is_divisible(scan, lane) || lane->window_pages == 0 ||
-			!(lane->parts & GRAPH_PART_ORDER) || rest_of(lane, rest) < most)
-			continue;
-		most = rest_of(lane, rest);
-		richest = lane;
-	}
-	if (richest)
-		divide(scan, richest, most / 2, 1);
-}
-
-/*
- * take_window
- *		Let a free lane read the next window; false if there is none.
- */
-static bool
-take_window(GraphScan *scan, GraphLane *lane)
-{
-	GraphTime	not_before = lane->not_before;
-	GraphWindow *window;
-
-	if (scan->windows == NIL)
-		share(scan);
-	if (scan->windows == NIL)
-		return false;
-	window = linitial(scan->windows);
-	scan->windows = list_delete_first(scan->windows);
-	graph_lane_stop(scan, lane);	/* what it knew of another window */
-	lane->not_before = not_before;
-	graph_lane_list(scan, lane, window, scan->request->page_size);
-	pfree(window);
-	return true;
-}
-
-/*-------------------------------------------------------------------------
- * Lanes
- *-------------------------------------------------------------------------
- */
-
-/*
- * take_key
- *		Let a free lane look up the next id; false if there is none.
- */
-static bool
-take_key(GraphScan *scan, GraphLane *lane)
-{
-	const GraphRequest *request = scan->request;
-
-	while (scan->next_key < request->nkeys)
-	{
-		char	   *path = graph_key_path(request->entity_set,
-										  request->keys[scan->next_key++]);
-
-		if (path == NULL)
-			continue;			/* no alert can have this id */
-		lane->parts = lane->dropped = 0;
-		lane->filtered = false;
-		graph_lane_start(scan, lane, GRAPH_LANE_KEY, path);
-		lane->key = request->keys[scan->next_key - 1];
-		return true;
-	}
-	return false;
-}
-
-/*
- * take_list
- *		After the alerts without a time, let the lane read the others.
- */
-static bool
-take_list(GraphScan *scan, GraphLane *lane)
-{
-	const GraphRequest *request = scan->request;
-	int			first = Min(request->first_page, request->page_size);
-
-	if (!scan->list_wanted)
-		return false;
-	scan->list_wanted = false;
-	scan->small_page = first < request->page_size;
-	graph_lane_stop(scan, lane);
-	graph_lane_list(scan, lane, NULL, first);
-	return true;
-}
-
-/*
- * take_nulls
+ * ask_for_nulls
  *		A list that was cut by time, or whose order puts them last, has left out
- *		the alerts without one: let a free lane ask for these.  Where all that
- *		the service has counted was given, there are none.
+ *		the alerts without one.
  *
- * Where they should have come first, it is only asked whether there are any:
- * see takes_null().
+ * Where they should have come first, it is only asked whether there are any.
  */
-static bool
-take_nulls(GraphScan *scan, GraphLane *lane)
+static StageResult
+ask_for_nulls(GraphScan *scan)
 {
-	if (!scan->nulls_wanted || scan->nulls_taken || scan->nulls_asked ||
-		scan->request->no_nulls)
-		return false;
-	scan->nulls_taken = true;
-	graph_scan_add_window(scan, DT_NOBEGIN, DT_NOEND, true);
-	return take_window(scan, lane);
+	const GraphShared *shared = &scan->shared;
+
+	if (!shared->ledger.nulls_left || graph_nulls_come_first(shared) ||
+		shared->request->no_nulls)
+		return STAGE_NEXT;
+	push(scan, GRAPH_TASK_NULLS, DT_NOBEGIN, shared->request->page_size);
+	return STAGE_ASKS;
 }
 
 /*
- * take_head
- *		Let a free lane look for what the beginning of the list should have
- *		held and did not.
+ * ask_for_head
+ *		The beginning of the list came in the service's own order: look for what
+ *		it should have held and did not.
  */
-static void
-take_head(GraphScan *scan, GraphLane *lane)
+static StageResult
+ask_for_head(GraphScan *scan)
 {
-	GraphWindow window = {scan->head_bound, DT_NOEND, false, true, false};
+	const GraphShared *shared = &scan->shared;
 
-	scan->head_taken = true;
-	graph_lane_stop(scan, lane);
-	graph_lane_list(scan, lane, &window, scan->request->page_size);
+	if (!shared->course.has_head || shared->course.order_tried ||
+		shared->request->order_needed || !shared->descending ||
+		shared->ledger.filter_ignored)
+		return STAGE_NEXT;
+	push(scan, GRAPH_TASK_HEAD, shared->course.head_bound,
+		 shared->request->page_size);
+	return STAGE_ASKS;
 }
 
 /*
- * is_complete
- *		Were as many alerts found as the service has counted?
+ * push_count
+ *		Count once more, all alerts or those with a time.
  */
-static bool
-is_complete(const GraphScan *scan)
+static StageResult
+push_count(GraphScan *scan, bool timed)
 {
-	return scan->count >= 0 && scan->found >= scan->count;
-}
+	const GraphTask task = {.kind = GRAPH_TASK_COUNT, .timed = timed};
 
-/*
- * report_short
- *		Say that the list held less than the service counts.
- */
-static void
-report_short(GraphScan *scan, GraphLane *lane)
-{
-	graph_report_short(&scan->session->peer, graph_request_name(lane),
-					   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
-								scan->found, scan->count));
+	graph_queue_push(&scan->shared, &task);
+	return STAGE_ASKS;
 }
 
 /*
@@ -520,152 +322,250 @@ report_short(GraphScan *scan, GraphLane *lane)
 static bool
 can_read_again(const GraphScan *scan)
 {
-	return !scan->request->order_needed && !scan->ids_forgotten;
+	return !scan->shared.request->order_needed &&
+		!graph_seen_has_forgotten(scan->shared.seen);
 }
 
 /*
- * explain_difference
- *		Fewer alerts were found than the service had counted at first, although
- *		each part of the list was read: is something missing, or have alerts left
- *		the list meanwhile?  False if nothing more is to be asked.
- *
- * If the service counts no more now than were found, they have left.  If it
- * counts what it did, nothing has moved.  Else alerts may have come as well; but there may be some that its filter
- * does not find by any time, so that no window has them.  Whether there are is
- * seen from counts that are made one after the other, with and without a bound
- * that all times satisfy.
+ * count_all
+ *		Count all alerts now.
+ */
+static StageResult
+count_all(GraphScan *scan)
+{
+	if (scan->expected < 0)
+		return STAGE_DONE;
+	return push_count(scan, false);
+}
+
+/*
+ * count_timed
+ *		If no more were found than are counted now, and the list has moved,
+ *		count those with a time.
+ */
+static StageResult
+count_timed(GraphScan *scan)
+{
+	const GraphShared *shared = &scan->shared;
+	int64		counted = shared->course.counted;
+
+	if (counted >= 0 && counted <= shared->ledger.found)
+		return STAGE_DONE;
+	if (shared->course.doubtful || counted < 0 ||
+		(counted == scan->expected && can_read_again(scan)))
+		return STAGE_LINKS;
+	return push_count(scan, true);
+}
+
+/*
+ * count_all_again
+ *		And all of them after that.
+ */
+static StageResult
+count_all_again(GraphScan *scan)
+{
+	scan->timed = scan->shared.course.counted;
+	return scan->timed < 0 ? STAGE_LINKS : push_count(scan, false);
+}
+
+/*
+ * count_timed_again
+ *		And those with a time after that.
+ */
+static StageResult
+count_timed_again(GraphScan *scan)
+{
+	if (scan->shared.course.counted < 0)
+		return STAGE_LINKS;
+	scan->expected = scan->shared.course.counted;
+	return push_count(scan, true);
+}
+
+/*
+ * compare_counts
+ *		Does the filter find all alerts by their times?  Then others have left.
+ */
+static StageResult
+compare_counts(GraphScan *scan)
+{
+	const GraphShared *shared = &scan->shared;
+	int64		timed = Max(scan->timed, shared->course.counted);
+
+	return shared->course.counted >= 0 &&
+		scan->expected <= timed + shared->ledger.nulls ? STAGE_DONE : STAGE_LINKS;
+}
+
+/*
+ * follow_links
+ *		Alerts are missing.  They are found by following the links, if what was
+ *		given is known; else say so.
+ */
+static StageResult
+follow_links(GraphScan *scan)
+{
+	GraphShared *shared = &scan->shared;
+
+	if (graph_can_resume(shared) || can_read_again(scan))
+	{
+		graph_chain_resume(scan->chains[0]);
+		return STAGE_ASKS;
+	}
+	graph_report_short(&shared->session->peer,
+					   graph_fetch_name(scan->chains[0]->fetch),
+					   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
+								shared->ledger.found, scan->expected));
+	return STAGE_DONE;
+}
+
+/*
+ * enter_stages
+ *		All tasks are done: go on to the next stage that has something to ask;
+ *		false if there is none.
  */
 static bool
-explain_difference(GraphScan *scan, GraphLane *lane)
+enter_stages(GraphScan *scan)
 {
-	switch (scan->verification++)
-	{
-		case 0:
-			graph_lane_count(scan, lane, false, false);
-			return true;
-		case 1:
-			if (scan->counted >= 0 && scan->counted <= scan->found)
-				return false;
-			if (scan->doubtful || scan->counted < 0 ||
-				(scan->counted == scan->count && can_read_again(scan)))
-				break;
-			graph_lane_count(scan, lane, false, true);
-			return true;
-		case 2:
-			scan->timed = scan->counted;
-			if (scan->counted < 0)
-				break;
-			graph_lane_count(scan, lane, false, false);
-			return true;
-		case 3:
-			if (scan->counted < 0)
-				break;
-			scan->count = scan->counted;
-			graph_lane_count(scan, lane, false, true);
-			return true;
-		case 4:
-			if (scan->counted >= 0 &&
-				scan->count <= Max(scan->timed, scan->counted) + scan->nulls_found)
-				return false;
-			break;
-		default:
-			return false;		/* what there was to do was done */
-	}
+	const GraphShared *shared = &scan->shared;
 
-	/* they are found by following the links, if what was given is known */
-	scan->verification = INT_MAX / 2;
-	if (graph_lane_follow_links(scan, lane))
-		return true;
-	if (!can_read_again(scan))
-	{
-		report_short(scan, lane);
+	if (shared->request->mode != GRAPH_SCAN_LIST)
 		return false;
-	}
-	scan->nulls_wanted = false;
-	scan->filter_ignored = true;
-	graph_lane_list(scan, lane, NULL, scan->request->page_size);
-	return true;
-}
-
-/*
- * look_for_rest
- *		When all was read that a list was thought to hold, see whether that is
- *		what the service has counted; false if nothing more is to be asked.
- */
-static bool
-look_for_rest(GraphScan *scan)
-{
-	GraphLane  *lane = &scan->lanes[0];
-
-	if (scan->request->mode != GRAPH_SCAN_LIST || is_complete(scan))
-		return false;
-	if (take_nulls(scan, lane))
-		return true;
-	if (scan->head_ids && !scan->head_taken && !scan->request->order_needed &&
-		scan->descending && !scan->filter_ignored)
+	if (scan->stage < STAGE_COUNT_ALL)
+		scan->expected = shared->ledger.count;
+	while (scan->stage < STAGE_LINKS_BY_NUMBER)
 	{
-		take_head(scan, lane);
-		return true;
+		if (scan->expected >= 0 && shared->ledger.found >= scan->expected)
+			return false;
+		switch (stages[++scan->stage].enter(scan))
+		{
+			case STAGE_ASKS:
+				return true;
+			case STAGE_NEXT:
+				break;
+			case STAGE_LINKS:
+				scan->stage = STAGE_LINKS_BY_NUMBER - 1;
+				break;
+			case STAGE_DONE:
+				scan->stage = STAGE_LINKS_BY_NUMBER;
+				break;
+		}
 	}
-	return scan->count >= 0 && explain_difference(scan, lane);
+	return false;
+}
+
+/*-------------------------------------------------------------------------
+ * Chains and tasks
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * push_next_key
+ *		Leave the next id that an alert can have to a chain.
+ */
+static void
+push_next_key(GraphScan *scan)
+{
+	const GraphRequest *request = scan->shared.request;
+
+	while (scan->next_key < request->nkeys)
+	{
+		const GraphTask task = {
+			.kind = GRAPH_TASK_KEY,
+			.key = request->keys[scan->next_key++],
+		};
+
+		if (graph_key_path(request->entity_set, task.key) == NULL)
+			continue;
+		graph_queue_push(&scan->shared, &task);
+		break;
+	}
 }
 
 /*
- * fill_lanes
- *		Let free lanes take what is left; false if nothing is under way then.
+ * take_task
+ *		Give an idle chain the next task, if there is one.
+ */
+static void
+take_task(GraphScan *scan, GraphChain *chain)
+{
+	GraphShared *shared = &scan->shared;
+	GraphTask  *task;
+
+	if (shared->queue == NIL && shared->request->mode == GRAPH_SCAN_KEYS)
+		push_next_key(scan);
+	if (shared->queue == NIL && shared->request->mode == GRAPH_SCAN_LIST)
+		graph_window_share(scan->chains, scan->nchains);
+	if (shared->queue == NIL)
+		return;
+	task = linitial(shared->queue);
+	shared->queue = list_delete_first(shared->queue);
+	graph_chain_start(chain, task);
+	pfree(task);
+}
+
+/*
+ * has_work
+ *		Give all idle chains something to do; false if there is nothing more to
+ *		be had.
  *
- * Where the plan relies on an order, there is one lane.
+ * Where the plan relies on an order, there is one chain; and where the order
+ * that is needed cannot be had, there is nothing.
  */
 static bool
-fill_lanes(GraphScan *scan)
+has_work(GraphScan *scan)
 {
-	bool		keys = scan->request->mode == GRAPH_SCAN_KEYS;
-	int			nlanes = scan->request->order_needed ? 1 : scan->nlanes;
-	bool		any = false;
+	const GraphRequest *request = scan->shared.request;
+	int			most = request && request->order_needed ? 1 : scan->nchains;
 
-	for (int i = 0; i < nlanes; i++)
+	if (request == NULL || scan->order_lost)
+		return false;
+	do
 	{
-		GraphLane  *lane = &scan->lanes[i];
+		bool		any = false;
 
-		if (lane->url == NULL)
-			(void) (keys ? take_key(scan, lane) :
-					take_list(scan, lane) || take_window(scan, lane) ||
-					(scan->count < 0 && take_nulls(scan, lane)));
-		any = any || lane->url;
-	}
-	return any || look_for_rest(scan);
+		for (int i = 0; i < most; i++)
+		{
+			if (scan->chains[i]->phase == GRAPH_CHAIN_IDLE)
+				take_task(scan, scan->chains[i]);
+			any = any || scan->chains[i]->phase != GRAPH_CHAIN_IDLE;
+		}
+		if (any)
+			return true;
+	} while (enter_stages(scan));
+	return false;
 }
 
 /*
  * waited_for
- *		The transfers that the lanes wait for, and in *until when the first lane
- *		may go on without one, or 0.
+ *		The transfers that the chains wait for, and in *until when the first
+ *		chain may go on without one, or 0.
  */
 static GraphTransfer **
-waited_for(GraphScan *scan, int *count, GraphTime *until)
+waited_for(const GraphScan *scan, int *count, GraphTime *until)
 {
-	GraphTransfer **transfers = palloc(scan->nlanes * sizeof(GraphTransfer *));
+	GraphTransfer **transfers = palloc(scan->nchains * sizeof(GraphTransfer *));
 
 	*count = 0;
 	*until = 0;
-	for (int i = 0; i < scan->nlanes; i++)
+	for (int i = 0; i < scan->nchains; i++)
 	{
-		GraphLane  *lane = &scan->lanes[i];
+		const GraphChain *chain = scan->chains[i];
+		GraphTime	due = graph_fetch_due(chain->fetch);
 
-		if (lane->transfer)
-			transfers[(*count)++] = lane->transfer;
-		else if (lane->url && (*until == 0 || lane->not_before < *until))
-			*until = lane->not_before;
+		if (chain->fetch->transfer)
+			transfers[(*count)++] = chain->fetch->transfer;
+		else if (chain->phase != GRAPH_CHAIN_IDLE &&
+				 (*until == 0 || due < *until))
+			*until = due;
 	}
 	return transfers;
 }
 
 /*
- * wait_lanes
- *		Wait until a lane can go on.
+ * wait_chains
+ *		Wait until a chain can go on.
  */
 static void
-wait_lanes(GraphScan *scan)
+wait_chains(GraphScan *scan)
 {
 	int			count;
 	GraphTime	until;
@@ -678,12 +578,12 @@ wait_lanes(GraphScan *scan)
 }
 
 /*
- * poll_lanes
- *		Without waiting, see whether a lane can go on; if none can, somebody
+ * poll_chains
+ *		Without waiting, see whether a chain can go on; if none can, somebody
  *		else waits for it.
  */
 static bool
-poll_lanes(GraphScan *scan)
+poll_chains(GraphScan *scan)
 {
 	GraphTime	now = graph_now();
 	int			count;
@@ -712,99 +612,112 @@ poll_lanes(GraphScan *scan)
  *		again, be it that something has happened or that it has not.
  */
 pgsocket
-graph_scan_descriptor(GraphScan *scan)
+graph_scan_descriptor(const GraphScan *scan)
 {
 	graph_multi_alarm(graph_milliseconds_until(scan->look_again));
 	return graph_multi_descriptor();
 }
 
 /*
- * step_lanes
+ * step_chains
  *		Do what can be done without waiting, until there is a record.
  */
-static GraphLaneStep
-step_lanes(GraphScan *scan, GraphRecord *record)
+static GraphChainStep
+step_chains(GraphScan *scan, GraphRecord *record)
 {
-	GraphLaneStep result = GRAPH_LANE_WAITS;
+	GraphChainStep result = GRAPH_STEP_WAITS;
 
-	for (int i = 0; i < scan->nlanes; i++)
+	for (int i = 0; i < scan->nchains; i++)
 	{
-		int			number = (scan->current + i) % scan->nlanes;
+		int			number = (scan->current + i) % scan->nchains;
+		GraphChain *chain = scan->chains[number];
+		GraphChainStep step = graph_chain_step(chain, record);
 
-		switch (graph_answer_step(scan, &scan->lanes[number], record))
+		switch (step)
 		{
-			case GRAPH_LANE_RECORD:
+			case GRAPH_STEP_WAITS:
+				continue;
+			case GRAPH_STEP_RECORD:
 				scan->current = number;
 				scan->counters.records++;
-				scan->stats->records++;
-				return GRAPH_LANE_RECORD;
-			case GRAPH_LANE_LOST:
-				scan->order_lost = true;
-				return GRAPH_LANE_MOVED;
-			case GRAPH_LANE_MOVED:
-				result = GRAPH_LANE_MOVED;
+				scan->shared.stats->records++;
+				return step;
+			case GRAPH_STEP_TURNS:
+				if (chain->task.kind == GRAPH_TASK_LIST &&
+					chain->page_number == 1)
+					graph_window_split(chain, scan->nchains);
 				break;
-			case GRAPH_LANE_WAITS:
+			case GRAPH_STEP_NO_WINDOWS:
+				stop_chains(scan);
+				graph_chain_resume(scan->chains[0]);
+				return GRAPH_STEP_MOVED;
+			case GRAPH_STEP_ORDER_LOST:
+				scan->order_lost = true;
+				return GRAPH_STEP_MOVED;
+			case GRAPH_STEP_MOVED:
 				break;
 		}
+		result = GRAPH_STEP_MOVED;
 	}
 	return result;
 }
 
 /*
- * goes_on
- *		Is there anything more to be had?  Not where the order that is needed
- *		cannot be.
- */
-static bool
-goes_on(GraphScan *scan)
-{
-	return scan->request && !scan->order_lost && fill_lanes(scan);
-}
-
-/*
  * next_record
- *		The next record; false at the end.
+ *		The next record; if there is none without waiting, wait for it, or
+ *		(polled) leave that to somebody else.
+ *
+ * What a step leaves in memory is gone with the next one: many may pass before
+ * there is a row.
  */
-static bool
-next_record(GraphScan *scan, GraphRecord *record)
+static GraphScanStep
+next_record(GraphScan *scan, GraphRecord *record, bool polled)
 {
-	while (goes_on(scan))
+	MemoryContext old;
+	GraphScanStep result = GRAPH_SCAN_END;
+
+	MemoryContextReset(scan->scratch);
+	old = MemoryContextSwitchTo(scan->scratch);
+	scan->shared.polled = polled;
+	while (result == GRAPH_SCAN_END && has_work(scan))
 	{
-		switch (step_lanes(scan, record))
-		{
-			case GRAPH_LANE_RECORD:
-				return true;
-			case GRAPH_LANE_WAITS:
-				wait_lanes(scan);
-				break;
-			default:
-				break;
-		}
+		GraphChainStep step = step_chains(scan, record);
+
+		if (step == GRAPH_STEP_RECORD)
+			result = GRAPH_SCAN_RECORD;
+		else if (step == GRAPH_STEP_WAITS && !polled)
+			wait_chains(scan);
+		else if (step == GRAPH_STEP_WAITS && !poll_chains(scan))
+			result = GRAPH_SCAN_WAITS;
 	}
-	return false;
+	MemoryContextSwitchTo(old);
+	return result;
 }
 
 /*
  * graph_scan_next
  *		The next record; false at the end, and again after it.
- *
- * What a step leaves in memory is gone with the next one: many may pass before
- * there is a row.
  */
 bool
 graph_scan_next(GraphScan *scan, GraphRecord *record)
 {
-	MemoryContext old;
-	bool		found;
-
-	MemoryContextReset(scan->scratch);
-	old = MemoryContextSwitchTo(scan->scratch);
-	scan->polled = false;
-	found = next_record(scan, record);
-	MemoryContextSwitchTo(old);
-	return found;
+	return next_record(scan, record, false) == GRAPH_SCAN_RECORD;
 }
+
+/*
+ * graph_scan_poll
+ *		The same for somebody who has other things to wait for, too.
+ */
+GraphScanStep
+graph_scan_poll(GraphScan *scan, GraphRecord *record)
+{
+	return next_record(scan, record, true);
+}
+
+/*-------------------------------------------------------------------------
+ * What came of it
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * graph_scan_order_is_lost
@@ -827,45 +740,7 @@ graph_scan_order_is_lost(const GraphScan *scan)
 bool
 graph_scan_gave_nulls(const GraphScan *scan)
 {
-	return scan->nulls_found > 0;
-}
-
-/*
- * poll_record
- *		The next record, if there is one without waiting.
- */
-static GraphScanStep
-poll_record(GraphScan *scan, GraphRecord *record)
-{
-	while (goes_on(scan))
-	{
-		GraphLaneStep step = step_lanes(scan, record);
-
-		if (step == GRAPH_LANE_RECORD)
-			return GRAPH_SCAN_RECORD;
-		if (step == GRAPH_LANE_WAITS && !poll_lanes(scan))
-			return GRAPH_SCAN_WAITS;
-	}
-	return GRAPH_SCAN_END;
-}
-
-/*
- * graph_scan_poll
- *		The same as graph_scan_next() for somebody who has other things to wait
- *		for, too.
- */
-GraphScanStep
-graph_scan_poll(GraphScan *scan, GraphRecord *record)
-{
-	MemoryContext old;
-	GraphScanStep step;
-
-	MemoryContextReset(scan->scratch);
-	old = MemoryContextSwitchTo(scan->scratch);
-	scan->polled = true;
-	step = poll_record(scan, record);
-	MemoryContextSwitchTo(old);
-	return step;
+	return scan->shared.ledger.nulls > 0;
 }
 
 /*
@@ -876,7 +751,7 @@ graph_scan_poll(GraphScan *scan, GraphRecord *record)
 int64
 graph_scan_count(const GraphScan *scan)
 {
-	return scan->counted;
+	return scan->shared.course.counted;
 }
 
 /*
@@ -886,7 +761,7 @@ graph_scan_count(const GraphScan *scan)
 bool
 graph_scan_is_empty(const GraphScan *scan)
 {
-	return scan->request == NULL;
+	return scan->shared.request == NULL;
 }
 
 /*
@@ -896,5 +771,11 @@ graph_scan_is_empty(const GraphScan *scan)
 const GraphScanCounters *
 graph_scan_counters(GraphScan *scan)
 {
+	const GraphPool *pool = &scan->shared.pool;
+
+	scan->counters.requests = pool->requests;
+	scan->counters.retries = pool->retries;
+	scan->counters.pages = pool->pages;
+	scan->counters.bytes = pool->bytes;
 	return &scan->counters;
 }

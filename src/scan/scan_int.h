@@ -1,23 +1,82 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_int.h
+ *		What the files of src/scan tell each other.
+ *
+ * A struct is written by one file only, which is named with it; the others
+ * read it.  From top to bottom:
+ *
+ *		scan.c			the queue of tasks, the stages, the one loop
+ *		window.c		a long list, cut into windows of time
+ *		chain.c			one task, page by page
+ *		answer.c		what a status means for it
+ *		record.c		is this record its own, and new?
+ *		page.c			the records of one answer
+ *		order.c			times: is the list in order?
+ *		fetch.c			one request, sent, and sent again
+ *		refusal.c		what the service does not know
+ *		seen.c			which alerts have come before
+ *
+ * IDENTIFICATION
+ *		src/scan/scan_int.h
+ *
+ *-------------------------------------------------------------------------
+ */
 #ifndef SCAN_INT_H
 #define SCAN_INT_H
-#include "utils/hsearch.h"
-#include "scan/graph_scan.h"
-/* So many links are remembered to notice at once that one leads back. */
-#define GRAPH_RECENT_LINKS	64
 
-/* An id, as two independent hashes of it: 2^64 alerts to one wrong match. */
-typedef struct GraphSeenId
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+#include "scan/graph_scan.h"
+
+/* What one chain of requests is to read. */
+typedef enum GraphTaskKind
 {
-	uint64		hash[2];
-} GraphSeenId;
-/* What a lane's answers are for. */
-typedef enum GraphLanePurpose
+	GRAPH_TASK_KEY,				/* one alert by its id */
+	GRAPH_TASK_PROBE,			/* does the service answer at all? */
+	GRAPH_TASK_COUNT,			/* how many alerts there are */
+	GRAPH_TASK_LIST,			/* the list; those below are parts of it */
+	GRAPH_TASK_WINDOW,			/* by time, page after page */
+	GRAPH_TASK_TIES,			/* more alerts of one time than a page holds */
+	GRAPH_TASK_NULLS,			/* the alerts without a time */
+	GRAPH_TASK_HEAD,			/* what the beginning should have held */
+} GraphTaskKind;
+
+typedef struct GraphTask
 {
-	GRAPH_LANE_KEY,				/* one alert by its id */
-	GRAPH_LANE_LIST,			/* a list, or a window of it */
-	GRAPH_LANE_COUNT,			/* how many alerts there are */
-	GRAPH_LANE_PROBE,			/* does the service answer at all? */
-} GraphLanePurpose;
+	GraphTaskKind kind;
+	const char *key;			/* KEY: the id, of the request's */
+	GraphWindow window;			/* LIST and its parts; open for all */
+	int			page_size;		/* the same: $top */
+	bool		continued;		/* WINDOW: it begins where a chain has ended */
+	bool		timed;			/* COUNT: of the alerts with a time only */
+} GraphTask;
+
+/*
+ * graph_task_is_list, graph_task_is_part, graph_task_is_whole
+ *		Does a task read the list or a part of it?  With a filter and an order of
+ *		its own?  All of it, though perhaps in another order?
+ */
+static inline bool
+graph_task_is_list(const GraphTask *task)
+{
+	return task->kind >= GRAPH_TASK_LIST;
+}
+
+static inline bool
+graph_task_is_part(const GraphTask *task)
+{
+	return task->kind > GRAPH_TASK_LIST;
+}
+
+static inline bool
+graph_task_is_whole(const GraphTask *task)
+{
+	return graph_task_is_list(task) && !task->window.nulls &&
+		TIMESTAMP_IS_NOBEGIN(task->window.lower) &&
+		TIMESTAMP_IS_NOEND(task->window.upper);
+}
 
 /* Parts of a request that a service may refuse with status 400; a bitmask. */
 typedef enum GraphRequestPart
@@ -28,82 +87,220 @@ typedef enum GraphRequestPart
 	GRAPH_PART_WINDOW = 8,		/* a window's bounds in $filter */
 } GraphRequestPart;
 
-/*
- * One chain of requests, of which one is under way: scan.c decides what lanes
- * there are, lane.c runs them.
- */
-typedef struct GraphLane
+/* What a scan knows of those parts; refusal.c writes it. */
+typedef struct GraphParts
 {
-	MemoryContext context;		/* of one request; owns the transfer */
-	GraphLanePurpose purpose;
-	char	   *label;			/* "GET /security/alerts_v2?...", for messages */
-	char		request_id[GRAPH_ID_SIZE];	/* client-request-id, or "" */
-	char	   *url;			/* of this request, NULL: the lane is free */
-	const char *key;			/* the id that is looked up, of the request's */
-	bool		timed;			/* a count is of alerts with a time only */
-	int			parts;			/* GraphRequestPart: what the URL has of it */
-	int			dropped;		/* and what it had, before it was refused */
-	int			page_size;		/* what the URL asks for, of a list */
-	GraphWindow window;			/* of a list; open on both sides for all */
-	bool		filtered;		/* the window is in the URL's filter, */
-	TimestampTz asked_lower;	/* with this bound: it may be shared since */
-	uint64		page;			/* of this chain, from 1 */
-	uint64		window_pages;	/* of this window, in all its chains */
-	int			rereads;		/* how often the chain was read again, */
-	int64		last_count;		/* and its count the time before, */
-	uint64		last_print;		/* and what it held */
+	Oid			umid;			/* the user mapping, whose service it is */
+	int			refused;		/* in this scan */
+	int			accepted;		/* in this scan */
+} GraphParts;
 
-	/* this request */
-	GraphTransfer *transfer;
-	bool		header_seen;
-	GraphListReader *reader;
-	size_t		used;			/* bytes of the window to drop first */
-	uint64		idle_bytes;		/* received since the last record */
-	int			attempt;		/* how often this page was asked before */
-	bool		token_renewed;	/* since something else than 401 came */
-	bool		stale;			/* its first connection had been given up */
-	uint64		bearer_number;	/* the session's, when it was sent */
-	GraphTime	not_before;		/* when it may be sent, 0: at once */
+/* What the requests of a scan have in common; fetch.c writes it. */
+typedef struct GraphPool
+{
+	uint64		requests;
+	uint64		retries;
+	uint64		bytes;
+	uint64		pages;
+	int			transfers;		/* under way */
+	GraphTime	pause;			/* nothing is sent before, 0: no pause */
+	GraphTime	starved_since;	/* no descriptor is free, or 0 */
+	GraphTime	denied_since;	/* the system gives none, or 0 */
+} GraphPool;
 
-	/* the next page, once it is known: see graph_lane_look_ahead() */
-	bool		next_known;
-	char	   *next_url;		/* NULL: this is the last page */
-	GraphTransfer *ahead;		/* its request, if that was sent already */
-	MemoryContext ahead_context;
-	uint64		ahead_bearer_number;
+/* Does the list keep the order that the plan relies on?  order.c writes it. */
+typedef struct GraphOrder
+{
+	bool		checked;		/* the beginning of the list was looked at */
+	bool		started;		/* something was given, at this time last: */
+	TimestampTz last;
+	bool		restarted;		/* the list was begun again since */
+} GraphOrder;
 
-	/* the records of this page */
-	uint64		page_records;
-	uint64		page_given;		/* those that were new */
-	int			barren_pages;	/* in a row in which none was */
-
-	/* the chain, by its times: see graph_order_is_in_window() */
+/* The times of a chain's records; order.c writes it. */
+typedef struct GraphTimes
+{
 	bool		sorted;			/* so far, and no time was missing */
 	bool		timeless;		/* a time was missing, or cannot be read */
-	bool		time_seen;
-	TimestampTz first_time;
-	TimestampTz last_time;
-	bool		order_known;	/* the record before this one had a time: */
-	TimestampTz order_time;
-	uint64		chain_records;
-	HTAB	   *chain_ids;		/* of them, each once; or NULL */
-	uint64		chain_print;	/* a number for just these ids, in any order */
-	uint64		chain_nameless; /* and those without an id */
-	uint64		chain_deferred; /* of them, those asked for by themselves */
-	int64		chain_count;	/* what the service counts there, or -1 */
-	uint64		largest_page;
-	uint64		pass_given;		/* new ones since the chain was read again */
-	GraphSeenId *ties;			/* ids of the records at last_time */
-	int			nties;
-	HTAB	   *boundary;		/* the ties at which the chain was begun anew */
-	HTAB	   *retried;		/* what its page held before it broke; or NULL */
+	bool		seen;			/* there was one: */
+	TimestampTz first;
+	TimestampTz last;			/* the furthest; so many have it: */
+	int			ties;
+	bool		has_previous;	/* the record before had this time: */
+	TimestampTz previous;
+} GraphTimes;
 
-	/* links that were followed: see guard_against_loop() */
-	uint64		recent_links[GRAPH_RECENT_LINKS];	/* hashes, a ring */
-	char	   *checkpoint;
-	uint64		checkpoint_until;
-	uint64		guarded_page;	/* whose link was looked at */
-} GraphLane;
+/*
+ * What is known of the whole list: what was found is held against what the
+ * service counts.  record.c writes it.
+ */
+typedef struct GraphLedger
+{
+	int64		count;			/* what the service counted, or -1 */
+	int64		found;			/* how many of them were found so far, */
+	int64		nulls;			/* of which so many have no time */
+	bool		nulls_left;		/* alerts without a time were left out */
+	bool		filter_ignored; /* the service gives what is in no window */
+} GraphLedger;
+
+/*
+ * How the list was read: its head is what was read before it went on by time.
+ * chain.c writes it.
+ */
+typedef struct GraphCourse
+{
+	int64		counted;		/* the last answer to a COUNT, or -1 */
+	bool		doubtful;		/* a part of the list was not counted */
+	bool		order_tried;	/* a list out of order was asked for in order */
+	bool		has_head;		/* there is a head: */
+	TimestampTz head_bound;		/* it came down to this time */
+	TimestampTz head_first;		/* from that of its first record; */
+	char	   *head_link;		/* this link was not followed then, or NULL, */
+	int64		head_found;		/* and so many were found */
+} GraphCourse;
+
+typedef struct GraphSeen GraphSeen;
+typedef struct GraphPage GraphPage;
+
+/* One request; fetch.c writes it. */
+typedef struct GraphFetch
+{
+	struct GraphShared *shared;
+	MemoryContext context;		/* of one request; owns the transfer */
+	char	   *title;			/* "GET /security/alerts_v2?...", for messages */
+	char	   *url;			/* or NULL */
+	uint64		page;			/* of its chain, for messages */
+	char		request_id[GRAPH_ID_SIZE];	/* client-request-id, or "" */
+	GraphTransfer *transfer;	/* NULL: it is not under way */
+	uint64		bearer_number;	/* the session's, when it was sent */
+	int			attempt;		/* how often it was sent before */
+	bool		token_renewed;	/* since something else than 401 came */
+	bool		stale;			/* its first connection had been given up */
+	GraphTime	not_before;		/* when it may be sent, 0: at once */
+} GraphFetch;
+
+/* What all chains of a scan share; scan.c writes it. */
+typedef struct GraphShared
+{
+	GraphSession *session;
+	GraphStats *stats;			/* of the server, for the whole session */
+	MemoryContext context;		/* of the scan */
+	const GraphRequest *request;
+	GraphProjection *projection;
+	GraphSlice *slots;			/* the members of the record at hand */
+	int			id_slot;
+	int			time_slot;		/* -1: nothing is made of the order */
+	const char *time_property;	/* by which the list is in order */
+	bool		descending;
+	bool		polled;			/* somebody waits for other scans as well */
+	List	   *queue;			/* of GraphTask *; see graph_queue_push() */
+	GraphSeen  *seen;
+	GraphParts	parts;
+	GraphPool	pool;
+	GraphOrder	order;
+	GraphLedger ledger;
+	GraphCourse course;
+} GraphShared;
+
+/* What a chain does now. */
+typedef enum GraphChainPhase
+{
+	GRAPH_CHAIN_IDLE,			/* nothing: it may have a task */
+	GRAPH_CHAIN_SENDS,			/* its request is to be sent */
+	GRAPH_CHAIN_ASKS,			/* it was: no answer yet */
+	GRAPH_CHAIN_READS,			/* the body is being read */
+	GRAPH_CHAIN_TURNS,			/* a page has ended, and there is more */
+} GraphChainPhase;
+
+/*
+ * The records of a chain, from its first page on, each counted once; record.c
+ * writes it.
+ */
+typedef struct GraphTally
+{
+	uint32		number;			/* of the chain: see seen.c */
+	uint32		keep_from;		/* ids of chains from this on are remembered */
+	int64		count;			/* what the service counts there, or -1 */
+	uint64		alerts;
+	uint64		print;			/* a number for just these ids, in any order */
+	uint64		nameless;		/* those without an id */
+	uint64		deferred;		/* those that are asked for by themselves */
+	uint64		records;		/* as they came, of complete pages */
+	uint64		largest_page;
+	uint64		given;			/* handed out */
+	uint64		page_records;	/* of the page at hand, */
+	uint64		page_given;		/* and those that were handed out */
+} GraphTally;
+
+/* How a chain was read before, if it is read again; chain.c writes it. */
+typedef struct GraphPass
+{
+	int			number;			/* of readings before this one */
+	int64		count;			/* what the last one was said to have, */
+	uint64		print;			/* and what it had */
+} GraphPass;
+
+/* One task, page by page; chain.c writes it. */
+typedef struct GraphChain
+{
+	GraphShared *shared;
+	int			lane;			/* which of the scan's chains this is */
+	GraphChainPhase phase;
+	GraphTask	task;			/* its window shrinks as others take parts */
+	TimestampTz asked_lower;	/* the window's bound in the URL */
+	int			parts;			/* GraphRequestPart: what the URL has, */
+	int			left_out;		/* and what it had before it was refused */
+	GraphFetch *fetch;
+	GraphFetch *prefetch;		/* of the next page, should it be sent early */
+	GraphPage  *page;			/* the answer at hand */
+	uint64		page_number;	/* of the chain, from 1 */
+	uint64		pages;			/* of the task, in all its chains */
+	int			barren_pages;	/* in a row in which nothing was new */
+	char	   *next_url;		/* of the next page, once known, or NULL */
+	bool		next_known;
+	HTAB	   *followed;		/* the links of this chain: see is_loop() */
+	GraphTimes	times;
+	GraphTally	tally;
+	GraphPass	pass;
+} GraphChain;
+
+/* What became of a step of a chain. */
+typedef enum GraphChainStep
+{
+	GRAPH_STEP_WAITS,			/* for bytes, or for its time */
+	GRAPH_STEP_MOVED,			/* look again */
+	GRAPH_STEP_RECORD,			/* there is a record */
+	GRAPH_STEP_TURNS,			/* it will go on to the next page */
+	GRAPH_STEP_NO_WINDOWS,		/* the service takes no window's filter */
+	GRAPH_STEP_ORDER_LOST,		/* nor an order that the plan relies on */
+} GraphChainStep;
+
+/* What is to be done about an answer. */
+typedef enum GraphVerdict
+{
+	GRAPH_VERDICT_WAIT,			/* it is not there */
+	GRAPH_VERDICT_READ,			/* read the body */
+	GRAPH_VERDICT_SEND,			/* send the request again at once, */
+	GRAPH_VERDICT_AGAIN,		/* or after a failure that may pass, */
+	GRAPH_VERDICT_LEAVE_OUT,	/* or without a part of it, */
+	GRAPH_VERDICT_BY_TIME,		/* or ask for the rest by time */
+	GRAPH_VERDICT_END,			/* there is nothing */
+	GRAPH_VERDICT_UNKNOWN,		/* the service does not know that */
+	GRAPH_VERDICT_PROBE,		/* see whether the service answers at all */
+	GRAPH_VERDICT_NO_WINDOWS,	/* it takes no window's filter */
+	GRAPH_VERDICT_ORDER_LOST,	/* nor an order that the plan relies on */
+	GRAPH_VERDICT_ERROR,
+} GraphVerdict;
+
+/* What comes next in an answer. */
+typedef enum GraphPageEvent
+{
+	GRAPH_PAGE_WAITS,			/* nothing yet */
+	GRAPH_PAGE_RECORD,
+	GRAPH_PAGE_END,				/* the document is complete */
+	GRAPH_PAGE_CUT,				/* it is not, and no more will come */
+	GRAPH_PAGE_BROKEN,			/* the transfer has failed */
+} GraphPageEvent;
 
 /* What the beginning of an ordered list looks like. */
 typedef enum GraphOrderCheck
@@ -113,137 +310,108 @@ typedef enum GraphOrderCheck
 	GRAPH_ORDER_BROKEN,
 } GraphOrderCheck;
 
-/* What became of a step of a lane. */
-typedef enum GraphLaneStep
-{
-	GRAPH_LANE_WAITS,			/* for bytes, or for its time */
-	GRAPH_LANE_MOVED,			/* look again */
-	GRAPH_LANE_RECORD,			/* there is a record */
-	GRAPH_LANE_LOST,			/* the scan has lost its order: it ends */
-} GraphLaneStep;
-/* One execution: what scan.c and lane.c share. */
-struct GraphScan
-{
-	GraphSession *session;
-	GraphProjection *projection;
-	int			id_slot;
-	GraphSlice *slots;
-	MemoryContext context;		/* of the scan */
-	MemoryContext scratch;		/* of one step of it */
-	GraphScanCounters counters;
-	GraphStats *stats;			/* of the server, for the whole session */
+/* in scan.c */
+extern void graph_queue_push(GraphShared *shared, const GraphTask *task);
 
-	const GraphRequest *request;	/* NULL: there is none */
-	GraphLane  *lanes;
-	int			nlanes;
-	int			current;		/* the lane of the last record */
-	int			next_key;
-	GraphTime	waits_since;	/* somebody else waits for it, or 0 */
-	GraphTime	look_again;		/* and that is not to take longer */
-	bool		polled;			/* nobody waits for it alone */
-	GraphTime	starved_since;	/* it has no descriptor, or 0 */
-	GraphTime	refused_since;	/* the system gives it none, or 0 */
-	bool		small_page;		/* the list's first page is smaller */
-	int64		count;			/* what the service counted, or -1 */
-	int64		found;			/* how many of them were found so far, */
-	int64		nulls_found;	/* and how many of these have no time */
-	int64		counted;		/* the last answer to a count alone, or -1 */
-	int64		timed;			/* of those, the one of alerts with a time */
-	int			verification;	/* what was asked to verify the end */
-	int			dropped;		/* GraphRequestPart that it has refused, */
-	int			accepted;		/* and that it has answered */
-	bool		doubtful;		/* a part of the list was not counted */
+/* in window.c */
+extern void graph_window_split(GraphChain *chain, int most);
+extern void graph_window_share(GraphChain *const *chains, int count);
 
-	/* ids given last, in two generations: see graph_order_was_given() */
-	HTAB	   *given;
-	HTAB	   *given_before;
-	bool		ids_forgotten;	/* a third generation was dropped */
-
-	/* the list in windows of time: see scan.c */
-	const char *time_property;	/* by which it is in order */
-	bool		descending;
-	int			time_slot;
-	List	   *windows;		/* GraphWindow * that no lane has taken yet */
-	HTAB	   *head_ids;		/* what was read before the first of them, */
-	TimestampTz head_bound;		/* which was later than this; or NULL, */
-	TimestampTz head_first;		/* the time of its first, */
-	bool		head_taken;
-	char	   *fallback_url;	/* the link that was not followed then, */
-	int64		fallback_found; /* and what was found by then */
-	bool		filter_ignored; /* the service gives what is in no window */
-	bool		order_tried;	/* a list out of order was asked for in order, */
-	HTAB	   *early_ids;		/* after these were given, which come again */
-	bool		order_lost;		/* the order that was needed cannot be had */
-	bool		nulls_asked;	/* alerts without a time come first, */
-	bool		list_wanted;	/* and after them the others */
-	bool		nulls_wanted;	/* they are asked for by themselves, */
-	bool		nulls_taken;	/* and a lane does */
-
-	/* the order that the plan relies on: see graph_order_is_late() */
-	bool		order_checked;	/* the beginning of the list was looked at */
-	bool		order_started;
-	bool		order_restarted;	/* the list was begun again */
-	TimestampTz last;
-};
-/* in lane.c */
-extern void graph_lane_start(GraphScan *scan, GraphLane *lane,
-							 GraphLanePurpose purpose, const char *path);
-extern void graph_lane_list(GraphScan *scan, GraphLane *lane,
-							const GraphWindow *window, int page_size);
-extern void graph_lane_count(GraphScan *scan, GraphLane *lane,
-							 bool with_select, bool timed);
-extern bool graph_lane_follow_links(GraphScan *scan, GraphLane *lane);
-extern bool graph_lane_begin_anew(GraphScan *scan, GraphLane *lane);
-extern void graph_lane_note_count(GraphScan *scan, GraphLane *lane);
-extern void graph_lane_again(GraphScan *scan, GraphLane *lane);
-extern void graph_lane_stop(GraphScan *scan, GraphLane *lane);
-extern void graph_lane_finish(GraphScan *scan, GraphLane *lane, bool follow);
-extern void graph_lane_accepted(GraphScan *scan, GraphLane *lane);
-extern bool graph_lane_refused(GraphScan *scan, GraphLane *lane);
-extern void graph_lane_end_refused_key(GraphScan *scan, GraphLane *lane);
-extern bool graph_lane_refuses(const GraphScan *scan, int part);
-extern void graph_lane_look_ahead(GraphScan *scan, GraphLane *lane);
-extern void graph_lane_end_page(GraphScan *scan, GraphLane *lane);
+/* in chain.c */
+extern GraphChain *graph_chain_create(GraphShared *shared, int lane);
+extern void graph_chain_reset_course(GraphShared *shared);
+extern void graph_chain_start(GraphChain *chain, const GraphTask *task);
+extern void graph_chain_resume(GraphChain *chain);
+extern void graph_chain_cut(GraphChain *chain, TimestampTz lower);
+extern void graph_chain_stop(GraphChain *chain);
+extern GraphChainStep graph_chain_step(GraphChain *chain, GraphRecord *record);
 
 /* in answer.c */
-extern GraphLaneStep graph_answer_step(GraphScan *scan, GraphLane *lane,
-									   GraphRecord *record);
+extern GraphVerdict graph_answer_judge(const GraphChain *chain, int *part);
 
-/* in request.c */
-extern GraphTransfer *graph_request_send(GraphScan *scan, GraphLane *lane,
-										 const char *url,
-										 MemoryContext context);
-extern bool graph_request_may_start(GraphScan *scan, GraphLane *lane);
-extern void graph_request_start(GraphScan *scan, GraphLane *lane);
-extern void graph_request_drop_ahead(GraphScan *scan, GraphLane *lane);
-extern void graph_request_end(GraphScan *scan, GraphLane *lane);
-extern const char *graph_request_name(GraphLane *lane);
-extern GraphSlice graph_request_error_body(GraphLane *lane);
-extern const char *graph_request_again(GraphScan *scan, GraphLane *lane,
-									   int retry_after);
-extern void graph_request_broken(GraphScan *scan, GraphLane *lane,
-								 GraphTransport transport, const char *text);
-extern bool graph_request_cut_short(GraphScan *scan, GraphLane *lane);
-extern bool graph_request_renew_token(GraphScan *scan, GraphLane *lane);
-extern bool graph_request_was_stale(GraphScan *scan, GraphLane *lane);
+/* in record.c */
+extern void graph_ledger_reset(GraphShared *shared);
+extern void graph_ledger_leave_nulls(GraphShared *shared, bool leave);
+extern void graph_ledger_ignore_filter(GraphShared *shared);
+extern void graph_tally_begin(GraphChain *chain, uint32 keep_from);
+extern void graph_tally_resume(GraphChain *chain);
+extern void graph_tally_start_page(GraphTally *tally);
+extern void graph_tally_end_page(GraphTally *tally);
+extern void graph_tally_close(GraphChain *chain);
+extern int64 graph_tally_alerts(const GraphChain *chain);
+extern bool graph_record_take(GraphChain *chain, bool *past);
+
+/* in page.c */
+extern GraphPage *graph_page_create(GraphShared *shared);
+extern void graph_page_start(GraphPage *page, GraphFetch *fetch, bool is_list);
+extern GraphPageEvent graph_page_next(GraphPage *page, GraphSlice *whole);
+extern int64 graph_page_count(const GraphPage *page);
+extern GraphSlice graph_page_next_link(const GraphPage *page);
+extern char *graph_page_next_url(const GraphPage *page);
+extern void graph_page_check_end(const GraphPage *page);
+extern void graph_page_report_cut(const GraphPage *page);
 
 /* in order.c */
-extern bool graph_order_is_late(GraphScan *scan, GraphLane *lane);
-extern GraphSeenId graph_order_hash_id(GraphSlice id);
-extern HTAB *graph_order_id_table(GraphScan *scan);
-extern uint64 graph_order_chain_alerts(const GraphLane *lane);
-extern bool graph_order_was_given(const GraphScan *scan,
-								  const GraphLane *lane,
-								  const GraphSeenId *id);
-extern void graph_order_note_given(GraphScan *scan, const GraphLane *lane,
-								   const GraphSeenId *id);
-extern bool graph_order_is_in_window(GraphScan *scan, GraphLane *lane,
-									 const GraphSeenId *id, bool seen, bool *past);
-extern GraphOrderCheck graph_order_check_first(GraphScan *scan,
-											   GraphLane *lane);
-extern bool graph_scan_split(GraphScan *scan, GraphLane *lane);
-extern void graph_scan_add_window(GraphScan *scan, TimestampTz lower,
-								  TimestampTz upper, bool nulls);
+extern void graph_order_reset(GraphShared *shared);
+extern void graph_order_restart(GraphShared *shared);
+extern bool graph_order_time(const GraphShared *shared, TimestampTz *time);
+pg_noreturn extern void graph_order_report(const GraphShared *shared,
+										   const GraphFetch *fetch);
+extern bool graph_order_take(GraphShared *shared, const GraphFetch *fetch);
+extern GraphOrderCheck graph_order_examine(GraphShared *shared,
+										   GraphTransfer *transfer);
+extern bool graph_goes_by_time(const GraphChain *chain);
+extern bool graph_can_restart(const GraphChain *chain);
+extern bool graph_can_resume(const GraphShared *shared);
+extern bool graph_nulls_come_first(const GraphShared *shared);
 extern TimestampTz graph_first_time(void);
-extern void graph_scan_give_up_windows(GraphScan *scan);
-#endif
+extern void graph_times_reset(GraphTimes *times);
+extern void graph_times_break(GraphTimes *times);
+extern void graph_times_miss(GraphTimes *times);
+extern bool graph_times_add(const GraphShared *shared, GraphTimes *times,
+							TimestampTz time, bool again);
+
+/* in fetch.c */
+extern GraphFetch *graph_fetch_create(GraphShared *shared);
+extern void graph_fetch_reset_pool(GraphShared *shared);
+extern void graph_fetch_set(GraphFetch *fetch, const char *path, bool again);
+extern void graph_fetch_follow(GraphFetch *fetch, const GraphFetch *first,
+							   const char *url, uint64 page);
+extern bool graph_fetch_start(GraphFetch *fetch);
+extern void graph_fetch_start_early(GraphFetch *fetch, int most);
+extern void graph_fetch_end(GraphFetch *fetch);
+extern void graph_fetch_clear(GraphFetch *fetch);
+extern void graph_fetch_delay(GraphFetch *fetch, int milliseconds);
+extern GraphTime graph_fetch_due(const GraphFetch *fetch);
+extern const char *graph_fetch_name(const GraphFetch *fetch);
+extern bool graph_fetch_accept(GraphFetch *fetch, int status);
+extern const char *graph_fetch_again(GraphFetch *fetch, int retry_after);
+extern void graph_fetch_ask_anew(GraphFetch *fetch, const char *path);
+extern void graph_fetch_repair(GraphFetch *fetch);
+extern bool graph_fetch_cut_again(GraphFetch *fetch);
+extern bool graph_fetch_renew_token(GraphFetch *fetch);
+extern bool graph_fetch_replace_stale(GraphFetch *fetch);
+
+/* in refusal.c */
+extern void graph_parts_start(GraphParts *parts, const GraphSession *session);
+extern int	graph_parts_refused(const GraphParts *parts, int some);
+extern bool graph_parts_answers(const GraphParts *parts);
+extern void graph_parts_accept(GraphParts *parts, int asked, int left_out);
+extern void graph_parts_refuse(GraphParts *parts, int part, int innocent);
+extern int	graph_parts_suspect(const GraphParts *parts, int asked);
+
+/* in seen.c */
+extern GraphSeen *graph_seen_create(MemoryContext context, int lanes);
+extern void graph_seen_reset(GraphSeen *seen);
+extern uint32 graph_seen_begin(GraphSeen *seen, int lane, uint32 keep_from);
+extern void graph_seen_release(GraphSeen *seen, int lane);
+extern bool graph_seen_note(GraphSeen *seen, GraphSlice id, int lane,
+							bool remember_all, bool *again);
+extern uint64 graph_seen_hash(const GraphSeen *seen);
+extern void graph_seen_give(GraphSeen *seen);
+extern bool graph_seen_find(GraphSeen *seen);
+extern void graph_seen_keep(GraphSeen *seen, int lane, bool early);
+extern void graph_seen_adopt(GraphSeen *seen, int lane);
+extern bool graph_seen_has_forgotten(const GraphSeen *seen);
+
+#endif							/* SCAN_INT_H */

@@ -1,0 +1,189 @@
+/*-------------------------------------------------------------------------
+ *
+ * refusal.c
+ *		Which parts of a request does the service not know?
+ *
+ * A service, or a gateway before it, may answer a part of a request with
+ * status 400: $select, $count, $orderby, a window's bounds in $filter.  Then
+ * the scan goes on without.  When the service has answered without, that is
+ * remembered for the user mapping until the session ends or the mapping or
+ * server changes.
+ *
+ * What this file refuses to know: how a request is spelled and what is done
+ * without a part.
+ *
+ * IDENTIFICATION
+ *		src/scan/refusal.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "scan/scan_int.h"
+
+/* What is known of the service of a user mapping, for the session. */
+typedef struct Refusal
+{
+	Oid			umid;
+	int			refused;		/* GraphRequestPart */
+	bool		answers;		/* it has answered something with 200 */
+} Refusal;
+
+static List *refusals = NIL;	/* of Refusal *, in TopMemoryContext */
+
+/*
+ * What is tried after 400, in this order: to leave the part out if the request
+ * has it, and the service has not answered it in this scan, in which case it is
+ * not what it refuses.
+ *
+ * A count is suspected before an order only if an order was answered.  That an
+ * order was answered for the list does not tell that it is for a window.
+ */
+static const struct
+{
+	int			part;
+	int			after;			/* only if this was answered, 0: in any case */
+	bool		even_if_answered;
+}			suspects[] = {
+	{GRAPH_PART_SELECT, 0, false},
+	{GRAPH_PART_COUNT, GRAPH_PART_ORDER, false},
+	{GRAPH_PART_ORDER, 0, true},
+	{GRAPH_PART_COUNT, 0, false},
+};
+
+/*
+ * find_refusal
+ *		What is known of a user mapping's service, or NULL.
+ */
+static Refusal *
+find_refusal(Oid umid)
+{
+	ListCell   *cell;
+
+	foreach(cell, refusals)
+	{
+		Refusal    *refusal = lfirst(cell);
+
+		if (refusal->umid == umid)
+			return refusal;
+	}
+	return NULL;
+}
+
+/*
+ * forget_refusals
+ *		Syscache callback: a user mapping or a server has changed, and may lead
+ *		elsewhere now.  It must not touch the catalogs or throw.
+ */
+static void
+forget_refusals(Datum arg, int cacheid, uint32 hashvalue)
+{
+	ListCell   *cell;
+
+	foreach(cell, refusals)
+	{
+		Refusal    *refusal = lfirst(cell);
+
+		refusal->refused = 0;
+		refusal->answers = false;
+	}
+}
+
+/*
+ * graph_parts_start
+ *		A scan begins: nothing was refused or answered in it.
+ */
+void
+graph_parts_start(GraphParts *parts, const GraphSession *session)
+{
+	parts->umid = session->umid;
+	parts->refused = parts->accepted = 0;
+}
+
+/*
+ * graph_parts_refused
+ *		Those of some parts that the service has refused, in this scan or before.
+ */
+int
+graph_parts_refused(const GraphParts *parts, int some)
+{
+	const Refusal *refusal = find_refusal(parts->umid);
+
+	return some & (parts->refused | (refusal ? refusal->refused : 0));
+}
+
+/*
+ * graph_parts_answers
+ *		Has the service answered anything in this session?
+ */
+bool
+graph_parts_answers(const GraphParts *parts)
+{
+	const Refusal *refusal = find_refusal(parts->umid);
+
+	return refusal && refusal->answers;
+}
+
+/*
+ * graph_parts_accept
+ *		The service has answered a request that had these parts, and from which
+ *		others had been left out: these are not tried again in this session.
+ */
+void
+graph_parts_accept(GraphParts *parts, int asked, int left_out)
+{
+	Refusal    *refusal = find_refusal(parts->umid);
+
+	if (refusals == NIL)
+	{
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, forget_refusals, (Datum) 0);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, forget_refusals, (Datum) 0);
+	}
+	if (refusal == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		refusal = palloc0(sizeof(Refusal));
+		refusal->umid = parts->umid;
+		refusals = lappend(refusals, refusal);
+		MemoryContextSwitchTo(old);
+	}
+	parts->accepted |= asked;
+	refusal->answers = true;
+	refusal->refused |= left_out | parts->refused;
+}
+
+/*
+ * graph_parts_refuse
+ *		The service refuses a part; innocent are those that were suspected
+ *		before and were not the reason.
+ */
+void
+graph_parts_refuse(GraphParts *parts, int part, int innocent)
+{
+	parts->refused = (parts->refused & ~innocent) | part;
+}
+
+/*
+ * graph_parts_suspect
+ *		After 400 to a request with these parts: which one to leave out next, 0
+ *		for none.
+ */
+int
+graph_parts_suspect(const GraphParts *parts, int asked)
+{
+	for (size_t i = 0; i < lengthof(suspects); i++)
+	{
+		int			part = suspects[i].part;
+
+		if ((asked & part) != 0 &&
+			(suspects[i].even_if_answered || (parts->accepted & part) == 0) &&
+			(parts->accepted & suspects[i].after) == suspects[i].after)
+			return part;
+	}
+	return 0;
+}

@@ -95,13 +95,14 @@ forget_refusals(Datum arg, int cacheid, uint32 hashvalue)
 
 /*
  * graph_parts_start
- *		A scan begins: nothing was refused or answered in it.
+ *		A scan begins, perhaps not for the first time: nothing was answered in
+ *		it, but what was refused stays so.
  */
 void
 graph_parts_start(GraphParts *parts, const GraphSession *session)
 {
 	parts->umid = session->umid;
-	parts->refused = parts->accepted = 0;
+	parts->accepted = 0;
 }
 
 /*

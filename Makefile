@@ -56,6 +56,7 @@ OBJS = \
 	src/scan/refusal.o \
 	src/scan/scan.o \
 	src/scan/seen.o \
+	src/scan/task.o \
 	src/scan/window.o \
 	src/row/decode.o \
 	src/row/jsonb.o \

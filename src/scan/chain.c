@@ -58,86 +58,6 @@ static bool restart_by_time(GraphChain *chain, bool again);
  */
 
 /*
- * parts_of
- *		The parts of a request that the chain's task is asked with, as far as the
- *		service takes them.
- *
- * A list is counted with its first page, so that an end that comes too early is
- * known for what it is; but not with a page that is small, since the count is
- * what may take the service long.
- */
-static int
-parts_of(const GraphChain *chain)
-{
-	const GraphShared *shared = chain->shared;
-	const GraphRequest *request = shared->request;
-	int			parts = 0;
-
-	if (request->select &&
-		(graph_task_is_list(&chain->task) || (chain->task.kind == GRAPH_TASK_COUNT &&
-							request->mode == GRAPH_SCAN_COUNT)))
-		parts |= GRAPH_PART_SELECT;
-	if (graph_task_is_list(&chain->task) && shared->session->options.pushdown.count &&
-		chain->task.page_size >= request->page_size)
-		parts |= GRAPH_PART_COUNT;
-	if (graph_task_is_part(&chain->task) || (graph_task_is_list(&chain->task) && request->order_property))
-		parts |= GRAPH_PART_ORDER;
-	return graph_task_is_list(&chain->task) ? parts & ~graph_parts_refused(&shared->parts, parts) :
-		parts;
-}
-
-/*
- * path_of
- *		The path that the chain's task is asked with.
- *
- * A part of the list is asked for in order, so that it can be restarted.  If a
- * count is the question, some alerts come with it, so that it is seen whether
- * the service minds the filter.
- */
-static char *
-path_of(const GraphChain *chain)
-{
-	const GraphShared *shared = chain->shared;
-	const GraphTask *task = &chain->task;
-	const GraphWindow timed = {graph_first_time() + 1, DT_NOEND, false};
-	GraphRequest request = *shared->request;
-	int			page_size = task->page_size;
-
-	switch (task->kind)
-	{
-		case GRAPH_TASK_KEY:
-			return graph_key_path(request.entity_set, task->key);
-		case GRAPH_TASK_PROBE:
-			request.mode = GRAPH_SCAN_LIST;
-			request.filter = request.order_property = NULL;
-			page_size = 1;
-			break;
-		case GRAPH_TASK_COUNT:
-			page_size = request.mode == GRAPH_SCAN_COUNT ? request.first_page : 1;
-			request.mode = GRAPH_SCAN_COUNT;
-			request.order_property = NULL;
-			if (task->timed)
-				request.filter = graph_window_filter(request.filter,
-													 shared->time_property,
-													 &timed);
-			break;
-		case GRAPH_TASK_LIST:
-			break;
-		default:
-			request.filter = graph_window_filter(request.filter,
-												 shared->time_property,
-												 &task->window);
-			request.order_property = chain->parts & GRAPH_PART_ORDER ?
-				(char *) shared->time_property : NULL;
-			request.descending = shared->descending;
-	}
-	return graph_request_path(&request, page_size,
-							  chain->parts & GRAPH_PART_SELECT,
-							  task->kind == GRAPH_TASK_COUNT ||
-							  (chain->parts & GRAPH_PART_COUNT), true);
-}
-
-/*
  * forget_next
  *		It is not known what comes after this page.
  */
@@ -176,11 +96,11 @@ begin(GraphChain *chain, uint32 keep_from)
 static void
 ask(GraphChain *chain, uint32 keep_from, bool again)
 {
-	chain->parts = parts_of(chain);
+	chain->parts = graph_task_parts(chain->shared, &chain->task);
 	chain->left_out = 0;
 	chain->asked_lower = chain->task.window.lower;
 	begin(chain, keep_from);
-	graph_fetch_set(chain->fetch, path_of(chain), again);
+	graph_fetch_set(chain->fetch, graph_task_path(chain->shared, &chain->task, chain->parts), again);
 	chain->phase = GRAPH_CHAIN_SENDS;
 }
 
@@ -773,7 +693,7 @@ leave_out(GraphChain *chain, int part)
 		graph_parts_refuse(&chain->shared->parts, part, 0);
 	chain->parts &= ~part;
 	chain->left_out = part;		/* what was left out before was not it */
-	graph_fetch_ask_anew(chain->fetch, path_of(chain));
+	graph_fetch_ask_anew(chain->fetch, graph_task_path(chain->shared, &chain->task, chain->parts));
 	chain->phase = GRAPH_CHAIN_SENDS;
 }
 

@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "utils/datetime.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -312,33 +311,4 @@ graph_can_resume(const GraphShared *shared)
 {
 	return shared->course.head_link &&
 		shared->ledger.found == shared->course.head_found;
-}
-
-/*
- * graph_nulls_come_first
- *		Are the alerts without a time asked for before the others?
- *
- * The service does not say where it sorts those (OData: as the least).  That
- * every alert has a time of creation is taken for granted, as the list is
- * newest first by that; should one come without, it is an error.
- */
-bool
-graph_nulls_come_first(const GraphShared *shared)
-{
-	const GraphRequest *request = shared->request;
-
-	return request->order_needed && request->nulls_first &&
-		!request->no_nulls &&
-		strcmp(shared->time_property, GRAPH_DEFAULT_TIME) != 0;
-}
-
-/*
- * graph_first_time
- *		The earliest time that Edm.DateTimeOffset can hold.
- */
-TimestampTz
-graph_first_time(void)
-{
-	return (TimestampTz) (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) *
-		USECS_PER_DAY;
 }

@@ -30,6 +30,20 @@
 
 #include "scan/scan_int.h"
 
+/*
+ * The stages of reading a list, in order.  Each is entered when all tasks are
+ * done and fewer alerts were found than the service counts.
+ */
+typedef enum Stage
+{
+	STAGE_READ,					/* what the request itself asks for */
+	STAGE_NULLS,				/* alerts without a time */
+	STAGE_HEAD,					/* what the beginning has left out */
+	STAGE_RECOUNT,				/* four counts: have alerts left the list? */
+	STAGE_LINKS = STAGE_RECOUNT + 5,	/* follow the links, or report */
+	STAGE_END,
+} Stage;
+
 struct GraphScan
 {
 	GraphShared shared;
@@ -38,63 +52,14 @@ struct GraphScan
 	int			nchains;
 	int			current;		/* the chain of the last record */
 	int			next_key;		/* of the request's keys */
-	int			stage;			/* of the table below, by number */
+	Stage		stage;
 	int64		expected;		/* what the service counts, or -1 */
-	int64		timed;			/* of those, with a time; or -1 */
+	int64		timed;			/* how many of those have a time */
 	bool		order_lost;		/* the order that was needed cannot be had */
 	GraphScanCounters counters;
 	GraphTime	waits_since;	/* somebody else waits for it, or 0 */
 	GraphTime	look_again;		/* and that is not to take longer */
 };
-
-/* What a stage comes to. */
-typedef enum StageResult
-{
-	STAGE_ASKS,					/* there is a task, and then the next stage */
-	STAGE_NEXT,					/* nothing: on to the next stage */
-	STAGE_LINKS,				/* what is missing may be found by the links */
-	STAGE_DONE,					/* nothing is missing that could be found */
-} StageResult;
-
-static StageResult ask_for_nulls(GraphScan *scan);
-static StageResult ask_for_head(GraphScan *scan);
-static StageResult count_all(GraphScan *scan);
-static StageResult count_timed(GraphScan *scan);
-static StageResult count_all_again(GraphScan *scan);
-static StageResult count_timed_again(GraphScan *scan);
-static StageResult compare_counts(GraphScan *scan);
-static StageResult follow_links(GraphScan *scan);
-
-/*
- * The stages of reading a list, in order.  Each is entered when all tasks are
- * done and fewer alerts were found than the service counts.
- *
- * If the service counts no more now than were found, the others have left the
- * list.  If it counts what it did, nothing has moved, and something is missing.
- * Else alerts may have come as well; but there may be some that its filter does
- * not find by any time, so that no window has them.  Whether there are is seen
- * from counts that are made one after the other, with and without a bound that
- * all times satisfy.
- */
-#define STAGE_READ	0			/* the tasks of the request itself */
-
-static const struct
-{
-	StageResult (*enter) (GraphScan *scan);
-}			stages[] = {
-	{NULL},						/* READ: what the request itself asks for */
-	{ask_for_nulls},			/* NULLS: alerts without a time */
-	{ask_for_head},				/* HEAD: what the beginning has left out */
-	{count_all},				/* RECOUNT: have alerts left the list? */
-	{count_timed},
-	{count_all_again},
-	{count_timed_again},
-	{compare_counts},
-	{follow_links},				/* REPORT: read by the links, or give up */
-};
-
-#define STAGE_COUNT_ALL	3
-#define STAGE_LINKS_BY_NUMBER	((int) lengthof(stages) - 1)
 
 /*-------------------------------------------------------------------------
  * A scan's life
@@ -149,21 +114,6 @@ prepare_times(GraphShared *shared, const GraphRequest *request)
 	old = MemoryContextSwitchTo(shared->context);
 	shared->time_slot = graph_projection_add(shared->projection,
 											 shared->time_property);
-	MemoryContextSwitchTo(old);
-}
-
-/*
- * graph_queue_push
- *		Leave a task to whichever chain is free first.
- */
-void
-graph_queue_push(GraphShared *shared, const GraphTask *task)
-{
-	MemoryContext old = MemoryContextSwitchTo(shared->context);
-	GraphTask  *copy = palloc(sizeof(GraphTask));
-
-	*copy = *task;
-	shared->queue = lappend(shared->queue, copy);
 	MemoryContextSwitchTo(old);
 }
 
@@ -254,7 +204,7 @@ graph_scan_stop(GraphScan *scan)
 	graph_seen_reset(shared->seen);
 	scan->current = scan->next_key = 0;
 	scan->stage = STAGE_READ;
-	scan->expected = scan->timed = -1;
+	scan->expected = -1;
 	scan->order_lost = false;
 	scan->waits_since = 0;
 }
@@ -267,52 +217,35 @@ graph_scan_stop(GraphScan *scan)
 /*
  * ask_for_nulls
  *		A list that was cut by time, or whose order puts them last, has left out
- *		the alerts without one.
+ *		the alerts without one: ask for them.
  *
  * Where they should have come first, it is only asked whether there are any.
  */
-static StageResult
+static void
 ask_for_nulls(GraphScan *scan)
 {
 	const GraphShared *shared = &scan->shared;
 
-	if (!shared->ledger.nulls_left || graph_nulls_come_first(shared) ||
-		shared->request->no_nulls)
-		return STAGE_NEXT;
-	push(scan, GRAPH_TASK_NULLS, DT_NOBEGIN, shared->request->page_size);
-	return STAGE_ASKS;
+	if (shared->ledger.nulls_left && !graph_nulls_come_first(shared) &&
+		!shared->request->no_nulls)
+		push(scan, GRAPH_TASK_NULLS, DT_NOBEGIN, shared->request->page_size);
 }
 
 /*
  * ask_for_head
- *		The beginning of the list came in the service's own order: look for what
+ *		The beginning of the list came in the service's own order: ask for what
  *		it should have held and did not.
  */
-static StageResult
+static void
 ask_for_head(GraphScan *scan)
 {
 	const GraphShared *shared = &scan->shared;
 
-	if (!shared->course.has_head || shared->course.order_tried ||
-		shared->request->order_needed || !shared->descending ||
-		shared->ledger.filter_ignored)
-		return STAGE_NEXT;
-	push(scan, GRAPH_TASK_HEAD, shared->course.head_bound,
-		 shared->request->page_size);
-	return STAGE_ASKS;
-}
-
-/*
- * push_count
- *		Count once more, all alerts or those with a time.
- */
-static StageResult
-push_count(GraphScan *scan, bool timed)
-{
-	const GraphTask task = {.kind = GRAPH_TASK_COUNT, .timed = timed};
-
-	graph_queue_push(&scan->shared, &task);
-	return STAGE_ASKS;
+	if (shared->course.has_head && !shared->course.order_tried &&
+		!shared->request->order_needed && shared->descending &&
+		!shared->ledger.filter_ignored)
+		push(scan, GRAPH_TASK_HEAD, shared->course.head_bound,
+			 shared->request->page_size);
 }
 
 /*
@@ -327,72 +260,55 @@ can_read_again(const GraphScan *scan)
 }
 
 /*
- * count_all
- *		Count all alerts now.
+ * recount
+ *		Fewer alerts were found than the service had counted at first: ask for
+ *		the next of four counts, unless what they say so far is enough.
+ *
+ * If the service counts no more now than were found, the others have left the
+ * list.  If it counts what it did, nothing has moved, and something is missing.
+ * Else alerts may have come as well; but there may be some that its filter does
+ * not find by any time, so that no window has them.  Whether there are is seen
+ * from counts that are made one after the other, with and without a bound that
+ * all times satisfy.  What is missing may be found by the links.
  */
-static StageResult
-count_all(GraphScan *scan)
-{
-	if (scan->expected < 0)
-		return STAGE_DONE;
-	return push_count(scan, false);
-}
-
-/*
- * count_timed
- *		If no more were found than are counted now, and the list has moved,
- *		count those with a time.
- */
-static StageResult
-count_timed(GraphScan *scan)
+static Stage
+recount(GraphScan *scan)
 {
 	const GraphShared *shared = &scan->shared;
-	int64		counted = shared->course.counted;
+	int			number = scan->stage - STAGE_RECOUNT;
+	const GraphTask task = {.kind = GRAPH_TASK_COUNT, .timed = number % 2 == 1};
+	int64		last = shared->course.counted;
 
-	if (counted >= 0 && counted <= shared->ledger.found)
-		return STAGE_DONE;
-	if (shared->course.doubtful || counted < 0 ||
-		(counted == scan->expected && can_read_again(scan)))
-		return STAGE_LINKS;
-	return push_count(scan, true);
-}
-
-/*
- * count_all_again
- *		And all of them after that.
- */
-static StageResult
-count_all_again(GraphScan *scan)
-{
-	scan->timed = scan->shared.course.counted;
-	return scan->timed < 0 ? STAGE_LINKS : push_count(scan, false);
-}
-
-/*
- * count_timed_again
- *		And those with a time after that.
- */
-static StageResult
-count_timed_again(GraphScan *scan)
-{
-	if (scan->shared.course.counted < 0)
-		return STAGE_LINKS;
-	scan->expected = scan->shared.course.counted;
-	return push_count(scan, true);
-}
-
-/*
- * compare_counts
- *		Does the filter find all alerts by their times?  Then others have left.
- */
-static StageResult
-compare_counts(GraphScan *scan)
-{
-	const GraphShared *shared = &scan->shared;
-	int64		timed = Max(scan->timed, shared->course.counted);
-
-	return shared->course.counted >= 0 &&
-		scan->expected <= timed + shared->ledger.nulls ? STAGE_DONE : STAGE_LINKS;
+	switch (number)
+	{
+		case 0:
+			if (scan->expected < 0)
+				return STAGE_END;
+			break;
+		case 1:
+			if (last >= 0 && last <= shared->ledger.found)
+				return STAGE_END;
+			if (shared->course.doubtful || last < 0 ||
+				(last == scan->expected && can_read_again(scan)))
+				return STAGE_LINKS;
+			break;
+		case 2:
+			if (last < 0)
+				return STAGE_LINKS;
+			scan->timed = last;
+			break;
+		case 3:
+			if (last < 0)
+				return STAGE_LINKS;
+			scan->expected = last;
+			break;
+		default:
+			return last >= 0 && scan->expected <=
+				Max(scan->timed, last) + shared->ledger.nulls ?
+				STAGE_END : STAGE_LINKS;
+	}
+	graph_queue_push(&scan->shared, &task);
+	return scan->stage + 1;
 }
 
 /*
@@ -400,54 +316,58 @@ compare_counts(GraphScan *scan)
  *		Alerts are missing.  They are found by following the links, if what was
  *		given is known; else say so.
  */
-static StageResult
+static void
 follow_links(GraphScan *scan)
 {
 	GraphShared *shared = &scan->shared;
 
 	if (graph_can_resume(shared) || can_read_again(scan))
-	{
 		graph_chain_resume(scan->chains[0]);
-		return STAGE_ASKS;
-	}
-	graph_report_short(&shared->session->peer,
-					   graph_fetch_name(scan->chains[0]->fetch),
-					   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
-								shared->ledger.found, scan->expected));
-	return STAGE_DONE;
+	else
+		graph_report_short(&shared->session->peer,
+						   graph_fetch_name(scan->chains[0]->fetch),
+						   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
+									shared->ledger.found, scan->expected));
 }
 
 /*
  * enter_stages
- *		All tasks are done: go on to the next stage that has something to ask;
- *		false if there is none.
+ *		All tasks are done: go through the stages until there is something to
+ *		ask; false if there is nothing more.
  */
 static bool
 enter_stages(GraphScan *scan)
 {
 	const GraphShared *shared = &scan->shared;
 
-	if (shared->request->mode != GRAPH_SCAN_LIST)
-		return false;
-	if (scan->stage < STAGE_COUNT_ALL)
-		scan->expected = shared->ledger.count;
-	while (scan->stage < STAGE_LINKS_BY_NUMBER)
+	while (shared->request->mode == GRAPH_SCAN_LIST && scan->stage < STAGE_END)
 	{
+		if (scan->stage < STAGE_RECOUNT)
+			scan->expected = shared->ledger.count;
 		if (scan->expected >= 0 && shared->ledger.found >= scan->expected)
-			return false;
-		switch (stages[++scan->stage].enter(scan))
+			break;
+		switch (scan->stage)
 		{
-			case STAGE_ASKS:
-				return true;
-			case STAGE_NEXT:
+			case STAGE_READ:
+				ask_for_nulls(scan);
+				scan->stage = STAGE_NULLS;
+				break;
+			case STAGE_NULLS:
+				ask_for_head(scan);
+				scan->stage = STAGE_HEAD;
+				break;
+			case STAGE_HEAD:
+				scan->stage = STAGE_RECOUNT;
 				break;
 			case STAGE_LINKS:
-				scan->stage = STAGE_LINKS_BY_NUMBER - 1;
-				break;
-			case STAGE_DONE:
-				scan->stage = STAGE_LINKS_BY_NUMBER;
-				break;
+				follow_links(scan);
+				scan->stage = STAGE_END;
+				return scan->chains[0]->phase != GRAPH_CHAIN_IDLE;
+			default:
+				scan->stage = recount(scan);
 		}
+		if (shared->queue != NIL)
+			return true;
 	}
 	return false;
 }

@@ -14,6 +14,7 @@
  *		page.c			the records of one answer
  *		order.c			times: is the list in order?
  *		fetch.c			one request, sent, and sent again
+ *		task.c			how a task is asked
  *		refusal.c		what the service does not know
  *		seen.c			which alerts have come before
  *
@@ -193,7 +194,7 @@ typedef struct GraphShared
 	const char *time_property;	/* by which the list is in order */
 	bool		descending;
 	bool		polled;			/* somebody waits for other scans as well */
-	List	   *queue;			/* of GraphTask *; see graph_queue_push() */
+	List	   *queue;			/* of GraphTask *: see graph_queue_push() */
 	GraphSeen  *seen;
 	GraphParts	parts;
 	GraphPool	pool;
@@ -310,9 +311,6 @@ typedef enum GraphOrderCheck
 	GRAPH_ORDER_BROKEN,
 } GraphOrderCheck;
 
-/* in scan.c */
-extern void graph_queue_push(GraphShared *shared, const GraphTask *task);
-
 /* in window.c */
 extern void graph_window_split(GraphChain *chain, int most);
 extern void graph_window_share(GraphChain *const *chains, int count);
@@ -363,13 +361,19 @@ extern GraphOrderCheck graph_order_examine(GraphShared *shared,
 extern bool graph_goes_by_time(const GraphChain *chain);
 extern bool graph_can_restart(const GraphChain *chain);
 extern bool graph_can_resume(const GraphShared *shared);
-extern bool graph_nulls_come_first(const GraphShared *shared);
-extern TimestampTz graph_first_time(void);
 extern void graph_times_reset(GraphTimes *times);
 extern void graph_times_break(GraphTimes *times);
 extern void graph_times_miss(GraphTimes *times);
 extern bool graph_times_add(const GraphShared *shared, GraphTimes *times,
 							TimestampTz time, bool again);
+
+/* in task.c */
+extern void graph_queue_push(GraphShared *shared, const GraphTask *task);
+extern bool graph_nulls_come_first(const GraphShared *shared);
+extern TimestampTz graph_first_time(void);
+extern int	graph_task_parts(const GraphShared *shared, const GraphTask *task);
+extern char *graph_task_path(const GraphShared *shared, const GraphTask *task,
+							 int parts);
 
 /* in fetch.c */
 extern GraphFetch *graph_fetch_create(GraphShared *shared);

@@ -245,14 +245,15 @@ graph_seen_find(GraphSeen *seen)
 }
 
 /*
- * graph_seen_keep
- *		What the lane's chain has had is never forgotten; early tells that it was
- *		given before its turn.
+ * mark_all
+ *		Of all alerts, those that the lane's chain has had are never forgotten;
+ *		or (adopt) those that are never forgotten become the chain's.
  */
-void
-graph_seen_keep(GraphSeen *seen, int lane, bool early)
+static void
+mark_all(GraphSeen *seen, int lane, bool adopt, bool early)
 {
 	HTAB	   *generations[] = {seen->recent, seen->older};
+	uint32		chain = seen->chain_of[lane];
 
 	for (size_t i = 0; i < lengthof(generations); i++)
 	{
@@ -264,12 +265,25 @@ graph_seen_keep(GraphSeen *seen, int lane, bool early)
 		hash_seq_init(&status, generations[i]);
 		while ((alert = hash_seq_search(&status)) != NULL)
 		{
-			if (alert->chain != seen->chain_of[lane])
+			if (adopt ? !alert->kept : alert->chain != chain)
 				continue;
 			alert->kept = true;
-			alert->early = early;
+			alert->early |= early;
+			alert->chain = chain;
+			alert->lane = lane;
 		}
 	}
+}
+
+/*
+ * graph_seen_keep
+ *		What the lane's chain has had is never forgotten; early tells that it was
+ *		given before its turn.
+ */
+void
+graph_seen_keep(GraphSeen *seen, int lane, bool early)
+{
+	mark_all(seen, lane, false, early);
 }
 
 /*
@@ -279,24 +293,7 @@ graph_seen_keep(GraphSeen *seen, int lane, bool early)
 void
 graph_seen_adopt(GraphSeen *seen, int lane)
 {
-	HTAB	   *generations[] = {seen->recent, seen->older};
-
-	for (size_t i = 0; i < lengthof(generations); i++)
-	{
-		HASH_SEQ_STATUS status;
-		SeenAlert  *alert;
-
-		if (generations[i] == NULL)
-			continue;
-		hash_seq_init(&status, generations[i]);
-		while ((alert = hash_seq_search(&status)) != NULL)
-		{
-			if (!alert->kept)
-				continue;
-			alert->chain = seen->chain_of[lane];
-			alert->lane = lane;
-		}
-	}
+	mark_all(seen, lane, true, false);
 }
 
 /*

@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * task.c
+ *		What is there to read, and how is it asked?
+ *
+ * A task is one alert, a count, or a list or a part of it.
+ *
+ * What this file refuses to know: answers.
+ *
+ * IDENTIFICATION
+ *		src/scan/task.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+#include "scan/scan_int.h"
+
+/*
+ * graph_queue_push
+ *		Leave a task to whichever chain is free first.
+ */
+void
+graph_queue_push(GraphShared *shared, const GraphTask *task)
+{
+	MemoryContext old = MemoryContextSwitchTo(shared->context);
+	GraphTask  *copy = palloc(sizeof(GraphTask));
+
+	*copy = *task;
+	shared->queue = lappend(shared->queue, copy);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * graph_nulls_come_first
+ *		Are the alerts without a time asked for before the others?
+ *
+ * The service does not say where it sorts those (OData: as the least).  That
+ * every alert has a time of creation is taken for granted, as the list is
+ * newest first by that; should one come without, it is an error.
+ */
+bool
+graph_nulls_come_first(const GraphShared *shared)
+{
+	const GraphRequest *request = shared->request;
+
+	return request->order_needed && request->nulls_first &&
+		!request->no_nulls &&
+		strcmp(shared->time_property, GRAPH_DEFAULT_TIME) != 0;
+}
+
+/*
+ * graph_first_time
+ *		The earliest time that Edm.DateTimeOffset can hold.
+ */
+TimestampTz
+graph_first_time(void)
+{
+	return (TimestampTz) (date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) *
+		USECS_PER_DAY;
+}
+
+/*
+ * graph_task_parts
+ *		The parts of a request that a task is asked with, as far as the service
+ *		takes them.
+ *
+ * A list is counted with its first page, so that an end that comes too early is
+ * known for what it is; but not with a page that is small, since the count is
+ * what may take the service long.
+ */
+int
+graph_task_parts(const GraphShared *shared, const GraphTask *task)
+{
+	const GraphRequest *request = shared->request;
+	int			parts = 0;
+
+	if (request->select &&
+		(graph_task_is_list(task) || (task->kind == GRAPH_TASK_COUNT &&
+							request->mode == GRAPH_SCAN_COUNT)))
+		parts |= GRAPH_PART_SELECT;
+	if (graph_task_is_list(task) && shared->session->options.pushdown.count &&
+		task->page_size >= request->page_size)
+		parts |= GRAPH_PART_COUNT;
+	if (graph_task_is_part(task) || (graph_task_is_list(task) && request->order_property))
+		parts |= GRAPH_PART_ORDER;
+	return graph_task_is_list(task) ? parts & ~graph_parts_refused(&shared->parts, parts) :
+		parts;
+}
+
+/*
+ * graph_task_path
+ *		The path that a task is asked with, with these parts.
+ *
+ * A part of the list is asked for in order, so that it can be restarted.  If a
+ * count is the question, some alerts come with it, so that it is seen whether
+ * the service minds the filter.
+ */
+char *
+graph_task_path(const GraphShared *shared, const GraphTask *task, int parts)
+{
+	const GraphWindow timed = {graph_first_time() + 1, DT_NOEND, false};
+	GraphRequest request = *shared->request;
+	int			page_size = task->page_size;
+
+	switch (task->kind)
+	{
+		case GRAPH_TASK_KEY:
+			return graph_key_path(request.entity_set, task->key);
+		case GRAPH_TASK_PROBE:
+			request.mode = GRAPH_SCAN_LIST;
+			request.filter = request.order_property = NULL;
+			page_size = 1;
+			break;
+		case GRAPH_TASK_COUNT:
+			page_size = request.mode == GRAPH_SCAN_COUNT ? request.first_page : 1;
+			request.mode = GRAPH_SCAN_COUNT;
+			request.order_property = NULL;
+			if (task->timed)
+				request.filter = graph_window_filter(request.filter,
+													 shared->time_property,
+													 &timed);
+			break;
+		case GRAPH_TASK_LIST:
+			break;
+		default:
+			request.filter = graph_window_filter(request.filter,
+												 shared->time_property,
+												 &task->window);
+			request.order_property = parts & GRAPH_PART_ORDER ?
+				(char *) shared->time_property : NULL;
+			request.descending = shared->descending;
+	}
+	return graph_request_path(&request, page_size,
+							  parts & GRAPH_PART_SELECT,
+							  task->kind == GRAPH_TASK_COUNT ||
+							  (parts & GRAPH_PART_COUNT), true);
+}

@@ -100,7 +100,9 @@ ask(GraphChain *chain, uint32 keep_from, bool again)
 	chain->left_out = 0;
 	chain->asked_lower = chain->task.window.lower;
 	begin(chain, keep_from);
-	graph_fetch_set(chain->fetch, graph_task_path(chain->shared, &chain->task, chain->parts), again);
+	graph_fetch_set(chain->fetch,
+					graph_task_path(chain->shared, &chain->task, chain->parts),
+					again);
 	chain->phase = GRAPH_CHAIN_SENDS;
 }
 
@@ -174,8 +176,7 @@ graph_chain_resume(GraphChain *chain)
 		.page_size = shared->request->page_size,
 	};
 
-	graph_ledger_leave_nulls(shared, false);
-	graph_ledger_ignore_filter(shared);
+	graph_ledger_go(shared, false);
 	graph_chain_start(chain, &list);
 	if (!resume)
 		return;
@@ -443,7 +444,7 @@ restart_by_time(GraphChain *chain, bool again)
 	chain->task.page_size = Min(shared->request->page_size + chain->times.ties,
 								GRAPH_LARGEST_PAGE);
 	chain->pass.number = 0;
-	graph_ledger_leave_nulls(shared, true);
+	graph_ledger_go(shared, true);
 	ask(chain, chain->tally.number, again);
 	return true;
 }
@@ -693,7 +694,9 @@ leave_out(GraphChain *chain, int part)
 		graph_parts_refuse(&chain->shared->parts, part, 0);
 	chain->parts &= ~part;
 	chain->left_out = part;		/* what was left out before was not it */
-	graph_fetch_ask_anew(chain->fetch, graph_task_path(chain->shared, &chain->task, chain->parts));
+	graph_fetch_ask_anew(chain->fetch,
+						 graph_task_path(chain->shared, &chain->task,
+										 chain->parts));
 	chain->phase = GRAPH_CHAIN_SENDS;
 }
 

@@ -33,24 +33,15 @@ graph_ledger_reset(GraphShared *shared)
 }
 
 /*
- * graph_ledger_leave_nulls
- *		Alerts without a time are asked for by themselves, or (false) they are
- *		not, as the list is followed by its links.
+ * graph_ledger_go
+ *		The list is asked for by time, so that alerts without one are left for
+ *		later; or by its links, and by time no more.
  */
 void
-graph_ledger_leave_nulls(GraphShared *shared, bool leave)
+graph_ledger_go(GraphShared *shared, bool by_time)
 {
-	shared->ledger.nulls_left = leave;
-}
-
-/*
- * graph_ledger_ignore_filter
- *		No list is asked for by time any more.
- */
-void
-graph_ledger_ignore_filter(GraphShared *shared)
-{
-	shared->ledger.filter_ignored = true;
+	shared->ledger.nulls_left = by_time;
+	shared->ledger.filter_ignored |= !by_time;
 }
 
 /*
@@ -113,7 +104,8 @@ graph_tally_end_page(GraphTally *tally)
 static void
 note_count(GraphChain *chain)
 {
-	if (!graph_task_is_list(&chain->task) || chain->page_number > 1 || chain->tally.count >= 0)
+	if (!graph_task_is_list(&chain->task) || chain->page_number > 1 ||
+		chain->tally.count >= 0)
 		return;
 	chain->tally.count = graph_page_count(chain->page);
 	if (graph_task_is_whole(&chain->task))

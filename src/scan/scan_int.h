@@ -329,8 +329,7 @@ extern GraphVerdict graph_answer_judge(const GraphChain *chain, int *part);
 
 /* in record.c */
 extern void graph_ledger_reset(GraphShared *shared);
-extern void graph_ledger_leave_nulls(GraphShared *shared, bool leave);
-extern void graph_ledger_ignore_filter(GraphShared *shared);
+extern void graph_ledger_go(GraphShared *shared, bool by_time);
 extern void graph_tally_begin(GraphChain *chain, uint32 keep_from);
 extern void graph_tally_resume(GraphChain *chain);
 extern void graph_tally_start_page(GraphTally *tally);

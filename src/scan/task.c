@@ -76,19 +76,18 @@ int
 graph_task_parts(const GraphShared *shared, const GraphTask *task)
 {
 	const GraphRequest *request = shared->request;
-	int			parts = 0;
+	int			select = request->select ? GRAPH_PART_SELECT : 0;
+	int			parts = select;
 
-	if (request->select &&
-		(graph_task_is_list(task) || (task->kind == GRAPH_TASK_COUNT &&
-							request->mode == GRAPH_SCAN_COUNT)))
-		parts |= GRAPH_PART_SELECT;
-	if (graph_task_is_list(task) && shared->session->options.pushdown.count &&
+	if (!graph_task_is_list(task))
+		return task->kind == GRAPH_TASK_COUNT &&
+			request->mode == GRAPH_SCAN_COUNT ? select : 0;
+	if (shared->session->options.pushdown.count &&
 		task->page_size >= request->page_size)
 		parts |= GRAPH_PART_COUNT;
-	if (graph_task_is_part(task) || (graph_task_is_list(task) && request->order_property))
+	if (graph_task_is_part(task) || request->order_property)
 		parts |= GRAPH_PART_ORDER;
-	return graph_task_is_list(task) ? parts & ~graph_parts_refused(&shared->parts, parts) :
-		parts;
+	return parts & ~graph_parts_refused(&shared->parts, parts);
 }
 
 /*

@@ -79,6 +79,8 @@ divide(GraphChain *chain, double alerts, int windows)
 
 	if (upper <= first || TIMESTAMP_NOT_FINITE(upper))
 		return;
+	elog(DEBUG1, "graph_fdw: leaving what is older than %s to others",
+		 timestamptz_to_str(upper));
 	graph_chain_cut(chain, upper);
 	while (windows-- > 0)
 	{

@@ -26,8 +26,10 @@ OBJS = \
 	src/catalog/option.o \
 	src/catalog/resource.o \
 	src/json/document.o \
+	src/json/escape.o \
 	src/json/json.o \
 	src/json/list.o \
+	src/json/projection.o \
 	src/json/text.o \
 	src/net/header.o \
 	src/net/http.o \

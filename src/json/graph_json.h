@@ -41,18 +41,6 @@ typedef struct GraphJsonError
 	size_t		offset;			/* from the start of the given bytes */
 } GraphJsonError;
 
-/*
- * How far a value that came in part has been looked at.  Only nesting and
- * strings are followed, which is all that it takes to find its end.
- */
-typedef struct GraphJsonFrame
-{
-	bool		active;
-	bool		in_string;
-	int			depth;
-	size_t		scanned;		/* from the start of the value */
-} GraphJsonFrame;
-
 typedef enum GraphListEvent
 {
 	GRAPH_LIST_MORE,			/* give me more bytes */
@@ -90,10 +78,13 @@ typedef struct GraphRecord
 	GraphSlice	id;				/* a JSON string */
 	GraphSlice *slots;			/* by the slot numbers of the scan's projection */
 } GraphRecord;
-/* in json.c */
+
+/* in projection.c */
 extern GraphProjection *graph_projection_create(void);
 extern int	graph_projection_add(GraphProjection *projection, const char *path);
 extern int	graph_projection_size(const GraphProjection *projection);
+
+/* in json.c */
 extern GraphJsonStatus graph_json_locate(const char *data, size_t len,
 										 const GraphProjection *projection,
 										 GraphSlice *slots, size_t *end,
@@ -101,16 +92,8 @@ extern GraphJsonStatus graph_json_locate(const char *data, size_t len,
 extern bool graph_json_next_element(GraphSlice array, size_t *position,
 									const GraphProjection *projection,
 									GraphSlice *slots, GraphSlice *element);
-extern const char *graph_json_unescape(const char *p, const char *end,
-									   uint32 *character);
 extern GraphSlice graph_json_drop_context(char *data, size_t len);
-extern GraphJsonStatus graph_json_locate_more(GraphJsonFrame *frame,
-											  const char *data, size_t len,
-											  const GraphProjection *projection,
-											  GraphSlice *slots, size_t *end,
-											  GraphJsonError *error);
 extern size_t graph_json_skip_blanks(const char *data, size_t len);
-extern bool graph_json_key_is(GraphSlice key, const char *name);
 
 /* in list.c */
 extern GraphListReader *graph_list_reader_create(const GraphProjection *projection);
@@ -131,6 +114,7 @@ extern char *graph_clean_text(char *out, const char *p, const char *end);
 extern char *graph_json_text(GraphSlice value, bool unescape, int reserve,
 							 size_t *len);
 extern char *graph_decode_string(GraphSlice value);
+extern bool graph_decode_integer(GraphSlice value, int64 *result);
 extern bool graph_decode_time(GraphSlice value, TimestampTz *result);
 
 /* in document.c */

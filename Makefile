@@ -56,6 +56,7 @@ OBJS = \
 	src/scan/scan.o \
 	src/row/decode.o \
 	src/row/jsonb.o \
+	src/row/jsonb_nodes.o \
 	src/row/row.o \
 	src/row/sort.o \
 	src/exec/analyze.o \

@@ -6,9 +6,9 @@
  * Most bytes of an answer are in strings, and most of those mean nothing but
  * themselves.  They are looked at one chunk at a time: 16 bytes where the
  * machine has SSE2, and 8 in a word where it has not.  A test sets the top bit
- * of each byte of which it is true and clears the others, so that the result
- * of one is combined with another's by graph_chunk_or(), or with the chunk
- * itself, whose top bits say which bytes are not ASCII.
+ * of each byte of which it is true and clears that of the others.  With "|" it
+ * can be combined with another one, or with the chunk itself, whose top bits
+ * say which bytes are not ASCII.
  *
  * GRAPH_NO_SIMD chooses words on any machine, for tests.
  *
@@ -50,12 +50,6 @@ static inline GraphChunk
 graph_chunk_is_control(GraphChunk chunk)
 {
 	return _mm_cmpeq_epi8(_mm_min_epu8(chunk, _mm_set1_epi8(0x1F)), chunk);
-}
-
-static inline GraphChunk
-graph_chunk_or(GraphChunk a, GraphChunk b)
-{
-	return _mm_or_si128(a, b);
 }
 
 /* The top bits of all bytes. */
@@ -110,12 +104,6 @@ static inline GraphChunk
 graph_chunk_is_control(GraphChunk chunk)
 {
 	return graph_chunk_is_zero(chunk & (GRAPH_EACH_BYTE * 0xE0));
-}
-
-static inline GraphChunk
-graph_chunk_or(GraphChunk a, GraphChunk b)
-{
-	return a | b;
 }
 
 static inline GraphChunkMask

@@ -1,11 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * graph_json.h
- *		Where in these bytes is the member, and what does a string say?
+ *		Where in these bytes is the member, and what does its value say?
  *
- * The scanner, the reader of lists, small documents (by jansson), and strings.
+ * projection.c says which members are wanted, json.c locates them in a value,
+ * and list.c in each record of a list, as it arrives.  text.c and escape.c
+ * know what strings, numbers and times say.  document.c reads small documents
+ * as a whole, with jansson.
  *
- * What this layer refuses to know: what was asked, columns and their types.
+ * What this layer refuses to know: what was asked, columns and their types,
+ * where the bytes come from.
  *
  * IDENTIFICATION
  *		src/json/graph_json.h
@@ -19,12 +23,10 @@
 
 #include "base/graph_base.h"
 
-/*-------------------------------------------------------------------------
- * JSON: where in these bytes is the member? (json.c, list.c)
- *-------------------------------------------------------------------------
- */
-
+/* Which members of a record are wanted; each has a slot. */
 typedef struct GraphProjection GraphProjection;
+
+/* Reads one list document, in whatever pieces it comes. */
 typedef struct GraphListReader GraphListReader;
 
 typedef enum GraphJsonStatus
@@ -49,10 +51,15 @@ typedef enum GraphListEvent
 	GRAPH_LIST_MALFORMED,
 } GraphListEvent;
 
-/*-------------------------------------------------------------------------
- * Small documents (document.c).
- *-------------------------------------------------------------------------
- */
+/* A record of a list, or an entity; good until the scan's next one. */
+typedef struct GraphRecord
+{
+	GraphSlice	whole;
+	GraphSlice	id;				/* a JSON string */
+	GraphSlice *slots;			/* by the slot numbers of the scan's projection */
+} GraphRecord;
+
+/* The answer to a request for a token. */
 typedef struct GraphTokenAnswer
 {
 	char	   *access_token;	/* the caller wipes it and the next two */
@@ -70,14 +77,6 @@ typedef struct GraphDeviceCode
 	int			expires_in;		/* seconds */
 	int			interval;		/* seconds between two questions */
 } GraphDeviceCode;
-
-/* One alert, good until the next call for this scan. */
-typedef struct GraphRecord
-{
-	GraphSlice	whole;
-	GraphSlice	id;				/* a JSON string */
-	GraphSlice *slots;			/* by the slot numbers of the scan's projection */
-} GraphRecord;
 
 /* in projection.c */
 extern GraphProjection *graph_projection_create(void);

@@ -222,14 +222,16 @@ skip_number(JsonScan *scan, const char *p)
  * skip_word
  *		Step over a word.
  */
-static const char *
+static inline const char *
 skip_word(JsonScan *scan, const char *p, const char *word, size_t len)
 {
 	size_t		available = scan->end - p;
 
+	if (likely(available >= len && memcmp(p, word, len) == 0))
+		return p + len;
 	if (memcmp(p, word, Min(len, available)) != 0)
 		return malformed(scan, p, "invalid literal");
-	return available < len ? incomplete(scan, p) : p + len;
+	return incomplete(scan, p);
 }
 
 /*

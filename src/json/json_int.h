@@ -117,13 +117,10 @@ skip_plain(const char *p, const char *end)
 	for (; graph_chunk_fits(p, end); p += sizeof(GraphChunk))
 	{
 		GraphChunk	chunk = graph_chunk_load(p);
-		GraphChunk	special;
-		GraphChunkMask mask;
+		GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '"') |
+											   graph_chunk_equal(chunk, '\\') |
+											   graph_chunk_is_control(chunk));
 
-		special = graph_chunk_or(graph_chunk_equal(chunk, '"'),
-								 graph_chunk_equal(chunk, '\\'));
-		special = graph_chunk_or(special, graph_chunk_is_control(chunk));
-		mask = graph_chunk_mask(special);
 		if (mask != 0)
 			return p + graph_chunk_first(mask);
 	}

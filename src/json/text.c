@@ -56,20 +56,6 @@ graph_slice_is_string(GraphSlice value)
  */
 
 /*
- * legal_length
- *		Length of the character at p, or 0 if it is not valid UTF-8.
- */
-static inline int
-legal_length(const char *p, const char *end)
-{
-	int			len = pg_utf_mblen((const unsigned char *) p);
-
-	if (len > end - p || !pg_utf8_islegal((const unsigned char *) p, len))
-		return 0;
-	return len;
-}
-
-/*
  * can_start
  *		Can these bytes start a character of so many bytes?
  *
@@ -122,10 +108,9 @@ clean_run(const char *p, const char *end)
 		for (; graph_chunk_fits(p, end); p += sizeof(GraphChunk))
 		{
 			GraphChunk	chunk = graph_chunk_load(p);
-			GraphChunk	backslash = graph_chunk_equal(chunk, '\\');
-			GraphChunkMask mask;
+			GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '\\') |
+												   chunk);
 
-			mask = graph_chunk_mask(graph_chunk_or(chunk, backslash));
 			if (mask != 0)
 			{
 				p += graph_chunk_first(mask);
@@ -136,8 +121,8 @@ clean_run(const char *p, const char *end)
 			p++;
 		if (p == end || *p == '\\')
 			break;
-		len = legal_length(p, end);
-		if (len == 0)
+		len = pg_utf_mblen((const unsigned char *) p);
+		if (len > end - p || !pg_utf8_islegal((const unsigned char *) p, len))
 			break;
 		p += len;
 	}

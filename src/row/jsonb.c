@@ -172,8 +172,8 @@ write_odd(char *out, const char *p, const char *end)
 		if (graph_chunk_fits(p, end))
 		{
 			GraphChunk	chunk = graph_chunk_load(p);
-			GraphChunk	backslash = graph_chunk_equal(chunk, '\\');
-			GraphChunkMask mask = graph_chunk_mask(graph_chunk_or(chunk, backslash));
+			GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '\\') |
+												   chunk);
 			int			run = sizeof(GraphChunk);
 
 			memcpy(out, p, sizeof(GraphChunk));

@@ -116,10 +116,9 @@ find_quote(const char *p, const char *end, bool *odd)
 		for (; graph_chunk_fits(p, end); p += sizeof(GraphChunk))
 		{
 			GraphChunk	chunk = graph_chunk_load(p);
-			GraphChunkMask mask;
+			GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '"') |
+												   graph_chunk_equal(chunk, '\\'));
 
-			mask = graph_chunk_mask(graph_chunk_or(graph_chunk_equal(chunk, '"'),
-												   graph_chunk_equal(chunk, '\\')));
 			if (mask != 0)
 			{
 				/* of the bytes before the special one */

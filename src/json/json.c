@@ -654,6 +654,7 @@ graph_json_next_element(GraphSlice array, size_t *position,
 	if (array.data == NULL || array.len == 0 || array.data[0] != '[')
 		return false;
 
+	Assert(*position <= array.len);
 	/* past the opening bracket, or past the comma after the last element */
 	p = array.data + Max(*position, 1);
 	p = skip_space(p, end);

@@ -62,23 +62,25 @@ typedef enum ListMember
  */
 typedef struct ListRule
 {
-	char		mark;			/* 0: none; likewise the next two */
-	char		other_mark;
-	char		item;			/* '*': anything else */
+	char		item;			/* '*': any; 0: none, as in the next ones */
+	char		mark;
 	ListPhase	next;			/* after mark */
-	ListPhase	other_next;		/* after other_mark */
+	char		other_mark;
+	ListPhase	other_next;
 } ListRule;
 
 static const ListRule rules[] = {
-	[LIST_OPEN] = {'{', 0, 0, LIST_FIRST_KEY},
-	[LIST_FIRST_KEY] = {'}', 0, '"', LIST_END},
-	[LIST_KEY] = {0, 0, '"'},
-	[LIST_COLON] = {':', 0, 0, LIST_MEMBER},
-	[LIST_MEMBER] = {'[', 0, '*', LIST_FIRST_ELEMENT},
-	[LIST_NEXT_MEMBER] = {',', '}', 0, LIST_KEY, LIST_END},
-	[LIST_FIRST_ELEMENT] = {']', 0, '{', LIST_NEXT_MEMBER},
-	[LIST_ELEMENT] = {0, 0, '{'},
-	[LIST_NEXT_ELEMENT] = {',', ']', 0, LIST_ELEMENT, LIST_NEXT_MEMBER},
+	[LIST_OPEN] = {.mark = '{', .next = LIST_FIRST_KEY},
+	[LIST_FIRST_KEY] = {.item = '"', .mark = '}', .next = LIST_END},
+	[LIST_KEY] = {.item = '"'},
+	[LIST_COLON] = {.mark = ':', .next = LIST_MEMBER},
+	[LIST_MEMBER] = {.item = '*', .mark = '[', .next = LIST_FIRST_ELEMENT},
+	[LIST_NEXT_MEMBER] = {.mark = ',', .next = LIST_KEY,
+	.other_mark = '}', .other_next = LIST_END},
+	[LIST_FIRST_ELEMENT] = {.item = '{', .mark = ']', .next = LIST_NEXT_MEMBER},
+	[LIST_ELEMENT] = {.item = '{'},
+	[LIST_NEXT_ELEMENT] = {.mark = ',', .next = LIST_ELEMENT,
+	.other_mark = ']', .other_next = LIST_NEXT_MEMBER},
 	[LIST_END] = {0},
 };
 
@@ -375,6 +377,7 @@ follow_punctuation(const GraphListReader *reader, char c)
 {
 	const ListRule *rule = &rules[reader->phase];
 
+	Assert(reader->phase < lengthof(rules));
 	if (c == '\0' ||
 		(reader->phase == LIST_MEMBER && reader->member != MEMBER_VALUE))
 		return LIST_BROKEN;

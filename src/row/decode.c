@@ -157,6 +157,7 @@ decode_integer(GraphDecoder *decoder, GraphSlice value)
 {
 	int64		number;
 
+	Assert(decoder->width > 0);
 	if (!graph_decode_integer(value, &number))
 		return decode_by_input(decoder, value);
 	if (decoder->width == sizeof(int64))

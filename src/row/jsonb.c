@@ -38,6 +38,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
@@ -567,6 +568,7 @@ graph_jsonb_build(GraphJsonbBuilder *builder, GraphSlice value)
 	char	   *out;
 	size_t		size;
 
+	Assert(GetDatabaseEncoding() == PG_UTF8);
 	graph_jsonb_list_nodes(&builder->text, value);
 	keys = start_writing(builder);
 

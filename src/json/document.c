@@ -385,14 +385,11 @@ graph_decode_token(const char *body, size_t len, GraphTokenAnswer *answer)
 {
 	Document   *document = open_document(body, len);
 	const char *problem = check_token(document->root);
-	const json_t *token;
 
 	memset(answer, 0, sizeof(GraphTokenAnswer));
 	if (problem == NULL)
 	{
-		token = json_object_get(document->root, "access_token");
-		answer->access_token = graph_secret_copy(json_string_value(token),
-												 json_string_length(token));
+		answer->access_token = member_secret(document->root, "access_token");
 		answer->refresh_token = member_secret(document->root, "refresh_token");
 		answer->id_token = member_secret(document->root, "id_token");
 		answer->expires_in = token_life(document->root);
@@ -406,7 +403,8 @@ graph_decode_token(const char *body, size_t len, GraphTokenAnswer *answer)
  *		A whole number of seconds within limits, or the default value.
  */
 static int
-member_seconds(const json_t *root, const char *name, int default_value, int most)
+member_seconds(const json_t *root, const char *name, int default_value,
+			   int most)
 {
 	double		seconds;
 

@@ -56,7 +56,7 @@ typedef struct GraphRecord
 {
 	GraphSlice	whole;
 	GraphSlice	id;				/* a JSON string */
-	GraphSlice *slots;			/* by the slot numbers of the scan's projection */
+	GraphSlice *slots;			/* those of the scan's projection */
 } GraphRecord;
 
 /* The answer to a request for a token. */

@@ -594,9 +594,9 @@ graph_json_skip_blanks(const char *data, size_t len)
 GraphSlice
 graph_json_skip_bom(const char *data, size_t len)
 {
-	size_t		mark = (len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) ? 3 : 0;
+	bool		marked = len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0;
 
-	return (GraphSlice) {data + mark, len - mark};
+	return marked ? (GraphSlice) {data + 3, len - 3} : (GraphSlice) {data, len};
 }
 
 /*

@@ -117,9 +117,9 @@ skip_plain(const char *p, const char *end)
 	for (; graph_chunk_fits(p, end); p += sizeof(GraphChunk))
 	{
 		GraphChunk	chunk = graph_chunk_load(p);
-		GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '"') |
-											   graph_chunk_equal(chunk, '\\') |
-											   graph_chunk_is_control(chunk));
+		GraphChunk	special = graph_chunk_equal(chunk, '"') |
+			graph_chunk_equal(chunk, '\\') | graph_chunk_is_control(chunk);
+		GraphChunkMask mask = graph_chunk_mask(special);
 
 		if (mask != 0)
 			return p + graph_chunk_first(mask);

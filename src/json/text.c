@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * text.c
- *		What does this JSON string say, as text of the database or as a time?
+ *		What does this JSON value say, as text of the database, as an integer
+ *		or as a time?
  *
  * Odd strings.  JSON can write what no text of PostgreSQL can hold, and a
  * service may send what is not JSON's UTF-8.  One odd string must not make a
@@ -108,8 +109,8 @@ clean_run(const char *p, const char *end)
 		for (; graph_chunk_fits(p, end); p += sizeof(GraphChunk))
 		{
 			GraphChunk	chunk = graph_chunk_load(p);
-			GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '\\') |
-												   chunk);
+			GraphChunk	special = graph_chunk_equal(chunk, '\\') | chunk;
+			GraphChunkMask mask = graph_chunk_mask(special);
 
 			if (mask != 0)
 			{

@@ -70,9 +70,6 @@ struct GraphJsonbBuilder
 	char	   *odd_keys;		/* where the next odd key goes */
 };
 
-/* An object with more members than this is sorted by a better algorithm. */
-#define FEW_MEMBERS		64
-
 static char *write_value(GraphJsonbBuilder *builder, uint32 index, char *out,
 						 uint32 *type);
 
@@ -124,7 +121,8 @@ static inline char *
 write_plain(const GraphJsonbBuilder *builder, char *out, const char *p,
 			size_t len)
 {
-	if (likely(len <= 2 * COPY_PIECE && builder->text.end - p >= 2 * COPY_PIECE))
+	if (likely(len <= 2 * COPY_PIECE &&
+			   builder->text.end - p >= 2 * COPY_PIECE))
 	{
 		memcpy(out, p, COPY_PIECE);
 		memcpy(out + COPY_PIECE, p + COPY_PIECE, COPY_PIECE);
@@ -173,8 +171,8 @@ write_odd(char *out, const char *p, const char *end)
 		if (graph_chunk_fits(p, end))
 		{
 			GraphChunk	chunk = graph_chunk_load(p);
-			GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '\\') |
-												   chunk);
+			GraphChunk	special = graph_chunk_equal(chunk, '\\') | chunk;
+			GraphChunkMask mask = graph_chunk_mask(special);
 			int			run = sizeof(GraphChunk);
 
 			memcpy(out, p, sizeof(GraphChunk));
@@ -208,19 +206,17 @@ write_number(char *out, const char *p, size_t len)
 {
 	int64		integer;
 	Numeric		number;
+	Datum		text;
 	size_t		size;
 
 	if (graph_decode_integer((GraphSlice) {p, len}, &integer))
 		number = int64_to_numeric(integer);
 	else
 	{
-		char	   *text = pnstrdup(p, len);
-
-		number = DatumGetNumeric(DirectFunctionCall3(numeric_in,
-													 CStringGetDatum(text),
-													 ObjectIdGetDatum(InvalidOid),
-													 Int32GetDatum(-1)));
-		pfree(text);
+		text = CStringGetDatum(pnstrdup(p, len));
+		number = DatumGetNumeric(DirectFunctionCall3(numeric_in, text,
+													 InvalidOid, -1));
+		pfree(DatumGetCString(text));
 	}
 
 	size = VARSIZE_ANY(number);
@@ -321,43 +317,17 @@ compare_members(const JsonbMember *a, const JsonbMember *b)
 	return order;
 }
 
-#define ST_SORT sort_many_members
+/*
+ * To remember how the keys of an object like this one were sorted is not
+ * faster: that has to be checked, too.
+ */
+#define ST_SORT sort_members
 #define ST_ELEMENT_TYPE JsonbMember
 #define ST_COMPARE(a, b) compare_members(a, b)
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
-
-/*
- * sort_members
- *		Sort the members of an object.
- *
- * To remember how the keys of an object like this one were sorted is not
- * faster: that has to be checked, too.
- */
-static void
-sort_members(JsonbMember *members, uint32 count)
-{
-	if (count > FEW_MEMBERS)
-	{
-		sort_many_members(members, count);
-		return;
-	}
-
-	for (uint32 i = 1; i < count; i++)
-	{
-		JsonbMember member = members[i];
-		uint32		at = i;
-
-		while (at > 0 && compare_members(&member, &members[at - 1]) < 0)
-		{
-			members[at] = members[at - 1];
-			at--;
-		}
-		members[at] = member;
-	}
-}
 
 /*
  * drop_duplicates

@@ -116,8 +116,9 @@ find_quote(const char *p, const char *end, bool *odd)
 		for (; graph_chunk_fits(p, end); p += sizeof(GraphChunk))
 		{
 			GraphChunk	chunk = graph_chunk_load(p);
-			GraphChunkMask mask = graph_chunk_mask(graph_chunk_equal(chunk, '"') |
-												   graph_chunk_equal(chunk, '\\'));
+			GraphChunk	special = graph_chunk_equal(chunk, '"') |
+				graph_chunk_equal(chunk, '\\');
+			GraphChunkMask mask = graph_chunk_mask(special);
 
 			if (mask != 0)
 			{

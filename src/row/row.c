@@ -115,13 +115,15 @@ add_column(GraphRowReader *reader, Relation relation, AttrNumber attnum,
 	forboth(path, source->paths, in_alert, source->in_alert)
 	{
 		bool		outer = reader->rows_member && lfirst_int(in_alert);
-		char	   *property = pg_server_to_any(lfirst(path),
-												strlen(lfirst(path)), PG_UTF8);
+		GraphProjection *projection = outer ?
+			reader->record_projection : reader->row_projection;
 
 		/* JSON is UTF-8, whatever the database is */
 		column->slots[column->npaths] =
-			graph_projection_add(outer ? reader->record_projection :
-								 reader->row_projection, property);
+			graph_projection_add(projection,
+								 pg_server_to_any(lfirst(path),
+												  strlen(lfirst(path)),
+												  PG_UTF8));
 		column->in_record[column->npaths] = outer;
 		column->npaths++;
 	}
@@ -185,7 +187,8 @@ graph_row_reader_create_joined(Relation relation, List *attnums, List *indexes,
  */
 GraphRowReader *
 graph_row_reader_create(Relation relation, List *attnums,
-						const GraphOptions *options, GraphProjection *projection)
+						const GraphOptions *options,
+						GraphProjection *projection)
 {
 	TupleDesc	tupdesc = RelationGetDescr(relation);
 	bool		all = list_member_int(attnums, 0);

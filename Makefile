@@ -26,8 +26,10 @@ OBJS = \
 	src/catalog/option.o \
 	src/catalog/resource.o \
 	src/json/document.o \
+	src/json/escape.o \
 	src/json/json.o \
 	src/json/list.o \
+	src/json/projection.o \
 	src/json/text.o \
 	src/net/header.o \
 	src/net/http.o \
@@ -60,6 +62,7 @@ OBJS = \
 	src/scan/window.o \
 	src/row/decode.o \
 	src/row/jsonb.o \
+	src/row/jsonb_nodes.o \
 	src/row/row.o \
 	src/row/sort.o \
 	src/exec/analyze.o \

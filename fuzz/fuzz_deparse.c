@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * fuzz_filter.c
- *		Is what filter.c spells OData, whatever the values are?
+ * fuzz_deparse.c
+ *		Is what deparse.c spells OData, whatever the values are?
  *
  * A libFuzzer target.  Each input becomes a tree of conditions and the values
  * of a plan, and what graph_deparse_filter() makes of them must
@@ -15,7 +15,7 @@
  * Build and run: see the Makefile beside this file.
  *
  * IDENTIFICATION
- *		fuzz/fuzz_filter.c
+ *		fuzz/fuzz_deparse.c
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +32,7 @@
 #include "utils/timestamp.h"
 #include "odata/graph_odata.h"
 
-/* filter.c promises 2000 bytes for each conjunction, and windows add two. */
+/* deparse.c promises 2000 bytes for each conjunction, and windows add two. */
 #define LONGEST_FILTER	4200
 
 #define MOST_VALUES	6

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
- * shim_filter.c
- *		The functions of a server that filter.c and resource.c need, outside of
+ * shim_deparse.c
+ *		The functions of a server that deparse.c and resource.c need, outside of
  *		one.
  *
  * Simple ones, with the same meaning as the server's.
  *
  * IDENTIFICATION
- *		fuzz/shim_filter.c
+ *		fuzz/shim_deparse.c
  *
  *-------------------------------------------------------------------------
  */

@@ -29,10 +29,13 @@ OBJS = \
 	src/json/json.o \
 	src/json/list.o \
 	src/json/text.o \
+	src/net/buffer.o \
+	src/net/easy.o \
 	src/net/header.o \
 	src/net/http.o \
 	src/net/inflate.o \
 	src/net/multi.o \
+	src/net/outcome.o \
 	src/net/tls.o \
 	src/auth/client_assertion.o \
 	src/auth/device_code.o \

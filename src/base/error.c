@@ -111,6 +111,17 @@ static const TransportRule transport_rules[] = {
 static const TransportRule *transport_rule(GraphTransport transport);
 
 /*
+ * graph_report_out_of_memory
+ *		Raise the error for what a library could not allocate.
+ */
+void
+graph_report_out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
+
+/*
  * graph_status_rule
  *		The rule of a status; there is always one.
  */

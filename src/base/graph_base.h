@@ -60,13 +60,6 @@ typedef int64 GraphTime;
 #define GRAPH_MAX_LINK (64 * 1024)
 
 /*
- * Bytes of an answer kept between the socket and the reader.  Big enough that
- * the pause and resume of a transfer cost nothing, small enough that LIMIT 1
- * leaves most of an 8 MB page unsent.
- */
-#define GRAPH_TRANSFER_WINDOW (128 * 1024)
-
-/*
  * Longest small document: a token answer, an error body.  A Graph error is
  * below 2 kB and a token answer below 10 kB; libpq-oauth uses 256 kB for the
  * same purpose.
@@ -177,6 +170,7 @@ extern GraphStats *graph_stats(Oid serverid);
 extern GraphTime graph_stats_may_send(GraphStats *stats, int per_minute);
 
 /* in secret.c */
+extern void graph_wipe_text(char *text);
 extern char *graph_secret_alloc(size_t size);
 extern char *graph_secret_copy(const char *text, size_t len);
 extern char *graph_secret_join(const char *before, const char *secret);
@@ -209,6 +203,7 @@ typedef struct GraphStatusRule
 } GraphStatusRule;
 
 /* in error.c */
+pg_noreturn extern void graph_report_out_of_memory(void);
 extern const GraphStatusRule *graph_status_rule(int status);
 extern char *graph_describe_remote(const GraphPeer *peer,
 								   const GraphHttpHeader *header,

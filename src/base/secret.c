@@ -51,6 +51,17 @@ wipe_secret(void *arg)
 }
 
 /*
+ * graph_wipe_text
+ *		Overwrite a text, or none (NULL), with zeros.
+ */
+void
+graph_wipe_text(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+}
+
+/*
  * graph_secret_alloc
  *		Memory of the current context that is overwritten when that is reset or
  *		deleted.  It cannot be freed before.

@@ -28,17 +28,6 @@
 #include "base/graph_base.h"
 
 /*
- * out_of_memory
- *		Raise the error for what could not be allocated.
- */
-pg_noreturn static void
-out_of_memory(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-}
-
-/*
  * take_text
  *		A palloc'd copy of a string of libcurl's, which is freed, and overwritten
  *		before; NULL if there is none, or no memory.  It does not throw.
@@ -110,7 +99,7 @@ create_url(void)
 	CURLU	   *url = curl_url();
 
 	if (url == NULL)
-		out_of_memory();
+		graph_report_out_of_memory();
 	return url;
 }
 
@@ -122,7 +111,7 @@ static void
 check_memory(CURLUcode code)
 {
 	if (code == CURLUE_OUT_OF_MEMORY)
-		out_of_memory();
+		graph_report_out_of_memory();
 }
 
 /*
@@ -473,7 +462,7 @@ graph_url_escape(const char *text)
 				 errmsg("text is too long for a URL")));
 	escaped = take_text(curl_easy_escape(NULL, utf8, (int) len));
 	if (escaped == NULL)
-		out_of_memory();
+		graph_report_out_of_memory();
 	return escaped;
 }
 
@@ -488,6 +477,6 @@ graph_url_unescape(const char *text)
 	char	   *plain = take_text(curl_easy_unescape(NULL, text, 0, NULL));
 
 	if (plain == NULL)
-		out_of_memory();
+		graph_report_out_of_memory();
 	return plain;
 }

@@ -25,7 +25,7 @@
 
 #include <zlib.h>
 
-#include "net/graph_net.h"
+#include "net/net_int.h"
 
 /* Let zlib expect the header and trailer of gzip, and any size of window. */
 #define GZIP_WINDOW_BITS	(16 + MAX_WBITS)

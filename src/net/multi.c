@@ -32,7 +32,6 @@
  */
 #include "postgres.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -51,7 +50,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-#include "net/graph_net.h"
+#include "net/net_int.h"
 
 /*
  * Connections that the backend keeps; more scans than this are unusual.  They
@@ -111,11 +110,10 @@ static void make_multi(void);
 pg_noreturn static void
 report_curl(const char *what, CURLMcode code)
 {
-	bool		memory = code == CURLM_OUT_OF_MEMORY;
-
+	if (code == CURLM_OUT_OF_MEMORY)
+		graph_report_out_of_memory();
 	ereport(ERROR,
-			(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
-			 memory ? errmsg("out of memory") :
+			(errcode(ERRCODE_FDW_ERROR),
 			 errmsg("could not %s: %s", what, curl_multi_strerror(code))));
 }
 
@@ -146,11 +144,6 @@ graph_restore_signals(const sigset_t *saved)
 {
 	(void) pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
-
-/*-------------------------------------------------------------------------
- * Time: of the clock that never steps, since all of it is waited for
- *-------------------------------------------------------------------------
- */
 
 /*-------------------------------------------------------------------------
  * Events: libcurl's frames are on the stack of its callbacks, so nothing here
@@ -594,7 +587,7 @@ graph_http_disconnect(void)
  *		Begin the transfer of an easy handle.
  */
 void
-graph_multi_add(void *easy)
+graph_multi_add(CURL *easy)
 {
 	sigset_t	saved;
 	CURLMcode	code;
@@ -618,7 +611,7 @@ graph_multi_add(void *easy)
  *		handle of all is given up as soon as that can be.
  */
 void
-graph_multi_detach(void *easy)
+graph_multi_detach(CURL *easy)
 {
 	sigset_t	saved;
 	uint32		failed = graph_wipe_failures();
@@ -637,7 +630,7 @@ graph_multi_detach(void *easy)
  *		must not throw.
  */
 void
-graph_multi_free(void *easy)
+graph_multi_free(CURL *easy)
 {
 	sigset_t	saved;
 
@@ -659,7 +652,7 @@ graph_multi_free(void *easy)
  * may be to wait for a connection that nobody makes, or to divide by zero.
  */
 bool
-graph_multi_drive(GraphEnded ended)
+graph_multi_drive(void (*ended) (CURL *easy, CURLcode result))
 {
 	sigset_t	saved;
 	CURLMsg    *message;

@@ -39,9 +39,11 @@ OBJS = \
 	src/net/tls.o \
 	src/auth/client_assertion.o \
 	src/auth/device_code.o \
+	src/auth/exchange.o \
 	src/auth/login.o \
 	src/auth/login_error.o \
 	src/auth/managed_identity.o \
+	src/auth/session.o \
 	src/auth/token.o \
 	src/odata/deparse.o \
 	src/odata/key.o \

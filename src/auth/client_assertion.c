@@ -7,8 +7,7 @@
  * Token that says who asks whom and when, signed with the private key whose
  * certificate the application's registration holds.  This file reads the two
  * PEM files, makes sure that they belong together and are good today, and
- * makes the assertion.  OpenSSL does all that is
- * cryptographic.
+ * makes the assertion.  OpenSSL does all that is cryptographic.
  *
  * OpenSSL's objects hang on a memory context reset callback that is
  * registered before they are made.  Its callback for a key's password returns
@@ -90,8 +89,7 @@ release_signer(void *arg)
 	EVP_PKEY_free(signer->key);
 	X509_free(signer->certificate);
 	BIO_free(signer->bio);
-	if (signer->pem)
-		explicit_bzero(signer->pem, strlen(signer->pem));
+	graph_wipe_text(signer->pem);
 	ERR_clear_error();
 }
 
@@ -112,8 +110,7 @@ openssl_reason(void)
 	for (unsigned long code = first; code != 0; code = ERR_get_error())
 		memory = memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
 	if (memory)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		graph_report_out_of_memory();
 	if (reason)
 		return reason;
 	return psprintf("OpenSSL error code %lu", first);
@@ -140,8 +137,7 @@ static void *
 need(void *object)
 {
 	if (object == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		graph_report_out_of_memory();
 	return object;
 }
 
@@ -489,7 +485,7 @@ graph_client_assertion_create(const GraphOptions *options, const char *audience)
 	append_signature(&jwt, signer);
 
 	result = MemoryContextStrdup(outer, jwt.data);
-	explicit_bzero(jwt.data, jwt.len);
+	graph_wipe_text(jwt.data);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return result;

@@ -150,7 +150,8 @@ graph_managed_identity_request(GraphSession *session, GraphHttpRequest *request)
 		appendStringInfo(&url, "&client_id=%s",
 						 graph_url_escape(options->credentials.client_id));
 
-	graph_login_request(session, url.data, NULL, request);
+	graph_session_request(session, url.data, request);
+	request->secret_answer = true;
 	request->ca_file = NULL;
 	request->proxy = NULL;
 	request->link_local = true;
@@ -232,17 +233,6 @@ graph_managed_identity_answer_challenge(GraphSession *session,
 	request->headers = lappend(request->headers,
 							   graph_secret_join("Authorization: Basic ",
 												 secret));
-	explicit_bzero(secret, strlen(secret));
+	graph_wipe_text(secret);
 	return true;
-}
-
-/*
- * graph_managed_identity_status_is_retriable
- *		Statuses by which these services ask for patience, beside the usual:
- *		404 and 410 while they are being set up or updated.
- */
-bool
-graph_managed_identity_status_is_retriable(int status)
-{
-	return status == 404 || status == 410;
 }

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * graph_base.h
- *		The bottom: what every layer uses and what knows nothing of Graph.
+ *		The bottom: what every layer uses.
  *
  * The clock, secret memory, URLs, what of a remote text may be shown, the
- * errors for what the other side does, and what was asked of each server.
+ * errors for what the other side does, and how much was asked of each server.
  *
  * What this layer refuses to know: catalogs, JSON, libcurl's transfers,
  * tokens, plans.
@@ -103,7 +103,7 @@ typedef enum GraphTransport
 
 /*
  * What a failed answer says of itself; members that it does not have are
- * NULL.  The texts are as they came: error.c makes them harmless.
+ * NULL.  The texts are as they came, not sanitized.
  */
 typedef struct GraphRemoteError
 {
@@ -145,9 +145,7 @@ typedef struct GraphStats
 	uint64		records;		/* alerts */
 } GraphStats;
 
-/*
- * The other side, as messages speak of it: GraphSession has one.
- */
+/* The other side, as messages speak of it: each GraphSession has one. */
 typedef struct GraphPeer
 {
 	char	   *server_name;
@@ -171,9 +169,12 @@ extern GraphTime graph_stats_may_send(GraphStats *stats, int per_minute);
 
 /* in secret.c */
 extern void graph_wipe_text(char *text);
+extern void graph_free_text(char *text);
 extern char *graph_secret_alloc(size_t size);
 extern char *graph_secret_copy(const char *text, size_t len);
 extern char *graph_secret_join(const char *before, const char *secret);
+extern char *graph_read_file(const char *what, const char *path,
+							 bool private_key);
 extern uint32 graph_wipe_failures(void);
 extern void *graph_wipe_malloc(size_t size);
 extern void graph_wipe_free(void *pointer);
@@ -191,13 +192,24 @@ extern char *graph_url_resolve(const char *base, const char *link);
 extern bool graph_url_is_local(const char *url);
 extern bool graph_address_is_metadata(const struct sockaddr *address);
 
+/*
+ * Who may send a request again that ended so.  A managed identity's service is
+ * on this machine: where nobody listens there is none, and it has statuses of
+ * its own for being set up.
+ */
+#define GRAPH_RETRY_NEVER	0
+#define GRAPH_RETRY_REMOTE	1	/* who asked the service or the authority */
+#define GRAPH_RETRY_LOCAL	2	/* who asked the managed identity's service */
+#define GRAPH_RETRY_ALL		(GRAPH_RETRY_REMOTE | GRAPH_RETRY_LOCAL)
+
 /* What a status means: see the table in error.c. */
 typedef struct GraphStatusRule
 {
 	int			first;			/* statuses first .. last */
 	int			last;
 	int			sqlstate;
-	bool		retriable;
+	int			retry;			/* of GRAPH_RETRY_ */
+	bool		refuses_login;	/* as the token endpoint's (RFC 6749 5.2) */
 	const char *meaning;		/* RFC 9110's words, or Graph's */
 	const char *hint;			/* or NULL */
 } GraphStatusRule;
@@ -207,9 +219,13 @@ pg_noreturn extern void graph_report_out_of_memory(void);
 extern const GraphStatusRule *graph_status_rule(int status);
 extern char *graph_describe_remote(const GraphPeer *peer,
 								   const GraphHttpHeader *header,
-								   const GraphRemoteError *remote);
-extern bool graph_status_is_retriable(int status);
-extern bool graph_transport_is_retriable(GraphTransport transport);
+								   const GraphRemoteError *remote,
+								   const char *why);
+extern bool graph_may_retry(GraphTransport transport, int status, int who);
+#define graph_status_is_retriable(status) \
+	graph_may_retry(GRAPH_TRANSPORT_OK, status, GRAPH_RETRY_REMOTE)
+#define graph_transport_is_retriable(transport) \
+	graph_may_retry(transport, 0, GRAPH_RETRY_REMOTE)
 extern char *graph_request_title(const char *name, const char *id);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
 pg_noreturn extern void graph_report_status(const GraphPeer *peer,

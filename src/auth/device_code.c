@@ -262,6 +262,9 @@ log_in(GraphSession *session, TimestampTz *good_until, bool *renewable)
 	GraphTokenAnswer answer;
 	char	   *account;
 
+	elog(DEBUG1, "graph_fdw: logging in to server \"%s\" by %s",
+		 session->peer.server_name,
+		 graph_login_name(session->options.credentials.login));
 	get_code(session, scope, &code);
 	ereport(INFO,
 			(errmsg("to log in to server \"%s\", open %s and enter the code %s",

@@ -149,14 +149,13 @@ graph_exchange_retry(GraphExchange *exchange)
 		!graph_exchange_may_retry(exchange))
 		graph_exchange_report(exchange, why);
 
-	delay = graph_retry_delay(exchange->failed, exchange->header->retry_after,
+	delay = graph_retry_delay(exchange->failed++, exchange->header->retry_after,
 							  &exchange->why);
-	elog(DEBUG1, "graph_fdw: %s to server \"%s\" failed (%s, status %d); next attempt in %d ms",
-		 graph_exchange_title(exchange), exchange->session->peer.server_name,
-		 exchange->transport == GRAPH_TRANSPORT_OK ? "answered" : "no whole answer",
-		 exchange->header->status, Max(delay, 0));
-	exchange->failed++;
 	graph_http_end(exchange->transfer);
+	elog(DEBUG1, "graph_fdw: %s to server \"%s\" %s (status %d); next attempt in %d ms",
+		 graph_exchange_title(exchange), exchange->session->peer.server_name,
+		 exchange->transport == GRAPH_TRANSPORT_OK ? "failed" :
+		 "got no whole answer", exchange->header->status, Max(delay, 0));
 	if (delay >= 0)
 		graph_http_sleep(delay);
 }

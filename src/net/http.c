@@ -461,48 +461,6 @@ time_left(const GraphTransfer *transfer, GraphTime since)
 }
 
 /*
- * make_progress
- *		Let libcurl run, and tell whether there is news of any of some transfers:
- *		more unread bytes than it had, or its end.
- */
-static bool
-make_progress(GraphTransfer **transfers, const size_t *had, int count)
-{
-	bool		news = false;
-
-	for (int i = 0; i < count; i++)
-		resume(transfers[i]);
-	drive();
-	for (int i = 0; i < count; i++)
-	{
-		if (graph_buffer_unread(&transfers[i]->buffer) > had[i] || transfers[i]->done)
-			news = true;
-	}
-	return news;
-}
-
-/*
- * end_silent
- *		End those transfers that have been silent for too long; true if there
- *		are any.  One that talks does not excuse the others.
- */
-static bool
-end_silent(GraphTransfer **transfers, int count, GraphTime since)
-{
-	bool		any = false;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (time_left(transfers[i], since) > 0)
-			continue;
-		transfers[i]->how.silent = true;
-		transfers[i]->done = true;
-		any = true;
-	}
-	return any;
-}
-
-/*
  * prepare_wait
  *		Note how many unread bytes there are, and have more come.
  *
@@ -521,6 +479,40 @@ prepare_wait(GraphTransfer **transfers, int count)
 		graph_buffer_widen(&transfers[i]->buffer);
 	}
 	return had;
+}
+
+/*
+ * look
+ *		Let libcurl run, and see whether there is news of any of some transfers:
+ *		more unread bytes than it had, or its end.
+ *
+ * One that has been silent for too long is ended; that others talk does not
+ * excuse it.  *left gets the milliseconds until that befalls the next.
+ */
+static bool
+look(GraphTransfer **transfers, const size_t *had, int count, GraphTime since,
+	 long *left)
+{
+	bool		news = false;
+
+	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < count; i++)
+		resume(transfers[i]);
+	drive();
+	*left = LONG_MAX;
+	for (int i = 0; i < count; i++)
+	{
+		GraphTransfer *transfer = transfers[i];
+		long		time = time_left(transfer, since);
+
+		if (time <= 0)
+			transfer->how.silent = transfer->done = true;
+		else
+			*left = Min(*left, time);
+		if (transfer->done || graph_buffer_unread(&transfer->buffer) > had[i])
+			news = true;
+	}
+	return news;
 }
 
 /*
@@ -547,17 +539,10 @@ graph_http_poll(GraphTransfer **transfers, int count, GraphTime since,
 				long *left)
 {
 	size_t	   *had = prepare_wait(transfers, count);
-	bool		news;
+	bool		news = look(transfers, had, count, since, left);
 
-	CHECK_FOR_INTERRUPTS();
-	news = make_progress(transfers, had, count);
-	news = end_silent(transfers, count, since) || news;
 	finish_wait(transfers, count, since);
 	pfree(had);
-
-	*left = LONG_MAX;
-	for (int i = 0; i < count; i++)
-		*left = Min(*left, time_left(transfers[i], graph_now()));
 	return news;
 }
 
@@ -571,21 +556,15 @@ graph_http_wait_any(GraphTransfer **transfers, int count, GraphTime until)
 {
 	GraphTime	since = graph_now();
 	size_t	   *had = prepare_wait(transfers, count);
+	long		left;
 
-	for (;;)
+	while (!look(transfers, had, count, since, &left))
 	{
-		long		left = until == 0 ? LONG_MAX :
-			graph_milliseconds_until(until);
-		bool		news;
-
-		CHECK_FOR_INTERRUPTS();
-		news = make_progress(transfers, had, count);
-		if (end_silent(transfers, count, since) || news || left <= 0)
+		if (until != 0)
+			left = Min(left, graph_milliseconds_until(until));
+		if (left <= 0)
 			break;
-		for (int i = 0; i < count; i++)
-			left = Min(left, time_left(transfers[i], since));
-		if (left > 0)
-			graph_multi_wait(Min(left, INT_MAX));
+		graph_multi_wait(Min(left, INT_MAX));
 	}
 	finish_wait(transfers, count, since);
 	pfree(had);

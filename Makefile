@@ -31,6 +31,7 @@ OBJS = \
 	src/json/text.o \
 	src/net/buffer.o \
 	src/net/easy.o \
+	src/net/events.o \
 	src/net/header.o \
 	src/net/http.o \
 	src/net/inflate.o \

@@ -4,9 +4,9 @@
  *		What the files of src/net share, and nobody else sees.
  *
  * Each struct names the file that writes it; the others read it at most.
- * Calls go one way: http.c, which runs a transfer, calls the others, and of
- * these easy.c calls tls.c and multi.c, buffer.c calls inflate.c, outcome.c
- * calls easy.c, and multi.c calls tls.c.
+ * Calls go one way: http.c, which runs a transfer, calls the others; easy.c
+ * calls multi.c and tls.c, multi.c calls events.c and tls.c, buffer.c calls
+ * header.c and inflate.c, and outcome.c calls easy.c.
  *
  * IDENTIFICATION
  *		src/net/net_int.h
@@ -106,6 +106,15 @@ extern void graph_easy_free(GraphEasy *easy);
 extern long graph_easy_number(const GraphEasy *easy, CURLINFO what,
 							  long default_value);
 extern bool graph_easy_was_kept(const GraphEasy *easy);
+
+/* in events.c */
+extern pgsocket graph_events_open(void);
+extern int	graph_events_watch(CURL *curl, curl_socket_t fd, int what,
+							   void *arg, void *socketp);
+extern void graph_events_alarm(GraphTime when);
+extern bool graph_events_alarm_is_set(void);
+extern void graph_events_run(void (*happened) (curl_socket_t fd, int what));
+extern int	graph_events_trouble(bool forget);
 
 /* in header.c */
 extern void graph_header_line(GraphHttpHeader *header, const char *data,

@@ -118,8 +118,7 @@ openssl_reason(void)
 
 /*
  * report_openssl
- *		Raise the error for what cannot fail for a reason that a person could
- *		remove.
+ *		Raise the error for what should not fail, whatever the files hold.
  */
 pg_noreturn static void
 report_openssl(const char *what)
@@ -190,11 +189,11 @@ open_text(Signer *signer, char *text)
 }
 
 /*
- * has_passed
- *		Has a time of a certificate passed?
+ * compare_to_now
+ *		Negative if a time of a certificate has passed, else positive.
  */
-static bool
-has_passed(const ASN1_TIME *time, const char *path)
+static int
+compare_to_now(const ASN1_TIME *time, const char *path)
 {
 	int			order = X509_cmp_current_time(time);
 
@@ -203,7 +202,7 @@ has_passed(const ASN1_TIME *time, const char *path)
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("could not read the times of the certificate in file \"%s\": %s",
 						path, openssl_reason())));
-	return order < 0;
+	return order;
 }
 
 /*
@@ -242,13 +241,13 @@ load_certificate(Signer *signer, const char *path)
 
 	from = X509_get0_notBefore(signer->certificate);
 	until = X509_get0_notAfter(signer->certificate);
-	if (has_passed(until, path))
+	if (compare_to_now(until, path) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the certificate in file \"%s\" has expired", path),
 				 errdetail("It was valid until %s.", time_text(until)),
 				 errhint("Make a new one, add it to the app registration, and put it in place of the old one.")));
-	if (!has_passed(from, path))
+	if (compare_to_now(from, path) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the certificate in file \"%s\" is not valid yet", path),
@@ -367,16 +366,6 @@ graph_base64url_decode(const char *text, size_t len, size_t *result_len)
 }
 
 /*
- * append_json
- *		Add text as a JSON string, in UTF-8.
- */
-static void
-append_json(StringInfo buf, const char *text)
-{
-	escape_json(buf, pg_server_to_any(text, strlen(text), PG_UTF8));
-}
-
-/*
  * append_header
  *		The first part of the token: how it is signed, and by whose key.
  */
@@ -407,15 +396,16 @@ append_claims(StringInfo jwt, const char *client_id, const char *audience)
 {
 	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
 	int64		now = (int64) time(NULL);
+	const char *client = pg_server_to_any(client_id, strlen(client_id), PG_UTF8);
 	StringInfoData claims;
 
 	initStringInfo(&claims);
 	appendStringInfoString(&claims, "{\"aud\":");
-	append_json(&claims, audience);
+	escape_json(&claims, pg_server_to_any(audience, strlen(audience), PG_UTF8));
 	appendStringInfoString(&claims, ",\"iss\":");
-	append_json(&claims, client_id);
+	escape_json(&claims, client);
 	appendStringInfoString(&claims, ",\"sub\":");
-	append_json(&claims, client_id);
+	escape_json(&claims, client);
 	appendStringInfo(&claims, ",\"jti\":\"%s\"",
 					 DatumGetCString(DirectFunctionCall1(uuid_out, uuid)));
 	appendStringInfo(&claims, ",\"nbf\":" INT64_FORMAT ",\"iat\":" INT64_FORMAT
@@ -471,6 +461,8 @@ graph_client_assertion_create(const GraphOptions *options, const char *audience)
 	StringInfoData jwt;
 	char	   *result;
 
+	Assert(options->credentials.certificate_file &&
+		   options->credentials.private_key_file && options->credentials.client_id);
 	signer->callback.func = release_signer;
 	signer->callback.arg = signer;
 	MemoryContextRegisterResetCallback(context, &signer->callback);

@@ -33,9 +33,10 @@
 bool
 graph_exchange_send(GraphExchange *exchange)
 {
-	GraphTransfer *transfer = graph_http_start(CurrentMemoryContext,
-											   &exchange->http);
+	GraphTransfer *transfer;
 
+	Assert(exchange->session && exchange->name && exchange->limit > 0);
+	transfer = graph_http_start(CurrentMemoryContext, &exchange->http);
 	exchange->transfer = transfer;
 	exchange->text = "";
 	exchange->problem = NULL;

@@ -330,7 +330,7 @@ attempt(LoginRequest *request, GraphTokenAnswer *answer)
 	ListCell   *cell;
 	bool		done;
 
-	Assert(login_functions[login]);
+	Assert(login < lengthof(login_functions) && login_functions[login]);
 	request->form.data = NULL;
 	login_functions[login] (request);
 	done = send_request(request, answer);

@@ -159,6 +159,7 @@ graph_session_set_bearer(GraphSession *session, const char *token)
 {
 	char	   *before = session->peer.bearer;
 
+	Assert(token && token[0]);
 	if (before && strcmp(before, token) == 0)
 		return;
 	session->peer.bearer =
@@ -240,6 +241,7 @@ graph_session_redact_first(GraphSession *session, int count)
 {
 	List	   *secrets = session->peer.secrets;
 
+	Assert(count >= 0);
 	for (int i = count; i < list_length(secrets); i++)
 		graph_free_text(list_nth(secrets, i));
 	session->peer.secrets = list_truncate(secrets, count);

@@ -199,6 +199,7 @@ find_entry(GraphSession *session)
 	TokenEntry *entry;
 	bool		found;
 
+	Assert(OidIsValid(session->serverid) && OidIsValid(session->userid));
 	open_cache();
 	entry = hash_search(token_cache, &key, HASH_ENTER, &found);
 	if (!found)

@@ -5,6 +5,9 @@
  *
  * Each character that the encoding lacks becomes '?'.
  *
+ * What this file refuses to know: where the text comes from; it has been made
+ * valid UTF-8 before.
+ *
  * IDENTIFICATION
  *		src/base/encoding.c
  *

@@ -171,6 +171,7 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 {
 	int64		delay;
 
+	Assert(attempt >= 0);
 	if (retry_after >= 0)
 		delay = (int64) retry_after * 1000;
 	else

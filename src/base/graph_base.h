@@ -6,8 +6,8 @@
  * The clock, secret memory, URLs, what of a remote text may be shown, the
  * errors for what the other side does, and how much was asked of each server.
  *
- * What this layer refuses to know: catalogs, JSON, libcurl's transfers,
- * tokens, plans.
+ * What this layer refuses to know: options, JSON, libcurl's transfers, how a
+ * token is had, plans.
  *
  * IDENTIFICATION
  *		src/base/graph_base.h
@@ -165,7 +165,8 @@ extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
-extern GraphTime graph_stats_may_send(GraphStats *stats, int per_minute);
+extern GraphTime graph_stats_book(GraphStats *stats, int per_minute);
+#define graph_stats_may_send(stats, per_minute) graph_stats_book(stats, per_minute)
 
 /* in secret.c */
 extern void graph_wipe_text(char *text);

@@ -150,6 +150,7 @@ graph_inflater_take(GraphInflater *inflater, char *out, size_t *len)
 	uInt		room = (uInt) Min(*len, INT_MAX);
 	int			code = Z_OK;
 
+	Assert(*len > 0);
 	stream->next_out = (unsigned char *) out;
 	stream->avail_out = room;
 	while (code == Z_OK && stream->avail_out > 0)

@@ -314,6 +314,7 @@ graph_multi_add(CURL *easy)
 	sigset_t	saved;
 	CURLMcode	code;
 
+	Assert(mux.multi);
 	graph_block_signals(&saved);
 	code = curl_multi_add_handle(mux.multi, easy);
 	graph_restore_signals(&saved);
@@ -338,6 +339,7 @@ graph_multi_detach(CURL *easy)
 	sigset_t	saved;
 	uint32		failed = graph_wipe_failures();
 
+	Assert(mux.active > 0);
 	graph_block_signals(&saved);
 	if (curl_multi_remove_handle(mux.multi, easy) != CURLM_OK ||
 		graph_wipe_failures() != failed)

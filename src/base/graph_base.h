@@ -69,12 +69,6 @@ typedef int64 GraphTime;
 /* Bytes of the id that a request is given, a GUID as text. */
 #define GRAPH_ID_SIZE 37
 
-/*
- * Longest piece of remote text that is repeated in a message, in bytes.
- * Graph's longest useful message, the list of missing roles, is about 250.
- */
-#define GRAPH_MAX_REMOTE_TEXT 1024
-
 /* Bytes of somebody else's buffer; data is NULL where the member is absent. */
 typedef struct GraphSlice
 {
@@ -151,7 +145,7 @@ typedef struct GraphPeer
 	char	   *server_name;
 	bool		partial_is_warning; /* option on_partial */
 	bool		token_is_given; /* by option access_token */
-	char	   *bearer;			/* the token in use, or NULL: see token.c */
+	char	   *bearer;			/* the token in use, or NULL */
 	List	   *secrets;		/* of char *, texts that no message repeats */
 } GraphPeer;
 

@@ -34,6 +34,12 @@
 
 #include "base/graph_base.h"
 
+/*
+ * Longest piece of remote text that is repeated in a message, in bytes.
+ * Graph's longest useful message, the list of missing roles, is about 250.
+ */
+#define MAX_SHOWN 1024
+
 /* A shorter value would redact ordinary words, and is no secret. */
 #define SHORTEST_SECRET	4
 
@@ -47,7 +53,7 @@
 #define SHORTEST_BASE64 8
 
 /* More of a text is not looked at: it becomes much shorter than this. */
-#define MAX_LOOKED_AT	(16 * GRAPH_MAX_REMOTE_TEXT)
+#define MAX_LOOKED_AT	(16 * MAX_SHOWN)
 
 /* So many times may a character have been encoded, one over the other. */
 #define MAX_TIMES	4
@@ -642,7 +648,7 @@ append_sanitized(StringInfo result, const char *text, size_t len,
 			shown_len = result->len > 0 && result->data[result->len - 1] != ' ';
 		}
 
-		if (result->len + shown_len > GRAPH_MAX_REMOTE_TEXT)
+		if (result->len + shown_len > MAX_SHOWN)
 		{
 			appendStringInfoString(result, "...");
 			break;

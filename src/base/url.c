@@ -247,8 +247,8 @@ is_embedded(const unsigned char *bytes)
 /*
  * graph_address_is_metadata
  *		Is this address one where the metadata services of clouds are, among
- *		them all of the local link?  It calls nothing but the C library, for
- *		open_socket().
+ *		them all of the local link?  It calls nothing but the C library, as it is
+ *		asked inside a libcurl callback.
  *
  * fe80::/10 and the addresses of two clouds in IPv6, and 169.254.0.0/16 and its
  * like in IPv4 or IPv6 clothes.
@@ -275,8 +275,8 @@ graph_address_is_metadata(const struct sockaddr *address)
 
 /*
  * host_is_metadata
- *		The same for the host of a URL; a name is none, open_socket() sees what
- *		it stands for.
+ *		The same for the host of a URL.  A name is none: what it stands for is
+ *		looked at when a socket is opened.
  */
 static bool
 host_is_metadata(const char *host)

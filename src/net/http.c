@@ -6,9 +6,8 @@
  * A transfer is started, and from then on its bytes are pulled by whoever
  * reads them: graph_http_wait_any() returns when there are more, and what has
  * been read is consumed.  At most a window of bytes is kept (buffer.c); a
- * transfer whose window is full is paused.  How a request is put to libcurl is
- * easy.c's, the wire and the waiting are multi.c's, and how a transfer ended
- * is found out by outcome.c.
+ * transfer whose window is full is paused.  easy.c puts a request to libcurl,
+ * multi.c lets libcurl run and waits, and outcome.c says how a transfer ended.
  *
  * Two rules keep libcurl and the backend apart.  Nothing that can ereport,
  * palloc or check for interrupts runs inside a libcurl callback: callbacks

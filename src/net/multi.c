@@ -330,7 +330,7 @@ graph_multi_add(CURL *easy)
 /*
  * graph_multi_detach
  *		End the transfer of an easy handle that was begun.  One that is under way
- *		loses its connection.  It must not throw; should curl not let go, the
+ *		loses its connection.  It must not throw; should libcurl not let go, the
  *		handle of all is given up as soon as that can be.
  */
 void
@@ -367,13 +367,13 @@ graph_multi_free(CURL *easy)
 
 /*
  * graph_multi_drive
- *		Let curl do what can be done without waiting, and report the transfers
+ *		Let libcurl do what can be done without waiting, and report the transfers
  *		that have ended to a callback, which must not throw.
  *
  * Returns false if something went wrong that may befall any transfer.  Then
- * all of them are to be detached, and graph_multi_report() called: curl does
- * not put its own house in order when it lacks memory, and what it does next
- * may be to wait for a connection that nobody makes, or to divide by zero.
+ * all of them are to be detached, and graph_multi_report() called: libcurl is
+ * not in order any more once it lacked memory, and what it does next may be to
+ * wait for a connection that nobody makes, or to divide by zero.
  */
 bool
 graph_multi_drive(void (*ended) (CURL *easy, CURLcode result))

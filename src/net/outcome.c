@@ -108,7 +108,7 @@ transport_of(CURLcode result, const GraphEasy *easy)
 		return GRAPH_TRANSPORT_BROKEN;
 
 	/* what a proxy cannot do now it may do later; what it will not, never */
-	if (result != CURLE_OK && proxy_status >= 400 && proxy_status < 500)
+	if (result != CURLE_OK && proxy_status / 100 == 4)
 		return GRAPH_TRANSPORT_PROXY;
 
 	for (size_t i = 0; i < lengthof(codes); i++)

@@ -90,31 +90,6 @@ typedef struct UrlParts
 } UrlParts;
 
 /*
- * create_url
- *		A URL without an owner: nothing may throw until it is cleaned up.
- */
-static CURLU *
-create_url(void)
-{
-	CURLU	   *url = curl_url();
-
-	if (url == NULL)
-		graph_report_out_of_memory();
-	return url;
-}
-
-/*
- * check_memory
- *		That there was no memory says nothing about the URL.
- */
-static void
-check_memory(CURLUcode code)
-{
-	if (code == CURLUE_OUT_OF_MEMORY)
-		graph_report_out_of_memory();
-}
-
-/*
  * split_url
  *		Take an absolute URL apart, as libcurl understands it.
  *
@@ -125,8 +100,9 @@ static UrlParts
 split_url(const char *text, unsigned int flags)
 {
 	UrlParts	parts = {0};
-	CURLU	   *url = create_url();
-	CURLUcode	code = curl_url_set(url, CURLUPART_URL, text, flags);
+	CURLU	   *url = curl_url();	/* nothing may throw: it has no owner */
+	CURLUcode	code = url == NULL ? CURLUE_OUT_OF_MEMORY :
+		curl_url_set(url, CURLUPART_URL, text, flags);
 
 	if (code == CURLUE_OK)
 	{
@@ -140,7 +116,8 @@ split_url(const char *text, unsigned int flags)
 		parts.fragment = url_part(url, CURLUPART_FRAGMENT, 0, &code);
 	}
 	curl_url_cleanup(url);
-	check_memory(code);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		graph_report_out_of_memory();	/* which says nothing about the URL */
 	parts.valid = code == CURLUE_OK && parts.scheme;
 	if (parts.user == NULL)
 		parts.user = parts.password;
@@ -427,14 +404,16 @@ graph_url_resolve(const char *base, const char *link)
 	if (split_url(link, 0).valid)
 		return pstrdup(link);
 
-	url = create_url();
-	code = curl_url_set(url, CURLUPART_URL, base, 0);
+	url = curl_url();			/* nothing may throw: it has no owner */
+	code = url == NULL ? CURLUE_OUT_OF_MEMORY :
+		curl_url_set(url, CURLUPART_URL, base, 0);
 	if (code == CURLUE_OK)
 		code = curl_url_set(url, CURLUPART_URL, link, 0);
 	if (code == CURLUE_OK)
 		result = url_part(url, CURLUPART_URL, 0, &code);
 	curl_url_cleanup(url);
-	check_memory(code);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		graph_report_out_of_memory();	/* which says nothing about the URL */
 	return result;
 }
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * client_assertion.c
- *		Which words prove that we hold the key of a certificate?
+ *		How is a client assertion made from a certificate and its key?
  *
  * A login by certificate sends no secret.  It sends an assertion, a JSON Web
  * Token that says who asks whom and when, signed with the private key whose
@@ -54,7 +54,7 @@
 
 /*
  * Where it lacks memory OpenSSL may say that a file is wrong, or nothing.  So
- * a file that is said to be wrong is read again, and the second word counts.
+ * a file that is said to be wrong is read once more, and then it is believed.
  */
 #define ATTEMPTS	2
 

@@ -3,8 +3,8 @@
  * url.c
  *		Where does a URL lead, and how is text written in one?
  *
- * libcurl's own parser takes URLs apart.  It is the one that decides where a
- * request goes, so there is no second opinion about what the host is.
+ * libcurl's own parser takes URLs apart.  It decides where a request goes, so
+ * there cannot be two opinions about what the host is.
  *
  * What this file refuses to know: requests, options, Graph.
  *
@@ -92,9 +92,6 @@ typedef struct UrlParts
 /*
  * split_url
  *		Take an absolute URL apart, as libcurl understands it.
- *
- * The same parser decides where a request goes, so there is no second opinion
- * about what the host is.
  */
 static UrlParts
 split_url(const char *text, unsigned int flags)
@@ -227,8 +224,8 @@ is_embedded(const unsigned char *bytes)
  *		them all of the local link?  It calls nothing but the C library, as it is
  *		asked inside a libcurl callback.
  *
- * fe80::/10 and the addresses of two clouds in IPv6, and 169.254.0.0/16 and its
- * like in IPv4 or IPv6 clothes.
+ * These are fe80::/10 and the addresses of two clouds in IPv6, and
+ * 169.254.0.0/16 and its like in IPv4, or embedded in IPv6.
  */
 bool
 graph_address_is_metadata(const struct sockaddr *address)

@@ -25,8 +25,8 @@
 
 /*
  * graph_buffer_init
- *		Begin with nothing; in sips, a small window comes first, which grows with
- *		the appetite of the reader.
+ *		Begin with nothing.  In sips, the window is small at first, and grows as
+ *		the reader wants more.
  */
 void
 graph_buffer_init(GraphBuffer *buffer, bool in_sips)

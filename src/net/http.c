@@ -286,7 +286,7 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	transfer->callback.arg = transfer;
 	MemoryContextRegisterResetCallback(owner, &transfer->callback);
 
-	/* where it has to be although there is none, nobody counts it */
+	/* where none is left it starts all the same, and is not counted */
 	transfer->has_fd = graph_http_has_descriptor() && AcquireExternalFD();
 	graph_easy_create(&transfer->easy, owner, request, take_header, take_body,
 					  transfer);

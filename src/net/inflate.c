@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * inflate.c
- *		What does a compressed body hold, a piece at a time?
+ *		How is a compressed body inflated, a piece at a time?
  *
  * libcurl could inflate too, but it inflates all of a piece at once: what does
  * not fit into the reader's window is copied each time that the reader takes

@@ -217,6 +217,7 @@ extern char *graph_describe_remote(const GraphPeer *peer,
 								   const GraphRemoteError *remote,
 								   const char *why);
 extern bool graph_may_retry(GraphTransport transport, int status, int who);
+/* ... for a request to the service that was answered, or was not */
 #define graph_status_is_retriable(status) \
 	graph_may_retry(GRAPH_TRANSPORT_OK, status, GRAPH_RETRY_REMOTE)
 #define graph_transport_is_retriable(transport) \

@@ -227,8 +227,8 @@ make_multi(void)
  * graph_multi_start
  *		Make the multi handle and the set to wait on, once a backend.
  *
- * Here and not in _PG_init(), which may run in the postmaster.  libcurl is never
- * shut down: other extensions of the backend may use it too.
+ * Here and not in _PG_init(), which may run in the postmaster.  libcurl is
+ * never shut down: other extensions of the backend may use it too.
  */
 void
 graph_multi_start(void)
@@ -426,8 +426,8 @@ graph_multi_report(void)
 /*
  * check_client
  *		From time to time, see whether the client is still there; if it is not,
- *		the next check for interrupts ends the session.  Returns how long of a
- *		wait the next time is away.
+ *		the next check for interrupts ends the session.  Returns how much of a
+ *		wait may pass before it is to be looked at again.
  *
  * The server does that by itself only with client_connection_check_interval,
  * and otherwise when it has something to send.

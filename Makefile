@@ -31,16 +31,22 @@ OBJS = \
 	src/json/list.o \
 	src/json/projection.o \
 	src/json/text.o \
+	src/net/buffer.o \
+	src/net/easy.o \
+	src/net/events.o \
 	src/net/header.o \
 	src/net/http.o \
 	src/net/inflate.o \
 	src/net/multi.o \
+	src/net/outcome.o \
 	src/net/tls.o \
 	src/auth/client_assertion.o \
 	src/auth/device_code.o \
+	src/auth/exchange.o \
 	src/auth/login.o \
 	src/auth/login_error.o \
 	src/auth/managed_identity.o \
+	src/auth/session.o \
 	src/auth/token.o \
 	src/odata/deparse.o \
 	src/odata/key.o \

@@ -3,11 +3,7 @@
  * clock.c
  *		What time is it, by a clock that never steps?
  *
- * Everything that waits goes by this clock.  The time of day, which the
- * service's dates are compared with, is not asked here.
- *
- * What this file refuses to know: what is waited for.  It neither throws nor
- * allocates.
+ * What this file refuses to know: the time of day.
  *
  * IDENTIFICATION
  *		src/base/clock.c

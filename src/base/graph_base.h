@@ -160,7 +160,6 @@ extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
 extern GraphTime graph_stats_book(GraphStats *stats, int per_minute);
-#define graph_stats_may_send(stats, per_minute) graph_stats_book(stats, per_minute)
 
 /* in secret.c */
 extern void graph_wipe_text(char *text);
@@ -217,11 +216,6 @@ extern char *graph_describe_remote(const GraphPeer *peer,
 								   const GraphRemoteError *remote,
 								   const char *why);
 extern bool graph_may_retry(GraphTransport transport, int status, int who);
-/* ... for a request to the service that was answered, or was not */
-#define graph_status_is_retriable(status) \
-	graph_may_retry(GRAPH_TRANSPORT_OK, status, GRAPH_RETRY_REMOTE)
-#define graph_transport_is_retriable(transport) \
-	graph_may_retry(transport, 0, GRAPH_RETRY_REMOTE)
 extern char *graph_request_title(const char *name, const char *id);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
 pg_noreturn extern void graph_report_status(const GraphPeer *peer,

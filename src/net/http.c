@@ -277,7 +277,7 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 	graph_multi_start();
 
 	transfer = MemoryContextAllocZero(owner, sizeof(GraphTransfer));
-	graph_buffer_init(&transfer->buffer, request->in_sips || request->ahead);
+	graph_buffer_init(&transfer->buffer, request->in_sips || request->prefetch);
 	transfer->how.request_timeout = request->request_timeout;
 	transfer->how.failed_allocations = graph_wipe_failures();
 	transfer->secret_answer = request->secret_answer;

@@ -89,7 +89,7 @@ judge_lookup(GraphFetch *fetch, const GraphParts *parts, int status,
 			GRAPH_VERDICT_END : GRAPH_VERDICT_PROBE;
 	transport = graph_http_result(fetch->transfer, &text);
 	if (transport == GRAPH_TRANSPORT_OK ? graph_fetch_cut_again(fetch) :
-		graph_transport_is_retriable(transport) &&
+		graph_may_retry(transport, 0, GRAPH_RETRY_REMOTE) &&
 		graph_fetch_again(fetch, -1) == NULL)
 		return GRAPH_VERDICT_AGAIN;
 	return GRAPH_VERDICT_ERROR;
@@ -125,7 +125,7 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 							   &remote);
 	if (verdict != GRAPH_VERDICT_ERROR)
 		return verdict;
-	if (graph_status_is_retriable(header->status))
+	if (graph_may_retry(GRAPH_TRANSPORT_OK, header->status, GRAPH_RETRY_REMOTE))
 	{
 		why = graph_fetch_again(fetch, header->retry_after);
 		if (why == NULL)

@@ -129,27 +129,20 @@ send_request(GraphFetch *fetch, bool early)
 {
 	GraphShared *shared = fetch->shared;
 	GraphSession *session = shared->session;
-	const GraphOptions *options = &session->options;
-	GraphHttpRequest request = {0};
+	GraphHttpRequest request;
 	MemoryContext old;
 
 	Assert(fetch->url && fetch->transfer == NULL);
 	graph_token_get(session);
 
 	old = MemoryContextSwitchTo(fetch->context);
-	request.url = fetch->url;
+	graph_session_request(session, fetch->url, &request);
+	request.headers = lappend(request.headers,
+							  pstrdup("Prefer: include-unknown-enum-members"));
 	request.bearer = session->peer.bearer;
-	request.headers = list_make2("Accept: application/json",
-								 "Prefer: include-unknown-enum-members");
-	request.ca_file = options->service.ca_file;
-	request.proxy = options->service.proxy;
-	request.proxy_user = options->credentials.proxy_user;
-	request.proxy_password = options->credentials.proxy_password;
-	request.connect_timeout = options->limits.connect_timeout;
-	request.request_timeout = options->limits.request_timeout;
 	request.fresh_connection = fetch->attempt > 0 || fetch->stale;
 	request.in_sips = shared->request->limited;
-	request.ahead = early;
+	request.prefetch = early;
 	fetch->transfer = graph_http_start(fetch->context, &request);
 	MemoryContextSwitchTo(old);
 
@@ -210,7 +203,7 @@ graph_fetch_start(GraphFetch *fetch)
 		return false;
 	}
 	fetch->not_before =
-		graph_stats_may_send(shared->stats,
+		graph_stats_book(shared->stats,
 							 shared->session->options.limits.requests_per_minute);
 	if (fetch->not_before != 0)
 		return false;
@@ -230,7 +223,7 @@ graph_fetch_start_early(GraphFetch *fetch, int most)
 
 	if (fetch->transfer == NULL && shared->pool.transfers < most &&
 		graph_http_has_descriptor() && shared->pool.pause <= graph_now() &&
-		graph_stats_may_send(shared->stats,
+		graph_stats_book(shared->stats,
 							 shared->session->options.limits.requests_per_minute) == 0)
 		send_request(fetch, true);
 }
@@ -410,7 +403,7 @@ graph_fetch_repair(GraphFetch *fetch)
 
 	if (transport == GRAPH_TRANSPORT_STARVED && starve(fetch))
 		return;
-	if (graph_transport_is_retriable(transport))
+	if (graph_may_retry(transport, 0, GRAPH_RETRY_REMOTE))
 	{
 		why = graph_fetch_again(fetch, -1);
 		if (why == NULL)

@@ -79,9 +79,9 @@ add_key(KeyList *list, Datum value)
 	GraphTextMeaning meaning = graph_text_meaning(key);
 	bool		found;
 
-	if (meaning == GRAPH_TEXT_PERHAPS)
+	if (meaning == GRAPH_TEXT_AMBIGUOUS)
 		list->all = false;
-	if (meaning == GRAPH_TEXT_NEVER)
+	if (meaning == GRAPH_TEXT_IMPOSSIBLE)
 		return;
 	(void) hash_search(list->seen, &key, HASH_ENTER, &found);
 	if (found)

@@ -110,7 +110,8 @@ joins_by_id(GraphJoinInfo *outer, GraphJoinInfo *inner, Expr *clause)
 {
 	OpExpr	   *op = (OpExpr *) clause;
 
-	if (!graph_is_text_equality(clause))
+	if (!IsA(clause, OpExpr) || list_length(op->args) != 2 ||
+		!graph_is_text_equality(op->opno, op->inputcollid))
 		return false;
 	return (is_member_key(outer, linitial(op->args)) &&
 			is_member_key(inner, lsecond(op->args))) ||
@@ -304,7 +305,7 @@ combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
  * table whose restrictions name ids comes first.
  */
 static void
-classify_members(PlannerInfo *root, GraphJoinInfo *join, GraphPushdown *pushdown)
+classify_members(GraphJoinInfo *join, GraphPushdown *pushdown)
 {
 	ListCell   *cell;
 
@@ -317,8 +318,9 @@ classify_members(PlannerInfo *root, GraphJoinInfo *join, GraphPushdown *pushdown
 			GraphRelInfo *info = member->rel->fdw_private;
 
 			if (!member->nullable && (info->pushdown.keys != NIL) == with_keys)
-				graph_classify(root, member->rel, member->rel->baserestrictinfo,
-							   pushdown);
+				graph_classify_clauses(member->rel,
+									   member->rel->baserestrictinfo,
+									   pushdown);
 		}
 	}
 }
@@ -328,28 +330,27 @@ classify_members(PlannerInfo *root, GraphJoinInfo *join, GraphPushdown *pushdown
  *		The rows and the cost of a joined scan: the alerts are read once.
  */
 static void
-price_join(PlannerInfo *root, GraphJoinInfo *join, double *rows, Cost *startup,
-		   Cost *total)
+price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 {
 	JoinMember *first = linitial(join->members);
 	GraphPushdown pushdown;
 	double		alerts;
 	ListCell   *cell;
 
-	classify_members(root, join, &pushdown);
-	graph_price_alerts(root, first->rel, &pushdown, &alerts, startup, total);
-	*rows = alerts;
+	classify_members(join, &pushdown);
+	graph_price_alerts(root, first->rel, &pushdown, price);
+	alerts = price->rows;
 	foreach(cell, join->members)
 	{
 		JoinMember *member = lfirst(cell);
 		GraphRelInfo *info = member->rel->fdw_private;
 		double		per_alert = member->rel->rows / info->alerts;
 
-		*rows *= member->nullable ? Max(per_alert, 1.0) :
-			Min(per_alert * info->alerts / alerts, info->rows_per_alert);
+		price->rows *= member->nullable ? Max(per_alert, 1.0) :
+			Min(per_alert * info->alerts / alerts, info->resource->rows_per_record);
 	}
-	*rows = clamp_row_est(*rows);
-	*total += cpu_tuple_cost * *rows;
+	price->rows = clamp_row_est(price->rows);
+	price->total += cpu_tuple_cost * price->rows;
 }
 
 /*
@@ -400,21 +401,20 @@ scan_target(RelOptInfo *joinrel, GraphJoinInfo *join, List *clauses)
 }
 
 /*
- * graph_join_paths
- *		GetForeignJoinPaths: offer to read two relations as one stream.
+ * graphGetForeignJoinPaths
+ *		Offer to read two relations as one stream, if they come in the same
+ *		answers.
  */
 void
-graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
-				 RelOptInfo *innerrel, JoinType jointype,
-				 JoinPathExtraData *extra)
+graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
+						 RelOptInfo *outerrel, RelOptInfo *innerrel,
+						 JoinType jointype, JoinPathExtraData *extra)
 {
 	GraphJoinInfo *outer = as_join(outerrel);
 	GraphJoinInfo *inner = as_join(innerrel);
 	GraphJoinInfo *join;
 	List	   *rinfos;
-	double		rows;
-	Cost		startup;
-	Cost		total;
+	GraphPrice	price;
 
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
 		(jointype != JOIN_INNER && jointype != JOIN_LEFT) ||
@@ -432,10 +432,10 @@ graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 		return;
 
 	joinrel->fdw_private = join;
-	price_join(root, join, &rows, &startup, &total);
+	price_join(root, join, &price);
 	add_path(joinrel, (Path *)
-			 graph_create_foreign_join_path(root, joinrel, NULL, rows, startup,
-											total, NIL,
+			 graph_create_foreign_join_path(root, joinrel, NULL, price.rows,
+											price.startup, price.total, NIL,
 											joinrel->lateral_relids, NULL, NIL));
 }
 
@@ -523,7 +523,7 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
 	GraphPushdown pushdown;
 	ListCell   *cell;
 
-	classify_members(root, join, &pushdown);
+	classify_members(join, &pushdown);
 	exprs = list_concat_copy(pushdown.values, pushdown.clauses);
 	foreach(cell, join->members)
 		members = lappend(members, plan_member(join, lfirst(cell), target,

@@ -49,7 +49,7 @@
  *
  * metadata/generate.py reads this table, to see that every path exists.
  */
-static const GraphJoinColumn join_columns[] = {
+static const GraphNamedColumn join_columns[] = {
 	{"device_dns_name", "text", "deviceDnsName|host/deviceDnsName"},
 	{"host_name", "text", "hostName|host/hostName"},
 	{"mde_device_id", "text", "mdeDeviceId|host/mdeDeviceId"},
@@ -84,7 +84,7 @@ static const GraphJoinColumn join_columns[] = {
  * graph_join_columns
  *		The columns by which evidence of any type is joined.
  */
-const GraphJoinColumn *
+const GraphNamedColumn *
 graph_join_columns(int *count)
 {
 	*count = lengthof(join_columns);

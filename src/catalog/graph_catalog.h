@@ -226,16 +226,13 @@ typedef struct GraphColumn
 /* The default_order of all resources so far. */
 #define GRAPH_DEFAULT_TIME	"createdDateTime"
 
-/*
- * A column of a table of evidence of any type by which people join to tables
- * of their own.
- */
-typedef struct GraphJoinColumn
+/* A column that has a name of its own, and what it reads. */
+typedef struct GraphNamedColumn
 {
 	const char *name;
 	const char *type;			/* as DDL has it */
 	const char *property;		/* as in the column option */
-} GraphJoinColumn;
+} GraphNamedColumn;
 
 /* in option.c */
 extern void graph_get_options(ForeignTable *table, ForeignServer *server,
@@ -273,7 +270,7 @@ extern const char *graph_skip_name(const char *text, const char *name);
 extern bool graph_same_name(const char *text, const char *name);
 
 /* in column.c */
-extern const GraphJoinColumn *graph_join_columns(int *count);
+extern const GraphNamedColumn *graph_join_columns(int *count);
 extern const char *graph_property_problem(const char *value);
 extern GraphColumn *graph_resolve_column(GraphResource resource,
 										 const char *evidence_type,

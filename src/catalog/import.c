@@ -4,11 +4,10 @@
  *		Which DDL describes a resource?
  *
  * IMPORT FOREIGN SCHEMA makes a table of all alerts, one of their evidence,
- * one of their comments, and one for each type of evidence.  Which columns a
- * table gets is decided here; what a column's name means is not: wherever a
- * column would not be found from its property's name, the option that says
- * so is taken from graph_resolve_column(), and written down, so that a user
- * who reads the DDL sees where a value comes from and can copy it.
+ * one of their comments, and one for each type of evidence.  Wherever a column
+ * would not be found from its property's name, the option that says what it
+ * reads is written down, so that a user who reads the DDL sees where a value
+ * comes from and can copy it.
  *
  * No column is NOT NULL: the planner would believe it, and the service
  * leaves out members that its metadata promises.
@@ -47,21 +46,15 @@ typedef struct TableText
 } TableText;
 
 /* What a row of evidence or comments tells of its alert. */
-static const struct
-{
-	const char *name;
-	const char *type;
-}			parent_columns[] =
-{
-	{"alert_title", "text"},
-	{"alert_severity", "text"},
-	{"alert_status", "text"},
-	{"alert_created_date_time", "timestamptz"},
-	{"alert_last_update_date_time", "timestamptz"},
-	{"alert_service_source", "text"},
-	{"incident_id", "text"},
+static const GraphNamedColumn parent_columns[] = {
+	{"alert_title", "text", "../title"},
+	{"alert_severity", "text", "../severity"},
+	{"alert_status", "text", "../status"},
+	{"alert_created_date_time", "timestamptz", "../createdDateTime"},
+	{"alert_last_update_date_time", "timestamptz", "../lastUpdateDateTime"},
+	{"alert_service_source", "text", "../serviceSource"},
+	{"incident_id", "text", "../incidentId"},
 };
-
 
 /*-------------------------------------------------------------------------
  * The text of one table.
@@ -126,32 +119,15 @@ add_column(TableText *text, const char *name, const char *type,
 }
 
 /*
- * add_resolved_column
- *		Append a column with an option that says what its name means.
+ * add_named_columns
+ *		Append columns whose names say what they read, with the option that says
+ *		it too.
  */
 static void
-add_resolved_column(TableText *text, const char *name, const char *type)
+add_named_columns(TableText *text, const GraphNamedColumn *columns, int count)
 {
-	GraphColumn *column;
-	StringInfoData property;
-	ListCell   *path;
-	ListCell   *in_alert;
-
-	column = graph_resolve_column(text->table->resource,
-								  text->table->evidence_type,
-								  text->table->name, name, NULL);
-	Assert(column->source == GRAPH_SOURCE_PATHS);
-
-	initStringInfo(&property);
-	forboth(path, column->paths, in_alert, column->in_alert)
-	{
-		if (property.len > 0)
-			appendStringInfoChar(&property, '|');
-		if (lfirst_int(in_alert))
-			appendStringInfoString(&property, "../");
-		appendStringInfoString(&property, (char *) lfirst(path));
-	}
-	add_column(text, name, type, property.data);
+	for (int i = 0; i < count; i++)
+		add_column(text, columns[i].name, columns[i].type, columns[i].property);
 }
 
 /*
@@ -211,7 +187,7 @@ add_columns(TableText *text)
 	bool		is_any_evidence = resource->has_derived &&
 		table->evidence_type == NULL;
 	int			count;
-	const GraphJoinColumn *join = graph_join_columns(&count);
+	const GraphNamedColumn *join = graph_join_columns(&count);
 
 	if (is_child)
 	{
@@ -224,11 +200,10 @@ add_columns(TableText *text)
 	add_property_columns(text, table->evidence_type ? table->evidence_type :
 						 resource->row_type);
 
-	for (int i = 0; is_any_evidence && i < count; i++)
-		add_column(text, join[i].name, join[i].type, join[i].property);
-	for (size_t i = 0; is_child && i < lengthof(parent_columns); i++)
-		add_resolved_column(text, parent_columns[i].name,
-							parent_columns[i].type);
+	if (is_any_evidence)
+		add_named_columns(text, join, count);
+	if (is_child)
+		add_named_columns(text, parent_columns, lengthof(parent_columns));
 
 	add_column(text, "raw", "jsonb", ".");
 }

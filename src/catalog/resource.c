@@ -241,26 +241,6 @@ graph_is_evidence_type(const char *name)
 }
 
 /*
- * append_properties
- *		Append the properties of a type to a list, the inherited ones first.
- */
-static List *
-append_properties(List *list, const char *type_name)
-{
-	const TypeInfo *type = find_type(type_name);
-
-	if (type == NULL)
-		return list;
-	if (type->base != NULL)
-		list = append_properties(list, type->base);
-	for (int i = 0; i < type->count; i++)
-		list = lappend(list, unconstify(GraphProperty *,
-										&type->properties[i]));
-
-	return list;
-}
-
-/*
  * graph_type_properties
  *		All properties of a type, the inherited ones first: a list of
  *		const GraphProperty *, empty if there is no such type.
@@ -268,7 +248,18 @@ append_properties(List *list, const char *type_name)
 List *
 graph_type_properties(const char *type_name)
 {
-	return append_properties(NIL, type_name);
+	const TypeInfo *type = find_type(type_name);
+	List	   *list = NIL;
+
+	if (type == NULL)
+		return NIL;
+	if (type->base != NULL)
+		list = graph_type_properties(type->base);
+	for (int i = 0; i < type->count; i++)
+		list = lappend(list, unconstify(GraphProperty *,
+										&type->properties[i]));
+
+	return list;
 }
 
 /*

@@ -189,8 +189,8 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *baserel, const GraphPrice *price
 
 /*
  * is_useful_column
- *		Callback: could a value for this member of an equivalence class be
- *		sent?
+ *		Callback: is this member of an equivalence class the column with the
+ *		attribute number *arg, and could a value for it be sent?
  *
  * Asked by generate_implied_equalities_for_column().  The clause that will be
  * made is classified again.
@@ -199,41 +199,11 @@ static bool
 is_useful_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 				 EquivalenceMember *em, void *arg)
 {
-	Expr	   *wanted = arg;
+	Var		   *var = graph_own_var(rel, em->em_expr);
 
-	if (wanted)
-		return equal(em->em_expr, wanted);
-	return graph_is_key_column(rel, em->em_expr) ||
-		graph_var_property(rel, em->em_expr) != NULL;
-}
-
-/*
- * useful_columns
- *		Those members of equivalence classes that is_useful_column() likes.
- *
- * generate_implied_equalities_for_column() works for one column at a time.
- */
-static List *
-useful_columns(PlannerInfo *root, RelOptInfo *baserel)
-{
-	List	   *result = NIL;
-	int			index = -1;
-
-	while ((index = bms_next_member(baserel->eclass_indexes, index)) >= 0)
-	{
-		EquivalenceClass *ec = list_nth(root->eq_classes, index);
-		ListCell   *cell;
-
-		foreach(cell, ec->ec_members)
-		{
-			EquivalenceMember *em = lfirst(cell);
-
-			if (bms_equal(em->em_relids, baserel->relids) &&
-				is_useful_column(root, baserel, ec, em, NULL))
-				result = list_append_unique(result, em->em_expr);
-		}
-	}
-	return result;
+	return var && var->varattno == *(AttrNumber *) arg &&
+		(graph_is_key_column(rel, em->em_expr) ||
+		 graph_var_property(rel, em->em_expr) != NULL);
 }
 
 /*
@@ -244,15 +214,14 @@ static List *
 candidate_clauses(PlannerInfo *root, RelOptInfo *baserel)
 {
 	List	   *result = list_copy(baserel->joininfo);
-	ListCell   *cell;
 
 	if (!baserel->has_eclass_joins)
 		return result;
-	foreach(cell, useful_columns(root, baserel))
+	for (AttrNumber attnum = 1; attnum <= baserel->max_attr; attnum++)
 		result = list_concat(result,
 							 generate_implied_equalities_for_column(root, baserel,
 																	is_useful_column,
-																	lfirst(cell),
+																	&attnum,
 																	baserel->lateral_referencers));
 	return result;
 }
@@ -262,9 +231,9 @@ candidate_clauses(PlannerInfo *root, RelOptInfo *baserel)
  *		Offer scans that take values from the rows of some other tables.
  */
 static void
-add_parameterized_path(PlannerInfo *root, RelOptInfo *baserel, Relids outer)
+add_parameterized_path(PlannerInfo *root, RelOptInfo *baserel,
+					   ParamPathInfo *param_info)
 {
-	ParamPathInfo *param_info = get_baserel_parampathinfo(root, baserel, outer);
 	GraphPushdown pushdown;
 	GraphPrice	price;
 
@@ -275,24 +244,7 @@ add_parameterized_path(PlannerInfo *root, RelOptInfo *baserel, Relids outer)
 						   &pushdown);
 	graph_price_scan(root, baserel, &pushdown, param_info->ppi_rows, &price);
 	param_info->ppi_rows = price.rows;
-	add_scan_path(root, baserel, &price, NIL, outer, false);
-}
-
-/*
- * has_relids
- *		Is this set in a list of sets?
- */
-static bool
-has_relids(List *sets, Relids relids)
-{
-	ListCell   *cell;
-
-	foreach(cell, sets)
-	{
-		if (bms_equal(lfirst(cell), relids))
-			return true;
-	}
-	return false;
+	add_scan_path(root, baserel, &price, NIL, param_info->ppi_req_outer, false);
 }
 
 /*
@@ -302,12 +254,13 @@ has_relids(List *sets, Relids relids)
 static void
 add_parameterized_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
-	List	   *seen = NIL;
+	List	   *seen = NIL;		/* of ParamPathInfo *, one for each set */
 	ListCell   *cell;
 
 	foreach(cell, candidate_clauses(root, baserel))
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		ParamPathInfo *param_info;
 		GraphPushdown pushdown;
 		Relids		outer;
 
@@ -319,10 +272,13 @@ add_parameterized_paths(PlannerInfo *root, RelOptInfo *baserel)
 			continue;
 		outer = bms_union(rinfo->clause_relids, baserel->lateral_relids);
 		outer = bms_del_member(outer, baserel->relid);
-		if (bms_is_empty(outer) || has_relids(seen, outer))
+		if (bms_is_empty(outer))
 			continue;
-		seen = lappend(seen, outer);
-		add_parameterized_path(root, baserel, outer);
+		param_info = get_baserel_parampathinfo(root, baserel, outer);
+		if (list_member_ptr(seen, param_info))
+			continue;
+		seen = lappend(seen, param_info);
+		add_parameterized_path(root, baserel, param_info);
 	}
 }
 

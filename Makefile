@@ -55,7 +55,6 @@ OBJS = \
 	src/plan/plan_private.o \
 	src/plan/price.o \
 	src/plan/pushdown.o \
-	src/plan/value.o \
 	src/scan/answer.o \
 	src/scan/lane.o \
 	src/scan/order.o \

@@ -155,7 +155,7 @@ take_condition(Input *input, GraphValue *values, int *nvalues, int depth)
 	list = lappend(list, makeString((char *) property));
 	if (kind == GRAPH_FILTER_NULL || kind == GRAPH_FILTER_NOT_NULL)
 		return list;
-	if (kind == GRAPH_FILTER_COMPARE)
+	if (kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_DISTINCT)
 		list = lappend(list, makeInteger(is_time ? take(input, GRAPH_GE + 1) : take(input, GRAPH_NE + 1)));
 
 	/* each condition has a value of its own, of the kind that it takes */

@@ -401,38 +401,24 @@ deparse_unknown(const GraphQueryProperty *property, GraphComparison comparison,
 
 /*
  * deparse_compare
- *		GRAPH_FILTER_COMPARE: NULL makes a strict operator not true.
+ *		GRAPH_FILTER_COMPARE, where NULL makes the operator not true, and
+ *		GRAPH_FILTER_DISTINCT, where it is a value.
  */
 static FilterResult
 deparse_compare(DeparseContext *context, const GraphQueryProperty *property,
-			  GraphComparison comparison, const GraphValue *value, char **text)
+				GraphComparison comparison, const GraphValue *value,
+				bool distinct, char **text)
 {
 	if (!value->known)
 		return deparse_unknown(property, comparison, value->label, text);
-	if (value->isnull)
+	if (!value->isnull)
+		return deparse_datum(context, property, comparison, value->type,
+							 value->value, text);
+	if (!distinct)
 		return FILTER_NONE;
-	return deparse_datum(context, property, comparison, value->type,
-					   value->value, text);
-}
-
-/*
- * deparse_distinct
- *		GRAPH_FILTER_DISTINCT and GRAPH_FILTER_NOT_DISTINCT: NULL is a value.
- */
-static FilterResult
-deparse_distinct(DeparseContext *context, const GraphQueryProperty *property,
-			   bool distinct, const GraphValue *value, char **text)
-{
-	if (!value->known)
-		return deparse_unknown(property, distinct ? GRAPH_NE : GRAPH_EQ,
-						   value->label, text);
-	if (value->isnull)
-	{
-		*text = psprintf("%s %s null", property->name, distinct ? "ne" : "eq");
-		return FILTER_TEXT;
-	}
-	return deparse_datum(context, property, distinct ? GRAPH_NE : GRAPH_EQ,
-					   value->type, value->value, text);
+	*text = psprintf("%s %s null", property->name,
+					 comparison == GRAPH_EQ ? "eq" : "ne");
+	return FILTER_TEXT;
 }
 
 /*
@@ -599,15 +585,12 @@ deparse_condition(DeparseContext *context, List *condition, char **text)
 
 	/* the others end with a value */
 	value = value_of(context, intVal(llast(condition)));
-	if (kind == GRAPH_FILTER_COMPARE)
-		return deparse_compare(context, property, intVal(lthird(condition)),
-							   value, text);
 	if (kind == GRAPH_FILTER_ANY || kind == GRAPH_FILTER_ALL)
 		return deparse_array(context, property, kind == GRAPH_FILTER_ANY,
 							 value, text);
-	Assert(kind == GRAPH_FILTER_DISTINCT || kind == GRAPH_FILTER_NOT_DISTINCT);
-	return deparse_distinct(context, property, kind == GRAPH_FILTER_DISTINCT,
-							value, text);
+	Assert(kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_DISTINCT);
+	return deparse_compare(context, property, intVal(lthird(condition)), value,
+						   kind == GRAPH_FILTER_DISTINCT, text);
 }
 
 /*

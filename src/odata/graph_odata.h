@@ -31,12 +31,12 @@ typedef enum GraphFilterKind
 	GRAPH_FILTER_AND,			/* conditions ... */
 	GRAPH_FILTER_OR,			/* conditions ... */
 	GRAPH_FILTER_COMPARE,		/* property, GraphComparison, value */
+	GRAPH_FILTER_DISTINCT,		/* the same with EQ or NE, where NULL is a
+								 * value: IS [NOT] DISTINCT FROM */
 	GRAPH_FILTER_ANY,			/* property, value (an array): = ANY */
 	GRAPH_FILTER_ALL,			/* property, value (an array): <> ALL */
 	GRAPH_FILTER_NULL,			/* property: IS NULL */
 	GRAPH_FILTER_NOT_NULL,		/* property: IS NOT NULL */
-	GRAPH_FILTER_DISTINCT,		/* property, value: IS DISTINCT FROM */
-	GRAPH_FILTER_NOT_DISTINCT,	/* property, value */
 	GRAPH_FILTER_EVIDENCE,		/* evidence type, path in it, value: = */
 } GraphFilterKind;
 

@@ -19,7 +19,6 @@
 #include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
-#include "utils/hsearch.h"
 
 #include "odata/graph_odata.h"
 
@@ -28,7 +27,6 @@ typedef struct GraphPushdown
 {
 	List	   *values;			/* Expr: evaluated when the scan starts */
 	GraphValue *known;			/* the same, as far as they are constants */
-	HTAB	   *numbers;		/* of constants, where there are many */
 	List	   *keys;			/* int: the values that hold the wanted ids,
 								 * texts and arrays of them; or NIL */
 	List	   *filters;		/* conditions, all of which must hold */
@@ -123,11 +121,6 @@ enum GraphMemberPrivate
 	GRAPH_MEMBER_QUALS,				/* Integer: how many */
 };
 
-/* in value.c */
-extern GraphValue graph_value_of(const Expr *expr);
-extern int	graph_value_number(GraphPushdown *pushdown, Expr *expr);
-extern void graph_values_forget(GraphPushdown *pushdown, int count);
-
 /* in comparison.c */
 extern Var *graph_own_var(RelOptInfo *baserel, Expr *expr);
 extern GraphColumn *graph_relation_column(RelOptInfo *baserel,
@@ -180,6 +173,9 @@ extern const GraphQueryProperty *graph_find_order(RelOptInfo *baserel,
 												  AttrNumber *attnum);
 
 /* in plan_private.c */
+extern GraphValue graph_value_of(const Expr *expr);
+extern int	graph_value_add(GraphPushdown *pushdown, Expr *expr);
+extern void graph_values_forget(GraphPushdown *pushdown, int count);
 extern int	graph_plan_int(const ForeignScan *plan,
 						   enum GraphPlanPrivate which);
 extern List *graph_plan_list(const ForeignScan *plan,

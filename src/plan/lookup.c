@@ -60,7 +60,7 @@ find_operand_keys(RelOptInfo *baserel, GraphPushdown *pushdown, List *args,
 	if (exprType((Node *) value) != (array ? TEXTARRAYOID : TEXTOID) ||
 		!graph_is_known_at_start(baserel, value))
 		return NIL;
-	number = graph_value_number(pushdown, value);
+	number = graph_value_add(pushdown, value);
 	return is_askable(&pushdown->known[number]) ? list_make1_int(number) : NIL;
 }
 
@@ -137,29 +137,19 @@ are_too_many(const GraphRelInfo *info, const GraphPushdown *pushdown,
 
 /*
  * graph_find_lookup
- *		The values that hold the ids by which a clause's alerts are looked up,
- *		each once; NIL if they are not.
+ *		The values that hold the ids by which a clause's alerts are looked up;
+ *		NIL if they are not.
  */
 List *
 graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown, Expr *expr)
 {
 	int			before = list_length(pushdown->values);
 	List	   *keys = find_keys(baserel, pushdown, expr);
-	List	   *result = NIL;
-	ListCell   *cell;
 
-	if (keys == NIL)
-	{
-		graph_values_forget(pushdown, before);
-		return NIL;
-	}
-	list_sort(keys, list_int_cmp);
-	foreach(cell, keys)
-	{
-		if (result == NIL || llast_int(result) != lfirst_int(cell))
-			result = lappend_int(result, lfirst_int(cell));
-	}
-	return are_too_many(baserel->fdw_private, pushdown, result) ? NIL : result;
+	if (keys && !are_too_many(baserel->fdw_private, pushdown, keys))
+		return keys;
+	graph_values_forget(pushdown, before);
+	return NIL;
 }
 
 /*

@@ -3,9 +3,12 @@
  * plan_private.c
  *		What does a plan hold?
  *
- * The elements of ForeignScan.fdw_private, as they are put together from what
- * was classified and as they are read again: plain nodes, which can be copied
- * and printed, without a secret.
+ * The values that clauses are compared with get numbers while the clauses are
+ * classified.  Constants are known at once, and what depends on them is decided
+ * while planning; the others are known when a scan starts.
+ *
+ * The elements of ForeignScan.fdw_private are put together here and read again:
+ * plain nodes, which can be copied and printed, without a secret.
  *
  * What this file refuses to know: paths, prices, how the plan is executed.
  *
@@ -16,6 +19,7 @@
  */
 #include "postgres.h"
 
+#include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 
 #include "plan/graph_plan.h"
@@ -25,6 +29,60 @@
  * at least so many alerts: fewer would make more requests likely.
  */
 #define SMALLEST_CHECKED_PAGE	100
+
+/* There is room for so many values at first. */
+#define FEW_VALUES	16
+
+/*
+ * graph_value_of
+ *		What is known of an expression while planning.
+ */
+GraphValue
+graph_value_of(const Expr *expr)
+{
+	const Const *constant = (const Const *) expr;
+	GraphValue	value = {0};
+
+	value.type = exprType((const Node *) expr);
+	if (IsA(expr, Const))
+	{
+		value.known = value.constant = true;
+		value.value = constant->constvalue;
+		value.isnull = constant->constisnull;
+	}
+	return value;
+}
+
+/*
+ * graph_value_add
+ *		Add an expression to the values of a scan, and give its number.
+ *
+ * One that is written twice is evaluated twice, as the executor does it.
+ */
+int
+graph_value_add(GraphPushdown *pushdown, Expr *expr)
+{
+	int			number = list_length(pushdown->values);
+
+	if (pushdown->known == NULL)
+		pushdown->known = palloc(FEW_VALUES * sizeof(GraphValue));
+	else if (number >= FEW_VALUES && (number & (number - 1)) == 0)
+		pushdown->known = repalloc(pushdown->known,
+								   2 * number * sizeof(GraphValue));
+	pushdown->known[number] = graph_value_of(expr);
+	pushdown->values = lappend(pushdown->values, expr);
+	return number;
+}
+
+/*
+ * graph_values_forget
+ *		Keep so many values; nothing refers to the others.
+ */
+void
+graph_values_forget(GraphPushdown *pushdown, int count)
+{
+	pushdown->values = list_truncate(pushdown->values, count);
+}
 
 /*
  * graph_plan_int, graph_plan_list

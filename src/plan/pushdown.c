@@ -74,35 +74,27 @@ find_comparison(ClassifyContext *context, List *args, Oid operator,
 }
 
 /*
- * is_null_constant
- *		Is this value known to be NULL?
- */
-static bool
-is_null_constant(const Expr *value)
-{
-	return IsA(value, Const) && ((const Const *) value)->constisnull;
-}
-
-/*
  * make_condition
  *		The condition of a comparison that the service can decide; NIL if it
  *		cannot, with the reason in the context.
  *
- * What it makes of the values that are constants, deparse.c tells.  distinct:
- * NULL counts as a value.
+ * deparse.c tells what it makes of the values that are constants.
  */
 static List *
 make_condition(ClassifyContext *context, GraphFilterKind kind,
-			   const GraphCompared *compared, bool distinct)
+			   const GraphCompared *compared)
 {
 	const GraphQueryProperty *property = compared->property;
+	const Const *constant = (const Const *) compared->value;
 	bool		not_equal = compared->comparison == GRAPH_NE;
+	bool		distinct = kind == GRAPH_FILTER_DISTINCT;
 	List	   *result;
 
-	if (is_null_constant(compared->value))
+	if (IsA(constant, Const) && constant->constisnull)
 		context->exact = true;	/* no rows, or a test for null */
 	else if (property->type == GRAPH_EDM_ENUM)
-		context->exact = !not_equal || distinct || !property->nullable;
+		context->exact =
+			(!not_equal || distinct || !property->nullable);
 	else
 	{
 		context->exact = false;
@@ -113,11 +105,11 @@ make_condition(ClassifyContext *context, GraphFilterKind kind,
 	}
 
 	result = list_make2(makeInteger(kind), makeString(pstrdup(property->name)));
-	if (kind == GRAPH_FILTER_COMPARE)
+	if (kind == GRAPH_FILTER_COMPARE || distinct)
 		result = lappend(result, makeInteger(compared->comparison));
 	return lappend(result,
-				   makeInteger(graph_value_number(context->pushdown,
-												  compared->value)));
+				   makeInteger(graph_value_add(context->pushdown,
+											   compared->value)));
 }
 
 /*
@@ -154,48 +146,32 @@ convert_evidence(ClassifyContext *context, const GraphCompared *compared)
 	context->exact = false;
 	return list_make4(makeInteger(GRAPH_FILTER_EVIDENCE),
 					  makeString(pstrdup(type)), makeString(path),
-					  makeInteger(graph_value_number(context->pushdown,
+					  makeInteger(graph_value_add(context->pushdown,
 													 compared->value)));
 }
 
 /*
  * convert_operator
- *		"column operator value".
+ *		"column operator value", and "column IS [NOT] DISTINCT FROM value", whose
+ *		node has the form of an equality.
  */
 static List *
 convert_operator(ClassifyContext *context, OpExpr *op, bool negate)
 {
+	bool		distinct = IsA(op, DistinctExpr);
 	GraphCompared compared;
 
 	if (list_length(op->args) != 2 ||
 		!find_comparison(context, op->args, op->opno, op->inputcollid, false,
-						 negate, &compared))
+						 negate != distinct, &compared))
 		return NIL;
-	if (compared.property == NULL)
+	if (compared.property)
+		return make_condition(context, distinct ? GRAPH_FILTER_DISTINCT :
+							  GRAPH_FILTER_COMPARE, &compared);
+	if (!distinct)
 		return convert_evidence(context, &compared);
-	return make_condition(context, GRAPH_FILTER_COMPARE, &compared, false);
-}
-
-/*
- * convert_distinct
- *		"column IS [NOT] DISTINCT FROM value".
- */
-static List *
-convert_distinct(ClassifyContext *context, DistinctExpr *op, bool negate)
-{
-	GraphCompared compared;
-
-	if (!find_comparison(context, op->args, op->opno, op->inputcollid, false,
-						 !negate, &compared))
-		return NIL;
-	if (compared.property == NULL ||
-		compared.comparison != (negate ? GRAPH_EQ : GRAPH_NE))
-	{
-		context->reason = GRAPH_NO_PROPERTY;
-		return NIL;
-	}
-	return make_condition(context, negate ? GRAPH_FILTER_NOT_DISTINCT :
-						  GRAPH_FILTER_DISTINCT, &compared, true);
+	context->reason = GRAPH_NO_PROPERTY;
+	return NIL;
 }
 
 /*
@@ -218,7 +194,7 @@ convert_array(ClassifyContext *context, ScalarArrayOpExpr *op, bool negate)
 		return NIL;
 	}
 	return make_condition(context, any ? GRAPH_FILTER_ANY : GRAPH_FILTER_ALL,
-						  &compared, false);
+						  &compared);
 }
 
 /*
@@ -294,9 +270,8 @@ convert(ClassifyContext *context, Expr *expr, bool negate)
 	switch (nodeTag(expr))
 	{
 		case T_OpExpr:
-			return convert_operator(context, (OpExpr *) expr, negate);
 		case T_DistinctExpr:
-			return convert_distinct(context, (DistinctExpr *) expr, negate);
+			return convert_operator(context, (OpExpr *) expr, negate);
 		case T_ScalarArrayOpExpr:
 			return convert_array(context, (ScalarArrayOpExpr *) expr, negate);
 		case T_NullTest:
@@ -360,12 +335,12 @@ find_condition(ClassifyContext *context, Expr *clause)
 }
 
 /*
- * find_keys
+ * find_key_clause
  *		Find the first restriction that names ids, and take those for the keys;
  *		the clause, or NULL.
  */
 static Expr *
-find_keys(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
+find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
 {
 	ListCell   *cell;
 
@@ -422,7 +397,7 @@ graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 					   GraphPushdown *pushdown)
 {
 	ClassifyContext context = {baserel, baserel->fdw_private, pushdown, false, NULL};
-	Expr	   *key_clause = find_keys(baserel, rinfos, pushdown);
+	Expr	   *key_clause = find_key_clause(baserel, rinfos, pushdown);
 	ListCell   *cell;
 
 	foreach(cell, rinfos)

@@ -56,7 +56,7 @@ static const GraphNamedColumn join_columns[] = {
 	{"azure_ad_device_id", "text", "azureAdDeviceId|host/azureAdDeviceId"},
 	/* not inet: Graph may send an empty one */
 	{"ip_address", "text", "ipAddress/ipAddress|ipAddress|podIp/ipAddress"
-	"|clusterIP/ipAddress|lastIpAddress|host/lastIpAddress"
+		"|clusterIP/ipAddress|lastIpAddress|host/lastIpAddress"
 	"|pod/podIp/ipAddress"},
 	{"url", "text", "url"},
 	{"file_name", "text", "fileDetails/fileName|imageFile/fileName"},

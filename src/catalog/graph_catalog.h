@@ -45,7 +45,7 @@ typedef enum GraphLogin
 	GRAPH_LOGIN_MANAGED_IDENTITY,
 	GRAPH_LOGIN_REFRESH_TOKEN,
 	GRAPH_LOGIN_ACCESS_TOKEN,
-	GRAPH_LOGIN_DEVICE_CODE,			/* by graph_fdw_login(), for this session */
+	GRAPH_LOGIN_DEVICE_CODE,	/* by graph_fdw_login(), for this session */
 } GraphLogin;
 
 /* Where to go. */

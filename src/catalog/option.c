@@ -274,7 +274,7 @@ parse_number(const GraphOptionRow *row, const char *value, int *number,
  */
 bool
 graph_parse_option(const GraphOptionRow *row, const char *value, int *number,
-			const char **problem)
+				   const char **problem)
 {
 	if (value[0] == '\0')
 	{
@@ -360,6 +360,7 @@ is_function(Oid function, PGFunction address)
 void
 graph_set_wrapper(PGFunction handler, PGFunction validator)
 {
+	Assert(handler && validator);
 	own_handler = handler;
 	own_validator = validator;
 }
@@ -377,6 +378,7 @@ graph_check_wrapper(const ForeignServer *server)
 {
 	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
 
+	Assert(own_handler && own_validator);
 	if (is_function(wrapper->fdwhandler, own_handler) &&
 		is_function(wrapper->fdwvalidator, own_validator))
 		return;
@@ -549,7 +551,7 @@ graph_options_wipe(GraphOptions *options, List *list)
 	{
 		DefElem    *def = lfirst_node(DefElem, cell);
 		const GraphOptionRow *row = graph_find_option(def->defname,
-												UserMappingRelationId);
+													  UserMappingRelationId);
 
 		if (row && (row->flags & OPTION_SECRET))
 			explicit_bzero(strVal(def->arg), strlen(strVal(def->arg)));

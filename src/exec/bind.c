@@ -105,6 +105,8 @@ graph_make_request(const ForeignScan *plan, const GraphOptions *options,
 	int			first = graph_plan_int(plan, GRAPH_PLAN_FIRST_PAGE);
 	GraphDeparsedFilter filter;
 
+	Assert(list_length(plan->fdw_private) > GRAPH_PLAN_LABELS);
+	Assert(first > 0);
 	memset(request, 0, sizeof(GraphRequest));
 	request->mode = graph_plan_int(plan, GRAPH_PLAN_MODE);
 	request->entity_set = resource->entity_set;

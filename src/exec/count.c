@@ -28,6 +28,8 @@ struct GraphCount
 	GraphRowReader *reader;		/* of the columns in the clauses */
 	ExprState  *quals;			/* NULL: every alert counts */
 	ExprContext *econtext;
+	const char *key;			/* $select of a count ... */
+	const char *key_and_time;	/* ... and of a list */
 	bool		given;			/* the one row */
 };
 
@@ -41,16 +43,21 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 				   GraphProjection *projection)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	const GraphResourceInfo *resource = graph_resource_info(options->resource);
+	TupleDesc	tupdesc = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
 	GraphCount *count = palloc0(sizeof(GraphCount));
 	int			rti = bms_next_member(graph_base_relids(plan), -1);
+	Relation	relation = graph_range_table_relation(node->ss.ps.state, rti);
 
+	Assert(resource->rows_member == NULL);
+	count->key = resource->key;
+	count->key_and_time = psprintf("%s,%s", resource->key,
+								   resource->default_order);
 	count->reader =
-		graph_row_reader_create_joined(graph_range_table_relation(node->ss.ps.state,
-																  rti),
+		graph_row_reader_create_joined(relation,
 									   graph_plan_list(plan, GRAPH_PLAN_COLUMNS),
 									   graph_plan_list(plan, GRAPH_PLAN_INDEXES),
-									   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts,
-									   options, projection);
+									   tupdesc->natts, options, projection);
 	count->quals =
 		ExecInitQual(list_copy_tail(plan->fdw_exprs,
 									graph_plan_int(plan, GRAPH_PLAN_NVALUES)),
@@ -116,8 +123,8 @@ count_alerts(GraphCount *count, GraphScan *scan, GraphRequest *request,
 	int64		result = 0;
 
 	/* a count needs no more than the id, a list its time as well */
-	if (request->select && strcmp(request->select, "id") == 0)
-		request->select = "id," GRAPH_DEFAULT_TIME;
+	if (request->select && strcmp(request->select, count->key) == 0)
+		request->select = count->key_and_time;
 	request->mode = GRAPH_SCAN_LIST;
 	request->limited = false;
 	request->first_page = request->page_size;

@@ -55,7 +55,7 @@ struct GraphJoinRows
  */
 static void
 begin_member(RowMember *member, List *private, ForeignScanState *node,
-			 GraphProjection *projection)
+			 int natts, GraphProjection *projection)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	Index		rti = graph_join_member(plan, private, &member->nullable);
@@ -65,14 +65,15 @@ begin_member(RowMember *member, List *private, ForeignScanState *node,
 	int			count = intVal(list_nth(private, GRAPH_MEMBER_QUALS));
 	GraphOptions options;
 
+	Assert(list_length(list_nth(private, GRAPH_MEMBER_COLUMNS)) ==
+		   list_length(list_nth(private, GRAPH_MEMBER_INDEXES)));
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
 	member->indexes = list_nth(private, GRAPH_MEMBER_INDEXES);
 	member->reader =
 		graph_row_reader_create_joined(relation,
 									   list_nth(private, GRAPH_MEMBER_COLUMNS),
 									   member->indexes,
-									   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts,
-									   &options, projection);
+									   natts, &options, projection);
 	member->context = AllocSetContextCreate(CurrentMemoryContext,
 											"graph_fdw joined row",
 											ALLOCSET_SMALL_SIZES);
@@ -104,7 +105,7 @@ graph_join_create(ForeignScanState *node, GraphProjection *projection)
 	join->isnull = palloc0(join->natts * sizeof(bool));
 	foreach(cell, members)
 		begin_member(&join->members[join->nmembers++], lfirst(cell), node,
-					 projection);
+					 join->natts, projection);
 	return join;
 }
 

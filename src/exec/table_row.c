@@ -26,7 +26,7 @@ struct GraphTableRows
 {
 	GraphRowReader *reader;
 	bool		in_turns;		/* below an Append that reads several tables */
-	bool		waits;			/* there is no row yet, and not no row any more */
+	bool		waits;			/* the next row has not come yet */
 
 	/* an order that the plan relies on, should the service not keep it */
 	List	   *order;			/* GRAPH_PLAN_ORDER */

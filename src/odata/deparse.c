@@ -258,7 +258,7 @@ deparse_junction(DeparseContext *context, List *conditions, bool is_and,
  */
 static FilterResult
 deparse_equality(DeparseContext *context, const char *property, const char *operator,
-			const char *string, char **text)
+				 const char *string, char **text)
 {
 	if (strlen(string) > MAX_LITERAL_BYTES)
 		return leave_out(context, too_long_text);
@@ -356,7 +356,7 @@ deparse_time(DeparseContext *context, const char *property,
  */
 static FilterResult
 deparse_word(DeparseContext *context, const GraphQueryProperty *property,
-		   GraphComparison comparison, const char *word, char **text)
+			 GraphComparison comparison, const char *word, char **text)
 {
 	bool		is_enum = property->type == GRAPH_EDM_ENUM;
 
@@ -374,13 +374,13 @@ deparse_word(DeparseContext *context, const GraphQueryProperty *property,
  */
 static FilterResult
 deparse_datum(DeparseContext *context, const GraphQueryProperty *property,
-			GraphComparison comparison, Oid type, Datum value, char **text)
+			  GraphComparison comparison, Oid type, Datum value, char **text)
 {
 	if (property->type == GRAPH_EDM_DATETIME)
 		return deparse_time(context, property->name, comparison,
-						  graph_as_timestamptz(type, value), text);
+							graph_as_timestamptz(type, value), text);
 	return deparse_word(context, property, comparison,
-					  datum_string(value), text);
+						datum_string(value), text);
 }
 
 /*
@@ -390,7 +390,7 @@ deparse_datum(DeparseContext *context, const GraphQueryProperty *property,
  */
 static FilterResult
 deparse_unknown(const GraphQueryProperty *property, GraphComparison comparison,
-			const char *label, char **text)
+				const char *label, char **text)
 {
 	static const char *const words[] = {"eq", "ne", "lt", "lt", "ge", "ge"};
 
@@ -514,7 +514,7 @@ deparse_elements(DeparseContext *context, const GraphQueryProperty *property,
  */
 static FilterResult
 deparse_array(DeparseContext *context, const GraphQueryProperty *property, bool any,
-			const GraphValue *value, char **text)
+			  const GraphValue *value, char **text)
 {
 	ArrayType  *array;
 	Oid			type;
@@ -528,8 +528,8 @@ deparse_array(DeparseContext *context, const GraphQueryProperty *property, bool 
 
 	if (!value->known)
 		return deparse_unknown(property, any ? GRAPH_EQ : GRAPH_NE,
-						   psprintf("%s %s", any ? "any of" : "all of",
-									value->label ? value->label : ""), text);
+							   psprintf("%s %s", any ? "any of" : "all of",
+										value->label ? value->label : ""), text);
 	if (value->isnull)
 		return FILTER_NONE;
 	array = DatumGetArrayTypeP(value->value);
@@ -677,7 +677,9 @@ graph_deparse_filter(const GraphResourceInfo *resource, List *filters,
 	{
 		FilterResult one;
 
-		contexts[i] = (DeparseContext) {resource, values, NULL, true, false};
+		contexts[i].resource = resource;
+		contexts[i].values = values;
+		contexts[i].constant = true;
 		one = deparse_condition(&contexts[i], list_nth(filters, i), &texts[i]);
 		if (one != FILTER_TEXT)
 			texts[i] = NULL;

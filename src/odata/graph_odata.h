@@ -118,7 +118,7 @@ typedef struct GraphRequest
 	char	   *filter;
 	bool		whole_filter;	/* no condition was left out of it */
 	const char *select;
-	char	   *order_property;	/* in $orderby */
+	char	   *order_property; /* in $orderby */
 	bool		descending;
 	bool		nulls_first;
 	bool		order_needed;	/* the plan relies on it */

@@ -17,7 +17,7 @@
  *
  * Sources: RFC 3986, 6.2.2.3; OData 4.01 URL conventions, 4.8.
  *
- * What this file refuses to know: the planner, filters, transfers.
+ * What this file refuses to know: the planner, conditions, transfers.
  *
  * IDENTIFICATION
  *		src/odata/key.c
@@ -129,6 +129,7 @@ graph_key_list(List *keys, const GraphValue *values, int *count, bool *all)
 			add_key(&list, value->value);
 			continue;
 		}
+		Assert(value->type == TEXTARRAYOID);
 		deconstruct_array(DatumGetArrayTypeP(value->value), TEXTOID, -1, false,
 						  TYPALIGN_INT, &elements, &nulls, &n);
 		for (int i = 0; i < n; i++)

@@ -94,8 +94,11 @@ graph_as_timestamptz(Oid type, Datum value)
 		result = date2timestamptz_opt_overflow(DatumGetDateADT(value),
 											   &overflow);
 	else
+	{
+		Assert(type == TIMESTAMPOID);
 		result = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value),
 													&overflow);
+	}
 	if (overflow < 0)
 		TIMESTAMP_NOBEGIN(result);
 	else if (overflow > 0)

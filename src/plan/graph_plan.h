@@ -94,31 +94,31 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_COLUMNS,			/* IntList: attribute numbers to fill in */
 	GRAPH_PLAN_KEYS,			/* IntList: values that hold the ids */
 	GRAPH_PLAN_FILTERS,			/* List of conditions */
-	GRAPH_PLAN_ORDER,			/* List: String property, Boolean
-								 * descending, Boolean nulls first, Integer
-								 * attribute number; or NIL */
+	GRAPH_PLAN_ORDER,			/* List: String property, Boolean descending,
+								 * Boolean nulls first, Integer attribute
+								 * number; or NIL */
 	GRAPH_PLAN_SELECT,			/* List of String: properties; or NIL */
 	GRAPH_PLAN_FIRST_PAGE,		/* Integer: $top of the first page */
 	GRAPH_PLAN_MOST_KEYS,		/* Integer: above so many, read the list */
 	GRAPH_PLAN_NVALUES,			/* Integer: of fdw_exprs */
 	GRAPH_PLAN_LABELS,			/* List of String: what is done with each
 								 * clause */
-	GRAPH_PLAN_MEMBERS,			/* joins only: List, see
-								 * GraphMemberPrivate */
-	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,	/* counts only: IntList, where
-								 * the columns are in the row */
+	GRAPH_PLAN_MEMBERS,			/* joins only: List, see GraphMemberPrivate */
+
+	/* counts only, instead: IntList, where the columns are in the row */
+	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,
 };
 
 /* The elements of a member in GRAPH_PLAN_MEMBERS. */
 enum GraphMemberPrivate
 {
-	GRAPH_MEMBER_POSITION,			/* Integer: which of the plan's relations, in
+	GRAPH_MEMBER_POSITION,		/* Integer: which of the plan's relations, in
 								 * the order of the range table, from 0 */
-	GRAPH_MEMBER_NULLABLE,			/* Boolean */
-	GRAPH_MEMBER_COLUMNS,				/* IntList: attribute numbers ... */
-	GRAPH_MEMBER_INDEXES,				/* IntList: ... and where they go in the row */
-	GRAPH_MEMBER_FIRST_QUAL,			/* Integer: in fdw_exprs */
-	GRAPH_MEMBER_QUALS,				/* Integer: how many */
+	GRAPH_MEMBER_NULLABLE,		/* Boolean */
+	GRAPH_MEMBER_COLUMNS,		/* IntList: attribute numbers ... */
+	GRAPH_MEMBER_INDEXES,		/* IntList: ... and where they go in the row */
+	GRAPH_MEMBER_FIRST_QUAL,	/* Integer: in fdw_exprs */
+	GRAPH_MEMBER_QUALS,			/* Integer: how many */
 };
 
 /* in comparison.c */

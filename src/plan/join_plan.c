@@ -18,7 +18,7 @@
  * joined scan cannot do without a local plan at hand; such queries are not
  * joined here.
  *
- * What this file refuses to know: HTTP, JSON, how a condition is spelled.
+ * What this file refuses to know: HTTP, JSON, how a condition is written.
  *
  * IDENTIFICATION
  *		src/plan/join_plan.c
@@ -163,8 +163,8 @@ have_same_key(GraphJoinInfo *outer, GraphJoinInfo *inner)
 
 /*
  * are_plain
- *		Clauses of one security level and without gating ones, of which the
- *		columns are ordinary.
+ *		Are these clauses that a joined scan can check: of the lowest security
+ *		level, without sub-selects, and none that gates the whole plan?
  */
 static bool
 are_plain(List *rinfos)
@@ -217,13 +217,14 @@ is_true(Expr *clause)
 }
 
 /*
- * can_join
- *		Can these two be one scan?  *rinfos are the clauses to check on the
- *		combined row.
+ * find_join_clauses
+ *		Find the clauses to check on the combined row of two; false if they
+ *		cannot be one scan.
  */
 static bool
-can_join(GraphJoinInfo *outer, GraphJoinInfo *inner, RelOptInfo *joinrel,
-		 JoinType jointype, List *restrictlist, List **rinfos)
+find_join_clauses(GraphJoinInfo *outer, GraphJoinInfo *inner,
+				  RelOptInfo *joinrel, JoinType jointype, List *restrictlist,
+				  List **rinfos)
 {
 	bool		by_id = have_same_key(outer, inner);
 	ListCell   *cell;
@@ -422,7 +423,8 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 		!bms_is_empty(joinrel->lateral_relids) ||
 		!are_plain(extra->restrictlist) ||
 		!members_are_plain(outer) || !members_are_plain(inner) ||
-		!can_join(outer, inner, joinrel, jointype, extra->restrictlist, &rinfos))
+		!find_join_clauses(outer, inner, joinrel, jointype,
+						   extra->restrictlist, &rinfos))
 		return;
 
 	join = combine(outer, inner, jointype, rinfos);

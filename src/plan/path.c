@@ -12,7 +12,7 @@
  * Nothing is asked of the service while planning: that would happen before
  * permissions are checked, and a plan would fail when the service is away.
  *
- * What this file refuses to know: HTTP, JSON, how a condition is spelled.
+ * What this file refuses to know: HTTP, JSON, how a condition is written.
  *
  * IDENTIFICATION
  *		src/plan/path.c

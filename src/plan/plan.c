@@ -8,7 +8,7 @@
  * service does with those that are sent.
  *
  * What this file refuses to know: prices, HTTP, JSON, how a condition is
- * spelled.
+ * written.
  *
  * IDENTIFICATION
  *		src/plan/plan.c

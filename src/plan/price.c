@@ -103,6 +103,7 @@ graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 	GraphRelInfo *info = baserel->fdw_private;
 	Cost		run;
 
+	Assert(info->alerts >= 1);
 	price->startup = REQUEST_COST + ALERT_COST;
 	if (pushdown->keys)
 	{

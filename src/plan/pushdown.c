@@ -147,7 +147,7 @@ convert_evidence(ClassifyContext *context, const GraphCompared *compared)
 	return list_make4(makeInteger(GRAPH_FILTER_EVIDENCE),
 					  makeString(pstrdup(type)), makeString(path),
 					  makeInteger(graph_value_add(context->pushdown,
-													 compared->value)));
+												  compared->value)));
 }
 
 /*
@@ -236,7 +236,7 @@ static List *
 convert_junction(ClassifyContext *context, List *args, bool is_and, bool negate)
 {
 	List	   *result = list_make1(makeInteger(is_and ? GRAPH_FILTER_AND :
-											   GRAPH_FILTER_OR));
+												GRAPH_FILTER_OR));
 	bool		exact = true;
 	ListCell   *cell;
 
@@ -359,8 +359,8 @@ find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
 
 /*
  * classify_clause
- *		Is this clause sent?  If so, its condition is added to the others; the
- *		context says whether it is exact, or why it is not sent.
+ *		Add the condition of a clause to those that are sent; false if it is
+ *		local.  The context says whether it is exact, or why it is local.
  *
  * Where alerts are asked for by id, key_clause names those, and nothing else is
  * sent.

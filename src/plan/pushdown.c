@@ -93,8 +93,7 @@ make_condition(ClassifyContext *context, GraphFilterKind kind,
 	if (IsA(constant, Const) && constant->constisnull)
 		context->exact = true;	/* no rows, or a test for null */
 	else if (property->type == GRAPH_EDM_ENUM)
-		context->exact =
-			(!not_equal || distinct || !property->nullable);
+		context->exact = !not_equal || distinct || !property->nullable;
 	else
 	{
 		context->exact = false;

@@ -21,11 +21,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/graph_catalog.h"
-
+#include "foreign/fdwapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
+
+#include "catalog/graph_catalog.h"
 
 #define REMOTE_SCHEMA "security"
 
@@ -348,35 +349,6 @@ check_table_names(List *tables, List *names, const char *server_name)
 }
 
 /*
- * is_wanted
- *		Does LIMIT TO or EXCEPT let this table through?
- */
-static bool
-is_wanted(const ImportTable *table, ImportForeignSchemaType list_type,
-		  List *names)
-{
-	bool		named = false;
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(table->name, lfirst_node(RangeVar, lc)->relname) == 0)
-			named = true;
-	}
-
-	switch (list_type)
-	{
-		case FDW_IMPORT_SCHEMA_ALL:
-			return true;
-		case FDW_IMPORT_SCHEMA_LIMIT_TO:
-			return named;
-		case FDW_IMPORT_SCHEMA_EXCEPT:
-			return !named;
-	}
-	return true;				/* keep the compiler quiet */
-}
-
-/*
  * graphImportForeignSchema
  *		The commands that make the tables of a remote schema.
  */
@@ -402,7 +374,7 @@ graphImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverid)
 	{
 		const ImportTable *table = lfirst(lc);
 
-		if (is_wanted(table, stmt->list_type, stmt->table_list))
+		if (IsImportableForeignTable(table->name, stmt))
 			commands = lappend(commands,
 							   create_command(table, stmt->server_name,
 											  stmt->local_schema));

@@ -18,10 +18,9 @@
  */
 #include "postgres.h"
 
-#include "commands/defrem.h"
 #include "utils/builtins.h"
 
-#include "catalog/graph_catalog.h"
+#include "catalog/option_int.h"
 
 /*
  * The logins of a user mapping.  "own" options belong to one login only, and
@@ -71,21 +70,13 @@ graph_login_name(GraphLogin login)
 static bool
 has_option(List *options, const char *name)
 {
-	ListCell   *cell;
+	const char *value = graph_option_value(options, name);
+	bool		enabled = true;
 
-	foreach(cell, options)
-	{
-		DefElem    *def = lfirst_node(DefElem, cell);
-		bool		enabled = true;
-
-		if (strcmp(def->defname, name) != 0)
-			continue;
-		/* the only Boolean among them */
-		if (strcmp(name, "managed_identity") == 0)
-			(void) parse_bool(defGetString(def), &enabled);
-		return enabled;
-	}
-	return false;
+	/* the only Boolean among them */
+	if (value && strcmp(name, "managed_identity") == 0)
+		(void) parse_bool(value, &enabled);
+	return value && enabled;
 }
 
 /*

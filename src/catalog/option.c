@@ -24,7 +24,6 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
-#include "commands/defrem.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -501,16 +500,8 @@ graph_get_options(ForeignTable *table, ForeignServer *server,
 char *
 graph_column_property(Oid relid, AttrNumber attnum)
 {
-	ListCell   *cell;
-
-	foreach(cell, GetForeignColumnOptions(relid, attnum))
-	{
-		DefElem    *def = lfirst_node(DefElem, cell);
-
-		if (strcmp(def->defname, "property") == 0)
-			return defGetString(def);
-	}
-	return NULL;
+	return graph_option_value(GetForeignColumnOptions(relid, attnum),
+							  "property");
 }
 
 /*

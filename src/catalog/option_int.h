@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * option_int.h
- *		A row of the table of options, for those who read it: option.c, which
- *		has the table, and validator.c.
+ *		A row of the table of options, and the value of an option in a list:
+ *		what option.c, login_option.c and validator.c share.
  *
  * IDENTIFICATION
  *		src/catalog/option_int.h
@@ -11,6 +11,8 @@
  */
 #ifndef GRAPH_OPTION_INT_H
 #define GRAPH_OPTION_INT_H
+
+#include "commands/defrem.h"
 
 #include "catalog/graph_catalog.h"
 
@@ -53,6 +55,25 @@ typedef struct GraphOptionRow
 	const OptionWord *words;	/* of a choice, ends with NULL */
 	const char *default_value;	/* as a user would write it, or NULL */
 } GraphOptionRow;
+
+/*
+ * graph_option_value
+ *		The value of an option in a list as the catalog gives it, or NULL.
+ */
+static inline char *
+graph_option_value(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+
+		if (strcmp(def->defname, name) == 0)
+			return defGetString(def);
+	}
+	return NULL;
+}
 
 extern const GraphOptionRow *graph_find_option(const char *name, Oid catalog);
 extern bool graph_parse_option(const GraphOptionRow *row, const char *value,

@@ -24,7 +24,6 @@
 #include "access/reloptions.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
-#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -175,23 +174,12 @@ check_mapping(List *options)
 static void
 check_table(List *options)
 {
-	ListCell   *cell;
-	const char *resource = "alerts";
-	const char *type = NULL;
-
-	foreach(cell, options)
-	{
-		DefElem    *def = lfirst_node(DefElem, cell);
-
-		if (strcmp(def->defname, "resource") == 0)
-			resource = defGetString(def);
-		else if (strcmp(def->defname, "evidence_type") == 0)
-			type = defGetString(def);
-	}
+	const char *resource = graph_option_value(options, "resource");
+	const char *type = graph_option_value(options, "evidence_type");
 
 	if (type == NULL)
 		return;
-	if (strcmp(resource, "evidence") != 0)
+	if (resource == NULL || strcmp(resource, "evidence") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"evidence_type\" requires option \"resource\" to be \"evidence\"")));

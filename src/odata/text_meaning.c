@@ -17,24 +17,13 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "common/string.h"
 #include "mb/pg_wchar.h"
 
 #include "odata/graph_odata.h"
 
 /* U+FFFD, which takes the place of what is no character */
 #define REPLACEMENT	"\xef\xbf\xbd"
-
-/*
- * is_ascii
- *		Are all characters those of ASCII?
- */
-static bool
-is_ascii(const char *text)
-{
-	while (*text && !IS_HIGHBIT_SET(*text))
-		text++;
-	return *text == '\0';
-}
 
 /*
  * can_be_shown
@@ -82,7 +71,7 @@ graph_text_meaning(const char *text)
 	}
 	if (strchr(text, '?'))
 		return GRAPH_TEXT_AMBIGUOUS;
-	if (is_ascii(text))
+	if (pg_is_ascii(text))
 		return GRAPH_TEXT_EXACT;
 	if (pg_encoding_max_length(encoding) > 1)
 		return GRAPH_TEXT_AMBIGUOUS;

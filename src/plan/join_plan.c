@@ -54,6 +54,7 @@ typedef struct JoinMember
 /* What the planner knows of a joined scan: RelOptInfo.fdw_private. */
 typedef struct GraphJoinInfo
 {
+	const char *entity_set;		/* which all members are read from */
 	List	   *members;		/* of JoinMember *; the first is not nullable */
 	List	   *rinfos;			/* RestrictInfo: of the joins, checked on the
 								 * combined row */
@@ -78,6 +79,7 @@ as_join(RelOptInfo *rel)
 	member = palloc0(sizeof(JoinMember));
 	member->rel = rel;
 	join = palloc0(sizeof(GraphJoinInfo));
+	join->entity_set = ((GraphRelInfo *) rel->fdw_private)->resource->entity_set;
 	join->members = list_make1(member);
 	return join;
 }
@@ -284,6 +286,7 @@ combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
 	GraphJoinInfo *join = palloc0(sizeof(GraphJoinInfo));
 	ListCell   *cell;
 
+	join->entity_set = outer->entity_set;
 	join->members = list_copy(outer->members);
 	foreach(cell, inner->members)
 	{
@@ -418,6 +421,7 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 	GraphPrice	price;
 
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
+		strcmp(outer->entity_set, inner->entity_set) != 0 ||
 		(jointype != JOIN_INNER && jointype != JOIN_LEFT) ||
 		root->parse->commandType != CMD_SELECT || root->rowMarks ||
 		!bms_is_empty(joinrel->lateral_relids) ||

@@ -4,12 +4,12 @@
  *		Which login do the options of a user mapping make?
  *
  * Exactly one, and a whole one: what belongs to two, or lacks a part, is an
- * error of whoever wrote the mapping.  Values are not looked at.
+ * error of whoever wrote the mapping.  Of the values only that of a switch is
+ * looked at.
  *
  * What this file refuses to know: how a login is done (src/auth).
  *
- * Sources: RFC 6749; Microsoft identity platform, "client credentials" and
- * "device authorization".
+ * Sources: RFC 6749 (OAuth 2.0).
  *
  * IDENTIFICATION
  *		src/catalog/login_option.c

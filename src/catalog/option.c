@@ -353,8 +353,8 @@ is_function(Oid function, PGFunction address)
 
 /*
  * graph_set_wrapper
- *		Say once which functions are our handler and our validator; this file
- *		cannot name them, as it knows nobody above it.
+ *		Say once which functions are our handler and our validator.  This file
+ *		cannot name them, since they use it.
  */
 void
 graph_set_wrapper(PGFunction handler, PGFunction validator)

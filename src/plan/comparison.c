@@ -62,6 +62,8 @@ graph_own_var(RelOptInfo *baserel, Expr *expr)
 /*
  * graph_relation_column
  *		What a column of the table reads: found out once.
+ *
+ * It is an error if the column reads nothing, which its name and options say.
  */
 GraphColumn *
 graph_relation_column(RelOptInfo *baserel, AttrNumber attnum)

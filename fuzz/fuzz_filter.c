@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_filter.c
- *		Is what deparse.c writes OData, whatever the values are?
+ *		Is what filter.c spells OData, whatever the values are?
  *
  * A libFuzzer target.  Each input becomes a tree of conditions and the values
  * of a plan, and what graph_deparse_filter() makes of them must

@@ -23,8 +23,10 @@ OBJS = \
 	src/base/url.o \
 	src/catalog/column.o \
 	src/catalog/import.o \
+	src/catalog/login_option.o \
 	src/catalog/option.o \
 	src/catalog/resource.o \
+	src/catalog/validator.o \
 	src/json/document.o \
 	src/json/escape.o \
 	src/json/json.o \
@@ -50,11 +52,17 @@ OBJS = \
 	src/auth/token.o \
 	src/odata/deparse.o \
 	src/odata/key.o \
+	src/odata/literal.o \
+	src/odata/request_path.o \
 	src/odata/text_meaning.o \
+	src/plan/comparison.o \
 	src/plan/join_plan.o \
+	src/plan/lookup.o \
+	src/plan/path.o \
 	src/plan/plan.o \
+	src/plan/plan_private.o \
+	src/plan/price.o \
 	src/plan/pushdown.o \
-	src/plan/value.o \
 	src/scan/answer.o \
 	src/scan/chain.o \
 	src/scan/fetch.o \
@@ -72,8 +80,12 @@ OBJS = \
 	src/row/row.o \
 	src/row/sort.o \
 	src/exec/analyze.o \
+	src/exec/bind.o \
 	src/exec/check.o \
-	src/exec/join_row.o
+	src/exec/count.o \
+	src/exec/explain.o \
+	src/exec/join_row.o \
+	src/exec/table_row.o
 
 EXTENSION = graph_fdw
 DATA = graph_fdw--1.0.sql

@@ -155,7 +155,7 @@ take_condition(Input *input, GraphValue *values, int *nvalues, int depth)
 	list = lappend(list, makeString((char *) property));
 	if (kind == GRAPH_FILTER_NULL || kind == GRAPH_FILTER_NOT_NULL)
 		return list;
-	if (kind == GRAPH_FILTER_COMPARE)
+	if (kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_DISTINCT)
 		list = lappend(list, makeInteger(is_time ? take(input, GRAPH_GE + 1) : take(input, GRAPH_NE + 1)));
 
 	/* each condition has a value of its own, of the kind that it takes */
@@ -264,7 +264,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	GraphWindow window = {DT_NOBEGIN, DT_NOEND, false};
 	int			nvalues = 0;
 	List	   *filters = NIL;
-	GraphFilterText filter;
+	GraphDeparsedFilter filter;
 	char	   *path;
 
 	for (int i = take(&input, 3); i >= 0; i--)
@@ -274,7 +274,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	window.nulls = take(&input, 8) == 0;
 
 	shim_subject = "";
-	graph_deparse_filter(filters, values, "createdDateTime", &filter);
+	graph_deparse_filter(graph_resource_info(GRAPH_EVIDENCE), filters, values,
+						 "createdDateTime", &filter);
 	request.filter = filter.text;
 	for (int i = 0; i < 2; i++)
 	{

@@ -153,7 +153,7 @@ graph_url_escape(const char *text)
 GraphTextMeaning
 graph_text_meaning(const char *text)
 {
-	return strstr(text, "\xef\xbf\xbd") ? GRAPH_TEXT_PERHAPS : GRAPH_TEXT_ITSELF;
+	return strstr(text, "\xef\xbf\xbd") ? GRAPH_TEXT_AMBIGUOUS : GRAPH_TEXT_EXACT;
 }
 
 /*-------------------------------------------------------------------------

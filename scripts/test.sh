@@ -18,12 +18,12 @@ usage() {
     cat <<'USAGE'
 Usage: scripts/test.sh [--only unit|regress|tap|sanitize|assert] [--keep]
 
-  --only PART   run a part: unit (the emulator's tests, the generated table, a
-                build without warnings), regress (pg_regress), tap (t/),
-                sanitize (a build with sanitizers, the fuzz targets) or assert
-                (a server with assertions, which is built from Debian's source
-                package and kept in GRAPH_FDW_CACHE, /var/cache/graph_fdw or
-                ~/.cache/graph_fdw)
+  --only PART   run a part: unit (the emulator's tests, the generated table,
+                the layers of the C, a build without warnings), regress
+                (pg_regress), tap (t/), sanitize (a build with sanitizers, the
+                fuzz targets) or assert (a server with assertions, which is
+                built from Debian's source package and kept in GRAPH_FDW_CACHE,
+                /var/cache/graph_fdw or ~/.cache/graph_fdw)
   --keep        leave the temporary folder, and say where it is
   --help        this text
 
@@ -95,16 +95,16 @@ wanted() {
 # The parts
 #------------------------------------------------------------------------------
 
-# The emulator's own tests.
-test_emulator() {
-    local output=$work/unittest.out status=0 ran bad skipped
+# test_python TITLE FOLDER: the tests of the programs in a folder.
+test_python() {
+    local title=$1 folder=$2 output=$work/unittest.out status=0 ran bad skipped
 
-    run timeout -k 10 300 env -C "$work/build" python3 -m unittest discover emulator >"$output" 2>&1 || status=$?
+    run timeout -k 10 300 env -C "$work/build" python3 -m unittest discover "$folder" >"$output" 2>&1 || status=$?
     ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$output")
     # "FAILED (failures=1, errors=2, skipped=3)" or "OK (skipped=3)"
     bad=$(summed 'failures|errors|unexpected successes' "$output")
     skipped=$(summed 'skipped' "$output")
-    count "Emulator" "$status" $((${ran:-0} > bad + skipped ? ran - bad - skipped : 0)) "$bad" "$output"
+    count "$title" "$status" $((${ran:-0} > bad + skipped ? ran - bad - skipped : 0)) "$bad" "$output"
 }
 
 # Sum of the numbers that unittest's last line gives for some words.
@@ -114,12 +114,13 @@ summed() {
         END { print n + 0 }' "$2"
 }
 
-# The table of properties in C is what the metadata says.
-test_generated() {
-    local output=$work/generate.out status=0
+# test_check TITLE COMMAND...: a program that looks at the checkout's text.
+test_check() {
+    local title=$1 output=$work/check.out status=0
 
-    run env -C "$work/build" python3 metadata/generate.py --check >"$output" 2>&1 || status=$?
-    count "Generated table" "$status" $((status == 0)) 0 "$output"
+    shift
+    run env -C "$work/build" "$@" >"$output" 2>&1 || status=$?
+    count "$title" "$status" $((status == 0)) 0 "$output"
 }
 
 # Not one warning.  In a copy, so that what the other tests use stays built.
@@ -234,8 +235,11 @@ main() {
     set_up
 
     if wanted unit; then
-        test_emulator
-        test_generated
+        test_python "Emulator" emulator
+        test_python "Scripts" scripts
+        # the table of properties in C is what the metadata says
+        test_check "Generated table" python3 metadata/generate.py --check
+        test_check "Layers" python3 scripts/check_layers.py
         test_warnings
     fi
     if wanted regress; then

@@ -83,7 +83,7 @@ $(shell mkdir -p $(sort $(dir $(OBJS))))
 ifneq ($(filter check coverage,$(MAKECMDGOALS)),)
 .PHONY: check coverage
 check coverage:
-	PG_CONFIG='$(PG_CONFIG)' bash '$(SOURCES)/scripts/$@.sh' $(TESTS)
+	PG_CONFIG='$(PG_CONFIG)' bash '$(SOURCES)/scripts/check.sh' $(if $(filter coverage,$@),--coverage) $(TESTS)
 endif
 
 # PGXS has the recipe but no target of its own.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # check.sh: the tests of graph_fdw for somebody who has PostgreSQL and the
-# libraries; "make check" runs it.
+# libraries; "make check" and "make coverage" run it.
 #
 # It builds a copy of this checkout, starts a server and an emulator of
 # Microsoft Graph of its own, runs pg_regress and the TAP tests, and ends both.
@@ -13,18 +13,23 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 # shellcheck source-path=SCRIPTDIR source=run_tests.sh
 . "$(dirname "${BASH_SOURCE[0]}")/run_tests.sh"
+# shellcheck source-path=SCRIPTDIR source=coverage.sh
+. "$(dirname "${BASH_SOURCE[0]}")/coverage.sh"
 
 usage() {
     cat <<'USAGE'
-Usage: scripts/check.sh [--keep] [--install] [TEST...]
+Usage: scripts/check.sh [--coverage] [--keep] [--install] [TEST...]
 
-  TEST        these only: regress (pg_regress), or files such as
-              t/001_rows.pl; without one, all
-  --keep      leave the temporary folder, and say where it is
-  --install   install graph_fdw into the server's own folders, if it loads
-              extensions from nowhere else (before PostgreSQL 18, unless it is
-              Debian's)
-  --help      this text
+  TEST         these only: regress (pg_regress), or files such as
+               t/001_rows.pl; without one, all
+  --coverage   say which lines no test reached, and leave a report in the
+               folder coverage.  Tests with time limits may fail, since the
+               code is slower
+  --keep       leave the temporary folder, and say where it is
+  --install    install graph_fdw into the server's own folders, if it loads
+               extensions from nowhere else (before PostgreSQL 18, unless it is
+               Debian's)
+  --help       this text
 
 PG_CONFIG=/path/to/pg_config names the PostgreSQL; otherwise it is the one in
 PATH.
@@ -58,13 +63,18 @@ has_tap() {
     grep -q '^enable_tap_tests[[:space:]]*=[[:space:]]*yes' "$(dirname "$("$pg_config" --pgxs)")/../Makefile.global"
 }
 
+make_extension() {
+    run make -C "$work/build" PG_CONFIG="$pg_config" "${make_options[@]}" "$@"
+}
+
 main() {
-    local names=() regress='' tap=''
+    local names=() regress='' tap='' coverage='' make_options=()
 
     # shellcheck disable=SC2034 # setup.sh reads them
     say_missing=1 leave_server=1
     while [ $# -gt 0 ]; do
         case $1 in
+            --coverage) coverage=1 ;;
             --keep) keep=1 ;;
             --install) leave_server= ;;
             --help) usage; exit 0 ;;
@@ -82,6 +92,10 @@ main() {
         tap=1
     fi
 
+    if [ -n "$coverage" ]; then
+        check_coverage_programs
+        make_options=("${coverage_flags[@]}")
+    fi
     find_pg_config
     check_server
     # shellcheck disable=SC2034 # setup.sh reads it
@@ -98,6 +112,11 @@ main() {
         else
             echo "TAP tests: left out, this PostgreSQL was built without --enable-tap-tests"
         fi
+    fi
+    if [ -n "$coverage" ]; then
+        # a process that still runs has not written its counters
+        stop_servers
+        report "$checkout/coverage"
     fi
 }
 

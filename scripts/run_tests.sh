@@ -1,5 +1,5 @@
 # run_tests.sh: how pg_regress and the TAP tests are run and counted; it is
-# sourced by test.sh, check.sh and coverage.sh, after setup.sh.
+# sourced by test.sh and check.sh, after setup.sh.
 #
 # shellcheck shell=bash disable=SC2154
 
@@ -67,6 +67,12 @@ start_servers() {
     start_postgres
     # the same alerts in every run; sql/setup.sql says so, too
     start_emulator --alerts 2000 --seed 1 --now 2026-11-01T00:00:00Z
+}
+
+# What clean_up does at the end, earlier.
+stop_servers() {
+    if [ -n "$postmaster" ]; then stop_postgres || true; fi
+    if [ -n "$emulator_process" ]; then stop_emulator || true; fi
 }
 
 # pg_regress.  PostgreSQL 15 prints "test name ... ok", later ones TAP.

@@ -1,0 +1,60 @@
+# coverage.sh: which lines of src/ does no test reach?  It is sourced by
+# check.sh, which has built graph_fdw with gcov's counters, and run the tests.
+#
+# The counters are written when a process ends by itself.  What ran in a server
+# that was killed, as some tests do, is not counted.
+#
+# shellcheck shell=bash disable=SC2154
+
+# What a build needs.  Without optimization, so that each line is one that is
+# written; the C library's headers complain of that.
+coverage_flags=(COPT="--coverage -O0 -Wno-cpp" PG_LDFLAGS=--coverage with_llvm=no)
+
+check_coverage_programs() {
+    local program
+
+    for program in gcov lcov genhtml; do
+        have "$program" || die "$program is missing: a coverage report needs gcov and lcov (Debian: gcc, lcov)."
+    done
+}
+
+# What the counters say, of our own files.
+gather() {
+    run lcov --quiet --capture --directory "$work/build" --base-directory "$work/build" --no-external \
+        --output-file "$work/coverage.info" &&
+        run genhtml --quiet --prefix "$work/build" --title graph_fdw --output-directory "$work/html" "$work/coverage.info"
+}
+
+# Each line that was not reached, with its text, and a sum for each file.
+list_unreached() {
+    awk -v top="$work/build/" '
+        /^SF:/ {
+            path = name = substr($0, 4)
+            sub(top, "", name)
+            total = missed = 0
+        }
+        /^DA:/ {
+            split(substr($0, 4), part, ",")
+            total++
+            if (part[2] == 0) lines[++missed] = part[1]
+        }
+        /^end_of_record/ {
+            for (n = 1; (getline line < path) > 0; n++) text[n] = line
+            close(path)
+            printf "%s: %d of %d lines not reached\n", name, missed, total
+            for (i = 1; i <= missed; i++) printf "%s:%d:%s\n", name, lines[i], text[lines[i]]
+        }' "$work/coverage.info" | sort -s -t : -k 1,1
+}
+
+# report FOLDER: the report, and on the screen what was not reached.
+report() {
+    local output=$1
+
+    step "Gathering what was reached" gather
+    list_unreached >"$work/unreached.txt"
+    rm -rf "$output"
+    mkdir -p "$output"
+    cp -R "$work/html/." "$work/unreached.txt" "$output/"
+    cat "$output/unreached.txt"
+    printf 'Report: %s/index.html\n' "$output"
+}

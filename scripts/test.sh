@@ -71,6 +71,12 @@ test_check() {
     count "$title" "$status" $((status == 0)) 0 "$output"
 }
 
+# How many files pgindent would change, if it is there: it is told, and no test,
+# since versions of it do not agree about everything.
+tell_indentation() {
+    printf 'Indentation: %s\n' "$(run env -C "$work/build" python3 scripts/check_indent.py | tail -n 1)"
+}
+
 # Not one warning.  In a copy, so that what the other tests use stays built.
 test_warnings() {
     local output=$work/warnings.out status=0
@@ -109,6 +115,7 @@ main() {
         # the table of properties in C is what the metadata says
         test_check "Generated table" python3 metadata/generate.py --check
         test_check "Layers" python3 scripts/check_layers.py
+        tell_indentation
         test_warnings
     fi
     if wanted regress; then

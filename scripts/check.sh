@@ -102,6 +102,10 @@ main() {
     need_perl=$tap
     trap finish EXIT
     set_up
+    if [ -n "$coverage" ]; then
+        make_patient_pg_ctl
+        tap_bin=$work/bin
+    fi
     if [ -n "$regress" ]; then
         step "Starting PostgreSQL and the emulator" start_servers
         test_regress

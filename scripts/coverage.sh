@@ -1,8 +1,8 @@
 # coverage.sh: which lines of src/ does no test reach?  It is sourced by
 # check.sh, which has built graph_fdw with gcov's counters, and run the tests.
 #
-# The counters are written when a process ends by itself.  What ran in a server
-# that was killed, as some tests do, is not counted.
+# The counters are written when a process ends by itself, so the servers of TAP
+# tests are not stopped at once, but when their sessions have ended.
 #
 # shellcheck shell=bash disable=SC2154
 
@@ -16,6 +16,25 @@ check_coverage_programs() {
     for program in gcov lcov genhtml; do
         have "$program" || die "$program is missing: a coverage report needs gcov and lcov (Debian: gcc, lcov)."
     done
+}
+
+# TAP tests stop their servers by this pg_ctl.
+make_patient_pg_ctl() {
+    local program
+
+    "${user[@]}" mkdir "$work/bin"
+    for program in "$pg_bin"/*; do
+        "${user[@]}" ln -s "$program" "$work/bin/"
+    done
+    rm "$work/bin/pg_ctl"
+    cat >"$work/bin/pg_ctl" <<WRAPPER
+#!/usr/bin/env bash
+case " \$* " in
+    *" stop "*) if "$pg_bin/pg_ctl" "\${@/#immediate/fast}" --timeout=20; then exit; fi ;;
+esac
+exec "$pg_bin/pg_ctl" "\$@"
+WRAPPER
+    chmod +x "$work/bin/pg_ctl"
 }
 
 # What the counters say, of our own files.

@@ -7,6 +7,7 @@ passed=0
 failed=0
 workers=()              # processes that run TAP files
 title_prefix=           # of the tests that run more than once
+tap_bin=                # not empty: the folder of the programs that TAP tests run
 
 #------------------------------------------------------------------------------
 # Counting
@@ -97,7 +98,7 @@ run_tap() {
 
     TEMP_CONFIG=$work/extension.conf \
         run timeout -k 10 400 make -s -C "$folder" PG_CONFIG="$pg_config" prove_installcheck \
-        PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$work/$name.out" 2>&1 || status=$?
+        ${tap_bin:+"bindir=$tap_bin"} PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$work/$name.out" 2>&1 || status=$?
     echo "$status" >"$work/$name.status"
     if [ "$status" -ne 0 ]; then
         # the next file starts with an empty tmp_check

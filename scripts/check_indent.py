@@ -10,8 +10,8 @@ in src/tools. Where there is none, that is said, and nothing is checked.
     check_indent.py fix [FILE...]   change it
     check_indent.py typedefs        make typedefs.list anew, from the debugging information of graph_fdw.so
 
-pg_bsd_indent has to know which names are types: typedefs.list, in the top folder, and what the C declares itself. Another
-type is taken for a variable where "Type *name" might be a product.
+pg_bsd_indent has to know which names are types: typedefs.list, in the top folder, and what the C declares itself.
+Another type is taken for a variable where "Type *name" might be a product.
 """
 
 from __future__ import annotations

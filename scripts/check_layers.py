@@ -184,6 +184,17 @@ def flat(head: list[Token]) -> list[Token]:
     return result
 
 
+def function_pointer(head: list[Token]) -> str:
+    """The variable in "type (*variable) (parameters)"; empty if it is another declaration."""
+    for place, token in enumerate(head):
+        if token.text in ("=", "{"):
+            break
+        if token.text == "(" and head[place + 1].text == "*":
+            names = [part.text for part in head[place : close_of(head, place)] if part.is_word and part.text != "const"]
+            return names[0] if names else ""
+    return ""
+
+
 def function_name(head: list[Token]) -> Token | None:
     """What a definition or prototype declares, if it is a function."""
     parts = flat(head)
@@ -191,12 +202,14 @@ def function_name(head: list[Token]) -> Token | None:
         if word.text in ("=", "{"):
             return None
         if word.is_word and bracket.text == "(" and not ATTRIBUTE.match(word.text):
-            return word
+            return None if function_pointer(head) else word
     return None
 
 
 def variables(head: list[Token]) -> list[str]:
     """The variables that a declaration makes."""
+    if function_pointer(head):
+        return [function_pointer(head)]
     parts = [token.text for token in flat(head)]
     names = []
     start = 0

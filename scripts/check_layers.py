@@ -186,12 +186,15 @@ def flat(head: list[Token]) -> list[Token]:
 
 def function_pointer(head: list[Token]) -> str:
     """The variable in "type (*variable) (parameters)"; empty if it is another declaration."""
-    for place, token in enumerate(head):
-        if token.text in ("=", "{"):
-            break
-        if token.text == "(" and head[place + 1].text == "*":
-            names = [part.text for part in head[place : close_of(head, place)] if part.is_word and part.text != "const"]
-            return names[0] if names else ""
+    place = 0
+    while place < len(head) and head[place].text not in ("=", "{"):
+        if head[place].text in OPENING:
+            end = close_of(head, place)
+            names = [part.text for part in head[place:end] if part.is_word and part.text != "const"]
+            if head[place + 1].text == "*" and names:
+                return names[0]
+            place = end
+        place += 1
     return ""
 
 

@@ -166,6 +166,15 @@ class Layers(unittest.TestCase):
                     "src/net/tls.c uses page of src/scan/page.c",
                 )
 
+    def test_function_that_takes_a_function(self) -> None:
+        self.refused(
+            {
+                "src/scan/page.c": "bool page(void (*ended) (int result))\n{ ended(1); }\n",
+                "src/net/tls.c": "static void tls(void) { page(ended); }\n",
+            },
+            "src/net/tls.c uses page of src/scan/page.c",
+        )
+
     def test_unknown_layer(self) -> None:
         self.refused({"src/attic/old.c": "int x;\n"}, "src/attic/old.c", "attic")
 

@@ -54,10 +54,26 @@ def find_program() -> str:
     return next((path for path in map(shutil.which, filter(None, candidates)) if path), "")
 
 
-def indented(program: str, text: str, types: str) -> str:
+def hide_literals(text: str, types: set[str]) -> str:
+    """Compound literals, "(Type) {a, b}", as casts: pg_bsd_indent takes their braces for blocks."""
+
+    def hidden(match: re.Match[str]) -> str:
+        return f"({match[1].swapcase()}) ({match[2]})" if match[1] in types else match[0]
+
+    return re.sub(r"\((\w+)\) ?\{([^{};]*)\}", hidden, text)
+
+
+def show_literals(text: str, types: set[str]) -> str:
+    def shown(match: re.Match[str]) -> str:
+        return f"({match[1].swapcase()}) {{{match[2]}}}" if match[1].swapcase() in types else match[0]
+
+    return re.sub(r"\((\w+)\) \(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)", shown, text)
+
+
+def indented(program: str, text: str, types: str, known: set[str]) -> str:
     """The text as pgindent would leave it."""
     # comments that begin with dashes stay as they are
-    text = re.sub(r"/\* +---", "/*---X_X", text)
+    text = hide_literals(re.sub(r"/\* +---", "/*---X_X", text), known)
     with tempfile.NamedTemporaryFile("w", suffix=".c", encoding="utf-8") as source:
         source.write(text)
         source.flush()
@@ -65,7 +81,7 @@ def indented(program: str, text: str, types: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode or done.stderr:
         raise ValueError(done.stderr.strip() or f"{program}: exit status {done.returncode}")
-    text = done.stdout.replace("/*---X_X", "/* ---")
+    text = show_literals(done.stdout.replace("/*---X_X", "/* ---"), known)
     # comments that were run together
     text = re.sub(r"\*/(/\*.*\*/)$", "*/\t\\1", text, flags=re.MULTILINE)
     # one space before the '*' of what a function returns
@@ -92,9 +108,9 @@ def words(text: str) -> set[str]:
 
 def own_typedefs(text: str) -> set[str]:
     """What a file declares itself; what nobody uses under its name is not in the debugging information."""
-    return set(re.findall(r"^typedef (?:struct|union|enum) \w+ (\w+);", text, re.MULTILINE)) | set(
-        re.findall(r"^\} (\w+);", text, re.MULTILINE)
-    )
+    short = r"^typedef (?:struct|union|enum) \w+ (\w+);"
+    long = r"^typedef (?:struct|union|enum)[^;\n]*\n\{\n.*?^\}\s*(\w+);"
+    return set(re.findall(short, text, re.MULTILINE)) | set(re.findall(long, text, re.MULTILINE | re.DOTALL))
 
 
 def make_typedefs() -> int:
@@ -123,13 +139,15 @@ def check(program: str, action: str, paths: list[Path]) -> int:
         known = words(TYPEDEFS.read_text(encoding="utf-8")) | MORE_TYPES
         for path in sources():
             known |= own_typedefs(path.read_text(encoding="utf-8"))
-        types.write("".join(f"{name}\n" for name in sorted(known)))
+        # those in compound literals; "CURL" would make a type of each variable "curl"
+        hidden = {name.swapcase() for name in known if name not in (name.upper(), name.lower())}
+        types.write("".join(f"{name}\n" for name in sorted(known | hidden)))
         types.flush()
         for path in paths:
             name = path.relative_to(TOP).as_posix()
             before = path.read_text(encoding="utf-8")
             try:
-                after = indented(program, before, types.name)
+                after = indented(program, before, types.name, known)
             except ValueError as problem:
                 print(f"{name}: {problem}")
                 differ += 1

@@ -44,24 +44,29 @@ gather() {
         run genhtml --quiet --prefix "$work/build" --title graph_fdw --output-directory "$work/html" "$work/coverage.info"
 }
 
-# Each line that was not reached, with its text, and a sum for each file.
+# Each line that was not reached, with its text, and a sum for each file.  A
+# header is there once for each file that includes it.
 list_unreached() {
     awk -v top="$work/build/" '
-        /^SF:/ {
-            path = name = substr($0, 4)
-            sub(top, "", name)
-            total = missed = 0
-        }
+        /^SF:/ { path = substr($0, 4) }
         /^DA:/ {
             split(substr($0, 4), part, ",")
-            total++
-            if (part[2] == 0) lines[++missed] = part[1]
+            if (!((path, part[1]) in hits)) total[path]++
+            hits[path, part[1]] += part[2]
         }
-        /^end_of_record/ {
-            for (n = 1; (getline line < path) > 0; n++) text[n] = line
-            close(path)
-            printf "%s: %d of %d lines not reached\n", name, missed, total
-            for (i = 1; i <= missed; i++) printf "%s:%d:%s\n", name, lines[i], text[lines[i]]
+        END {
+            for (path in total) {
+                name = path
+                sub(top, "", name)
+                missed = 0
+                text = ""
+                for (n = 1; (getline line < path) > 0; n++)
+                    if ((path, n) in hits && hits[path, n] == 0) {
+                        missed++
+                        text = text name ":" n ":" line "\n"
+                    }
+                printf "%s: %d of %d lines not reached\n%s", name, missed, total[path], text
+            }
         }' "$work/coverage.info" | sort -s -t : -k 1,1
 }
 

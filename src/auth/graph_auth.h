@@ -65,8 +65,8 @@ typedef struct GraphExchange
 	const char *text;			/* what there is to say of the transport */
 	const GraphHttpHeader *header;
 	GraphSlice	body;
-	const char *problem;		/* the caller's, a sentence: what is wrong with an
-								 * answer that has status 200 */
+	const char *problem;		/* the caller's, a sentence: what is wrong
+								 * with an answer that has status 200 */
 
 	/* the attempts before */
 	int			failed;			/* how many */

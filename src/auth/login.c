@@ -272,13 +272,14 @@ ask_managed_identity(LoginRequest *request)
 }
 
 /* The function that makes the request of each login that asks for a token. */
-static void (*const login_functions[]) (LoginRequest *request) = {
+static void (*const login_functions[]) (LoginRequest *request) =
+{
 	[GRAPH_LOGIN_SECRET] = ask_by_proof,
-	[GRAPH_LOGIN_CERTIFICATE] = ask_by_proof,
-	[GRAPH_LOGIN_FEDERATED] = ask_by_proof,
-	[GRAPH_LOGIN_MANAGED_IDENTITY] = ask_managed_identity,
-	[GRAPH_LOGIN_REFRESH_TOKEN] = ask_by_refresh_token,
-	[GRAPH_LOGIN_DEVICE_CODE] = ask_by_refresh_token,
+		[GRAPH_LOGIN_CERTIFICATE] = ask_by_proof,
+		[GRAPH_LOGIN_FEDERATED] = ask_by_proof,
+		[GRAPH_LOGIN_MANAGED_IDENTITY] = ask_managed_identity,
+		[GRAPH_LOGIN_REFRESH_TOKEN] = ask_by_refresh_token,
+		[GRAPH_LOGIN_DEVICE_CODE] = ask_by_refresh_token,
 };
 
 /*-------------------------------------------------------------------------

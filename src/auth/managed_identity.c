@@ -81,15 +81,15 @@ find_host(void)
 	char	   *url;
 
 	if (endpoint && header)
-		return (Host){"App Service", endpoint, "2019-08-01", header, true};
+		return (Host) {"App Service", endpoint, "2019-08-01", header, true};
 	if (endpoint && environment("IMDS_ENDPOINT"))
-		return (Host){"Azure Arc", endpoint, "2020-06-01", NULL, false};
+		return (Host) {"Azure Arc", endpoint, "2020-06-01", NULL, false};
 
 	url = pstrdup(root ? root : METADATA_ROOT);
 	while (url[0] && url[strlen(url) - 1] == '/')
 		url[strlen(url) - 1] = '\0';
-	return (Host){"Azure virtual machine", psprintf("%s" METADATA_PATH, url),
-		"2018-02-01", NULL, true};
+	return (Host) {"Azure virtual machine", psprintf("%s" METADATA_PATH, url),
+				   "2018-02-01", NULL, true};
 }
 
 /*
@@ -159,7 +159,7 @@ graph_managed_identity_request(GraphSession *session, GraphHttpRequest *request)
 		graph_session_redact(session, host.secret);
 		request->headers = lappend(request->headers,
 								   graph_secret_join("X-IDENTITY-HEADER: ",
-												 host.secret));
+													 host.secret));
 	}
 	else
 		request->headers = lappend(request->headers, pstrdup("Metadata: true"));
@@ -206,8 +206,8 @@ challenge_file(const char *challenge)
  */
 bool
 graph_managed_identity_answer_challenge(GraphSession *session,
-								const GraphHttpHeader *header,
-								GraphHttpRequest *request)
+										const GraphHttpHeader *header,
+										GraphHttpRequest *request)
 {
 	char	   *path;
 	char	   *secret;

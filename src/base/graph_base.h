@@ -239,6 +239,6 @@ pg_noreturn extern void graph_report_document(const GraphPeer *peer,
 
 /* in redact.c */
 extern char *graph_sanitize_remote_text(const GraphPeer *peer,
-								 const char *remote);
+										const char *remote);
 
 #endif							/* GRAPH_BASE_H */

@@ -312,7 +312,9 @@ read_character(const char *p, const char *end, int times, Reading *readings)
 		return 0;
 	if (times == 0 || strchr("%&\\+", *p) == NULL)
 	{
-		readings[0] = (Reading){p + 1, 1, {(unsigned char) *p}};
+		readings[0].next = p + 1;
+		readings[0].len = 1;
+		readings[0].bytes[0] = *p;
 		return 1;
 	}
 
@@ -621,7 +623,7 @@ is_displayable(pg_wchar c)
  */
 static void
 append_sanitized(StringInfo result, const char *text, size_t len,
-				const char *redacted)
+				 const char *redacted)
 {
 	for (size_t i = 0; i < len;)
 	{

@@ -575,14 +575,14 @@ GraphSlice
 graph_list_next_link(const GraphListReader *reader)
 {
 	return (GraphSlice) {reader->link_len > 0 ? reader->link : NULL,
-		reader->link_len};
+						 reader->link_len};
 }
 
 GraphSlice
 graph_list_count(const GraphListReader *reader)
 {
 	return (GraphSlice) {reader->count_len > 0 ? reader->count : NULL,
-		reader->count_len};
+						 reader->count_len};
 }
 
 /*

@@ -34,7 +34,7 @@ typedef struct GraphHttpRequest
 	int			request_timeout;	/* longest silence, milliseconds */
 	bool		fresh_connection;	/* do not reuse a kept one */
 	bool		in_sips;		/* the beginning may be all that is wanted */
-	bool		prefetch;			/* another answer is read before this one */
+	bool		prefetch;		/* another answer is read before this one */
 	bool		secret_answer;	/* overwrite what was received afterwards */
 	bool		link_local;		/* may ask the machine's metadata service */
 } GraphHttpRequest;

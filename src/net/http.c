@@ -311,7 +311,8 @@ log_end(GraphTransfer *transfer)
 	const GraphEnd *how = &transfer->how;
 	const char *id = transfer->easy.id;
 
-	HOLD_INTERRUPTS();			/* who ends a transfer does not expect an error */
+	HOLD_INTERRUPTS();			/* who ends a transfer does not expect an
+								 * error */
 	elog(DEBUG2, "graph_fdw: request %s went over a %s connection", id,
 		 graph_easy_was_kept(&transfer->easy) ? "kept" : "new");
 	elog(DEBUG3, "graph_fdw: request %s ended: status %d, " UINT64_FORMAT " bytes of body, %s",
@@ -630,8 +631,8 @@ graph_http_unread(GraphTransfer *transfer)
 	const GraphBuffer *buffer = &transfer->buffer;
 
 	if (buffer->data == NULL)
-		return (GraphSlice){"", 0};
-	return (GraphSlice){buffer->data + buffer->start, graph_buffer_unread(buffer)};
+		return (GraphSlice) {"", 0};
+	return (GraphSlice) {buffer->data + buffer->start, graph_buffer_unread(buffer)};
 }
 
 /*

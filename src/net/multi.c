@@ -74,7 +74,7 @@ static struct
 	bool		used;			/* it may keep connections */
 	bool		disconnect;		/* drop them when no transfer is active */
 	GraphTime	client_checked; /* when the client was last seen */
-} mux;
+}			mux;
 
 /*
  * report_curl

@@ -29,11 +29,10 @@ extern GraphRowReader *graph_row_reader_create(Relation relation,
 											   List *attnums,
 											   const GraphOptions *options,
 											   GraphProjection *projection);
-extern GraphRowReader *
-			graph_row_reader_create_joined(Relation relation, List *attnums,
-										   List *indexes, int natts,
-										   const GraphOptions *options,
-										   GraphProjection *projection);
+extern GraphRowReader *graph_row_reader_create_joined(Relation relation, List *attnums,
+													  List *indexes, int natts,
+													  const GraphOptions *options,
+													  GraphProjection *projection);
 extern void graph_row_start(GraphRowReader *reader,
 							const GraphRecord *record);
 extern void graph_row_stop(GraphRowReader *reader);

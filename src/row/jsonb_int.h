@@ -32,8 +32,8 @@ typedef enum JsonbNodeKind
 typedef struct JsonbNode
 {
 	uint32		start;			/* of the text, without the quotes */
-	uint32		length;			/* of the text, or how many nodes are in it, or
-								 * the type of JEntry that a word has */
+	uint32		length;			/* of the text, or how many nodes are in it,
+								 * or the type of JEntry that a word has */
 	uint32		next;			/* the node after it and what is in it; of one
 								 * that is still open, the one around it */
 	uint32		kind;			/* a JsonbNodeKind */

@@ -223,9 +223,6 @@ typedef struct GraphColumn
 								 * alert, not from the row's own object */
 } GraphColumn;
 
-/* The default_order of all resources so far. */
-#define GRAPH_DEFAULT_TIME	"createdDateTime"
-
 /* A column that has a name of its own, and what it reads. */
 typedef struct GraphNamedColumn
 {

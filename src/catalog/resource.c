@@ -60,11 +60,11 @@ typedef struct EnumInfo
  * elements of evidence in each.
  */
 static const GraphResourceInfo resources[] = {
-	{"alerts", "alerts", "/security/alerts_v2", "id", GRAPH_DEFAULT_TIME,
+	{"alerts", "alerts", "/security/alerts_v2", "id", "createdDateTime",
 	GRAPH_LARGEST_PAGE, NULL, 1.0, "alert", false},
-	{"evidence", "alert_evidence", "/security/alerts_v2", "id", GRAPH_DEFAULT_TIME,
+	{"evidence", "alert_evidence", "/security/alerts_v2", "id", "createdDateTime",
 	GRAPH_LARGEST_PAGE, "evidence", 5.0, "alertEvidence", true},
-	{"comments", "alert_comments", "/security/alerts_v2", "id", GRAPH_DEFAULT_TIME,
+	{"comments", "alert_comments", "/security/alerts_v2", "id", "createdDateTime",
 	GRAPH_LARGEST_PAGE, "comments", 0.5, "alertComment", false},
 };
 

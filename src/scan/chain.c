@@ -404,7 +404,7 @@ read_ties(GraphChain *chain, bool again)
 	chain->task.window.lower = time;
 	chain->task.window.upper = time + 1;
 	chain->task.page_size = Min(shared->request->page_size + chain->times.ties,
-								GRAPH_LARGEST_PAGE);
+								shared->resource->largest_page);
 	chain->pass.number = 0;
 	ask(chain, chain->tally.number, again);
 	return true;
@@ -442,7 +442,7 @@ restart_by_time(GraphChain *chain, bool again)
 	chain->task.continued = true;
 	chain->task.window = window;
 	chain->task.page_size = Min(shared->request->page_size + chain->times.ties,
-								GRAPH_LARGEST_PAGE);
+								shared->resource->largest_page);
 	chain->pass.number = 0;
 	graph_ledger_go(shared, true);
 	ask(chain, chain->tally.number, again);

@@ -81,8 +81,9 @@ graph_scan_create(GraphSession *session, GraphProjection *projection)
 	shared->session = session;
 	shared->projection = projection;
 	shared->context = CurrentMemoryContext;
+	shared->resource = graph_resource_info(session->options.resource);
 	shared->stats = graph_stats(session->serverid);
-	shared->id_slot = graph_projection_add(projection, "id");
+	shared->id_slot = graph_projection_add(projection, shared->resource->key);
 	shared->time_slot = -1;
 	scan->scratch = AllocSetContextCreate(shared->context, "graph_fdw step",
 										  ALLOCSET_SMALL_SIZES);
@@ -106,7 +107,7 @@ prepare_times(GraphShared *shared, const GraphRequest *request)
 	MemoryContext old;
 
 	shared->time_property = request->order_property ?
-		request->order_property : GRAPH_DEFAULT_TIME;
+		request->order_property : shared->resource->default_order;
 	shared->descending = request->order_property ? request->descending : true;
 	if (request->mode != GRAPH_SCAN_LIST ||
 		!shared->session->options.pushdown.order)
@@ -678,16 +679,6 @@ int64
 graph_scan_count(const GraphScan *scan)
 {
 	return scan->shared.course.counted;
-}
-
-/*
- * graph_scan_is_empty
- *		Is nothing asked, because no alert can match?
- */
-bool
-graph_scan_is_empty(const GraphScan *scan)
-{
-	return scan->shared.request == NULL;
 }
 
 /*

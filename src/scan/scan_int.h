@@ -184,6 +184,7 @@ typedef struct GraphFetch
 typedef struct GraphShared
 {
 	GraphSession *session;
+	const GraphResourceInfo *resource;
 	GraphStats *stats;			/* of the server, for the whole session */
 	MemoryContext context;		/* of the scan */
 	const GraphRequest *request;

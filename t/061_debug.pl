@@ -70,6 +70,20 @@ set_mapping($node, %{ $APP{main} }, client_secret => 'emulator-secret-of-another
 like($messages, qr/logging in to server.*ERROR:  could not log in to server "graph"/s, 'a login that is refused');
 unlike($messages, qr/logged in/, 'is none');
 
+# What a scan does: requests, statuses, pages, a wait, windows, the end.
+set_mapping($node, %{ $APP{main} });
+$node->set_server(concurrency => 3, page_size => 3);
+$emulator->fault(kind => 'status', code => 503, path => '/alerts_v2', times => 1);
+($messages) = follow('a long list', 'SELECT count(*) FROM (SELECT id FROM defender.alerts OFFSET 0) AS a;');
+my $name = qr{GET /security/alerts_v2\?\S+ \(client-request-id $id\)};
+my $sent = () = $messages =~ /graph_fdw: sent $name/g;
+is($sent, scalar(grep { $_->{path} =~ /alerts_v2/ } $emulator->records), 'each request of a scan is told');
+like($messages, qr/graph_fdw: status 503: $name.*graph_fdw: again in \d+ ms, attempt 2: $name.*graph_fdw: status 200: $name/s, 'one that is sent again');
+like($messages, qr/graph_fdw: 3 alerts, 3 of them new, and more to come: $name/, 'a page');
+like($messages, qr/graph_fdw: leaving what is older than \S+ \S+ to others/, 'a window');
+like($messages, qr/graph_fdw: end of scan, 25 alerts by $sent requests/, 'the end');
+$node->set_server(concurrency => 1, page_size => 10);
+
 # Somebody at the keyboard; the code that polls is a secret.
 set_mapping($node, client_id => $APP{main}{client_id});
 $emulator->settings(device_code_polls => 1, device_code_interval => 1);

@@ -116,13 +116,13 @@ ask(GraphChain *chain, uint32 keep_from, bool again)
  *		A chain without a task, in the scan's memory context.
  */
 GraphChain *
-graph_chain_create(GraphShared *shared, int lane)
+graph_chain_create(GraphShared *shared, int worker)
 {
 	GraphChain *chain = MemoryContextAllocZero(shared->context,
 											   sizeof(GraphChain));
 
 	chain->shared = shared;
-	chain->lane = lane;
+	chain->worker = worker;
 	chain->fetch = graph_fetch_create(shared);
 	chain->prefetch = graph_fetch_create(shared);
 	chain->page = graph_page_create(shared);
@@ -348,7 +348,8 @@ follow_link(GraphChain *chain)
 		graph_fetch_follow(chain->fetch, chain->fetch, chain->next_url,
 						   chain->page_number);
 	forget_next(chain);
-	graph_seen_release(chain->shared->seen, chain->lane);
+	if (chain->task.kind != GRAPH_TASK_TIES)	/* as many as have one time */
+		graph_seen_release(chain->shared->seen, chain->worker);
 	chain->phase = GRAPH_CHAIN_SENDS;
 }
 
@@ -366,7 +367,7 @@ keep_head(GraphChain *chain)
 
 	if (graph_task_is_part(&chain->task) || course->has_head)
 		return;
-	graph_seen_keep(shared->seen, chain->lane, false);
+	graph_seen_keep(shared->seen, chain->worker, false);
 	course->has_head = true;
 	course->head_bound = chain->times.last + 1;
 	course->head_first = chain->times.first;
@@ -467,7 +468,7 @@ ask_in_order(GraphChain *chain)
 							GRAPH_PART_ORDER | GRAPH_PART_WINDOW))
 		return false;
 	shared->course.order_tried = true;
-	graph_seen_keep(shared->seen, chain->lane, true);
+	graph_seen_keep(shared->seen, chain->worker, true);
 	chain->task.kind = GRAPH_TASK_WINDOW;
 	chain->task.page_size = shared->request->page_size;
 	ask(chain, 0, false);

@@ -46,7 +46,7 @@ graph_ledger_go(GraphShared *shared, bool by_time)
 
 /*
  * graph_tally_begin
- *		A chain begins; it remembers what its lane's chains from keep_from on
+ *		A chain begins; it remembers what its worker's chains from keep_from on
  *		have had (0: only its own).
  */
 void
@@ -56,7 +56,7 @@ graph_tally_begin(GraphChain *chain, uint32 keep_from)
 
 	memset(tally, 0, sizeof(GraphTally));
 	tally->count = -1;
-	tally->number = graph_seen_begin(chain->shared->seen, chain->lane,
+	tally->number = graph_seen_begin(chain->shared->seen, chain->worker,
 									 keep_from);
 	tally->keep_from = keep_from ? keep_from : tally->number;
 }
@@ -71,7 +71,7 @@ graph_tally_resume(GraphChain *chain)
 {
 	chain->tally.count = chain->shared->ledger.count;
 	chain->tally.alerts = chain->shared->ledger.found;
-	graph_seen_adopt(chain->shared->seen, chain->lane);
+	graph_seen_adopt(chain->shared->seen, chain->worker);
 }
 
 /*
@@ -277,7 +277,7 @@ take_alert(GraphChain *chain, bool *past)
 	bool		again;
 	bool		given = graph_seen_note(shared->seen,
 										shared->slots[shared->id_slot],
-										chain->lane, remember_all, &again);
+										chain->worker, remember_all, &again);
 	bool		here;
 
 	if (!again)

@@ -246,7 +246,7 @@ typedef struct GraphPass
 typedef struct GraphChain
 {
 	GraphShared *shared;
-	int			lane;			/* which of the scan's chains this is */
+	int			worker;			/* which of the scan's chains this is */
 	GraphChainPhase phase;
 	GraphTask	task;			/* its window shrinks as others take parts */
 	TimestampTz asked_lower;	/* the window's bound in the URL */
@@ -317,7 +317,7 @@ extern void graph_window_split(GraphChain *chain, int most);
 extern void graph_window_share(GraphChain *const *chains, int count);
 
 /* in chain.c */
-extern GraphChain *graph_chain_create(GraphShared *shared, int lane);
+extern GraphChain *graph_chain_create(GraphShared *shared, int worker);
 extern void graph_chain_reset_course(GraphShared *shared);
 extern void graph_chain_start(GraphChain *chain, const GraphTask *task);
 extern void graph_chain_resume(GraphChain *chain);
@@ -405,17 +405,17 @@ extern void graph_parts_refuse(GraphParts *parts, int part, int innocent);
 extern int	graph_parts_suspect(const GraphParts *parts, int asked);
 
 /* in seen.c */
-extern GraphSeen *graph_seen_create(MemoryContext context, int lanes);
+extern GraphSeen *graph_seen_create(MemoryContext context, int workers);
 extern void graph_seen_reset(GraphSeen *seen);
-extern uint32 graph_seen_begin(GraphSeen *seen, int lane, uint32 keep_from);
-extern void graph_seen_release(GraphSeen *seen, int lane);
-extern bool graph_seen_note(GraphSeen *seen, GraphSlice id, int lane,
+extern uint32 graph_seen_begin(GraphSeen *seen, int worker, uint32 keep_from);
+extern void graph_seen_release(GraphSeen *seen, int worker);
+extern bool graph_seen_note(GraphSeen *seen, GraphSlice id, int worker,
 							bool remember_all, bool *again);
 extern uint64 graph_seen_hash(const GraphSeen *seen);
 extern void graph_seen_give(GraphSeen *seen);
 extern bool graph_seen_find(GraphSeen *seen);
-extern void graph_seen_keep(GraphSeen *seen, int lane, bool early);
-extern void graph_seen_adopt(GraphSeen *seen, int lane);
+extern void graph_seen_keep(GraphSeen *seen, int worker, bool early);
+extern void graph_seen_adopt(GraphSeen *seen, int worker);
 extern bool graph_seen_has_forgotten(const GraphSeen *seen);
 
 #endif							/* SCAN_INT_H */

@@ -105,13 +105,14 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 	GraphSession *session = chain->shared->session;
 	GraphFetch *fetch = chain->fetch;
 	GraphVerdict verdict = GRAPH_VERDICT_ERROR;
+	int			attempt = fetch->attempt;
 	const char *why = "";
 	GraphRemoteError remote;
 	GraphSlice	body;
 
 	if ((header->status == 401 && graph_fetch_renew_token(fetch)) ||
 		(header->status == 408 && graph_fetch_replace_stale(fetch)))
-		return GRAPH_VERDICT_SEND;
+		return fetch->attempt > attempt ? GRAPH_VERDICT_AGAIN : GRAPH_VERDICT_SEND;
 	if (header->status == 400)
 		verdict = judge_bad_request(chain, part);
 	if (verdict != GRAPH_VERDICT_ERROR)

@@ -162,10 +162,11 @@ graph_chain_start(GraphChain *chain, const GraphTask *task)
 /*
  * graph_chain_resume
  *		Follow the list by its links, and not by time any more: from its
- *		beginning on if nothing else has given anything, else all of it.
+ *		beginning on if nothing else has given anything, else all of it; the
+ *		service counts so many.
  */
 void
-graph_chain_resume(GraphChain *chain)
+graph_chain_resume(GraphChain *chain, int64 count)
 {
 	GraphShared *shared = chain->shared;
 	GraphCourse *course = &shared->course;
@@ -181,7 +182,7 @@ graph_chain_resume(GraphChain *chain)
 	if (!resume)
 		return;
 	chain->page_number = 2;
-	graph_tally_resume(chain);
+	graph_tally_resume(chain, count);
 	graph_fetch_follow(chain->fetch, chain->fetch, course->head_link,
 					   chain->page_number);
 	pfree(course->head_link);
@@ -207,7 +208,7 @@ graph_chain_cut(GraphChain *chain, TimestampTz lower)
 static void
 finish(GraphChain *chain)
 {
-	graph_fetch_end(chain->fetch);
+	graph_fetch_close(chain->fetch);
 	forget_next(chain);
 	chain->phase = GRAPH_CHAIN_IDLE;
 }
@@ -306,15 +307,16 @@ prefetch(GraphChain *chain)
 {
 	GraphShared *shared = chain->shared;
 
-	if (!graph_task_is_list(&chain->task) || shared->request->limited || graph_goes_by_time(chain) ||
+	if (!graph_task_is_list(&chain->task) || shared->request->limited ||
+		graph_goes_by_time(chain) || chain->prefetch->wanted ||
+		shared->pool.wanted >= shared->session->options.limits.concurrency ||
 		graph_page_next_link(chain->page).data == NULL ||
 		find_next(chain) == NULL)
 		return;
-	if (chain->prefetch->url == NULL)
-		graph_fetch_follow(chain->prefetch, chain->fetch, chain->next_url,
-						   chain->page_number + 1);
-	graph_fetch_start_early(chain->prefetch,
-							shared->session->options.limits.concurrency);
+	graph_fetch_follow(chain->prefetch, chain->fetch, chain->next_url,
+					   chain->page_number + 1);
+	if (!graph_fetch_start_early(chain->prefetch))
+		graph_fetch_clear(chain->prefetch);
 }
 
 /*
@@ -337,7 +339,7 @@ follow_link(GraphChain *chain)
 	}
 	(void) hash_search(chain->followed, &hash, HASH_ENTER, NULL);
 	chain->page_number++;
-	if (chain->prefetch->url)
+	if (chain->prefetch->wanted)
 	{
 		GraphFetch *done = chain->fetch;
 
@@ -347,6 +349,8 @@ follow_link(GraphChain *chain)
 	else
 		graph_fetch_follow(chain->fetch, chain->fetch, chain->next_url,
 						   chain->page_number);
+	if (chain->tally.page_given == 0)
+		graph_fetch_delay(chain->fetch, BARREN_PAUSE_MS);
 	forget_next(chain);
 	if (chain->task.kind != GRAPH_TASK_TIES)	/* as many as have one time */
 		graph_seen_release(chain->shared->seen, chain->worker);
@@ -375,6 +379,7 @@ keep_head(GraphChain *chain)
 		course->head_link = MemoryContextStrdup(shared->context,
 												chain->next_url);
 	course->head_found = shared->ledger.found;
+	course->head_alerts = graph_tally_alerts(chain);
 }
 
 /*
@@ -605,7 +610,6 @@ end_if_barren(GraphChain *chain)
 		chain->barren_pages = 0;
 		return false;
 	}
-	graph_fetch_delay(chain->fetch, BARREN_PAUSE_MS);
 	if (++chain->barren_pages < MAX_BARREN_PAGES)
 		return false;
 	graph_report_partial(&chain->shared->session->peer,

@@ -77,6 +77,8 @@ set_url(GraphFetch *fetch, const char *title, const char *url, uint64 page)
 		pfree(fetch->title);
 		pfree(fetch->url);
 	}
+	fetch->shared->pool.wanted += !fetch->wanted;
+	fetch->wanted = true;
 	fetch->title = new_title;
 	fetch->url = new_url;
 	fetch->page = page;
@@ -194,7 +196,7 @@ graph_fetch_start(GraphFetch *fetch)
 	GraphShared *shared = fetch->shared;
 
 	if (fetch->transfer)
-		return true;
+		return fetch->not_before <= graph_now();
 	if (graph_fetch_due(fetch) > graph_now())
 		return false;
 	if (!has_descriptor(shared))
@@ -213,19 +215,20 @@ graph_fetch_start(GraphFetch *fetch)
 
 /*
  * graph_fetch_start_early
- *		Send the request while the answer of another one is read, if no more
- *		than so many would be under way and nothing is scarce.
+ *		Send the request while the answer of another one is read; false if
+ *		something is scarce.
  */
-void
-graph_fetch_start_early(GraphFetch *fetch, int most)
+bool
+graph_fetch_start_early(GraphFetch *fetch)
 {
 	GraphShared *shared = fetch->shared;
 
-	if (fetch->transfer == NULL && shared->pool.transfers < most &&
-		graph_http_has_descriptor() && shared->pool.pause <= graph_now() &&
+	if (!graph_http_has_descriptor() || shared->pool.pause > graph_now() ||
 		graph_stats_book(shared->stats,
-							 shared->session->options.limits.requests_per_minute) == 0)
-		send_request(fetch, true);
+						 shared->session->options.limits.requests_per_minute) != 0)
+		return false;
+	send_request(fetch, true);
+	return true;
 }
 
 /*
@@ -250,13 +253,25 @@ graph_fetch_end(GraphFetch *fetch)
 }
 
 /*
+ * graph_fetch_close
+ *		The same, as nothing more is wanted of it; its name stays.
+ */
+void
+graph_fetch_close(GraphFetch *fetch)
+{
+	graph_fetch_end(fetch);
+	fetch->shared->pool.wanted -= fetch->wanted;
+	fetch->wanted = false;
+}
+
+/*
  * graph_fetch_clear
  *		Fetch nothing.
  */
 void
 graph_fetch_clear(GraphFetch *fetch)
 {
-	graph_fetch_end(fetch);
+	graph_fetch_close(fetch);
 	if (fetch->url)
 	{
 		pfree(fetch->title);

@@ -63,15 +63,19 @@ graph_tally_begin(GraphChain *chain, uint32 keep_from)
 
 /*
  * graph_tally_resume
- *		The chain goes on after the beginning of the list, which another has
- *		read.
+ *		The chain goes on after the head of the list, which another has read, and
+ *		of which the service counts so many.
  */
 void
-graph_tally_resume(GraphChain *chain)
+graph_tally_resume(GraphChain *chain, int64 count)
 {
-	chain->tally.count = chain->shared->ledger.count;
-	chain->tally.alerts = chain->shared->ledger.found;
-	graph_seen_adopt(chain->shared->seen, chain->worker);
+	GraphShared *shared = chain->shared;
+
+	chain->tally.count = count;
+	chain->tally.alerts = shared->course.head_alerts;
+	chain->tally.deferred = shared->course.head_alerts - shared->course.head_found;
+	shared->ledger.nulls_left = chain->tally.deferred > 0;
+	graph_seen_adopt(shared->seen, chain->worker);
 }
 
 /*
@@ -259,7 +263,7 @@ place(GraphChain *chain, bool given, bool again, bool *past)
 static bool
 has_arrived(const GraphChain *chain)
 {
-	return chain->task.kind == GRAPH_TASK_HEAD && chain->times.has_previous &&
+	return chain->task.head && chain->times.has_previous &&
 		chain->times.previous > chain->shared->course.head_first;
 }
 

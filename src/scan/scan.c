@@ -130,6 +130,7 @@ push(GraphScan *scan, GraphTaskKind kind, TimestampTz lower, int page_size)
 		.kind = kind,
 		.window = {lower, DT_NOEND, kind == GRAPH_TASK_NULLS},
 		.page_size = page_size,
+		.head = kind == GRAPH_TASK_HEAD,
 	};
 
 	graph_queue_push(&scan->shared, &task);
@@ -327,7 +328,7 @@ follow_links(GraphScan *scan)
 	GraphShared *shared = &scan->shared;
 
 	if (graph_can_resume(shared) || can_read_again(scan))
-		graph_chain_resume(scan->chains[0]);
+		graph_chain_resume(scan->chains[0], scan->expected);
 	else
 		graph_report_short(&shared->session->peer,
 						   graph_fetch_name(scan->chains[0]->fetch),
@@ -478,11 +479,10 @@ waited_for(const GraphScan *scan, int *count, GraphTime *until)
 		const GraphChain *chain = scan->chains[i];
 		GraphTime	due = graph_fetch_due(chain->fetch);
 
-		if (chain->fetch->transfer)
-			transfers[(*count)++] = chain->fetch->transfer;
-		else if (chain->phase != GRAPH_CHAIN_IDLE &&
-				 (*until == 0 || due < *until))
+		if (chain->phase == GRAPH_CHAIN_SENDS && (*until == 0 || due < *until))
 			*until = due;
+		else if (chain->phase != GRAPH_CHAIN_SENDS && chain->fetch->transfer)
+			transfers[(*count)++] = chain->fetch->transfer;
 	}
 	return transfers;
 }
@@ -576,7 +576,7 @@ step_chains(GraphScan *scan, GraphRecord *record)
 				break;
 			case GRAPH_STEP_NO_WINDOWS:
 				stop_chains(scan);
-				graph_chain_resume(scan->chains[0]);
+				graph_chain_resume(scan->chains[0], scan->shared.ledger.count);
 				return GRAPH_STEP_MOVED;
 			case GRAPH_STEP_ORDER_LOST:
 				scan->order_lost = true;

@@ -51,6 +51,7 @@ typedef struct GraphTask
 	GraphWindow window;			/* LIST and its parts; open for all */
 	int			page_size;		/* the same: $top */
 	bool		continued;		/* WINDOW: it begins where a chain has ended */
+	bool		head;			/* HEAD, and the TIES in it */
 	bool		timed;			/* COUNT: of the alerts with a time only */
 } GraphTask;
 
@@ -103,6 +104,7 @@ typedef struct GraphPool
 	uint64		retries;
 	uint64		bytes;
 	uint64		pages;
+	int			wanted;			/* fetches of which something is wanted */
 	int			transfers;		/* under way */
 	GraphTime	pause;			/* nothing is sent before, 0: no pause */
 	GraphTime	starved_since;	/* no descriptor is free, or 0 */
@@ -157,7 +159,8 @@ typedef struct GraphCourse
 	TimestampTz head_bound;		/* it came down to this time */
 	TimestampTz head_first;		/* from that of its first record; */
 	char	   *head_link;		/* this link was not followed then, or NULL, */
-	int64		head_found;		/* and so many were found */
+	int64		head_found;		/* and so many were found, */
+	int64		head_alerts;	/* of so many that came */
 } GraphCourse;
 
 typedef struct GraphSeen GraphSeen;
@@ -175,6 +178,7 @@ typedef struct GraphFetch
 	GraphTransfer *transfer;	/* NULL: it is not under way */
 	uint64		bearer_number;	/* the session's, when it was sent */
 	int			attempt;		/* how often it was sent before */
+	bool		wanted;			/* an answer is */
 	bool		token_renewed;	/* since something else than 401 came */
 	bool		stale;			/* its first connection had been given up */
 	GraphTime	not_before;		/* when it may be sent, 0: at once */
@@ -320,7 +324,7 @@ extern void graph_window_share(GraphChain *const *chains, int count);
 extern GraphChain *graph_chain_create(GraphShared *shared, int worker);
 extern void graph_chain_reset_course(GraphShared *shared);
 extern void graph_chain_start(GraphChain *chain, const GraphTask *task);
-extern void graph_chain_resume(GraphChain *chain);
+extern void graph_chain_resume(GraphChain *chain, int64 count);
 extern void graph_chain_cut(GraphChain *chain, TimestampTz lower);
 extern void graph_chain_stop(GraphChain *chain);
 extern GraphChainStep graph_chain_step(GraphChain *chain, GraphRecord *record);
@@ -332,7 +336,7 @@ extern GraphVerdict graph_answer_judge(const GraphChain *chain, int *part);
 extern void graph_ledger_reset(GraphShared *shared);
 extern void graph_ledger_go(GraphShared *shared, bool by_time);
 extern void graph_tally_begin(GraphChain *chain, uint32 keep_from);
-extern void graph_tally_resume(GraphChain *chain);
+extern void graph_tally_resume(GraphChain *chain, int64 count);
 extern void graph_tally_start_page(GraphTally *tally);
 extern void graph_tally_end_page(GraphTally *tally);
 extern void graph_tally_close(GraphChain *chain);
@@ -382,8 +386,9 @@ extern void graph_fetch_set(GraphFetch *fetch, const char *path, bool again);
 extern void graph_fetch_follow(GraphFetch *fetch, const GraphFetch *first,
 							   const char *url, uint64 page);
 extern bool graph_fetch_start(GraphFetch *fetch);
-extern void graph_fetch_start_early(GraphFetch *fetch, int most);
+extern bool graph_fetch_start_early(GraphFetch *fetch);
 extern void graph_fetch_end(GraphFetch *fetch);
+extern void graph_fetch_close(GraphFetch *fetch);
 extern void graph_fetch_clear(GraphFetch *fetch);
 extern void graph_fetch_delay(GraphFetch *fetch, int milliseconds);
 extern GraphTime graph_fetch_due(const GraphFetch *fetch);

@@ -57,6 +57,7 @@ struct GraphSeen
 	uint32	   *chain_of;		/* for each worker: its chain, */
 	uint32	   *keep_from;		/* and the first of whose alerts none is
 								 * forgotten */
+	bool	   *released;		/* but for those of its chain itself */
 	bool		has_forgotten;	/* what was given */
 };
 
@@ -89,6 +90,7 @@ graph_seen_create(MemoryContext context, int workers)
 	seen->workers = workers;
 	seen->chain_of = MemoryContextAllocZero(context, workers * sizeof(uint32));
 	seen->keep_from = MemoryContextAllocZero(context, workers * sizeof(uint32));
+	seen->released = MemoryContextAllocZero(context, workers * sizeof(bool));
 	return seen;
 }
 
@@ -121,6 +123,7 @@ graph_seen_begin(GraphSeen *seen, int worker, uint32 keep_from)
 	Assert(worker < seen->workers);
 	seen->chain_of[worker] = ++seen->chains;
 	seen->keep_from[worker] = keep_from == 0 ? seen->chains : keep_from;
+	seen->released[worker] = false;
 	return seen->chains;
 }
 
@@ -132,7 +135,7 @@ graph_seen_begin(GraphSeen *seen, int worker, uint32 keep_from)
 void
 graph_seen_release(GraphSeen *seen, int worker)
 {
-	seen->keep_from[worker] = PG_UINT32_MAX;
+	seen->released[worker] = true;
 }
 
 /*
@@ -152,15 +155,14 @@ turn_generation(GraphSeen *seen)
 		while ((alert = hash_seq_search(&status)) != NULL)
 		{
 			bool		keep = alert->kept ||
-				alert->chain >= seen->keep_from[alert->worker];
-			bool		found;
-			SeenAlert  *newer = hash_search(seen->recent, alert->hash,
-											keep ? HASH_ENTER : HASH_FIND,
-											&found);
+				(alert->chain >= seen->keep_from[alert->worker] &&
+				 !(seen->released[alert->worker] &&
+				   alert->chain == seen->chain_of[alert->worker]));
 
-			if (keep && !found)
-				*newer = *alert;
-			seen->has_forgotten |= !keep && !found && alert->given;
+			if (keep)
+				*(SeenAlert *) hash_search(seen->recent, alert->hash,
+										   HASH_ENTER, NULL) = *alert;
+			seen->has_forgotten |= !keep && alert->given;
 		}
 		hash_destroy(seen->older);
 	}
@@ -170,8 +172,8 @@ turn_generation(GraphSeen *seen)
 
 /*
  * graph_seen_note
- *		An alert has come in the worker's chain: note that, and tell whether it was
- *		given before; *again is set if the chain itself had it.
+ *		An alert has come in the worker's chain: note that, and tell whether it
+ *		was given before; *again is set if the chain itself had it.
  *
  * It is the alert at hand for the functions below, until the next one.
  */
@@ -183,25 +185,21 @@ graph_seen_note(GraphSeen *seen, GraphSlice id, int worker, bool remember_all,
 	long		most = remember_all ? LARGE_GENERATION : GENERATION_SIZE;
 	SeenAlert  *alert;
 	uint64		hash[2];
-	bool		found;
 
 	hash[0] = hash_bytes_extended(data, id.len, 0);
 	hash[1] = hash_bytes_extended(data, id.len, 1);
 	if (seen->recent == NULL)
 		seen->recent = create_generation(seen);
-	else if (hash_get_num_entries(seen->recent) >= most)
-		turn_generation(seen);
-
-	alert = hash_search(seen->recent, hash, HASH_ENTER, &found);
-	if (!found)
+	alert = hash_search(seen->recent, hash, HASH_FIND, NULL);
+	if (alert == NULL && seen->older)
+		alert = hash_search(seen->older, hash, HASH_FIND, NULL);
+	if (alert == NULL)
 	{
-		const SeenAlert *older = seen->older == NULL ? NULL :
-			hash_search(seen->older, hash, HASH_FIND, NULL);
-
+		if (hash_get_num_entries(seen->recent) >= most)
+			turn_generation(seen);
+		alert = hash_search(seen->recent, hash, HASH_ENTER, NULL);
 		alert->chain = 0;
 		alert->given = alert->kept = alert->early = false;
-		if (older)
-			*alert = *older;
 	}
 	*again = alert->chain == seen->chain_of[worker];
 	alert->chain = seen->chain_of[worker];

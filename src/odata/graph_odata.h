@@ -138,6 +138,8 @@ typedef struct GraphWindow
 	TimestampTz lower;			/* DT_NOBEGIN: there is no bound */
 	TimestampTz upper;			/* DT_NOEND: there is no bound */
 	bool		nulls;			/* instead: the alerts without a time */
+	bool		after;			/* what is of the microsecond before lower was
+								 * read, and is not to come again */
 } GraphWindow;
 
 /* in text_meaning.c */

@@ -68,7 +68,7 @@ graph_request_path(const GraphRequest *request, int page_size,
  *		A $filter that also keeps to a window; filter may be NULL.
  *
  * Like any filter it lets through a little more: what rounds up to the lower
- * bound here is below it at the service.
+ * bound here is below it at the service, but later than the microsecond before.
  */
 char *
 graph_window_filter(const char *filter, const char *property,
@@ -84,7 +84,8 @@ graph_window_filter(const char *filter, const char *property,
 	if (window->nulls)
 		appendStringInfo(&result, " and %s eq null", property);
 	else if (lower)
-		appendStringInfo(&result, " and %s ge %s", property, lower);
+		appendStringInfo(&result, " and %s %s %s", property,
+						 window->after ? "gt" : "ge", lower);
 	if (!window->nulls && upper)
 		appendStringInfo(&result, " and %s lt %s", property, upper);
 	return result.len > 0 ? result.data + strlen(" and ") : NULL;

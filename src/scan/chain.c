@@ -50,6 +50,12 @@
 #define MAX_BARREN_PAGES	1000
 #define BARREN_PAUSE_MS		10
 
+/*
+ * So many alerts in a row that nobody has sorted are hardly in order by chance:
+ * it is one case in 40,000.
+ */
+#define ORDERED_RECORDS	8
+
 static bool restart_by_time(GraphChain *chain, bool again);
 
 /*-------------------------------------------------------------------------
@@ -403,12 +409,16 @@ read_ties(GraphChain *chain, bool again)
 	if (shared->descending)
 		rest.window.upper = time;
 	else
+	{
 		rest.window.lower = time + 1;
+		rest.window.after = true;	/* or all of them would come again */
+	}
 	graph_queue_push(chain->shared, &rest);
 
 	chain->task.kind = GRAPH_TASK_TIES;
 	chain->task.window.lower = time;
 	chain->task.window.upper = time + 1;
+	chain->task.window.after = false;
 	chain->task.page_size = Min(shared->request->page_size + chain->times.ties,
 								shared->resource->largest_page);
 	chain->pass.number = 0;
@@ -436,7 +446,10 @@ restart_by_time(GraphChain *chain, bool again)
 	if (shared->descending)
 		window.upper = chain->times.last + 1;
 	else
+	{
 		window.lower = chain->times.last;
+		window.after = false;
+	}
 	if (chain->task.continued && window.upper == chain->task.window.upper &&
 		window.lower == chain->task.window.lower)
 		return read_ties(chain, again);
@@ -482,15 +495,18 @@ ask_in_order(GraphChain *chain)
 
 /*
  * shows_order
- *		Is the beginning of the list in order for all that is known?  One time
- *		shows no order, and nothing else will tell where alerts are not counted.
+ *		Is what has come in order for all that is known?
+ *
+ * Where nothing was asked for in order, and alerts are not counted, so that
+ * nothing else will tell, a few of them may be in order by chance, and one time
+ * shows none.
  */
 static bool
 shows_order(const GraphChain *chain)
 {
-	return !graph_task_is_whole(&chain->task) || chain->shared->ledger.count >= 0 ||
-		chain->shared->request->order_needed ||
-		chain->times.first != chain->times.last;
+	return (chain->parts & GRAPH_PART_ORDER) || chain->tally.count >= 0 ||
+		(chain->times.first != chain->times.last &&
+		 chain->tally.records >= ORDERED_RECORDS);
 }
 
 /*
@@ -649,6 +665,7 @@ end_of_list_page(GraphChain *chain)
 	if (chain->task.kind == GRAPH_TASK_LIST && (more || full) &&
 		chain->task.page_size < request->page_size)
 	{
+		graph_seen_keep(chain->shared->seen, chain->worker, true);
 		chain->task.page_size = request->page_size;
 		graph_order_restart(chain->shared);
 		ask(chain, tally->keep_from, false);
@@ -695,8 +712,9 @@ end_page(GraphChain *chain)
 static void
 leave_out(GraphChain *chain, int part)
 {
+	graph_parts_acquit(&chain->shared->parts);
 	if (part == GRAPH_PART_ORDER)
-		graph_parts_refuse(&chain->shared->parts, part, 0);
+		graph_parts_refuse(&chain->shared->parts, part);
 	chain->parts &= ~part;
 	chain->left_out = part;		/* what was left out before was not it */
 	graph_fetch_ask_anew(chain->fetch,
@@ -748,11 +766,11 @@ read_header(GraphChain *chain)
 			finish(chain);
 			break;
 		case GRAPH_VERDICT_NO_WINDOWS:
-			graph_parts_refuse(&shared->parts, GRAPH_PART_WINDOW,
-							   chain->left_out);
+			graph_parts_acquit(&shared->parts);
+			graph_parts_refuse(&shared->parts, GRAPH_PART_WINDOW);
 			return GRAPH_STEP_NO_WINDOWS;
 		case GRAPH_VERDICT_ORDER_LOST:
-			graph_parts_refuse(&shared->parts, GRAPH_PART_ORDER, 0);
+			graph_parts_refuse(&shared->parts, GRAPH_PART_ORDER);
 			return GRAPH_STEP_ORDER_LOST;
 		case GRAPH_VERDICT_ERROR:
 			Assert(false);

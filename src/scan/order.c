@@ -303,6 +303,10 @@ graph_can_restart(const GraphChain *chain)
 
 	if (!graph_goes_by_time(chain) || !times->seen)
 		return false;
+
+	/* what links may have left out is seen by the count, at the end */
+	if (chain->page_number > 1 && chain->tally.count >= 0)
+		return false;
 	if (!chain->task.continued || (chain->shared->descending ?
 								   times->last + 1 != window->upper :
 								   times->last != window->lower))

@@ -292,8 +292,8 @@ take_alert(GraphChain *chain, bool *past)
 	here = place(chain, given, again, past);
 
 	/* one that was given early is counted where it belongs */
-	if (here && graph_task_is_part(&chain->task) && graph_seen_find(shared->seen) &&
-		!graph_task_is_whole(&chain->task))
+	if (here && graph_seen_find(shared->seen) &&
+		graph_task_is_part(&chain->task) && !graph_task_is_whole(&chain->task))
 		shared->ledger.found++;
 	if (given || !here ||
 		(shared->request->order_needed &&

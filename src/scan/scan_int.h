@@ -94,6 +94,7 @@ typedef struct GraphParts
 {
 	Oid			umid;			/* the user mapping, whose service it is */
 	int			refused;		/* in this scan */
+	int			unproven;		/* of these, not answered without since */
 	int			accepted;		/* in this scan */
 } GraphParts;
 
@@ -406,7 +407,8 @@ extern void graph_parts_start(GraphParts *parts, const GraphSession *session);
 extern int	graph_parts_refused(const GraphParts *parts, int some);
 extern bool graph_parts_answers(const GraphParts *parts);
 extern void graph_parts_accept(GraphParts *parts, int asked, int left_out);
-extern void graph_parts_refuse(GraphParts *parts, int part, int innocent);
+extern void graph_parts_refuse(GraphParts *parts, int part);
+extern void graph_parts_acquit(GraphParts *parts);
 extern int	graph_parts_suspect(const GraphParts *parts, int asked);
 
 /* in seen.c */

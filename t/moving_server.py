@@ -9,8 +9,9 @@ request, and tells which alerts were in it from beginning to end.
 
 The JSON is an object: "name" (sets a list apart), "alerts", "leave" and "arrive" (so many for each request), "from" (which leave:
 "given", those on the pages that were served; "any"; or "rest", those that were not), "to" (where they arrive: "head" or "any"),
-"how" ("delete", or "resolve": the status changes), "links" ("skip", "skiptoken"), "ties" (so many alerts at one time),
-"cut" (one answer in so many is cut), "seed".
+"how" ("delete", or "resolve": the status changes), "links" ("skip", "skiptoken"), "ties" (so many alerts at one time), "block"
+(so many of one time after the first five), "leave_at" (one of these leaves after so many requests), "cut" (one answer in so
+many is cut), "seed".
 """
 
 import datetime
@@ -41,14 +42,15 @@ def time_number(text):
 class MovingList:
     def __init__(self, options):
         self.options = {"alerts": 2000, "leave": 0, "arrive": 0, "from": "given", "to": "head", "how": "delete",
-                        "links": "skiptoken", "ties": 1, "cut": 0, "seed": 1, **options}
+                        "links": "skiptoken", "ties": 1, "block": 0, "leave_at": 0, "cut": 0, "seed": 1, **options}
         self.random = random.Random(self.options["seed"])
         self.number = self.requests = 0
         self.alerts, self.kept, self.served, self.gone = {}, set(), [], set()
         self.moved = 0
         count, ties = self.options["alerts"], self.options["ties"]
         for n in range(count):
-            self.add(10_000_000 * (n // ties) * 7 + (n // ties * 1_234_567) % 10_000_000)
+            place = 5 if 5 <= n < 5 + self.options["block"] else n // ties
+            self.add(10_000_000 * place * 7 + (place * 1_234_567) % 10_000_000)
         self.kept = set(self.alerts)
 
     def add(self, tenths):
@@ -71,6 +73,9 @@ class MovingList:
                 del self.alerts[name]
             else:
                 self.alerts[name]["status"] = "resolved"
+        if self.requests == options["leave_at"] and options["block"]:
+            self.kept.discard("a000006")
+            del self.alerts["a000006"]
         newest = max((a["createdDateTime"] for a in self.alerts.values()), default=0)
         for _ in range(options["arrive"]):
             self.moved += 1
@@ -78,7 +83,7 @@ class MovingList:
 
     def matches(self, alert, text):
         for condition in filter(None, text.split(" and ")):
-            name, operator, value = re.fullmatch(r"(\w+) (eq|ne|ge|lt) (.*)", condition).groups()
+            name, operator, value = re.fullmatch(r"(\w+) (eq|ne|gt|ge|lt) (.*)", condition).groups()
             own = alert[name]
             if value == "null":
                 other = None
@@ -86,7 +91,7 @@ class MovingList:
                 other = value[1:-1]
             else:
                 other = time_number(value)
-            if not {"eq": lambda: own == other, "ne": lambda: own != other, "ge": lambda: own >= other,
+            if not {"eq": lambda: own == other, "ne": lambda: own != other, "gt": lambda: own > other, "ge": lambda: own >= other,
                     "lt": lambda: own < other}[operator]():
                 return False
         return True

@@ -155,8 +155,16 @@ graph_chain_reset_course(GraphShared *shared)
 void
 graph_chain_start(GraphChain *chain, const GraphTask *task)
 {
+	int64		page_size = task->page_size;
+
 	Assert(chain->phase == GRAPH_CHAIN_IDLE);
+
+	/* some of the ties may come again: see that the page holds more */
+	if (task->after_ties && chain->task.kind == GRAPH_TASK_TIES)
+		page_size += graph_tally_alerts(chain);
 	chain->task = *task;
+	chain->task.page_size = (int) Min(page_size,
+									  chain->shared->resource->largest_page);
 	chain->pages = 0;
 	chain->barren_pages = 0;
 	chain->pass.number = 0;
@@ -301,6 +309,23 @@ find_next(GraphChain *chain)
 }
 
 /*
+ * can_be_ordered
+ *		Is the list not in order so far, and can it be asked for in order?
+ */
+static bool
+can_be_ordered(const GraphChain *chain)
+{
+	const GraphShared *shared = chain->shared;
+
+	return chain->task.kind == GRAPH_TASK_LIST && !chain->times.sorted &&
+		!chain->times.timeless && shared->time_slot >= 0 &&
+		!shared->course.order_tried && !shared->request->order_needed &&
+		!shared->ledger.filter_ignored &&
+		!graph_parts_refused(&shared->parts,
+							 GRAPH_PART_ORDER | GRAPH_PART_WINDOW);
+}
+
+/*
  * prefetch
  *		Where the answer names the next page before its records, ask for that
  *		page while these are read.
@@ -314,7 +339,8 @@ prefetch(GraphChain *chain)
 	GraphShared *shared = chain->shared;
 
 	if (!graph_task_is_list(&chain->task) || shared->request->limited ||
-		graph_goes_by_time(chain) || chain->prefetch->wanted ||
+		graph_goes_by_time(chain) || can_be_ordered(chain) ||
+		chain->prefetch->wanted ||
 		shared->pool.wanted >= shared->session->options.limits.concurrency ||
 		graph_page_next_link(chain->page).data == NULL ||
 		find_next(chain) == NULL)
@@ -406,6 +432,7 @@ read_ties(GraphChain *chain, bool again)
 		return false;
 	rest.page_size = shared->request->page_size;
 	rest.continued = false;
+	rest.after_ties = true;
 	if (shared->descending)
 		rest.window.upper = time;
 	else
@@ -416,6 +443,7 @@ read_ties(GraphChain *chain, bool again)
 	graph_queue_push(chain->shared, &rest);
 
 	chain->task.kind = GRAPH_TASK_TIES;
+	chain->task.after_ties = false;
 	chain->task.window.lower = time;
 	chain->task.window.upper = time + 1;
 	chain->task.window.after = false;
@@ -479,11 +507,7 @@ ask_in_order(GraphChain *chain)
 {
 	GraphShared *shared = chain->shared;
 
-	if (graph_task_is_part(&chain->task) || chain->times.sorted || chain->times.timeless ||
-		shared->time_slot < 0 || shared->course.order_tried ||
-		shared->request->order_needed || shared->ledger.filter_ignored ||
-		graph_parts_refused(&shared->parts,
-							GRAPH_PART_ORDER | GRAPH_PART_WINDOW))
+	if (!can_be_ordered(chain))
 		return false;
 	shared->course.order_tried = true;
 	graph_seen_keep(shared->seen, chain->worker, true);

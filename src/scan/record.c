@@ -295,11 +295,18 @@ take_alert(GraphChain *chain, bool *past)
 	if (here && graph_seen_find(shared->seen) &&
 		graph_task_is_part(&chain->task) && !graph_task_is_whole(&chain->task))
 		shared->ledger.found++;
-	if (given || !here ||
-		(shared->request->order_needed &&
-		 chain->task.kind != GRAPH_TASK_NULLS &&
-		 !graph_order_take(shared, chain->fetch)))
+	if (given || !here)
 		return false;
+	if (shared->request->order_needed && chain->task.kind != GRAPH_TASK_NULLS &&
+		!graph_order_take(shared, chain->fetch))
+	{
+		/* where a list is read again, it was left out the time before */
+		if (chain->pass.number > 0)
+			graph_report_short(&shared->session->peer,
+							   graph_fetch_name(chain->fetch),
+							   "The list has moved while its links were followed, and an alert that was left out is too late for its place.");
+		return false;
+	}
 
 	graph_seen_give(shared->seen);
 	tally->given++;

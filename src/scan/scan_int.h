@@ -51,6 +51,7 @@ typedef struct GraphTask
 	GraphWindow window;			/* LIST and its parts; open for all */
 	int			page_size;		/* the same: $top */
 	bool		continued;		/* WINDOW: it begins where a chain has ended */
+	bool		after_ties;		/* WINDOW: ... of TIES */
 	bool		head;			/* HEAD, and the TIES in it */
 	bool		timed;			/* COUNT: of the alerts with a time only */
 } GraphTask;

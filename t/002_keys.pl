@@ -11,6 +11,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use GraphCluster;
 use GraphEmulator qw(alert evidence);
+use OddServer;
 use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
@@ -323,6 +324,63 @@ foreach my $segment ('$count', '$value', '$ref')
 
 	is("$rows$error", '', "$segment is no alert");
 	$emulator->is_requests($segment);
+}
+
+#------------------------------------------------------------------------------
+# The answer: the alert as a list has it, without what belongs to the envelope
+#------------------------------------------------------------------------------
+
+my $rest = '"id":"k","title":"T","additionalData":{"@odata.context":"inner"}';
+my $whole = '{"id": "k", "title": "T", "additionalData": {"@odata.context": "inner"}}';
+my @answers = (
+	[ 'no context'                => "{$rest}" ],
+	[ 'a context'                 => qq({"\@odata.context":"https://graph.example/\$metadata#a/\$entity",$rest}) ],
+	[ 'blanks'                    => qq( \r\n{ "\@odata.context"\t: "x"\n ,\n$rest}\n) ],
+	[ 'a byte order mark'         => qq(\xEF\xBB\xBF{"\@odata.context":"x",$rest}) ],
+	[ 'a mark and no context'     => qq(\xEF\xBB\xBF{$rest}) ],
+	[ 'escapes in the key'        => qq({"\\u0040odata.\\u0063ontext":"x",$rest}) ],
+	[ 'escapes in the URL'        => qq({"\@odata.context":"https:\\/\\/x\\/\\u0024metadata\\"},{\\"id\\":\\"z\\",",$rest}) ],
+	[ 'a context that is null'    => qq({"\@odata.context":null,$rest}) ],
+	[ 'a context that is a number' => qq({"\@odata.context":-1.5e3,$rest}) ],
+	[ 'a context that is an object' => qq({"\@odata.context":{"a":["}",{"id":"z"}]},$rest}) ],
+	[ 'a longer name'             => qq({"\@odata.contexts":"x",$rest}), '{"@odata.contexts": "x"}' ],
+	[ 'a shorter name'            => qq({"\@odata":"x",$rest}), '{"@odata": "x"}' ],
+	[ 'a zero in the name'        => qq({"\@odata.context\\u0000":"x",$rest}), qq({"\@odata.context\xEF\xBF\xBD": "x"}) ],
+	[ 'a context that comes last' => qq({$rest,"\@odata.context":"x"}), '{"@odata.context": "x"}' ]);
+my @broken = (
+	[ 'a context alone'       => '{"@odata.context":"x"}', 'An alert has no "id".' ],
+	[ 'a context without end' => '{"@odata.context":"x', 'The answer ends in the middle of the alert.' ],
+	[ 'no value'              => '{"@odata.context":}', 'unexpected character' ],
+	[ 'nothing after it'      => '{"@odata.context":"x",}', 'An alert has no "id".' ],
+	[ 'no comma'              => qq({"\@odata.context":"x"$rest}), 'unexpected character' ],
+	[ 'an array'              => qq(["\@odata.context",{$rest}]), 'An alert has no "id".' ],
+	[ 'blanks only'           => '  ', 'The answer ends in the middle of the alert.' ],
+	[ 'a key without end'     => '{"@odata.context', 'The answer ends in the middle of the alert.' ]);
+my $server = OddServer->new(
+	sub {
+		my ($socket, $request) = @_;
+		my ($kind, $number) = $request =~ m{^GET /(\w+)/(\d+)/};
+
+		OddServer::answer($socket, 200, $kind eq 'whole' ? $answers[$number][1] : $broken[$number][1]);
+	},
+	read => 1);
+
+$node->set_server(max_retries => 0);
+foreach my $i (0 .. $#answers)
+{
+	my ($name, undef, $more) = @{ $answers[$i] };
+
+	$more //= '{}';
+	$node->set_server(endpoint => $server->url . "/whole/$i");
+	is($node->result("SELECT title, raw = '$whole'::jsonb || '$more', raw ? '\@odata.context' FROM defender.alerts WHERE id = 'k'"),
+		'T|t|' . ($name =~ /last/ ? 't' : 'f'), "answer to a key: $name");
+}
+foreach my $i (0 .. $#broken)
+{
+	my ($name, undef, $detail) = @{ $broken[$i] };
+
+	$node->set_server(endpoint => $server->url . "/broken/$i");
+	like($node->error(q{SELECT raw FROM defender.alerts WHERE id = 'k'})->{detail}, qr/\Q$detail\E/, "answer to a key: $name");
 }
 
 done_testing();

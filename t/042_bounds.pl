@@ -104,6 +104,41 @@ is($session->query($missing =~ s/COUNT/800/r), 0, 'ids that are not there');
 cmp_ok(memory($pid, 'RssAnon') - $before, '<', 4096, 'ids that are not there: memory');
 
 #------------------------------------------------------------------------------
+# A value that is larger as jsonb than jsonb can be
+#------------------------------------------------------------------------------
+
+# Bytes that are no character become three.
+my $huge = OddServer->new(
+	sub {
+		my ($socket, $request) = @_;
+		my ($open, $close) = $request =~ m{^GET /array/} ? ('[', ']') : ('{"k":', '}');
+
+		OddServer::answer($socket, 200, '{"value":[{"id":"h","additionalData":' . $open . '"' . "\xff" x (90 * 1024 * 1024) . '"' . $close . '}]}');
+	},
+	read => 1);
+foreach my $what ('array', 'object')
+{
+	$node->set_server(endpoint => $huge->url . "/$what", max_record_size => '200MB');
+	my $error = $node->error('SELECT additional_data FROM defender.alerts');
+
+	is($error->{state}, '54000', "an $what that is too large for jsonb");
+	is($error->{message}, "total size of jsonb $what elements exceeds the maximum of 268435455 bytes", "an $what that is too large for jsonb: the message");
+	like($error->{context}, qr/column "additional_data".*alert "h"/, "an $what that is too large for jsonb: where");
+}
+$node->set_server(endpoint => $emulator->url, max_record_size => undef);
+
+# One with many members, after which their room is given back.
+$emulator->set_alerts(
+	alert(id => 'large', additionalData => { map { ("key$_" => [ 1, 2, 3 ]) } 1 .. 50_000 }),
+	map { alert(id => "small$_", createdDateTime => '2026-06-01T10:00:00Z') } 1 .. 50);
+$session->query('BEGIN; DECLARE c CURSOR FOR SELECT id, additional_data FROM defender.alerts');
+is($session->query('MOVE 10 FROM c; FETCH 1 FROM c') =~ /small/ ? 1 : 0, 1, 'many members: they are read') or diag($session->{stderr});
+cmp_ok($session->query(q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name LIKE 'graph_fdw%' OR name LIKE 'Executor%'}),
+	'<', 2_000_000, 'many members: their room is given back');
+$session->query('COMMIT');
+$emulator->set_alerts(map { alert(id => "b$_", title => 'x' x 500) } 1 .. 100);
+
+#------------------------------------------------------------------------------
 # Failures
 #------------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ $emulator->is_requests('no text in Unicode');
 # (No id has a slash or a backslash.)
 my @sought = grep { $_->[0] !~ /^(?:empty|escapes)$/ && length $_->[1] < 100 } @strings;
 push @sought, [ 'escapes', '\"\b\f\n\r\t' ], [ 'a question mark', 'a?b' ], [ 'no question mark', 'a\u20acb' ], [ 'U+FFFD itself', 'a\ufffdb' ],
-	[ 'one code in EUC_JP', 'a\uff0db' ], [ 'the same code in EUC_JP', 'a\u2212b' ], [ 'nothing odd', 'plain' ];
+	[ 'one code in EUC_JP', 'a\u00a6b' ], [ 'the same code in EUC_JP', 'a\uffe4b' ], [ 'nothing odd', 'plain' ];
 $emulator->set_alerts(
 	map {
 		my $string = $sought[$_][1];

@@ -356,12 +356,24 @@ my @broken = (
 	[ 'an array'              => qq(["\@odata.context",{$rest}]), 'An alert has no "id".' ],
 	[ 'blanks only'           => '  ', 'The answer ends in the middle of the alert.' ],
 	[ 'a key without end'     => '{"@odata.context', 'The answer ends in the middle of the alert.' ]);
+my $document = '{"@odata.context":"x","id":"cut","title":"\\u00e9\\\\","x":[-0.5e+3,true,{"a":null},[],{},false],"y":{"z":"1","w":[0]}}';
+my @bad = (
+	[ '"\x"'     => 'invalid escape in a string' ],
+	[ '"\u12g4"' => 'invalid escape in a string' ],
+	[ "\"\t\""   => 'control character in a string' ],
+	map({ [ $_ => 'invalid number' ] } '-', '-x', '1.', '1.x', '1e', '1e+', '-.5'),
+	map({ [ $_ => 'invalid literal' ] } 'tru', 'nil', 'truE', 'falsy'),
+	map({ [ $_ => 'unexpected character' ] } '', 'x', '+1', '01', '.5', '[1 2]', '[1,]', '[,1]', '[1}', '{"a":1]', '{"a"}', '{"a",1}', '{a:1}', '{"a":}', '{"a":1,}', '{1:1}', '{:1}', '"a" "b"', '1true'),
+	map({ [ $_ => 'nested too deeply' ] } '[' x 128 . ']' x 128, '{"a":' x 128 . '1' . '}' x 128));
 my $server = OddServer->new(
 	sub {
 		my ($socket, $request) = @_;
 		my ($kind, $number) = $request =~ m{^GET /(\w+)/(\d+)/};
 
-		OddServer::answer($socket, 200, $kind eq 'whole' ? $answers[$number][1] : $broken[$number][1]);
+		OddServer::answer($socket, 200,
+			$request =~ m{/cut(\d+) } ? substr($document, 0, $1)
+			: $request =~ m{/bad(\d+) } ? qq({"id":"bad$1","title":$bad[$1][0]})
+			: $kind eq 'whole' ? $answers[$number][1] : $broken[$number][1]);
 	},
 	read => 1);
 
@@ -382,5 +394,18 @@ foreach my $i (0 .. $#broken)
 	$node->set_server(endpoint => $server->url . "/broken/$i");
 	like($node->error(q{SELECT raw FROM defender.alerts WHERE id = 'k'})->{detail}, qr/\Q$detail\E/, "answer to a key: $name");
 }
+
+# One that ends anywhere, and one that is wrong somewhere.
+is($node->sql("SELECT string_agg(n || ' ' || coalesce(query_error(format('SELECT raw FROM defender.alerts WHERE id = %L', 'cut' || n))->>'detail', 'nothing'), ', ')
+	FROM generate_series(1, @{[ length($document) - 1 ]}) AS n"),
+	join(', ', map { "$_ The answer ends in the middle of the alert." } 1 .. length($document) - 1), 'answer to a key: cut anywhere');
+foreach my $i (0 .. $#bad)
+{
+	my ($value, $detail) = @{ $bad[$i] };
+
+	like($node->error("SELECT raw FROM defender.alerts WHERE id = 'bad$i'")->{detail}, qr/\Q$detail\E/,
+		'answer to a key: ' . (length $value > 20 ? substr($value, 0, 20) . '...' : $value));
+}
+is($node->error(q{SELECT raw FROM defender.alerts WHERE id = 'bad0'})->{state}, 'HV024', 'answer to a key: the state of what is wrong');
 
 done_testing();

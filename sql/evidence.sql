@@ -115,3 +115,46 @@ SELECT count(*) FROM alert AS a LEFT JOIN device AS d ON d.alert_id = a.id WHERE
 SELECT count(*) FROM alert_copy AS a LEFT JOIN device_copy AS d ON d.alert_id = a.id WHERE a.severity = 'high' AND d.alert_id IS NULL;
 SELECT count(*), count(DISTINCT a.id) FROM alert AS a JOIN device AS d ON d.alert_id = a.id WHERE a.status = 'new';
 SELECT count(*), count(DISTINCT a.id) FROM alert_copy AS a JOIN device_copy AS d ON d.alert_id = a.id WHERE a.status = 'new';
+
+-- ===================================================================
+-- Columns of one's own tables, found by their names alone
+-- ===================================================================
+-- a property in any spelling, one of its value, one of the alert
+CREATE FOREIGN TABLE own_device (
+  alert_id text, "Ordinal" int, evidence_type text, "osBuild" bigint, dns_domain text, vm_metadata_vm_id text,
+  "vmMetadataCloudProvider" text, alert_severity text, "incidentId" text, raw jsonb
+) SERVER graph OPTIONS (resource 'evidence', evidence_type 'deviceEvidence');
+SELECT count(*), count(vm_metadata_vm_id) AS vm, count("vmMetadataCloudProvider") AS cloud,
+       bool_and((vm_metadata_vm_id, "vmMetadataCloudProvider", dns_domain, "osBuild") IS NOT DISTINCT FROM
+                (raw #>> '{vmMetadata,vmId}', raw #>> '{vmMetadata,cloudProvider}', raw->>'dnsDomain', (raw->>'osBuild')::bigint)) AS same
+FROM own_device;
+SELECT count(*) FROM own_device AS o JOIN defender.device_evidence AS d ON (o.alert_id, o."Ordinal") = (d.alert_id, d.ordinal)
+WHERE (o.raw, o.evidence_type, o.alert_severity, o."incidentId") = (d.raw, 'deviceEvidence', d.alert_severity, d.incident_id);
+-- what some type of evidence has; ipAddress is what it is in any of them
+CREATE FOREIGN TABLE own_evidence (
+  alert_id text, ordinal int, dns_domain text, "osBuild" bigint, "operatingSystem" text, session_id text, "ipAddress" text,
+  alert_title text, raw jsonb
+) SERVER graph OPTIONS (resource 'evidence');
+SELECT count(*), count(dns_domain) AS domains, count("osBuild") AS builds, count("operatingSystem") AS systems, count(session_id) AS sessions,
+       bool_and((dns_domain, "osBuild", "operatingSystem", session_id) IS NOT DISTINCT FROM
+                (raw->>'dnsDomain', (raw->>'osBuild')::bigint, raw->>'operatingSystem', raw->>'sessionId')) AS same
+FROM own_evidence;
+SELECT count(*) FROM own_evidence AS o JOIN defender.alert_evidence AS e USING (alert_id, ordinal)
+WHERE (o."ipAddress", o.alert_title, o.raw) IS NOT DISTINCT FROM (e.ip_address, e.alert_title, e.raw);
+-- raw is the whole object of alerts and comments, too
+CREATE FOREIGN TABLE own_alert (id text, raw json) SERVER graph;
+SELECT count(*), bool_and(raw->>'id' = id) AS same FROM own_alert;
+CREATE FOREIGN TABLE own_comment (alert_id text, ordinal int, raw jsonb) SERVER graph OPTIONS (resource 'comments');
+SELECT count(*), bool_and(o.raw->>'comment' = c.comment) AS same FROM own_comment AS o JOIN defender.alert_comments AS c USING (alert_id, ordinal);
+-- what nothing has
+ALTER FOREIGN TABLE own_device ADD COLUMN vm_metadata_nothing text;
+SELECT vm_metadata_nothing FROM own_device;                            -- ERROR
+ALTER FOREIGN TABLE own_device ADD COLUMN risk_score_of_host text;
+SELECT risk_score_of_host FROM own_device;                             -- ERROR
+ALTER FOREIGN TABLE own_evidence ADD COLUMN no_such_property text;
+SELECT no_such_property FROM own_evidence;                             -- ERROR
+ALTER FOREIGN TABLE own_alert ADD COLUMN ordinal int;
+SELECT ordinal FROM own_alert;                                         -- ERROR
+ALTER FOREIGN TABLE own_comment ADD COLUMN evidence_type text;
+SELECT evidence_type FROM own_comment;                                 -- ERROR
+DROP FOREIGN TABLE own_device, own_evidence, own_alert, own_comment;

@@ -149,6 +149,17 @@ SET timezone = 'America/New_York';
 SELECT * FROM clause($$created_date_time >= date '2026-10-31'$$);
 SELECT * FROM clause($$created_date_time >= timestamp '2026-10-31 12:00'$$);
 SELECT * FROM clause($$created_date_time >= date 'infinity'$$);
+SELECT * FROM clause($$created_date_time > timestamp '-infinity'$$);
+SET timezone = 'UTC';
+-- what timestamptz cannot hold lies beyond all that it can
+SELECT * FROM clause($$created_date_time < date '5000000-01-01'$$);
+SELECT * FROM clause($$created_date_time >= date '5000000-01-01'$$);
+SELECT * FROM clause($$created_date_time = date '5000000-01-01'$$);
+SELECT * FROM clause($$created_date_time <> date '5000000-01-01'$$);
+SET timezone = 'Asia/Tokyo';
+SELECT * FROM clause($$created_date_time > date '4714-11-24 BC'$$);
+SELECT * FROM clause($$created_date_time <= date '4714-11-24 BC'$$);
+SELECT * FROM clause($$created_date_time <= timestamp '4714-11-24 00:00 BC'$$);
 SET timezone = 'UTC';
 SELECT * FROM clause($$created_date_time::date = '2026-10-31'$$);
 SELECT * FROM clause($$created_date_time::timestamp >= '2026-10-31'$$);

@@ -49,6 +49,12 @@ SELECT count(*) FROM alert WHERE id = ANY (ARRAY(SELECT id FROM keys));
 SELECT * FROM cost_of('SELECT id FROM alert WHERE id = ANY (ARRAY(SELECT id FROM keys))');
 SELECT * FROM cost_of($$SELECT id FROM alert WHERE id = ANY ('{}')$$);
 SELECT * FROM cost_of($$SELECT id FROM alert WHERE id = ANY ('{NULL}')$$);
+-- some of them are known when the query runs
+SELECT * FROM explained($$SELECT id FROM alert WHERE id = (SELECT max(id) FROM keys)$$) AS line WHERE line LIKE '% Graph %';
+SELECT * FROM explained($$SELECT id FROM alert WHERE id = 'a' OR id = (SELECT max(id) FROM keys)$$) AS line WHERE line LIKE '% Graph %';
+SELECT * FROM explained($$SELECT id FROM alert WHERE id = (SELECT max(id) FROM keys) OR id = 'a'$$) AS line WHERE line LIKE '% Graph %';
+SELECT (SELECT array_agg(id) FROM alert WHERE id = 'no such alert' OR id = (SELECT max(id) FROM keys)) = ARRAY[max(id)] AS same FROM keys;
+SELECT * FROM cost_of($$SELECT id FROM alert WHERE id = 'no such alert' OR id = (SELECT max(id) FROM keys)$$);
 -- what is no list of ids
 EXPLAIN (VERBOSE, COSTS OFF)
 SELECT id FROM alert WHERE id = 'a' OR severity = 'high';

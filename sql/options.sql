@@ -188,6 +188,14 @@ ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a//b');   -- ERROR
 ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property '/a');     -- ERROR
 ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a|');     -- ERROR
 ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property '../../a'); -- ERROR
+ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a/.');    -- ERROR
+DO $$
+BEGIN
+  EXECUTE format('ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property %L)', repeat('a/', 127) || 'a');
+  EXECUTE format('ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property %L)', repeat('a/', 128) || 'a'); -- ERROR
+EXCEPTION WHEN fdw_invalid_attribute_value THEN
+  RAISE NOTICE 'length %: %', length(SQLERRM), regexp_replace(SQLERRM, '(a/)+', 'a/.../');
+END $$;
 ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (SET property 'a/../b'); -- ERROR
 ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (ADD resource 'alerts'); -- ERROR
 ALTER FOREIGN TABLE t ALTER COLUMN id OPTIONS (ADD access_token 'hunter2'); -- ERROR
@@ -224,6 +232,31 @@ CREATE SERVER mine FOREIGN DATA WRAPPER graph_fdw;                     -- ERROR
 SELECT umoptions FROM pg_user_mappings WHERE srvname = 'own';
 RESET ROLE;
 
+-- ===================================================================
+-- What the catalog says otherwise than by DDL, or said to another version
+-- ===================================================================
+ALTER SERVER s OPTIONS (SET cloud 'global', SET endpoint 'http://127.0.0.1:1', SET authority 'http://127.0.0.1:1');
+CREATE FOREIGN TABLE t (id text) SERVER s;
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (access_token 'hunter2');
+BEGIN;
+UPDATE pg_foreign_server SET srvoptions = '{page_size=5000}' WHERE srvname = 's';
+SELECT * FROM t;                                                       -- ERROR
+ROLLBACK;
+BEGIN;
+UPDATE pg_foreign_table SET ftoptions = '{tidiness=high}' WHERE ftrelid = 't'::regclass;
+SELECT * FROM t;                                                       -- ERROR
+ROLLBACK;
+BEGIN;
+UPDATE pg_attribute SET attfdwoptions = '{property=a//b}' WHERE attrelid = 't'::regclass AND attname = 'id';
+SELECT * FROM t;                                                       -- ERROR
+ROLLBACK;
+BEGIN;
+UPDATE pg_user_mapping SET umoptions = '{"access_token=hunter2 hunter2"}' FROM pg_foreign_server AS s WHERE s.oid = umserver AND srvname = 's';
+SELECT * FROM t;                                                       -- ERROR
+ROLLBACK;
+
+DROP USER MAPPING FOR CURRENT_USER SERVER s;
+DROP FOREIGN TABLE t;
 DROP SERVER own CASCADE;
 DROP SERVER s CASCADE;
 REVOKE USAGE ON FOREIGN DATA WRAPPER graph_fdw FROM regress_graph_owner;

@@ -112,6 +112,14 @@ SELECT count(*) FROM alert WHERE severity = 'high' AND random() < 2;
 SELECT count(*) FROM alert WHERE id = 'da637578995287051192_756343937';
 SELECT count(*) FROM plain;
 SELECT count(*) FROM plain WHERE severity = 'high';
+-- the properties are not chosen, but the alerts are counted
+CREATE FOREIGN TABLE unselected (id text, severity text) SERVER graph OPTIONS (select_pushdown 'false');
+EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM unselected;
+SELECT count(*) FROM unselected;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM unselected WHERE severity = 'high';
+SELECT count(*) FROM unselected WHERE severity = 'high';
+SELECT * FROM cost_of($$SELECT count(*) FROM unselected WHERE severity = 'high'$$);
+DROP FOREIGN TABLE unselected;
 
 -- ===================================================================
 -- Values from other tables

@@ -140,6 +140,21 @@ SELECT id, title, description FROM made LIMIT 1;
 CALL pg_temp.serve('{"id":"x4","title":17,"description":{"a":[1, null]},"severity":["high"],"systemTags":"one","additionalData":[1.50, true]}');
 SELECT id, title, description, severity, additional_data FROM made LIMIT 1;
 SELECT system_tags FROM made LIMIT 1;                                  -- ERROR
+CALL pg_temp.serve('{"id":"x4","systemTags":{}}');
+SELECT system_tags FROM made LIMIT 1;                                  -- ERROR
+CALL pg_temp.serve('{"id":"x4","systemTags":true}');
+SELECT system_tags FROM made LIMIT 1;                                  -- ERROR
+CALL pg_temp.serve('{"id":"x4","systemTags":false}');
+SELECT system_tags FROM made LIMIT 1;                                  -- ERROR
+CALL pg_temp.serve('{"id":"x4","systemTags":-1}');
+SELECT system_tags FROM made LIMIT 1;                                  -- ERROR
+-- an array of many elements, some of them null
+SELECT format('{"id":"x4","systemTags":[%s]}', string_agg(CASE WHEN n % 7 = 0 THEN 'null' ELSE format('"t%s"', n) END, ',' ORDER BY n)) AS many
+FROM generate_series(1, 100) AS n \gset
+CALL pg_temp.serve(:'many');
+SELECT array_length(system_tags, 1), array_agg(n ORDER BY n) FILTER (WHERE n % 7 = 0) AS nulls,
+       bool_and(CASE WHEN n % 7 = 0 THEN tag IS NULL ELSE tag = 't' || n END) AS same
+FROM (SELECT system_tags FROM made LIMIT 1) AS m, unnest(system_tags) WITH ORDINALITY AS t(tag, n) GROUP BY system_tags;
 -- times
 CALL pg_temp.serve('{"id":"x5","createdDateTime":"9999-12-31T23:59:59.9999999Z","resolvedDateTime":"0001-01-01T00:00:00Z"}');
 SELECT id, created_date_time, resolved_date_time FROM made LIMIT 1;

@@ -11,6 +11,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use GraphCluster;
 use GraphEmulator qw(alert evidence);
+use OddServer;
 use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
@@ -324,5 +325,87 @@ foreach my $segment ('$count', '$value', '$ref')
 	is("$rows$error", '', "$segment is no alert");
 	$emulator->is_requests($segment);
 }
+
+#------------------------------------------------------------------------------
+# The answer: the alert as a list has it, without what belongs to the envelope
+#------------------------------------------------------------------------------
+
+my $rest = '"id":"k","title":"T","additionalData":{"@odata.context":"inner"}';
+my $whole = '{"id": "k", "title": "T", "additionalData": {"@odata.context": "inner"}}';
+my @answers = (
+	[ 'no context'                => "{$rest}" ],
+	[ 'a context'                 => qq({"\@odata.context":"https://graph.example/\$metadata#a/\$entity",$rest}) ],
+	[ 'blanks'                    => qq( \r\n{ "\@odata.context"\t: "x"\n ,\n$rest}\n) ],
+	[ 'a byte order mark'         => qq(\xEF\xBB\xBF{"\@odata.context":"x",$rest}) ],
+	[ 'a mark and no context'     => qq(\xEF\xBB\xBF{$rest}) ],
+	[ 'escapes in the key'        => qq({"\\u0040odata.\\u0063ontext":"x",$rest}) ],
+	[ 'escapes in the URL'        => qq({"\@odata.context":"https:\\/\\/x\\/\\u0024metadata\\"},{\\"id\\":\\"z\\",",$rest}) ],
+	[ 'a context that is null'    => qq({"\@odata.context":null,$rest}) ],
+	[ 'a context that is a number' => qq({"\@odata.context":-1.5e3,$rest}) ],
+	[ 'a context that is an object' => qq({"\@odata.context":{"a":["}",{"id":"z"}]},$rest}) ],
+	[ 'a longer name'             => qq({"\@odata.contexts":"x",$rest}), '{"@odata.contexts": "x"}' ],
+	[ 'a shorter name'            => qq({"\@odata":"x",$rest}), '{"@odata": "x"}' ],
+	[ 'a zero in the name'        => qq({"\@odata.context\\u0000":"x",$rest}), qq({"\@odata.context\xEF\xBF\xBD": "x"}) ],
+	[ 'a context that comes last' => qq({$rest,"\@odata.context":"x"}), '{"@odata.context": "x"}' ]);
+my @broken = (
+	[ 'a context alone'       => '{"@odata.context":"x"}', 'An alert has no "id".' ],
+	[ 'a context without end' => '{"@odata.context":"x', 'The answer ends in the middle of the alert.' ],
+	[ 'no value'              => '{"@odata.context":}', 'unexpected character' ],
+	[ 'nothing after it'      => '{"@odata.context":"x",}', 'An alert has no "id".' ],
+	[ 'no comma'              => qq({"\@odata.context":"x"$rest}), 'unexpected character' ],
+	[ 'an array'              => qq(["\@odata.context",{$rest}]), 'An alert has no "id".' ],
+	[ 'blanks only'           => '  ', 'The answer ends in the middle of the alert.' ],
+	[ 'a key without end'     => '{"@odata.context', 'The answer ends in the middle of the alert.' ]);
+my $document = '{"@odata.context":"x","id":"cut","title":"\\u00e9\\\\","x":[-0.5e+3,true,{"a":null},[],{},false],"y":{"z":"1","w":[0]}}';
+my @bad = (
+	[ '"\x"'     => 'invalid escape in a string' ],
+	[ '"\u12g4"' => 'invalid escape in a string' ],
+	[ "\"\t\""   => 'control character in a string' ],
+	map({ [ $_ => 'invalid number' ] } '-', '-x', '1.', '1.x', '1e', '1e+', '-.5'),
+	map({ [ $_ => 'invalid literal' ] } 'tru', 'nil', 'truE', 'falsy'),
+	map({ [ $_ => 'unexpected character' ] } '', 'x', '+1', '01', '.5', '[1 2]', '[1,]', '[,1]', '[1}', '{"a":1]', '{"a"}', '{"a",1}', '{a:1}', '{"a":}', '{"a":1,}', '{1:1}', '{:1}', '"a" "b"', '1true'),
+	map({ [ $_ => 'nested too deeply' ] } '[' x 128 . ']' x 128, '{"a":' x 128 . '1' . '}' x 128));
+my $server = OddServer->new(
+	sub {
+		my ($socket, $request) = @_;
+		my ($kind, $number) = $request =~ m{^GET /(\w+)/(\d+)/};
+
+		OddServer::answer($socket, 200,
+			$request =~ m{/cut(\d+) } ? substr($document, 0, $1)
+			: $request =~ m{/bad(\d+) } ? qq({"id":"bad$1","title":$bad[$1][0]})
+			: $kind eq 'whole' ? $answers[$number][1] : $broken[$number][1]);
+	},
+	read => 1);
+
+$node->set_server(max_retries => 0);
+foreach my $i (0 .. $#answers)
+{
+	my ($name, undef, $more) = @{ $answers[$i] };
+
+	$more //= '{}';
+	$node->set_server(endpoint => $server->url . "/whole/$i");
+	is($node->result("SELECT title, raw = '$whole'::jsonb || '$more', raw ? '\@odata.context' FROM defender.alerts WHERE id = 'k'"),
+		'T|t|' . ($name =~ /last/ ? 't' : 'f'), "answer to a key: $name");
+}
+foreach my $i (0 .. $#broken)
+{
+	my ($name, undef, $detail) = @{ $broken[$i] };
+
+	$node->set_server(endpoint => $server->url . "/broken/$i");
+	like($node->error(q{SELECT raw FROM defender.alerts WHERE id = 'k'})->{detail}, qr/\Q$detail\E/, "answer to a key: $name");
+}
+
+# One that ends anywhere, and one that is wrong somewhere.
+is($node->sql("SELECT string_agg(n || ' ' || coalesce(query_error(format('SELECT raw FROM defender.alerts WHERE id = %L', 'cut' || n))->>'detail', 'nothing'), ', ')
+	FROM generate_series(1, @{[ length($document) - 1 ]}) AS n"),
+	join(', ', map { "$_ The answer ends in the middle of the alert." } 1 .. length($document) - 1), 'answer to a key: cut anywhere');
+foreach my $i (0 .. $#bad)
+{
+	my ($value, $detail) = @{ $bad[$i] };
+
+	like($node->error("SELECT raw FROM defender.alerts WHERE id = 'bad$i'")->{detail}, qr/\Q$detail\E/,
+		'answer to a key: ' . (length $value > 20 ? substr($value, 0, 20) . '...' : $value));
+}
+is($node->error(q{SELECT raw FROM defender.alerts WHERE id = 'bad0'})->{state}, 'HV024', 'answer to a key: the state of what is wrong');
 
 done_testing();

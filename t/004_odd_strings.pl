@@ -125,7 +125,8 @@ $emulator->is_requests('no text in Unicode');
 # strings, another one is shown in the same way somewhere.
 # (No id has a slash or a backslash.)
 my @sought = grep { $_->[0] !~ /^(?:empty|escapes)$/ && length $_->[1] < 100 } @strings;
-push @sought, [ 'escapes', '\"\b\f\n\r\t' ], [ 'a question mark', 'a?b' ], [ 'no question mark', 'a\u20acb' ], [ 'U+FFFD itself', 'a\ufffdb' ], [ 'nothing odd', 'plain' ];
+push @sought, [ 'escapes', '\"\b\f\n\r\t' ], [ 'a question mark', 'a?b' ], [ 'no question mark', 'a\u20acb' ], [ 'U+FFFD itself', 'a\ufffdb' ],
+	[ 'one code in EUC_JP', 'a\u00a6b' ], [ 'the same code in EUC_JP', 'a\uffe4b' ], [ 'nothing odd', 'plain' ];
 $emulator->set_alerts(
 	map {
 		my $string = $sought[$_][1];
@@ -134,7 +135,9 @@ $emulator->set_alerts(
 		  $string, $_, $_, $string, $_, $string
 	} 0 .. $#sought);
 
-foreach my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII')
+$node->sql(q{CREATE DATABASE in_euc_jp ENCODING 'EUC_JP' TEMPLATE template0});
+$node->connect_database($emulator, database => 'in_euc_jp');
+foreach my $encoding ('UTF8', 'LATIN1', 'SQL_ASCII', 'EUC_JP')
 {
 	my $database = lc "in_$encoding";
 

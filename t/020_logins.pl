@@ -124,6 +124,10 @@ refused('no tenant', { client_id => 'x', client_secret => 'y' },
 accepted('client secret', %app, client_secret => $APP{main}{client_secret});
 refused('a wrong secret', { %app, client_secret => 'planted-wrong-secret' },
 	qr/^28000/, qr/could not log in to server "graph"/, qr/AADSTS7000215/, qr/the secret's value and not its id/);
+$emulator->clear;
+refused('a secret that is longer than the room a form begins with', { %app, client_secret => 'planted+' x 1000 }, qr/AADSTS7000215/);
+my ($long) = grep { $_->{body_fields} && @{ $_->{body_fields} } } $emulator->records;
+is(join(' ', sort @{ $long->{body_fields} || [] }), 'client_id client_secret grant_type scope', 'a long secret: the form is whole');
 refused('an application that is not there', { %app, client_id => '00000000-0000-0000-0000-000000000001', client_secret => 'x' },
 	qr/AADSTS700016/, qr/"client_id" and "tenant_id"/);
 refused('a tenant that is not there', { %app, tenant_id => 'fabrikam.test', client_secret => 'x' },
@@ -248,6 +252,12 @@ sub connect_to
 #------------------------------------------------------------------------------
 
 my $token_file = "$folder/federated";
+my $large_file = "$folder/large";
+
+append_to_file($large_file, 'planted' x 200_000);
+refused('a federated token of a megabyte', { %app, federated_token_file => $large_file }, qr/federated token file "\Q$large_file\E" is larger than \d+ bytes/);
+refused('a federated token that cannot be read', { %app, federated_token_file => '/proc/self/mem' }, qr/could not read federated token file/)
+  if -f '/proc/self/mem';
 
 append_to_file($token_file, "emulator-federated-token\n");
 accepted('federated token', %app, federated_token_file => $token_file);
@@ -321,6 +331,12 @@ accepted('App Service', managed_identity => 'true');
 accepted('App Service: user-assigned', managed_identity => 'true', client_id => $APP{read_only}{client_id});
 move_to('app_service', IDENTITY_ENDPOINT => $identity, IDENTITY_HEADER => 'planted-wrong-header');
 refused('App Service: another header', { managed_identity => 'true' }, qr/status 401/);
+foreach my $header ('planted header', "planted\rX: y", "planted\xe9")
+{
+	move_to('app_service', IDENTITY_ENDPOINT => $identity, IDENTITY_HEADER => $header);
+	refused('App Service: no header at all', { managed_identity => 'true' }, qr/environment variable "IDENTITY_HEADER" is not valid/);
+	unlike($node->error($count)->{text}, qr/planted/, 'App Service: no header at all: it is not repeated');
+}
 
 my $arc = "$folder/arc";
 mkdir $arc;
@@ -337,6 +353,27 @@ foreach my $path ("$folder/outside.key", "$arc/../outside.key", '/etc/passwd', "
 	$emulator->settings(identity_challenge => $path);
 	refused("Azure Arc: challenge with $path", { managed_identity => 'true' }, qr/refused the challenge/);
 }
+$emulator->settings(identity_challenge => qq("$arc/challenge.key"));
+accepted('Azure Arc: a challenge in quotes', managed_identity => 'true');
+$emulator->settings(identity_challenge => qq("$arc/challenge.key", charset="UTF-8"));
+accepted('Azure Arc: a challenge with more behind the quotes', managed_identity => 'true');
+{
+	# one that names no file, and one that is of another kind
+	my $odd = OddServer->new(sub {
+			my ($socket, $request) = @_;
+			my ($kind) = $request =~ m{^GET /(\w+)/};
+			return OddServer::answer($socket, 401, '{}', $kind eq 'digest' ? "WWW-Authenticate: Digest realm=$arc/challenge.key" : 'WWW-Authenticate: Basic charset=x');
+		}, read => 1);
+
+	foreach my $kind ('digest', 'basic')
+	{
+		move_to('arc', %arc, IDENTITY_ENDPOINT => $odd->url . "/$kind/token");
+		refused("Azure Arc: a challenge of kind $kind", { managed_identity => 'true' }, qr/refused the challenge/, qr/does not name a file that Azure Arc uses/);
+	}
+}
+move_to('arc', IDENTITY_ENDPOINT => $identity, IMDS_ENDPOINT => 'http://127.0.0.1:40342');
+refused("Azure Arc: a file that is not in its own folder", { managed_identity => 'true' }, qr/refused the challenge/);
+move_to('arc', %arc);
 truncate "$arc/challenge.key", 0;
 append_to_file("$arc/challenge.key", 'planted-wrong-arc-secret');
 $emulator->settings(identity_challenge => "$arc/challenge.key");

@@ -10,6 +10,9 @@ use lib $FindBin::RealBin;
 use GraphCluster qw(options);
 use GraphEmulator qw(%APP $TENANT);
 use GraphLogin qw(set_mapping);
+use JSON::PP;
+use MIME::Base64 qw(encode_base64url);
+use OddServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
@@ -106,6 +109,55 @@ cmp_ok(time - $start, '<', 3, 'at once');
 run($session, 'RESET statement_timeout');
 $emulator->settings(device_code_polls => 0);
 like(run($session, q{SELECT * FROM graph_fdw_login('none')}), qr/server "none" does not exist/, 'no such server');
+
+# Answers that are none: what asks for the code, what asks for the token, what
+# the person sees.  The first part of the path says which.
+my %code = (device_code => 'd3vice', user_code => 'ABCD1234', verification_uri => 'https://entra.example/device', expires_in => 900, interval => 1);
+my %token = (access_token => 'emulator-access-token', token_type => 'Bearer', expires_in => 3600);
+sub lacking { my ($of, @changes) = @_; my %answer = (%$of, @changes); delete @answer{ grep { !defined $answer{$_} } keys %answer }; return encode_json(\%answer) }
+sub claims { return join '.', 'e30', encode_base64url(encode_json({@_})), 'x' }
+my @answers = (
+	[ 'no code'             => [ 400, '{"error":"unauthorized_client","error_description":"Not this one."}' ], undef, qr/device code request.*status 400|status 400.*device code request/s ],
+	[ 'a page'              => [ 200, '<html>' ], undef, qr/The answer is not valid: device_code is missing/ ],
+	[ 'no device_code'      => [ 200, lacking(\%code, device_code => undef) ], undef, qr/device_code is missing/ ],
+	[ 'a device_code that no form can hold' => [ 200, lacking(\%code, device_code => "a\nb") ], undef, qr/device_code is missing/ ],
+	[ 'no user_code'        => [ 200, lacking(\%code, user_code => '') ], undef, qr/user_code is missing/ ],
+	[ 'no verification_uri' => [ 200, lacking(\%code, verification_uri => 17) ], undef, qr/verification_uri is missing/ ],
+	[ 'too large'           => [ 200, ' ' x 4_000_000 ], undef, qr/refused an oversized answer/ ],
+	[ 'declined'            => undef, [ 400, '{"error":"access_denied"}' ], qr/was declined/ ],
+	[ 'expired'             => undef, [ 400, '{"error":"code_expired"}' ], qr/before the code expired/ ],
+	[ 'another error'       => undef, [ 400, '{"error":"invalid_grant","error_description":"No."}' ], qr/invalid_grant/ ],
+	[ 'an error without a name' => undef, [ 418, 'teapot' ], qr/status 418/ ],
+	[ 'no token'            => undef, [ 200, '{}' ], qr/The token answer is not valid: access_token is missing/ ],
+	[ 'the clock'           => [ 200, lacking(\%code, expires_in => 1) ], [ 400, '{"error":"authorization_pending"}' ], qr/nobody logged in to server "graph" before the code expired/ ],
+	[ 'no id token'         => undef, [ 200, lacking(\%token) ], qr/^\|20\S+ \S+\|f(?:psql:|$)/m ],
+	[ 'an id token without parts' => undef, [ 200, lacking(\%token, id_token => 'abc.def') ], qr/^\|20\S+ \S+\|f(?:psql:|$)/m ],
+	[ 'an id token that is no base64' => undef, [ 200, lacking(\%token, id_token => 'a.*.c') ], qr/^\|20\S+ \S+\|f(?:psql:|$)/m ],
+	[ 'an id token of nothing' => undef, [ 200, lacking(\%token, id_token => 'a..c') ], qr/^\|20\S+ \S+\|f(?:psql:|$)/m ],
+	[ 'an id token that is no JSON' => undef, [ 200, lacking(\%token, id_token => 'a.AAAA.c') ], qr/^\|20\S+ \S+\|f(?:psql:|$)/m ],
+	[ 'an id token that names nobody' => undef, [ 200, lacking(\%token, id_token => claims(aud => 'x')) ], qr/^\|20\S+ \S+\|f(?:psql:|$)/m ],
+	[ 'an id token with a subject' => undef, [ 200, lacking(\%token, id_token => claims(sub => 's1', upn => JSON::PP::null)) ], qr/^s1\|20\S+ \S+\|f(?:psql:|$)/m ],
+	[ 'an id token with a mail' => undef, [ 200, lacking(\%token, refresh_token => 'r', id_token => claims(sub => 's1', email => 'bob@contoso.test')) ], qr/^bob\@contoso\.test\|20\S+ \S+\|t(?:psql:|$)/m ]);
+my $authority = OddServer->new(
+	sub {
+		my ($socket, $request) = @_;
+		my ($case, $kind) = $request =~ m{^POST /(\d+)/.*/(devicecode|token) };
+
+		OddServer::answer($socket, @{ $kind eq 'token' ? $answers[$case][2] : $answers[$case][1] // [ 200, encode_json(\%code) ] });
+	},
+	read => 1);
+
+foreach my $i (0 .. $#answers)
+{
+	my ($name, undef, undef, $expected) = @{ $answers[$i] };
+
+	$node->set_server(authority => $authority->url . "/$i");
+	$text = run($session, $login);
+	like($text, $expected, "an answer of another kind: $name");
+	unlike($text, qr/d3vice|emulator-access-token/, "an answer of another kind: $name: no secret");
+}
+is(run($session, $count), 6, 'an answer of another kind: the last one had a token');
+$node->set_server(authority => $emulator->url);
 
 #------------------------------------------------------------------------------
 # Whose it is

@@ -9,6 +9,7 @@ use lib $FindBin::RealBin;
 use GraphCluster qw(options);
 use GraphEmulator qw(%APP $TENANT);
 use GraphLogin qw(set_mapping);
+use OddServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -211,5 +212,52 @@ is_deeply([ keys %{ { bearers() } } ], [$owners], 'a materialized view as its ow
 
 run('CREATE ROLE nobody; GRANT USAGE ON SCHEMA defender TO nobody; GRANT SELECT ON ALL TABLES IN SCHEMA defender TO nobody; SET ROLE nobody');
 like(run($count), qr/42704.*user mapping not found.*for the role that the query runs as/s, 'a role without a mapping');
+
+#------------------------------------------------------------------------------
+# Answers with a token and without
+#------------------------------------------------------------------------------
+
+run('RESET ROLE');
+my $good = '"access_token":"emulator-access-token"';
+my @answers = (
+	[ 'a token and nothing else' => "{$good}" ],
+	[ 'a byte order mark'        => "\xEF\xBB\xBF{$good}" ],
+	[ 'Bearer in any case'       => qq({$good,"token_type":"bEARER"}) ],
+	[ 'a life in a string'       => qq({$good,"expires_in":"3599"}) ],
+	[ 'a life in words'          => qq({$good,"expires_in":"an hour"}) ],
+	[ 'a life of a millennium'   => qq({$good,"expires_in":1e300}) ],
+	[ 'an end in 2100'           => qq({$good,"expires_on":"4102444800"}) ],
+	[ 'a life that is over'      => qq({$good,"expires_in":-5}) ],
+	[ 'an end that is over'      => qq({$good,"expires_on":17}) ],
+	[ 'no JSON'                  => '<html>', 'the answer is not a JSON object' ],
+	[ 'an array'                 => "[$good]" =~ tr/:/,/r, 'the answer is not a JSON object' ],
+	[ 'no token'                 => '{"token_type":"Bearer"}', 'access_token is missing' ],
+	[ 'a token that is a number' => '{"access_token":17}', 'access_token is missing' ],
+	[ 'an empty token'           => '{"access_token":""}', 'access_token is empty' ],
+	[ 'a token of two lines'     => '{"access_token":"a\r\nX: y"}', 'access_token has characters that a header cannot have' ],
+	[ 'a token with a zero'      => '{"access_token":"a\u0000b"}', 'access_token has characters that a header cannot have' ],
+	[ 'a token with a letter'    => '{"access_token":"\u00e9"}', 'access_token has characters that a header cannot have' ],
+	[ 'another type'             => qq({$good,"token_type":"mac"}), 'token_type is not Bearer' ],
+	[ 'a type that is a number'  => qq({$good,"token_type":1}), 'token_type is not Bearer' ]);
+my $authority = OddServer->new(
+	sub {
+		my ($socket, $request) = @_;
+		my ($case) = $request =~ m{^POST /(\d+)/};
+
+		OddServer::answer($socket, 200, $answers[$case][1]);
+	},
+	read => 1);
+
+$node->set_server(max_retries => 0);
+set_mapping($node, %main);
+foreach my $i (0 .. $#answers)
+{
+	my ($name, undef, $problem) = @{ $answers[$i] };
+
+	$node->set_server(authority => $authority->url . "/$i");
+	my $text = run($count);
+	if ($problem) { like($text, qr/The token answer is not valid: \Q$problem\E\./, "answer of the token endpoint: $name"); }
+	else { is($text, 41, "answer of the token endpoint: $name"); }
+}
 $session->quit;
 done_testing();

@@ -440,5 +440,14 @@ is_deeply([ map { s/\d{4}-\d\d-[\dT:.]+Z/TIME/gr } @six ],
 	'six pages: by time after the first (fewest: 6, and one since the alert at the end of a page comes again)')
   or diag(explain(\@six));
 
+# A root may end with slashes, which are not doubled.
+foreach my $slashes ('', '/', '///')
+{
+	$node->set_server(endpoint => $emulator->url . "/at/here$slashes", authority => $emulator->url . $slashes);
+	$node->sql(q{SELECT title FROM alerts WHERE id = 'a0001'});
+	is(join(' ', map { $_->{target} } $emulator->records), '/at/here/v1.0/security/alerts_v2/a0001', "a root that ends with \"$slashes\"");
+	$emulator->clear;
+}
+
 $node->stop;
 done_testing();

@@ -104,6 +104,45 @@ is($session->query($missing =~ s/COUNT/800/r), 0, 'ids that are not there');
 cmp_ok(memory($pid, 'RssAnon') - $before, '<', 4096, 'ids that are not there: memory');
 
 #------------------------------------------------------------------------------
+# A value that is larger as jsonb than jsonb can be
+#------------------------------------------------------------------------------
+
+# Bytes that are no character become three.
+my $huge = OddServer->new(
+	sub {
+		my ($socket, $request) = @_;
+		my ($open, $close) = $request =~ m{^GET /array/} ? ('[', ']') : ('{"k":', '}');
+
+		OddServer::answer($socket, 200, '{"value":[{"id":"h","additionalData":' . $open . '"' . "\xff" x (90 * 1024 * 1024) . '"' . $close . '}]}');
+	},
+	read => 1);
+foreach my $what ('array', 'object')
+{
+	$node->set_server(endpoint => $huge->url . "/$what", max_record_size => '200MB');
+	my $error = $node->error('SELECT additional_data FROM defender.alerts');
+
+	is($error->{state}, '54000', "an $what that is too large for jsonb");
+	is($error->{message}, "total size of jsonb $what elements exceeds the maximum of 268435455 bytes", "an $what that is too large for jsonb: the message");
+	like($error->{context}, qr/column "additional_data".*alert "h"/, "an $what that is too large for jsonb: where");
+}
+$node->set_server(endpoint => $emulator->url, max_record_size => undef);
+
+# One with many members, after which their room is given back.
+$emulator->set_alerts(
+	alert(id => 'large', createdDateTime => '2026-06-20T10:00:00Z', additionalData => { map { ("key$_" => 1) } 1 .. 200_000 }),
+	map { alert(id => "small$_", createdDateTime => sprintf '2026-06-%02dT10:00:00Z', $_) } 1 .. 19, 21 .. 30);
+my $kept = q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name LIKE 'graph_fdw%' OR name LIKE 'Executor%'};
+$session->query('BEGIN; DECLARE c CURSOR FOR SELECT id, additional_data FROM defender.alerts');
+is($session->query('FETCH 5 FROM c') =~ /large/, '', 'many members: before them');
+$before = $session->query($kept);
+$session->query('MOVE 5 FROM c');
+like($session->query('FETCH 1 FROM c'), qr/large/, 'many members: they are read');
+is($session->query('FETCH 1 FROM c'), 'small19|', 'many members: after them');
+cmp_ok($session->query($kept) - $before, '<', 1024 * 1024, 'many members: their room is given back');
+$session->query('COMMIT');
+$emulator->set_alerts(map { alert(id => "b$_", title => 'x' x 500) } 1 .. 100);
+
+#------------------------------------------------------------------------------
 # Failures
 #------------------------------------------------------------------------------
 

@@ -19,10 +19,14 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $token = q{tok~Q8+/=&%"<>'\\%2Bu0041;x-_9,bQz8Kk3Vw7};
-my $secret = q{sé 日~Q8+/=&%"<>'\\%2B&amp;\\u0041 x};
+my $secret = q{sé 日😀~Q8+/=&%"<>'\\%2B&amp;\\u0041 x};
+
+# The units of UTF-16 of a character.
+sub units { return unpack 'n*', encode('UTF-16BE', $_[0]) }
 
 # Ways to write a character; each gives what a decoder would understand.
-my %write = (
+my %write;
+%write = (
 	raw     => sub { $_[0] },
 	percent => sub { join '', map { sprintf '%%%02x', ord } split //, encode('UTF-8', $_[0]) },
 	PERCENT => sub { join '', map { sprintf '%%%02X', ord } split //, encode('UTF-8', $_[0]) },
@@ -33,10 +37,10 @@ my %write = (
 		my %names = ('&' => 'amp', '<' => 'lt', '>' => 'gt', '"' => 'quot', "'" => 'apos', '+' => 'plus', '/' => 'sol', '=' => 'equals', '%' => 'percnt', '\\' => 'bsol');
 		return $names{ $_[0] } ? "&$names{$_[0]};" : $_[0];
 	},
-	json => sub { sprintf '\\u%04x', ord $_[0] },
-	JSON => sub { sprintf '\\u%04X', ord $_[0] },
+	json => sub { join '', map { sprintf '\\u%04x', $_ } units($_[0]) },
+	JSON => sub { join '', map { sprintf '\\u%04X', $_ } units($_[0]) },
 	slash => sub { my ($c) = @_; $c =~ m{["\\/]} ? "\\$c" : $c },
-	script => sub { ord $_[0] < 256 ? sprintf('\\x%02x', ord $_[0]) : sprintf('\\u%04x', ord $_[0]) });
+	script => sub { ord $_[0] < 256 ? sprintf('\\x%02x', ord $_[0]) : $write{json}->($_[0]) });
 my @ways = sort keys %write;
 
 # A text with each character written in one of the ways, by a number.

@@ -231,6 +231,35 @@ take_escape(const char **p, const char *end, int times, Reading *reading)
 }
 
 /*
+ * take_low_surrogate
+ *		The second half of a character that is written as two escapes.
+ *
+ * Where backslashes are escaped, too, the next one may be meant by one byte or
+ * by more.
+ */
+static bool
+take_low_surrogate(const char **p, const char *end, int times, pg_wchar *low)
+{
+	Reading		readings[MAX_READINGS];
+	int			count = read_character(*p, end, times, readings);
+
+	for (int i = 0; i < count; i++)
+	{
+		const char *next = readings[i].next;
+
+		if (readings[i].len == 1 && readings[i].bytes[0] == '\\' &&
+			take(&next, end, times, "u") &&
+			take_number(&next, end, times, 16, 4, 4, low) &&
+			is_utf16_surrogate_second(*low))
+		{
+			*p = next;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
  * take_numeric_escape
  *		The same if it is "u" or "x" and a number.
  */
@@ -246,13 +275,11 @@ take_numeric_escape(const char **p, const char *end, int times,
 	if (kind == '\0' ||
 		!take_number(p, end, times, 16, digits, digits, &number))
 		return false;
-	if (number >= 0xd800 && number <= 0xdbff)
+	if (is_utf16_surrogate_first(number))
 	{
-		if (!take(p, end, times, "\\") || !take(p, end, times, "u") ||
-			!take_number(p, end, times, 16, 4, 4, &low) ||
-			low < 0xdc00 || low > 0xdfff)
+		if (!take_low_surrogate(p, end, times, &low))
 			return false;
-		number = 0x10000 + ((number - 0xd800) << 10) + (low - 0xdc00);
+		number = surrogate_pair_to_codepoint(number, low);
 	}
 	return set_character(number, reading);
 }

@@ -3,11 +3,12 @@
  * analyze.c
  *		What sample stands for a foreign table?
  *
- * ANALYZE reads the newest alerts, a bounded number of pages of them, and
- * asks the service how many there are.  That is a sample by time and not at
- * random: what changes over months, such as dates, is seen only in its newest
- * part, but the mix of severities, sources and devices, by which joins are
- * planned, is seen as it is now, and it costs a handful of requests.
+ * ANALYZE reads a bounded number of alerts, and if those are not all, asks the
+ * service how many there are.  They are the newest, and where the list is read
+ * in several windows of time at once, the newest of each.  That is a sample by
+ * time and not at random: dates are seen in parts only, but the mix of
+ * severities, sources and devices, by which joins are planned, is seen as it is
+ * now, and it costs a handful of requests.
  *
  * What this file refuses to know: the planner, HTTP, JSON.
  *
@@ -44,6 +45,7 @@ typedef struct GraphSample
 	Datum	   *values;
 	bool	   *isnull;
 	MemoryContext row_context;
+	MemoryContext tuple_context;	/* whoever asks for the sample owns it */
 } GraphSample;
 
 /*
@@ -55,6 +57,7 @@ static void
 keep_row(GraphSample *sample)
 {
 	int			place = sample->kept;
+	MemoryContext old;
 
 	sample->seen++;
 	if (sample->kept < sample->wanted)
@@ -68,8 +71,10 @@ keep_row(GraphSample *sample)
 		place = (int) random;
 		heap_freetuple(sample->rows[place]);
 	}
+	old = MemoryContextSwitchTo(sample->tuple_context);
 	sample->rows[place] = heap_form_tuple(RelationGetDescr(sample->relation),
 										  sample->values, sample->isnull);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -97,22 +102,50 @@ sample_alert(GraphSample *sample, GraphRowReader *reader,
 }
 
 /*
+ * start_request
+ *		Begin to read the list of alerts, or to count them.
+ */
+static GraphScan *
+start_request(GraphSession *session, GraphScanMode mode,
+			  GraphProjection *projection, GraphRequest *request)
+{
+	const GraphResourceInfo *resource =
+		graph_resource_info(session->options.resource);
+	GraphScan  *scan = graph_scan_create(session, projection);
+
+	request->mode = mode;
+	request->entity_set = resource->entity_set;
+	request->page_size = Min(session->options.limits.page_size,
+							 resource->largest_page);
+	request->first_page = request->page_size;
+	if (mode == GRAPH_SCAN_COUNT)
+	{
+		request->first_page = 1;
+		if (session->options.pushdown.select)
+			request->select = resource->key;
+	}
+	graph_scan_start(scan, request);
+	return scan;
+}
+
+/*
  * count_alerts
  *		How many alerts the service has; -1 if it does not say.
  */
 static double
 count_alerts(GraphSession *session)
 {
-	GraphScan  *scan = graph_scan_create(session, graph_projection_create());
 	GraphRequest request = {0};
+	GraphRecord record;
+	GraphScan  *scan;
 	double		count;
 
 	if (!session->options.pushdown.count)
 		return -1;
-	request.mode = GRAPH_SCAN_COUNT;
-	request.entity_set =
-		graph_resource_info(session->options.resource)->entity_set;
-	graph_scan_start(scan, &request);
+	scan = start_request(session, GRAPH_SCAN_COUNT, graph_projection_create(),
+						 &request);
+	while (graph_scan_next(scan, &record))
+		;						/* the count comes with an alert */
 	count = graph_scan_count(scan);
 	graph_scan_stop(scan);
 	return count;
@@ -129,16 +162,12 @@ read_sample(GraphSample *sample, GraphSession *session, bool *complete)
 	GraphRowReader *reader = graph_row_reader_create(sample->relation,
 													 list_make1_int(0),
 													 &session->options, projection);
-	GraphScan  *scan = graph_scan_create(session, projection);
 	GraphRequest request = {0};
+	GraphScan  *scan = start_request(session, GRAPH_SCAN_LIST, projection,
+									 &request);
 	GraphRecord record;
 	double		alerts = 0;
 
-	request.mode = GRAPH_SCAN_LIST;
-	request.entity_set =
-		graph_resource_info(session->options.resource)->entity_set;
-	request.page_size = request.first_page = session->options.limits.page_size;
-	graph_scan_start(scan, &request);
 	*complete = false;
 	while (alerts < SAMPLED_ALERTS)
 	{
@@ -176,16 +205,16 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	sample.relation = relation;
 	sample.rows = rows;
 	sample.wanted = targrows;
+	sample.tuple_context = caller;
 	sample.values = palloc(RelationGetNumberOfAttributes(relation) * sizeof(Datum));
 	sample.isnull = palloc(RelationGetNumberOfAttributes(relation) * sizeof(bool));
 	sample.row_context = AllocSetContextCreate(context, "graph_fdw sample row",
 											   ALLOCSET_DEFAULT_SIZES);
-	total = count_alerts(session);
-	MemoryContextSwitchTo(caller);	/* tuples are the caller's */
 	alerts = read_sample(&sample, session, &complete);
+	total = complete ? alerts : count_alerts(session);
+	total = Max(total, alerts); /* where it is not known */
+	MemoryContextSwitchTo(caller);
 
-	if (complete || total < alerts)
-		total = alerts;
 	*totalrows = alerts > 0 ? sample.seen * total / alerts : 0;
 	*totaldeadrows = 0;
 	ereport(elevel,

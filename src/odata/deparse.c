@@ -342,8 +342,9 @@ deparse_time(DeparseContext *context, const char *property,
 				return FILTER_NONE;
 			return deparse_range(context, property, time, time, text);
 		case GRAPH_NE:
-			break;				/* within a microsecond, times may differ */
+			break;				/* pushdown.c: times are rounded */
 	}
+	Assert(false);
 	return leave_out(context, GRAPH_TIME_ROUNDED);
 }
 
@@ -360,9 +361,9 @@ deparse_word(DeparseContext *context, const GraphQueryProperty *property,
 {
 	bool		is_enum = property->type == GRAPH_EDM_ENUM;
 
-	if ((is_enum &&
-		 graph_enum_member(property->enum_name, word) != GRAPH_ENUM_KNOWN) ||
-		(comparison != GRAPH_EQ && (comparison != GRAPH_NE || !is_enum)))
+	Assert(comparison == GRAPH_EQ || (comparison == GRAPH_NE && is_enum));
+	if (is_enum &&
+		graph_enum_member(property->enum_name, word) != GRAPH_ENUM_KNOWN)
 		return leave_out(context, no_member);
 	return deparse_equality(context, property->name,
 							comparison == GRAPH_EQ ? "eq" : "ne", word, text);

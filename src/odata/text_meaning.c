@@ -39,8 +39,7 @@ can_be_shown(const char *text, int encoding)
 	unsigned char *utf8;
 	bool		all;
 
-	if (!OidIsValid(proc))
-		return false;
+	Assert(OidIsValid(proc));	/* each of them has one */
 	utf8 = palloc(size);
 	all = pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8,
 										(unsigned char *) unconstify(char *, text),

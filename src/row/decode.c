@@ -187,7 +187,7 @@ decode_timestamptz(GraphDecoder *decoder, GraphSlice value)
 
 /*
  * json_kind
- *		What JSON calls a value, for messages.
+ *		What JSON calls a value that is no array, for messages.
  */
 static const char *
 json_kind(GraphSlice value)
@@ -196,8 +196,6 @@ json_kind(GraphSlice value)
 	{
 		case '{':
 			return "object";
-		case '[':
-			return "array";
 		case '"':
 			return "string";
 		case 't':

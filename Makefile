@@ -2,6 +2,10 @@
 #
 #	make                          build, with -Wall -Wextra
 #	make WERROR=1                 the same; a warning is an error
+#	make check                    all tests, with a server and an emulator that
+#	                              are started for them (TESTS="regress
+#	                              t/001_rows.pl": these only)
+#	make coverage                 the same; which lines no test reached
 #	make install                  into the server that pg_config names
 #	make installcheck             pg_regress, against a running server and the
 #	                              emulator at GRAPH_EMULATOR_PORT
@@ -9,72 +13,25 @@
 #	make dist                     an archive of HEAD for PGXN
 #
 # Another server: make PG_CONFIG=/usr/lib/postgresql/17/bin/pg_config
-# scripts/test.sh does all of this in a temporary folder.
 
+# Where this file is: another folder than the current one in a VPATH build
+# (mkdir b; cd b; make -f ../Makefile).
+SOURCES := $(or $(VPATH),$(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST)))))
+
+# Every C file below src/ is a part of the module, so there is no list that one
+# could be missing from.  What may use what: scripts/check_layers.py.
 MODULE_big = graph_fdw
-OBJS = \
-	graph_fdw.o \
-	src/base/clock.o \
-	src/base/encoding.o \
-	src/base/error.o \
-	src/base/redact.o \
-	src/base/secret.o \
-	src/base/stats.o \
-	src/base/url.o \
-	src/catalog/column.o \
-	src/catalog/import.o \
-	src/catalog/option.o \
-	src/catalog/resource.o \
-	src/json/document.o \
-	src/json/json.o \
-	src/json/list.o \
-	src/json/text.o \
-	src/net/header.o \
-	src/net/http.o \
-	src/net/inflate.o \
-	src/net/multi.o \
-	src/net/tls.o \
-	src/auth/client_assertion.o \
-	src/auth/device_code.o \
-	src/auth/login.o \
-	src/auth/login_error.o \
-	src/auth/managed_identity.o \
-	src/auth/token.o \
-	src/odata/deparse.o \
-	src/odata/key.o \
-	src/odata/text_meaning.o \
-	src/plan/join_plan.o \
-	src/plan/plan.o \
-	src/plan/pushdown.o \
-	src/plan/value.o \
-	src/scan/answer.o \
-	src/scan/chain.o \
-	src/scan/fetch.o \
-	src/scan/order.o \
-	src/scan/page.o \
-	src/scan/record.o \
-	src/scan/refusal.o \
-	src/scan/scan.o \
-	src/scan/seen.o \
-	src/scan/task.o \
-	src/scan/window.o \
-	src/row/decode.o \
-	src/row/jsonb.o \
-	src/row/row.o \
-	src/row/sort.o \
-	src/exec/analyze.o \
-	src/exec/check.o \
-	src/exec/join_row.o
+OBJS := graph_fdw.o $(patsubst $(SOURCES)/%.c,%.o,$(sort $(wildcard $(SOURCES)/src/*/*.c)))
 
 EXTENSION = graph_fdw
 DATA = graph_fdw--1.0.sql
 PGFILEDESC = "graph_fdw - foreign data wrapper for Microsoft Graph security alerts"
 
 # Every file in sql/ is a test; setup makes what the others use.
-TESTS := $(sort $(basename $(notdir $(wildcard $(or $(VPATH),.)/sql/*.sql))))
-REGRESS := $(strip $(filter setup,$(TESTS)) $(filter-out setup,$(TESTS)))
+SQL_FILES := $(sort $(basename $(notdir $(wildcard $(SOURCES)/sql/*.sql))))
+REGRESS := $(strip $(filter setup,$(SQL_FILES)) $(filter-out setup,$(SQL_FILES)))
 REGRESS_OPTS = --encoding=UTF8 --no-locale
-EXTRA_CLEAN = $(wildcard $(EXTENSION)-*.zip)
+EXTRA_CLEAN = $(wildcard $(EXTENSION)-*.zip $(foreach kind,o bc gcno gcda,src/*/*.$(kind) *.$(kind)))
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -82,14 +39,14 @@ ifeq ($(PGXS),)
 $(error $(PG_CONFIG) does not work: install the server's development files (Debian: postgresql-server-dev-NN) or set PG_CONFIG)
 endif
 
-# Cleaning and packing need no libraries.
-ifneq ($(filter-out clean distclean dist,$(or $(MAKECMDGOALS),all)),)
+# Cleaning and packing need no libraries; check and coverage look for them.
+ifneq ($(filter-out clean distclean dist check coverage,$(or $(MAKECMDGOALS),all)),)
 PKG_CONFIG ?= pkg-config
 LIBRARIES = libcurl jansson libssl libcrypto zlib
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
 $(error $(PKG_CONFIG) does not find $(LIBRARIES): install pkg-config and the development files of libcurl, jansson, OpenSSL and zlib (Debian: pkg-config libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev))
 endif
-PG_CPPFLAGS := -I$(or $(VPATH),.)/src $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
+PG_CPPFLAGS := -I$(SOURCES)/src $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
 SHLIB_LINK := $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
 endif
 
@@ -107,14 +64,27 @@ ifeq ($(shell command -v $(or $(SERVER_CLANG),clang) 2>/dev/null),)
 override with_llvm = no
 endif
 
+# PGXS has a rule for check, which says that there is none.
+ifneq ($(filter-out check coverage,$(or $(MAKECMDGOALS),all)),)
 include $(PGXS)
+endif
 
-# PGXS knows no header dependencies.
-HEADERS_OF_LAYERS = $(wildcard $(srcdir)/src/*/*.h)
-$(OBJS) $(OBJS:.o=.bc): $(HEADERS_OF_LAYERS)
+# PGXS knows no header dependencies, and takes objects for intermediate files
+# (.SECONDARY): one that is missing would not be made for a module that is newer
+# than its source.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(SOURCES)/src/*/*.h) $(firstword $(MAKEFILE_LIST))
+$(filter-out $(wildcard $(OBJS)),$(OBJS)): FORCE
+.PHONY: FORCE
+FORCE:
 
-# In a build elsewhere (VPATH) the folders have to be there first.
+# In a build elsewhere the folders have to be there first.
 $(shell mkdir -p $(sort $(dir $(OBJS))))
+
+ifneq ($(filter check coverage,$(MAKECMDGOALS)),)
+.PHONY: check coverage
+check coverage:
+	PG_CONFIG='$(PG_CONFIG)' bash '$(SOURCES)/scripts/check.sh' $(if $(filter coverage,$@),--coverage) $(TESTS)
+endif
 
 # PGXS has the recipe but no target of its own.
 .PHONY: prove_installcheck
@@ -122,8 +92,8 @@ prove_installcheck:
 	$(prove_installcheck)
 
 # The version is META.json's: PGXN wants three numbers.
-DISTVERSION = $(shell sed -n 's/^\t"version": "\(.*\)",$$/\1/p' '$(srcdir)/META.json')
+DISTVERSION = $(shell sed -n 's/^\t"version": "\(.*\)",$$/\1/p' '$(SOURCES)/META.json')
 .PHONY: dist
 dist:
-	git -C '$(srcdir)' archive --format=zip --prefix=$(EXTENSION)-$(DISTVERSION)/ \
+	git -C '$(SOURCES)' archive --format=zip --prefix=$(EXTENSION)-$(DISTVERSION)/ \
 		--output='$(CURDIR)/$(EXTENSION)-$(DISTVERSION).zip' HEAD

@@ -397,7 +397,7 @@ static const char *const paths[] = {
 	"@odata.type", "\xC3\xA9", "\xEF\xBF\xBD", "\xF0\x9F\x98\x80",
 };
 
-static GraphProjection *shape;
+static GraphProjection *projection;
 static GraphSlice slots[lengthof(paths)];
 
 static void
@@ -436,7 +436,7 @@ check_elements(Tree *tree)
 		check_elements(child);
 	}
 
-	for (i = 0; graph_json_next_element(array, &position, shape, slots,
+	for (i = 0; graph_json_next_element(array, &position, projection, slots,
 										&element); i++)
 	{
 		CHECK(i < count);
@@ -445,7 +445,7 @@ check_elements(Tree *tree)
 		check_members(elements[i]);
 	}
 	CHECK(i == count);
-	CHECK(!graph_json_next_element(array, &position, shape, slots, NULL));
+	CHECK(!graph_json_next_element(array, &position, projection, slots, NULL));
 	free(elements);
 }
 
@@ -505,7 +505,7 @@ check_value(const char *data, size_t len, GraphJsonError *error)
 	size_t		end = 0;
 
 	error->problem = NULL;
-	status = graph_json_locate(data, len, shape, slots, &end, error);
+	status = graph_json_locate(data, len, projection, slots, &end, error);
 	CHECK(status == reader.status);
 	check_jansson(data, len, status, end, error->problem);
 	if (status == GRAPH_JSON_OK)
@@ -565,7 +565,7 @@ note_record(Reading *reading, GraphSlice record, const char *base,
 static void
 read_pieces(const char *data, size_t len, size_t piece, Reading *reading)
 {
-	GraphListReader *reader = graph_list_reader_create(shape);
+	GraphListReader *reader = graph_list_reader_create(projection);
 	size_t		dropped = 0;
 	size_t		have = piece > len ? len : 0;
 	unsigned	seed = len * 7919 + piece;
@@ -706,14 +706,14 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	Tree	   *tree;
 	size_t		i;
 
-	if (shape == NULL)
+	if (projection == NULL)
 	{
-		shape = graph_projection_create();
+		projection = graph_projection_create();
 		for (i = 0; i < lengthof(paths); i++)
-			CHECK(graph_projection_add(shape, paths[i]) == i);
+			CHECK(graph_projection_add(projection, paths[i]) == i);
 		for (i = 0; i < lengthof(paths); i++)
-			CHECK(graph_projection_add(shape, paths[i]) == i);
-		CHECK(graph_projection_size(shape) == lengthof(paths));
+			CHECK(graph_projection_add(projection, paths[i]) == i);
+		CHECK(graph_projection_size(projection) == lengthof(paths));
 	}
 	if (len > 8192)
 		return 0;

@@ -368,6 +368,12 @@ get_typlenbyvalalign(Oid oid, int16 *len, bool *byval, char *align)
 	*align = type->align;
 }
 
+int16
+get_typlen(Oid oid)
+{
+	return shim_type(oid)->len;
+}
+
 void
 getTypeInputInfo(Oid oid, Oid *function, Oid *ioparam)
 {

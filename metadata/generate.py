@@ -214,7 +214,7 @@ def check_join_columns(types, derived):
     table = re.search(r"join_columns\[\] = \{\n(.*?)\n\};", source, re.S)
     # adjacent string literals are one
     text = re.sub(r'"\s*\n\s*"', "", table.group(1))
-    columns = re.findall(r'\{"(\w+)",\s*"([^"]+)"\}', text)
+    columns = re.findall(r'\{"(\w+)",\s*"\w+",\s*"([^"]+)"\}', text)
     assert len(columns) == text.count("{"), "join_columns: cannot be read"
     others = set(PSEUDO_COLUMNS) | set(parent_columns(types))
     check_unique("join_columns", [c for c, _ in columns] + sorted(others)

@@ -217,12 +217,6 @@ build_asserted() {
         make_extension with_llvm=no -s install
 }
 
-# What clean_up does at the end, earlier.
-stop_servers() {
-    if [ -n "$postmaster" ]; then stop_postgres || true; fi
-    if [ -n "$emulator_process" ]; then stop_emulator || true; fi
-}
-
 # pg_regress and some TAP tests on a server with assertions.  What start_postgres
 # and the tests use of this run is meanwhile in a folder below the run's.
 test_asserts() {

@@ -5,7 +5,7 @@ The table is a text file, mutations.txt beside this program:
 
     [name-of-the-mutation]
     why   what it breaks, as a sentence
-    file  deparse.c
+    file  src/plan/pushdown.c
     test  regress
     test  030_same_answer GRAPH_QUERIES=200
     -   text that is in the file exactly once
@@ -16,6 +16,7 @@ an indentation is written as it is in the file. A line of the table that begins 
 
     mutate.py list                  the names
     mutate.py check FOLDER          whether each can be made there; says which cannot
+    mutate.py find FOLDER           where the code has moved to another file, write that into the table
     mutate.py show NAME             file, why and tests, one a line
     mutate.py apply NAME FOLDER     make it; the file as it was is kept as FILE.unmutated
     mutate.py undo NAME FOLDER
@@ -45,11 +46,10 @@ class Mutation:
     after: list[str] = field(default_factory=list)
 
     def path(self, folder: Path) -> Path:
-        """The file, wherever below the folder it is."""
-        found = [path for path in folder.rglob(self.file) if not {".git", "install"} & set(path.relative_to(folder).parts)]
-        if len(found) != 1:
-            raise BadTable(f"{self.name}: {len(found)} files are named {self.file}")
-        return found[0]
+        path = folder / self.file
+        if not path.is_file():
+            raise BadTable(f"{self.name}: there is no {self.file}")
+        return path
 
     def mutated(self, text: str) -> str:
         before = "".join(f"{line}\n" for line in self.before)
@@ -104,6 +104,22 @@ def check(mutations: dict[str, Mutation], folder: Path) -> int:
     return bad
 
 
+def find(mutations: dict[str, Mutation], folder: Path) -> None:
+    """Where a text has moved to another file, as it was, put that file's name into the table."""
+    files = [*folder.glob("*.c"), *folder.glob("src/*/*.[ch]")]
+    texts = {path.relative_to(folder).as_posix(): "\n" + path.read_text(encoding="utf-8") for path in files}
+    lines = TABLE.read_text(encoding="utf-8").splitlines()
+    for mutation in mutations.values():
+        before = "\n" + "".join(f"{line}\n" for line in mutation.before)
+        places = [name for name, text in texts.items() for _ in range(text.count(before))]
+        if len(places) == 1 and places[0] != mutation.file:
+            start = lines.index(f"[{mutation.name}]")
+            place = next(place for place in range(start, len(lines)) if lines[place].startswith("file"))
+            lines[place] = f"file  {places[0]}"
+            print(f"{mutation.name}: {mutation.file} -> {places[0]}")
+    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def apply(mutation: Mutation, folder: Path) -> None:
     path = mutation.path(folder)
     text = mutation.mutated(path.read_text(encoding="utf-8"))
@@ -126,6 +142,8 @@ def main(arguments: list[str]) -> int:
             print("\n".join(mutations))
         case ["check", folder]:
             return 1 if check(mutations, Path(folder)) else 0
+        case ["find", folder]:
+            find(mutations, Path(folder))
         case [("show" | "apply" | "undo"), name, *_] if name not in mutations:
             raise BadTable(f"no mutation is named {name}")
         case ["show", name]:

@@ -1,7 +1,8 @@
-# setup.sh: what demo.sh and test.sh have in common; it is sourced, not run.
+# setup.sh: what the scripts that start a server have in common; it is sourced,
+# not run.
 #
-# It installs the packages that are missing, builds graph_fdw from a copy of
-# this checkout, and runs a PostgreSQL and an emulator of Microsoft Graph that
+# It installs the packages that are missing, or says which, builds graph_fdw
+# from a copy of this checkout, and runs a PostgreSQL and an emulator of Microsoft Graph that
 # last as long as the script.  Everything it makes is in one folder, $work,
 # which is gone at the end, as is every process started here.
 #
@@ -13,6 +14,8 @@ need_cron=              # not empty: the caller uses pg_cron
 need_perl=              # not empty: the caller runs TAP tests
 need_clang=             # not empty: the caller runs fuzz targets
 need_assert=            # not empty: the caller builds a server with assertions
+say_missing=            # not empty: say which packages are missing, install none
+leave_server=           # not empty: install nothing into the server's folders
 
 work=                   # the folder of this run
 keep=                   # not empty: leave it there
@@ -205,7 +208,7 @@ missing_packages() {
     pkg-config --exists libcrypto 2>/dev/null || missing_library libcrypto libssl-dev
     pkg-config --exists zlib 2>/dev/null || missing_library zlib zlib1g-dev
     # curl does not start a TLS connection without the authorities' file
-    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] || echo ca-certificates
     # python3-minimal has the command and a part of the library
     python3 -c 'import gzip, http.server, ssl, unittest' 2>/dev/null || echo python3
 
@@ -222,7 +225,8 @@ missing_packages() {
     if [ -n "$need_perl" ]; then
         have prove || echo perl
         have openssl || echo openssl
-        have nghttpd || echo nghttp2-server
+        # its test is left out without it
+        [ -n "$say_missing" ] || have nghttpd || echo nghttp2-server
         perl -MIPC::Run -MTest::More -e 1 2>/dev/null || echo libipc-run-perl
     fi
 
@@ -285,7 +289,7 @@ ensure_packages() {
     mapfile -t missing < <(missing_packages)
     if [ "${#missing[@]}" -eq 0 ]; then return; fi
 
-    if ! have apt-get; then
+    if [ -n "$say_missing" ] || ! have apt-get; then
         die "Missing, by Debian's names: ${missing[*]}"
     fi
     if [ "$(id -u)" -ne 0 ]; then
@@ -346,14 +350,31 @@ build_extension() {
     make_extension -s -j"$(nproc)"
 }
 
-# Debian's PostgreSQL can load an extension from a folder of one's own
-# (extension_destdir), so the system is left alone; another one cannot.
+# Does the server have this setting?
+has_setting() {
+    "$pg_bin/postgres" --describe-config | grep "^$1[[:space:]]" >/dev/null
+}
+
+# The settings by which a server loads an extension that was installed below
+# $work/install: Debian has one of its own, and PostgreSQL 18 has two.
+extension_settings() {
+    if has_setting extension_destdir; then
+        echo "extension_destdir = '$work/install'"
+    elif has_setting extension_control_path; then
+        echo "extension_control_path = '$work/install$("$pg_config" --sharedir):\$system'"
+        echo "dynamic_library_path = '$work/install$("$pg_config" --pkglibdir):\$libdir'"
+    fi
+}
+
+# The system is left alone where the server can load an extension from elsewhere.
 install_extension() {
-    : >"$work/extension.conf"
-    if "$pg_bin/postgres" --describe-config | grep '^extension_destdir' >/dev/null; then
+    extension_settings >"$work/extension.conf"
+    if [ -s "$work/extension.conf" ]; then
         "${user[@]}" mkdir "$work/install"
         make_extension install DESTDIR="$work/install"
-        echo "extension_destdir = '$work/install'" >"$work/extension.conf"
+    elif [ -n "$leave_server" ]; then
+        echo "This PostgreSQL loads extensions from its own folders only: --install puts graph_fdw there."
+        return 1
     elif [ -w "$("$pg_config" --pkglibdir)" ]; then
         make -C "$work/build" PG_CONFIG="$pg_config" install
     else

@@ -1,14 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * client_assertion.c
- *		Which words prove that we hold the key of a certificate?
+ *		How is a client assertion made from a certificate and its key?
  *
  * A login by certificate sends no secret.  It sends an assertion, a JSON Web
  * Token that says who asks whom and when, signed with the private key whose
  * certificate the application's registration holds.  This file reads the two
  * PEM files, makes sure that they belong together and are good today, and
- * makes the assertion.  OpenSSL does all that is
- * cryptographic.
+ * makes the assertion.  OpenSSL does all that is cryptographic.
  *
  * OpenSSL's objects hang on a memory context reset callback that is
  * registered before they are made.  Its callback for a key's password returns
@@ -55,7 +54,7 @@
 
 /*
  * Where it lacks memory OpenSSL may say that a file is wrong, or nothing.  So
- * a file that is said to be wrong is read again, and the second word counts.
+ * a file that is said to be wrong is read once more, and then it is believed.
  */
 #define ATTEMPTS	2
 
@@ -90,8 +89,7 @@ release_signer(void *arg)
 	EVP_PKEY_free(signer->key);
 	X509_free(signer->certificate);
 	BIO_free(signer->bio);
-	if (signer->pem)
-		explicit_bzero(signer->pem, strlen(signer->pem));
+	graph_wipe_text(signer->pem);
 	ERR_clear_error();
 }
 
@@ -112,8 +110,7 @@ openssl_reason(void)
 	for (unsigned long code = first; code != 0; code = ERR_get_error())
 		memory = memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
 	if (memory)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		graph_report_out_of_memory();
 	if (reason)
 		return reason;
 	return psprintf("OpenSSL error code %lu", first);
@@ -121,8 +118,7 @@ openssl_reason(void)
 
 /*
  * report_openssl
- *		Raise the error for what cannot fail for a reason that a person could
- *		remove.
+ *		Raise the error for what should not fail, whatever the files hold.
  */
 pg_noreturn static void
 report_openssl(const char *what)
@@ -140,8 +136,7 @@ static void *
 need(void *object)
 {
 	if (object == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		graph_report_out_of_memory();
 	return object;
 }
 
@@ -194,11 +189,11 @@ open_text(Signer *signer, char *text)
 }
 
 /*
- * has_passed
- *		Has a time of a certificate passed?
+ * compare_to_now
+ *		Negative if a time of a certificate has passed, else positive.
  */
-static bool
-has_passed(const ASN1_TIME *time, const char *path)
+static int
+compare_to_now(const ASN1_TIME *time, const char *path)
 {
 	int			order = X509_cmp_current_time(time);
 
@@ -207,7 +202,7 @@ has_passed(const ASN1_TIME *time, const char *path)
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("could not read the times of the certificate in file \"%s\": %s",
 						path, openssl_reason())));
-	return order < 0;
+	return order;
 }
 
 /*
@@ -246,13 +241,13 @@ load_certificate(Signer *signer, const char *path)
 
 	from = X509_get0_notBefore(signer->certificate);
 	until = X509_get0_notAfter(signer->certificate);
-	if (has_passed(until, path))
+	if (compare_to_now(until, path) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the certificate in file \"%s\" has expired", path),
 				 errdetail("It was valid until %s.", time_text(until)),
 				 errhint("Make a new one, add it to the app registration, and put it in place of the old one.")));
-	if (!has_passed(from, path))
+	if (compare_to_now(from, path) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the certificate in file \"%s\" is not valid yet", path),
@@ -371,16 +366,6 @@ graph_base64url_decode(const char *text, size_t len, size_t *result_len)
 }
 
 /*
- * append_json
- *		Add text as a JSON string, in UTF-8.
- */
-static void
-append_json(StringInfo buf, const char *text)
-{
-	escape_json(buf, pg_server_to_any(text, strlen(text), PG_UTF8));
-}
-
-/*
  * append_header
  *		The first part of the token: how it is signed, and by whose key.
  */
@@ -411,15 +396,16 @@ append_claims(StringInfo jwt, const char *client_id, const char *audience)
 {
 	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
 	int64		now = (int64) time(NULL);
+	const char *client = pg_server_to_any(client_id, strlen(client_id), PG_UTF8);
 	StringInfoData claims;
 
 	initStringInfo(&claims);
 	appendStringInfoString(&claims, "{\"aud\":");
-	append_json(&claims, audience);
+	escape_json(&claims, pg_server_to_any(audience, strlen(audience), PG_UTF8));
 	appendStringInfoString(&claims, ",\"iss\":");
-	append_json(&claims, client_id);
+	escape_json(&claims, client);
 	appendStringInfoString(&claims, ",\"sub\":");
-	append_json(&claims, client_id);
+	escape_json(&claims, client);
 	appendStringInfo(&claims, ",\"jti\":\"%s\"",
 					 DatumGetCString(DirectFunctionCall1(uuid_out, uuid)));
 	appendStringInfo(&claims, ",\"nbf\":" INT64_FORMAT ",\"iat\":" INT64_FORMAT
@@ -475,6 +461,8 @@ graph_client_assertion_create(const GraphOptions *options, const char *audience)
 	StringInfoData jwt;
 	char	   *result;
 
+	Assert(options->credentials.certificate_file &&
+		   options->credentials.private_key_file && options->credentials.client_id);
 	signer->callback.func = release_signer;
 	signer->callback.arg = signer;
 	MemoryContextRegisterResetCallback(context, &signer->callback);
@@ -489,7 +477,7 @@ graph_client_assertion_create(const GraphOptions *options, const char *audience)
 	append_signature(&jwt, signer);
 
 	result = MemoryContextStrdup(outer, jwt.data);
-	explicit_bzero(jwt.data, jwt.len);
+	graph_wipe_text(jwt.data);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return result;

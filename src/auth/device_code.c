@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * device_code.c
- *		How does the person at the keyboard log in?
+ *		How does somebody at the keyboard log in?
  *
  *		SELECT * FROM graph_fdw_login('graph');
  *
- * shows an address and a code.  The person opens the address on any device,
- * enters the code there and signs in; meanwhile the token authority is asked
- * every few seconds whether they have.  The token is then this session's, for
- * the role that called the function, and is kept nowhere else.
+ * shows an address and a code.  Somebody opens the address on any device,
+ * enters the code there and signs in; meanwhile the token authority is polled
+ * every few seconds for the token.  That is then this session's, for the role
+ * that called the function, and is kept nowhere else (token.c).
  *
  * The user mapping of such a login has client_id, and tenant_id unless the
  * server has it, and nothing by which the application could prove itself.
@@ -16,6 +16,8 @@
  * The message goes out while the function runs, since rows are shown at its
  * end only; it is INFO, which reaches the client whatever client_min_messages
  * says.
+ *
+ * What this file refuses to know: how the token is renewed later.
  *
  * Sources: RFC 8628 (device authorization grant); Entra, "OAuth 2.0 device
  * authorization grant flow".
@@ -40,11 +42,7 @@
 /* How much "slow_down" adds to the interval (RFC 8628 section 3.5). */
 #define SLOW_DOWN_SECONDS	5
 
-/* Messages call the two requests so. */
-#define CODE_REQUEST	"device code request"
-#define TOKEN_REQUEST	"token request"
-
-/* What an answer to a question says. */
+/* What the token endpoint says while somebody is to sign in. */
 typedef enum Outcome
 {
 	OUTCOME_TOKEN,
@@ -56,172 +54,148 @@ PG_FUNCTION_INFO_V1(graph_fdw_login);
 
 /*
  * post
- *		Send a form and wait for all of the answer.
- *
- * *transport tells whether there is one; if not, *text says more.
+ *		Send a form to an endpoint of the token authority, "token" or
+ *		"devicecode"; false if there is no answer with status 200.
  */
-static GraphTransfer *
-post(GraphSession *session, const char *what, StringInfo form,
-	 GraphTransport *transport, const char **text)
+static bool
+post(GraphExchange *exchange, GraphSession *session, const char *name,
+	 const char *endpoint, StringInfo form)
 {
-	GraphHttpRequest request;
-	GraphTransfer *transfer;
-
-	graph_login_request(session, graph_login_url(session, what), form,
-						&request);
-	transfer = graph_http_start(CurrentMemoryContext, &request);
-	*text = "";
-	if (graph_http_wait_all(transfer, GRAPH_MAX_DOCUMENT))
-		*transport = graph_http_result(transfer, text);
-	else
-		*transport = GRAPH_TRANSPORT_TOO_LARGE;
-	return transfer;
+	memset(exchange, 0, sizeof(GraphExchange));
+	exchange->session = session;
+	exchange->asked = GRAPH_ASKED_AUTHORITY;
+	exchange->name = name;
+	exchange->where = session->options.service.authority;
+	exchange->limit = GRAPH_MAX_DOCUMENT;
+	graph_login_request(session, graph_login_url(session, endpoint), form,
+						&exchange->http);
+	return graph_exchange_send(exchange);
 }
 
 /*
- * title
- *		What messages call a request.
+ * report_expired
+ *		Raise the error for a code that was not entered in time.
  */
-static char *
-title(const char *name, const GraphTransfer *transfer)
+pg_noreturn static void
+report_expired(const GraphSession *session)
 {
-	return graph_request_title(name, graph_http_id(transfer));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("nobody logged in to server \"%s\" before the code expired",
+					session->peer.server_name)));
+}
+
+/*
+ * error_is
+ *		Is the code of an error one of two (RFC 8628 section 3.5, and what Entra
+ *		says for it)?
+ */
+static bool
+error_is(const GraphRemoteError *remote, const char *code, const char *other)
+{
+	return remote->code && (strcmp(remote->code, code) == 0 ||
+							strcmp(remote->code, other) == 0);
 }
 
 /*
  * report_refusal
  *		Raise the error for an answer that is neither a token nor a delay.
  */
-static void
-report_refusal(GraphSession *session, const char *name,
-			   GraphTransfer *transfer, const GraphRemoteError *remote)
+pg_noreturn static void
+report_refusal(const GraphExchange *exchange)
 {
-	const char *code = remote->code ? remote->code : "";
+	GraphRemoteError remote = graph_exchange_error(exchange);
 
-	if (strcmp(code, "authorization_declined") == 0 ||
-		strcmp(code, "access_denied") == 0)
+	if (error_is(&remote, "access_denied", "authorization_declined"))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("the login to server \"%s\" was declined",
-						session->peer.server_name)));
-	if (strcmp(code, "expired_token") == 0 ||
-		strcmp(code, "code_expired") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("nobody logged in to server \"%s\" before the code expired",
-						session->peer.server_name)));
-	graph_report_token_status(session, title(name, transfer),
-							  graph_http_header(transfer), remote, NULL);
+						exchange->session->peer.server_name)));
+	if (error_is(&remote, "expired_token", "code_expired"))
+		report_expired(exchange->session);
+	graph_exchange_report(exchange, NULL);
 }
 
 /*
  * get_code
- *		Begin: get the code that the person enters, and the one that asks.
+ *		Begin: get the code that is to be entered, and the one that polls.
  */
 static void
 get_code(GraphSession *session, const char *scope, GraphDeviceCode *code)
 {
 	StringInfoData form;
-	GraphTransport transport;
-	const char *text;
-	GraphTransfer *transfer;
-	GraphSlice	body;
+	GraphExchange exchange;
 	const char *problem;
 
 	graph_form_start(&form);
 	graph_form_add(&form, "client_id", session->options.credentials.client_id);
 	graph_form_add(&form, "scope", scope);
-	transfer = post(session, "devicecode", &form, &transport, &text);
-	if (transport != GRAPH_TRANSPORT_OK)
-		graph_report_transport(&session->peer, title(CODE_REQUEST, transfer),
-							   session->options.service.authority, transport, text,
-							   NULL);
+	if (!post(&exchange, session, "device code request", "devicecode", &form))
+		report_refusal(&exchange);
 
-	body = graph_http_unread(transfer);
-	if (graph_http_header(transfer)->status != 200)
-	{
-		GraphRemoteError remote;
-
-		graph_decode_token_error(body.data, body.len, &remote);
-		report_refusal(session, CODE_REQUEST, transfer, &remote);
-	}
-	problem = graph_decode_device_code(body.data, body.len, code);
+	problem = graph_decode_device_code(exchange.body.data, exchange.body.len,
+									   code);
 	if (problem)
-		graph_report_document(&session->peer, title(CODE_REQUEST, transfer),
-							  psprintf("The answer is not valid: %s.", problem));
-	graph_http_end(transfer);
+	{
+		exchange.problem = psprintf("The answer is not valid: %s.", problem);
+		graph_exchange_report(&exchange, NULL);
+	}
+	graph_http_end(exchange.transfer);
 	graph_session_redact(session, code->device_code);
 }
 
 /*
- * ask
- *		Has the person signed in?  What cannot change any more is an error.
+ * poll_once
+ *		Has somebody signed in?  What cannot change any more is an error.
  */
 static Outcome
-ask(GraphSession *session, const GraphDeviceCode *code,
-	GraphTokenAnswer *answer)
+poll_once(GraphSession *session, const GraphDeviceCode *code,
+		  GraphTokenAnswer *answer)
 {
 	StringInfoData form;
-	GraphTransport transport;
-	const char *text;
-	GraphTransfer *transfer;
-	GraphSlice	body;
-	int			status;
+	GraphExchange exchange;
 	GraphRemoteError remote;
 	const char *problem;
+	bool		answered;
 
 	graph_form_start(&form);
 	graph_form_add(&form, "grant_type", DEVICE_GRANT);
 	graph_form_add(&form, "client_id", session->options.credentials.client_id);
 	graph_form_add(&form, "device_code", code->device_code);
-	transfer = post(session, "token", &form, &transport, &text);
-	explicit_bzero(form.data, form.len);
+	answered = post(&exchange, session, "token request", "token", &form);
+	graph_wipe_text(form.data);
 
-	if (transport != GRAPH_TRANSPORT_OK)
+	if (answered)
 	{
-		if (graph_transport_is_retriable(transport))
-			return OUTCOME_SLOW_DOWN;
-		graph_report_transport(&session->peer, title(TOKEN_REQUEST, transfer),
-							   session->options.service.authority, transport, text,
-							   NULL);
+		problem = graph_decode_token(exchange.body.data, exchange.body.len,
+									 answer);
+		if (problem == NULL)
+		{
+			graph_http_end(exchange.transfer);
+			return OUTCOME_TOKEN;
+		}
+		exchange.problem = psprintf("The token answer is not valid: %s.",
+									problem);
 	}
-
-	body = graph_http_unread(transfer);
-	status = graph_http_header(transfer)->status;
-	if (status == 200)
-	{
-		problem = graph_decode_token(body.data, body.len, answer);
-		if (problem && graph_http_may_be_cut(transfer))
-			return OUTCOME_SLOW_DOWN;
-		if (problem)
-			graph_report_document(&session->peer, title(TOKEN_REQUEST, transfer),
-								  psprintf("The token answer is not valid: %s.",
-										   problem));
-		graph_http_end(transfer);
-		return OUTCOME_TOKEN;
-	}
-
-	graph_decode_token_error(body.data, body.len, &remote);
+	remote = graph_exchange_error(&exchange);
 	if (remote.code && strcmp(remote.code, "authorization_pending") == 0)
 		return OUTCOME_PENDING;
 	if ((remote.code && strcmp(remote.code, "slow_down") == 0) ||
-		graph_status_is_retriable(status) ||
-		graph_token_error_is_retriable(&remote))
+		graph_exchange_may_retry(&exchange))
 		return OUTCOME_SLOW_DOWN;
-	report_refusal(session, TOKEN_REQUEST, transfer, &remote);
-	return OUTCOME_PENDING;		/* keep the compiler quiet */
+	report_refusal(&exchange);
 }
 
 /*
- * wait_for_person
- *		Ask until the person has signed in, or the code has expired.
+ * poll_for_token
+ *		Poll until somebody has signed in, or the code has expired.
  */
 static void
-wait_for_person(GraphSession *session, const GraphDeviceCode *code,
-				GraphTokenAnswer *answer)
+poll_for_token(GraphSession *session, const GraphDeviceCode *code,
+			   GraphTokenAnswer *answer)
 {
 	MemoryContext outer = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(outer, "graph_fdw question",
+	MemoryContext context = AllocSetContextCreate(outer, "graph_fdw poll",
 												  ALLOCSET_SMALL_SIZES);
 	GraphTime	end = graph_after(code->expires_in * 1000L);
 	int			interval = code->interval;
@@ -232,19 +206,18 @@ wait_for_person(GraphSession *session, const GraphDeviceCode *code,
 
 		graph_http_sleep(interval * 1000);
 		if (graph_now() >= end)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-					 errmsg("nobody logged in to server \"%s\" before the code expired",
-							session->peer.server_name)));
+			report_expired(session);
 
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
-		outcome = ask(session, code, answer);
+		outcome = poll_once(session, code, answer);
 		MemoryContextSwitchTo(outer);
 		if (outcome == OUTCOME_TOKEN)
 			return;				/* the answer is in that context */
 		if (outcome == OUTCOME_SLOW_DOWN)
 			interval += SLOW_DOWN_SECONDS;
+		elog(DEBUG1, "graph_fdw: nobody has entered the code of server \"%s\" yet; asking again in %d seconds",
+			 session->peer.server_name, interval);
 	}
 }
 
@@ -278,7 +251,7 @@ account_of(GraphSession *session, const GraphTokenAnswer *answer)
 
 /*
  * log_in
- *		All of it; *good_until and the result are what the row says.
+ *		The whole login; *good_until and the result are what the row says.
  */
 static char *
 log_in(GraphSession *session, TimestampTz *good_until, bool *renewable)
@@ -289,6 +262,9 @@ log_in(GraphSession *session, TimestampTz *good_until, bool *renewable)
 	GraphTokenAnswer answer;
 	char	   *account;
 
+	elog(DEBUG1, "graph_fdw: logging in to server \"%s\" by %s",
+		 session->peer.server_name,
+		 graph_login_name(session->options.credentials.login));
 	get_code(session, scope, &code);
 	ereport(INFO,
 			(errmsg("to log in to server \"%s\", open %s and enter the code %s",
@@ -298,19 +274,19 @@ log_in(GraphSession *session, TimestampTz *good_until, bool *renewable)
 			 errdetail("The code is good for %d minutes.  This session goes on when the login is complete; a cancel ends the waiting.",
 					   Max(code.expires_in / 60, 1)),
 			 errhidestmt(true)));
-	wait_for_person(session, &code, &answer);
+	poll_for_token(session, &code, &answer);
 
 	account = account_of(session, &answer);
 	*renewable = answer.refresh_token != NULL;
 	*good_until = graph_token_keep(session, &answer);
 	graph_token_answer_wipe(&answer);
-	explicit_bzero(code.device_code, strlen(code.device_code));
+	graph_wipe_text(code.device_code);
 	return account;
 }
 
 /*
  * graph_fdw_login
- *		SQL function: a person logs in to a server, for this session.
+ *		SQL function: somebody logs in to a server, for this session.
  */
 Datum
 graph_fdw_login(PG_FUNCTION_ARGS)

@@ -3,7 +3,8 @@
  * graph_auth.h
  *		Who asks, and by which token?
  *
- * Sessions, the cache of tokens, and the logins by which one is had.
+ * Sessions, the cache of tokens, the logins by which a token is had, and the
+ * exchange of one request for its whole answer.
  *
  * What this layer refuses to know: lists, records, the planner.
  *
@@ -34,11 +35,64 @@ typedef struct GraphSession
 	Oid			userid;			/* the role that asks */
 	uint64		bearer_number;	/* how many there have been */
 } GraphSession;
-/* in token.c */
+
+/* Whom a request is for: by that go its error document and its retries. */
+typedef enum GraphAsked
+{
+	GRAPH_ASKED_SERVICE,		/* Graph itself */
+	GRAPH_ASKED_AUTHORITY,		/* the token authority */
+	GRAPH_ASKED_IDENTITY,		/* the managed identity's service */
+} GraphAsked;
+
+/*
+ * One request and its answer.  Zeroed, it is to be told the first part; the
+ * rest is written by exchange.c, but for the problem.
+ */
+typedef struct GraphExchange
+{
+	GraphSession *session;
+	GraphAsked	asked;
+	const char *name;			/* what messages call the request */
+	const char *where;			/* whom they say it is for, or NULL: the URL's
+								 * origin */
+	GraphHttpRequest http;
+	size_t		limit;			/* longest answer */
+	int			max_retries;
+
+	/* the answer of the last attempt */
+	GraphTransfer *transfer;
+	GraphTransport transport;
+	const char *text;			/* what there is to say of the transport */
+	const GraphHttpHeader *header;
+	GraphSlice	body;
+	const char *problem;		/* the caller's, a sentence: what is wrong
+								 * with an answer that has status 200 */
+
+	/* the attempts before */
+	int			failed;			/* how many */
+	const char *why;			/* why the next is the last, or NULL */
+} GraphExchange;
+
+/* in session.c */
 extern GraphSession *graph_session_open(Oid relid, Oid userid);
 extern GraphSession *graph_session_open_server(const char *server_name);
+extern void graph_session_set_bearer(GraphSession *session, const char *token);
+extern void graph_session_request(const GraphSession *session, const char *url,
+								  GraphHttpRequest *request);
 extern void graph_session_redact(GraphSession *session, const char *secret);
 extern void graph_session_redact_link(GraphSession *session, const char *url);
+extern void graph_session_redact_first(GraphSession *session, int count);
+
+/* in exchange.c */
+extern bool graph_exchange_send(GraphExchange *exchange);
+extern char *graph_exchange_title(const GraphExchange *exchange);
+extern GraphRemoteError graph_exchange_error(const GraphExchange *exchange);
+extern bool graph_exchange_may_retry(const GraphExchange *exchange);
+pg_noreturn extern void graph_exchange_report(const GraphExchange *exchange,
+											  const char *why);
+extern void graph_exchange_retry(GraphExchange *exchange);
+
+/* in token.c */
 extern void graph_token_get(GraphSession *session);
 extern bool graph_token_renew(GraphSession *session, uint64 number);
 extern bool graph_token_forget(GraphSession *session);
@@ -64,21 +118,18 @@ extern void graph_form_start(StringInfo form);
 extern void graph_form_add(StringInfo form, const char *name,
 						   const char *value);
 extern void graph_token_answer_wipe(GraphTokenAnswer *answer);
-extern char *graph_read_file(const char *what, const char *path,
-							 bool private_key);
 
 /* in client_assertion.c */
 extern char *graph_client_assertion_create(const GraphOptions *options,
-									const char *audience);
+										   const char *audience);
 extern char *graph_base64url_decode(const char *text, size_t len,
 									size_t *result_len);
 
 /* in managed_identity.c */
 extern void graph_managed_identity_request(GraphSession *session,
-								   GraphHttpRequest *request);
+										   GraphHttpRequest *request);
 extern bool graph_managed_identity_answer_challenge(GraphSession *session,
-											const GraphHttpHeader *header,
-											GraphHttpRequest *request);
-extern bool graph_managed_identity_status_is_retriable(int status);
+													const GraphHttpHeader *header,
+													GraphHttpRequest *request);
 
 #endif							/* GRAPH_AUTH_H */

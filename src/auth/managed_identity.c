@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * managed_identity.c
- *		Whom does the machine's own identity ask for a token?
+ *		How is a token of the machine's own identity asked for?
  *
  * A machine in Azure has a service beside it that hands out tokens for the
  * machine, without any secret: at a fixed address for virtual machines, and
@@ -10,8 +10,11 @@
  * that we can read a file that is root's and its group's.
  *
  * These addresses are asked by this login alone, directly and never through a
- * proxy, and must be the machine's own or on its local link; http.c refuses
+ * proxy, and must be the machine's own or on its local link; easy.c refuses
  * them to every other request.
+ *
+ * What this file refuses to know: sending, trying again, what becomes of the
+ * token.
  *
  * Sources: Entra, "How to use managed identities ... to acquire an access
  * token" (virtual machines); "How to use managed identities for App Service";
@@ -78,15 +81,15 @@ find_host(void)
 	char	   *url;
 
 	if (endpoint && header)
-		return (Host){"App Service", endpoint, "2019-08-01", header, true};
+		return (Host) {"App Service", endpoint, "2019-08-01", header, true};
 	if (endpoint && environment("IMDS_ENDPOINT"))
-		return (Host){"Azure Arc", endpoint, "2020-06-01", NULL, false};
+		return (Host) {"Azure Arc", endpoint, "2020-06-01", NULL, false};
 
 	url = pstrdup(root ? root : METADATA_ROOT);
 	while (url[0] && url[strlen(url) - 1] == '/')
 		url[strlen(url) - 1] = '\0';
-	return (Host){"Azure virtual machine", psprintf("%s" METADATA_PATH, url),
-		"2018-02-01", NULL, true};
+	return (Host) {"Azure virtual machine", psprintf("%s" METADATA_PATH, url),
+				   "2018-02-01", NULL, true};
 }
 
 /*
@@ -114,16 +117,6 @@ check_host(const Host *host)
 }
 
 /*
- * resource_of
- *		A scope as this older protocol names it: without "/.default".
- */
-static char *
-resource_of(const char *scope)
-{
-	return pnstrdup(scope, strlen(scope) - strlen("/.default"));
-}
-
-/*
  * graph_managed_identity_request
  *		The request for a token of the machine's identity, or of the one that
  *		client_id names.
@@ -132,7 +125,9 @@ void
 graph_managed_identity_request(GraphSession *session, GraphHttpRequest *request)
 {
 	const GraphOptions *options = &session->options;
+	const char *scope = options->service.scope;
 	Host		host = find_host();
+	char	   *resource;
 	StringInfoData url;
 
 	check_host(&host);
@@ -142,15 +137,18 @@ graph_managed_identity_request(GraphSession *session, GraphHttpRequest *request)
 				 errmsg("option \"client_id\" cannot be used with the managed identity of this machine"),
 				 errdetail("An Azure Arc server has one identity only.")));
 
+	/* this older protocol has a resource in place of a scope */
+	resource = pnstrdup(scope, strlen(scope) - strlen("/.default"));
 	initStringInfo(&url);
 	appendStringInfo(&url, "%s%sapi-version=%s&resource=%s", host.url,
 					 strchr(host.url, '?') ? "&" : "?", host.api_version,
-					 graph_url_escape(resource_of(options->service.scope)));
+					 graph_url_escape(resource));
 	if (options->credentials.client_id)
 		appendStringInfo(&url, "&client_id=%s",
 						 graph_url_escape(options->credentials.client_id));
 
-	graph_login_request(session, url.data, NULL, request);
+	graph_session_request(session, url.data, request);
+	request->secret_answer = true;
 	request->ca_file = NULL;
 	request->proxy = NULL;
 	request->link_local = true;
@@ -161,7 +159,7 @@ graph_managed_identity_request(GraphSession *session, GraphHttpRequest *request)
 		graph_session_redact(session, host.secret);
 		request->headers = lappend(request->headers,
 								   graph_secret_join("X-IDENTITY-HEADER: ",
-												 host.secret));
+													 host.secret));
 	}
 	else
 		request->headers = lappend(request->headers, pstrdup("Metadata: true"));
@@ -208,8 +206,8 @@ challenge_file(const char *challenge)
  */
 bool
 graph_managed_identity_answer_challenge(GraphSession *session,
-								const GraphHttpHeader *header,
-								GraphHttpRequest *request)
+										const GraphHttpHeader *header,
+										GraphHttpRequest *request)
 {
 	char	   *path;
 	char	   *secret;
@@ -232,17 +230,6 @@ graph_managed_identity_answer_challenge(GraphSession *session,
 	request->headers = lappend(request->headers,
 							   graph_secret_join("Authorization: Basic ",
 												 secret));
-	explicit_bzero(secret, strlen(secret));
+	graph_wipe_text(secret);
 	return true;
-}
-
-/*
- * graph_managed_identity_status_is_retriable
- *		Statuses by which these services ask for patience, beside the usual:
- *		404 and 410 while they are being set up or updated.
- */
-bool
-graph_managed_identity_status_is_retriable(int status)
-{
-	return status == 404 || status == 410;
 }

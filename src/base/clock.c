@@ -3,6 +3,8 @@
  * clock.c
  *		What time is it, by a clock that never steps?
  *
+ * What this file refuses to know: the time of day.
+ *
  * IDENTIFICATION
  *		src/base/clock.c
  *

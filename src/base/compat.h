@@ -26,50 +26,30 @@
 #include "commands/explain_state.h"
 #endif
 
+/* Foreign paths have got arguments, which are as good as not given. */
+#if PG_VERSION_NUM >= 180000
+#define GRAPH_DISABLED_NODES	0,
+#else
+#define GRAPH_DISABLED_NODES
+#endif
+#if PG_VERSION_NUM >= 170000
+#define GRAPH_RESTRICTINFO		NIL,
+#else
+#define GRAPH_RESTRICTINFO
+#endif
+#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreignscan_path(root, rel, target, rows, GRAPH_DISABLED_NODES startup, total, pathkeys, outer, outerpath, GRAPH_RESTRICTINFO private)
+#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
+	create_foreign_join_path(root, rel, target, rows, GRAPH_DISABLED_NODES startup, total, pathkeys, outer, outerpath, GRAPH_RESTRICTINFO private)
+#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
+	create_foreign_upper_path(root, rel, target, rows, GRAPH_DISABLED_NODES startup, total, pathkeys, outerpath, GRAPH_RESTRICTINFO private)
+
 #if PG_VERSION_NUM >= 180000
 #define graph_pathkey_is_descending(key)	((key)->pk_cmptype == COMPARE_GT)
-#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
-	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, pathkeys, outerpath, NIL, private)
-#elif PG_VERSION_NUM >= 170000
-#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
-	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, NIL, private)
-#else
-#define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
-	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private)
-#endif
-#if PG_VERSION_NUM < 180000
-#define graph_pathkey_is_descending(key)	((key)->pk_strategy == BTGreaterStrategyNumber)
-#endif
-
-#if PG_VERSION_NUM >= 180000
-#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
-	create_foreign_join_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, outerpath, NIL, private)
 #define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti, false)
-#elif PG_VERSION_NUM >= 170000
-#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
-	create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, NIL, private)
+#else
+#define graph_pathkey_is_descending(key)	((key)->pk_strategy == BTGreaterStrategyNumber)
 #define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
-#else
-#define graph_create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
-	create_foreign_join_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private)
-#define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
-#endif
-
-#if PG_VERSION_NUM >= 170000
-#define graph_estimate_array_length(root, expr)	estimate_array_length(root, expr)
-#else
-#define graph_estimate_array_length(root, expr)	estimate_array_length(expr)
-#endif
-
-#if PG_VERSION_NUM >= 180000
-#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
-	create_foreignscan_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, outerpath, NIL, private)
-#elif PG_VERSION_NUM >= 170000
-#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
-	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, NIL, private)
-#else
-#define graph_create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private) \
-	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, outerpath, private)
 #endif
 
 #if PG_VERSION_NUM < 180000
@@ -77,9 +57,11 @@
 #endif
 
 #if PG_VERSION_NUM >= 170000
+#define graph_estimate_array_length(root, expr)	estimate_array_length(root, expr)
 #define graph_new_wait_event(name)	WaitEventExtensionNew(name)
 #define graph_create_wait_set(n)	CreateWaitEventSet(NULL, n)
 #else
+#define graph_estimate_array_length(root, expr)	estimate_array_length(expr)
 #define graph_new_wait_event(name)	PG_WAIT_EXTENSION
 #define graph_create_wait_set(n)	CreateWaitEventSet(TopMemoryContext, n)
 #endif

@@ -3,7 +3,15 @@
  * encoding.c
  *		What is this UTF-8 in the database's encoding?
  *
- * Each character that the encoding lacks becomes '?'.
+ * Each character that the encoding lacks becomes '?'.  A database in SQL_ASCII
+ * keeps the bytes of UTF-8.
+ *
+ * Assumed: valid UTF-8 without zero bytes, as text.c and redact.c make it.
+ *
+ * What this file refuses to know: where the text comes from.
+ *
+ * What this file refuses to know: where the text comes from; it has been made
+ * valid UTF-8 before.
  *
  * IDENTIFICATION
  *		src/base/encoding.c
@@ -21,6 +29,10 @@
 /* Text is brought into another encoding so many bytes at a time. */
 #define CONVERSION_PIECE 256
 
+/*
+ * is_ascii
+ *		Is it only ASCII, which all encodings have in common?
+ */
 static bool
 is_ascii(const char *p, size_t len)
 {
@@ -32,8 +44,9 @@ is_ascii(const char *p, size_t len)
 }
 
 /*
- * Append text that is not ASCII in another encoding; proc converts to it, or
- * is InvalidOid if nothing does.
+ * append_converted
+ *		Append text in another encoding; proc converts to it, or is InvalidOid
+ *		if nothing does.
  */
 static void
 append_converted(StringInfo out, Oid proc, int encoding,
@@ -84,6 +97,7 @@ graph_to_server_encoding(char *text, int reserve, size_t *len)
 	int			encoding = GetDatabaseEncoding();
 	StringInfoData buf;
 
+	Assert(reserve >= 0);
 	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII ||
 		is_ascii(text + reserve, *len))
 		return text;

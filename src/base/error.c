@@ -3,17 +3,17 @@
  * error.c
  *		What does a failed request mean: try again, or which error?
  *
- * One table maps HTTP statuses to SQLSTATEs, to whether the request may be
- * sent again, and to what a person can do; another does the same for the
- * token endpoint's AADSTS codes.  Everything that a user reads about a remote
- * failure is composed here, from parts that redact.c has made harmless.
+ * One table maps HTTP statuses to SQLSTATEs, to who may send the request
+ * again, and to what can be done about it; another does the same for transfers
+ * that got no whole answer.  What a user reads about a failure of the service
+ * is composed here, from parts that redact.c has sanitized; what the token
+ * endpoint says of a login is login_error.c's.
  *
- * It knows neither curl nor JSON; http.c says how a transfer ended and
- * document.c what an error document holds.
+ * What this file refuses to know: libcurl, JSON, logins.  Its callers say how a
+ * transfer ended and what an error document holds.
  *
  * Sources: RFC 9110 section 15 (statuses); Microsoft Graph "error responses"
- * and "throttling" (error.code, request-id, Retry-After); Entra "reference
- * error codes" (AADSTS).
+ * and "throttling" (error.code, request-id, Retry-After).
  *
  * IDENTIFICATION
  *		src/base/error.c
@@ -21,8 +21,6 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include <time.h>
 
 #include "common/pg_prng.h"
 #include "lib/stringinfo.h"
@@ -40,75 +38,80 @@
 
 /* The first rule that holds a status is its rule. */
 static const GraphStatusRule status_rules[] = {
-	{206, 206, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false, "Partial Content", NULL},
-	{300, 399, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false, "a redirect",
+	{206, 206, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, GRAPH_RETRY_NEVER, false, "Partial Content", NULL},
+	{300, 399, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER, false, "a redirect",
 	"Redirects are not followed, since secrets and tokens belong to one origin.  Check the server's options \"cloud\", \"endpoint\" and \"authority\"."},
-	{400, 400, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, false, "Bad Request",
+	{400, 400, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_NEVER, true, "Bad Request",
 	"If the service takes smaller pages only, set the option \"page_size\" of the server or foreign table."},
-	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Unauthorized",
+	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, GRAPH_RETRY_NEVER, true, "Unauthorized",
 	"Check the login of the user mapping, and that the server's option \"cloud\" names the cloud of the tenant."},
-	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, false, "Forbidden",
+	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, GRAPH_RETRY_NEVER, true, "Forbidden",
 	"Grant the application permission SecurityAlert.Read.All to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect()."},
-	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, false, "Not Found",
+	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, GRAPH_RETRY_LOCAL, false, "Not Found",
 	"Check the server's options \"cloud\", \"endpoint\" and \"api_version\"."},
-	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false, "Proxy Authentication Required", NULL},
-	{408, 408, ERRCODE_CONNECTION_FAILURE, true, "Request Timeout", NULL},
-	{413, 414, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false, "request too long", NULL},
-	{429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, true, "Too Many Requests",
+	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER, false, "Proxy Authentication Required", NULL},
+	{408, 408, ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL, false, "Request Timeout", NULL},
+	{410, 410, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_LOCAL, false, "a client error", NULL},
+	{413, 414, ERRCODE_PROGRAM_LIMIT_EXCEEDED, GRAPH_RETRY_NEVER, false, "request too long", NULL},
+	{429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, GRAPH_RETRY_ALL, false, "Too Many Requests",
 	"The service allows about 150 requests a minute for one application and tenant.  Try again later, or ask for fewer alerts."},
-	{400, 499, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, false, "a client error", NULL},
-	{500, 500, ERRCODE_FDW_ERROR, true, "Internal Server Error", NULL},
-	{502, 502, ERRCODE_CONNECTION_FAILURE, true, "Bad Gateway", NULL},
-	{503, 503, ERRCODE_CANNOT_CONNECT_NOW, true, "Service Unavailable", NULL},
-	{504, 504, ERRCODE_CONNECTION_FAILURE, true, "Gateway Timeout", NULL},
-	{500, 599, ERRCODE_FDW_ERROR, false, "a server error", NULL},
-	{0, 999, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false, "an unexpected status", NULL},
+	{400, 499, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_NEVER, false, "a client error", NULL},
+	{500, 500, ERRCODE_FDW_ERROR, GRAPH_RETRY_ALL, false, "Internal Server Error", NULL},
+	{502, 502, ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL, false, "Bad Gateway", NULL},
+	{503, 503, ERRCODE_CANNOT_CONNECT_NOW, GRAPH_RETRY_ALL, false, "Service Unavailable", NULL},
+	{504, 504, ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL, false, "Gateway Timeout", NULL},
+	{500, 599, ERRCODE_FDW_ERROR, GRAPH_RETRY_NEVER, false, "a server error", NULL},
+	{0, 999, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, GRAPH_RETRY_NEVER, false, "an unexpected status", NULL},
 };
 
-/* How a transfer without an answer ended: GraphTransport's order. */
+/* How a transfer without a whole answer ended: by GraphTransport. */
 typedef struct TransportRule
 {
-	GraphTransport transport;
 	int			sqlstate;
-	bool		retriable;
+	int			retry;
 	const char *problem;
 	const char *hint;
 } TransportRule;
 
 static const TransportRule transport_rules[] = {
-	{GRAPH_TRANSPORT_RESOLVE, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
-	"could not resolve the name of", NULL},
-	{GRAPH_TRANSPORT_CONNECT, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
-	"could not connect to", NULL},
-	{GRAPH_TRANSPORT_PROXY, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false,
-		"the proxy refused to connect to",
-	"The server's option \"proxy\" names the proxy; if that wants to know who asks, a superuser can set \"proxy_user\" and \"proxy_password\" on the user mapping."},
-	{GRAPH_TRANSPORT_HANDSHAKE, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
-		"could not establish a trusted TLS connection to",
-	"Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
-	{GRAPH_TRANSPORT_TLS, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, false,
-		"could not establish a trusted TLS connection to",
-	"If the service's certificate was issued by an authority of your own, a superuser can set the server's option \"ca_file\"."},
-	{GRAPH_TRANSPORT_CONNECT_TIMEOUT, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true,
-	"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited."},
-	{GRAPH_TRANSPORT_SILENCE, ERRCODE_CONNECTION_FAILURE, true,
-	"timed out while waiting for", "The server's option \"request_timeout\" sets how long a silence is waited for."},
-	{GRAPH_TRANSPORT_BROKEN, ERRCODE_CONNECTION_FAILURE, true,
-	"lost the connection to", NULL},
-	{GRAPH_TRANSPORT_ENCODING, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, false,
-	"could not decompress the answer of", NULL},
-	{GRAPH_TRANSPORT_LENGTH, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, false,
-	"refused a possibly incomplete answer of", NULL},
-	{GRAPH_TRANSPORT_TOO_LARGE, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
-	"refused an oversized answer of", NULL},
-	{GRAPH_TRANSPORT_STARVED, ERRCODE_INSUFFICIENT_RESOURCES, false,
-		"out of file descriptors for a request to",
-	"Raise the operating system's limit for the server, or lower the server's option \"concurrency\"."},
-	{GRAPH_TRANSPORT_OTHER, ERRCODE_FDW_ERROR, false,
-	"could not exchange data with", NULL},
+	[GRAPH_TRANSPORT_RESOLVE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+		"could not resolve the name of", NULL},
+	[GRAPH_TRANSPORT_CONNECT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+		"could not connect to", NULL},
+	[GRAPH_TRANSPORT_PROXY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER,
+		"the proxy refused to connect to", "The server's option \"proxy\" names the proxy; if that wants to know who asks, a superuser can set \"proxy_user\" and \"proxy_password\" on the user mapping."},
+	[GRAPH_TRANSPORT_HANDSHAKE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+		"could not establish a trusted TLS connection to", "Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
+	[GRAPH_TRANSPORT_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER,
+		"could not establish a trusted TLS connection to", "If the service's certificate was issued by an authority of your own, a superuser can set the server's option \"ca_file\"."},
+	[GRAPH_TRANSPORT_CONNECT_TIMEOUT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+		"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited."},
+	[GRAPH_TRANSPORT_SILENCE] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_REMOTE,
+		"timed out while waiting for", "The server's option \"request_timeout\" sets how long a silence is waited for."},
+	[GRAPH_TRANSPORT_BROKEN] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL,
+		"lost the connection to", NULL},
+	[GRAPH_TRANSPORT_ENCODING] = {ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, GRAPH_RETRY_NEVER,
+		"could not decompress the answer of", NULL},
+	[GRAPH_TRANSPORT_LENGTH] = {ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, GRAPH_RETRY_NEVER,
+		"refused a possibly incomplete answer of", NULL},
+	[GRAPH_TRANSPORT_TOO_LARGE] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, GRAPH_RETRY_NEVER,
+		"refused an oversized answer of", NULL},
+	[GRAPH_TRANSPORT_STARVED] = {ERRCODE_INSUFFICIENT_RESOURCES, GRAPH_RETRY_NEVER,
+		"out of file descriptors for a request to", "Raise the operating system's limit for the server, or lower the server's option \"concurrency\"."},
+	[GRAPH_TRANSPORT_OTHER] = {ERRCODE_FDW_ERROR, GRAPH_RETRY_NEVER,
+		"could not exchange data with", NULL},
 };
 
-static const TransportRule *transport_rule(GraphTransport transport);
+/*
+ * graph_report_out_of_memory
+ *		Raise the error for what a library could not allocate.
+ */
+void
+graph_report_out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
 
 /*
  * graph_status_rule
@@ -119,29 +122,25 @@ graph_status_rule(int status)
 {
 	const GraphStatusRule *rule = status_rules;
 
+	Assert(status >= 0 && status <= 999);
 	while (status < rule->first || status > rule->last)
 		rule++;
 	return rule;
 }
 
 /*
- * graph_status_is_retriable
- *		May a request that was answered so be sent again, if it is idempotent?
+ * graph_may_retry
+ *		May a request that ended so be sent again, if it is idempotent?
+ *
+ * who is GRAPH_RETRY_REMOTE or GRAPH_RETRY_LOCAL.
  */
 bool
-graph_status_is_retriable(int status)
+graph_may_retry(GraphTransport transport, int status, int who)
 {
-	return graph_status_rule(status)->retriable;
-}
+	int			retry = transport == GRAPH_TRANSPORT_OK ?
+		graph_status_rule(status)->retry : transport_rules[transport].retry;
 
-/*
- * graph_transport_is_retriable
- *		The same for one that was not answered at all.
- */
-bool
-graph_transport_is_retriable(GraphTransport transport)
-{
-	return transport_rule(transport)->retriable;
+	return (retry & who) != 0;
 }
 
 /*
@@ -172,6 +171,7 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 {
 	int64		delay;
 
+	Assert(attempt >= 0);
 	if (retry_after >= 0)
 		delay = (int64) retry_after * 1000;
 	else
@@ -200,11 +200,12 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 
 /*
  * graph_describe_remote
- *		The sentences of a DETAIL about what the service said.
+ *		The sentences of a DETAIL about what the service said, and the one that
+ *		we add (or NULL); NULL if there are none.
  */
 char *
 graph_describe_remote(const GraphPeer *peer, const GraphHttpHeader *header,
-				const GraphRemoteError *remote)
+					  const GraphRemoteError *remote, const char *why)
 {
 	StringInfoData detail;
 	const char *id = remote->request_id ? remote->request_id : header->request_id;
@@ -225,7 +226,9 @@ graph_describe_remote(const GraphPeer *peer, const GraphHttpHeader *header,
 	if (id && id[0])
 		appendStringInfo(&detail, "%sRequest id: %s.", detail.len ? "  " : "",
 						 graph_sanitize_remote_text(peer, id));
-	return detail.data;
+	if (why)
+		appendStringInfo(&detail, "%s%s", detail.len ? "  " : "", why);
+	return detail.len > 0 ? detail.data : NULL;
 }
 
 /*
@@ -242,9 +245,8 @@ graph_report_status(const GraphPeer *peer, const char *request,
 {
 	const GraphStatusRule *rule = graph_status_rule(header->status);
 	const char *hint = rule->hint;
-	char	   *detail;
+	char	   *detail = graph_describe_remote(peer, header, remote, why);
 
-	detail = graph_describe_remote(peer, header, remote);
 	if (header->status == 401 && peer->token_is_given)
 		hint = "The token in the user mapping's option \"access_token\" has expired or was issued for another service or cloud.";
 
@@ -252,9 +254,7 @@ graph_report_status(const GraphPeer *peer, const char *request,
 			(errcode(rule->sqlstate),
 			 errmsg("server \"%s\" answered with status %d (%s)",
 					peer->server_name, header->status, rule->meaning),
-			 detail[0] || why ?
-			 errdetail("%s%s%s", detail, detail[0] && why ? "  " : "",
-					   why ? why : "") : 0,
+			 detail ? errdetail("%s", detail) : 0,
 			 hint ? errhint("%s", hint) : 0,
 			 errcontext("Microsoft Graph request: %s", request)));
 }
@@ -270,13 +270,14 @@ graph_report_transport(const GraphPeer *peer, const char *request,
 					   const char *where, GraphTransport transport,
 					   const char *text, const char *why)
 {
-	const TransportRule *rule = transport_rule(transport);
-	char	   *harmless = graph_sanitize_remote_text(peer, text);
+	const TransportRule *rule = &transport_rules[transport];
+	char	   *shown = graph_sanitize_remote_text(peer, text);
 
+	Assert(transport != GRAPH_TRANSPORT_OK);
 	ereport(ERROR,
 			(errcode(rule->sqlstate),
 			 errmsg("%s \"%s\"%s%s", rule->problem, where,
-					harmless[0] ? ": " : "", harmless),
+					shown[0] ? ": " : "", shown),
 			 why ? errdetail("%s", why) : 0,
 			 rule->hint ? errhint("%s", rule->hint) : 0,
 			 errcontext("Microsoft Graph request: %s", request)));
@@ -342,19 +343,4 @@ graph_report_document(const GraphPeer *peer, const char *request,
 					peer->server_name),
 			 errdetail("%s", problem),
 			 errcontext("Microsoft Graph request: %s", request)));
-}
-
-/*
- * transport_rule
- *		The rule of a transfer's end.
- */
-static const TransportRule *
-transport_rule(GraphTransport transport)
-{
-	const TransportRule *rule = transport_rules;
-
-	while (rule->transport != transport &&
-		   rule->transport != GRAPH_TRANSPORT_OTHER)
-		rule++;
-	return rule;
 }

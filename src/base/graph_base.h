@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * graph_base.h
- *		The bottom: what every layer uses and what knows nothing of Graph.
+ *		The bottom: what every layer uses.
  *
  * The clock, secret memory, URLs, what of a remote text may be shown, the
- * errors for what the other side does, and what was asked of each server.
+ * errors for what the other side does, and how much was asked of each server.
  *
- * What this layer refuses to know: catalogs, JSON, libcurl's transfers,
- * tokens, plans.
+ * What this layer refuses to know: options, JSON, libcurl's transfers, how a
+ * token is had, plans.
  *
  * IDENTIFICATION
  *		src/base/graph_base.h
@@ -60,13 +60,6 @@ typedef int64 GraphTime;
 #define GRAPH_MAX_LINK (64 * 1024)
 
 /*
- * Bytes of an answer kept between the socket and the reader.  Big enough that
- * the pause and resume of a transfer cost nothing, small enough that LIMIT 1
- * leaves most of an 8 MB page unsent.
- */
-#define GRAPH_TRANSFER_WINDOW (128 * 1024)
-
-/*
  * Longest small document: a token answer, an error body.  A Graph error is
  * below 2 kB and a token answer below 10 kB; libpq-oauth uses 256 kB for the
  * same purpose.
@@ -75,12 +68,6 @@ typedef int64 GraphTime;
 
 /* Bytes of the id that a request is given, a GUID as text. */
 #define GRAPH_ID_SIZE 37
-
-/*
- * Longest piece of remote text that is repeated in a message, in bytes.
- * Graph's longest useful message, the list of missing roles, is about 250.
- */
-#define GRAPH_MAX_REMOTE_TEXT 1024
 
 /* Bytes of somebody else's buffer; data is NULL where the member is absent. */
 typedef struct GraphSlice
@@ -110,7 +97,7 @@ typedef enum GraphTransport
 
 /*
  * What a failed answer says of itself; members that it does not have are
- * NULL.  The texts are as they came: error.c makes them harmless.
+ * NULL.  The texts are as they came, not sanitized.
  */
 typedef struct GraphRemoteError
 {
@@ -152,15 +139,13 @@ typedef struct GraphStats
 	uint64		records;		/* alerts */
 } GraphStats;
 
-/*
- * The other side, as messages speak of it: GraphSession has one.
- */
+/* The other side, as messages speak of it: each GraphSession has one. */
 typedef struct GraphPeer
 {
 	char	   *server_name;
 	bool		partial_is_warning; /* option on_partial */
 	bool		token_is_given; /* by option access_token */
-	char	   *bearer;			/* the token in use, or NULL: see token.c */
+	char	   *bearer;			/* the token in use, or NULL */
 	List	   *secrets;		/* of char *, texts that no message repeats */
 } GraphPeer;
 
@@ -174,12 +159,16 @@ extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
-extern GraphTime graph_stats_may_send(GraphStats *stats, int per_minute);
+extern GraphTime graph_stats_book(GraphStats *stats, int per_minute);
 
 /* in secret.c */
+extern void graph_wipe_text(char *text);
+extern void graph_free_text(char *text);
 extern char *graph_secret_alloc(size_t size);
 extern char *graph_secret_copy(const char *text, size_t len);
 extern char *graph_secret_join(const char *before, const char *secret);
+extern char *graph_read_file(const char *what, const char *path,
+							 bool private_key);
 extern uint32 graph_wipe_failures(void);
 extern void *graph_wipe_malloc(size_t size);
 extern void graph_wipe_free(void *pointer);
@@ -197,24 +186,36 @@ extern char *graph_url_resolve(const char *base, const char *link);
 extern bool graph_url_is_local(const char *url);
 extern bool graph_address_is_metadata(const struct sockaddr *address);
 
+/*
+ * Who may send a request again that ended so.  A managed identity's service is
+ * on this machine: where nobody listens there is none, and it has statuses of
+ * its own for being set up.
+ */
+#define GRAPH_RETRY_NEVER	0
+#define GRAPH_RETRY_REMOTE	1	/* who asked the service or the authority */
+#define GRAPH_RETRY_LOCAL	2	/* who asked the managed identity's service */
+#define GRAPH_RETRY_ALL		(GRAPH_RETRY_REMOTE | GRAPH_RETRY_LOCAL)
+
 /* What a status means: see the table in error.c. */
 typedef struct GraphStatusRule
 {
 	int			first;			/* statuses first .. last */
 	int			last;
 	int			sqlstate;
-	bool		retriable;
+	int			retry;			/* of GRAPH_RETRY_ */
+	bool		refuses_login;	/* as the token endpoint's (RFC 6749 5.2) */
 	const char *meaning;		/* RFC 9110's words, or Graph's */
 	const char *hint;			/* or NULL */
 } GraphStatusRule;
 
 /* in error.c */
+pg_noreturn extern void graph_report_out_of_memory(void);
 extern const GraphStatusRule *graph_status_rule(int status);
 extern char *graph_describe_remote(const GraphPeer *peer,
 								   const GraphHttpHeader *header,
-								   const GraphRemoteError *remote);
-extern bool graph_status_is_retriable(int status);
-extern bool graph_transport_is_retriable(GraphTransport transport);
+								   const GraphRemoteError *remote,
+								   const char *why);
+extern bool graph_may_retry(GraphTransport transport, int status, int who);
 extern char *graph_request_title(const char *name, const char *id);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
 pg_noreturn extern void graph_report_status(const GraphPeer *peer,
@@ -238,6 +239,6 @@ pg_noreturn extern void graph_report_document(const GraphPeer *peer,
 
 /* in redact.c */
 extern char *graph_sanitize_remote_text(const GraphPeer *peer,
-								 const char *remote);
+										const char *remote);
 
 #endif							/* GRAPH_BASE_H */

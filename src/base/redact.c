@@ -8,12 +8,12 @@
  * HTML, as JSON in JSON, or in several such ways at once.  So a text is not
  * searched for spellings of a secret.  At each place all characters are tried
  * that could be meant there, and the secret is compared with those, whatever
- * mixture of encodings they come from.  Base64 hides the borders of characters
+ * mixture of encodings they come from.  Base64 blurs the borders of characters
  * and is a spelling of its own.
  *
- * What is left is made harmless for a terminal and a log: bounded, on one
- * line, without control characters and marks that reorder text.  All of this
- * is done in UTF-8, so that it holds for every encoding of a database.
+ * What is left is sanitized for a terminal and a log: bounded, on one line,
+ * without control characters and marks that reorder text.  All of this is done
+ * in UTF-8, so that it holds for every encoding of a database.
  *
  * What this file refuses to know: where a text comes from.
  *
@@ -34,10 +34,16 @@
 
 #include "base/graph_base.h"
 
-/* A shorter value would blot out ordinary words, and is no secret. */
+/*
+ * Longest piece of remote text that is repeated in a message, in bytes.
+ * Graph's longest useful message, the list of missing roles, is about 250.
+ */
+#define MAX_SHOWN 1024
+
+/* A shorter value would redact ordinary words, and is no secret. */
 #define SHORTEST_SECRET	4
 
-/* A beginning of this length is hidden as well, wherever it stands. */
+/* A beginning of this length is redacted as well, wherever it stands. */
 #define LONG_BEGINNING	16
 
 /* A word behind "Bearer" that is shorter is no token. */
@@ -47,7 +53,7 @@
 #define SHORTEST_BASE64 8
 
 /* More of a text is not looked at: it becomes much shorter than this. */
-#define MAX_LOOKED_AT	(16 * GRAPH_MAX_REMOTE_TEXT)
+#define MAX_LOOKED_AT	(16 * MAX_SHOWN)
 
 /* So many times may a character have been encoded, one over the other. */
 #define MAX_TIMES	4
@@ -306,7 +312,9 @@ read_character(const char *p, const char *end, int times, Reading *readings)
 		return 0;
 	if (times == 0 || strchr("%&\\+", *p) == NULL)
 	{
-		readings[0] = (Reading){p + 1, 1, {(unsigned char) *p}};
+		readings[0].next = p + 1;
+		readings[0].len = 1;
+		readings[0].bytes[0] = *p;
 		return 1;
 	}
 
@@ -427,10 +435,10 @@ find_here(const char *p, const char *end, const char *secret, size_t len)
 
 /*
  * mark
- *		Mark the bytes of a text that are a secret's; hidden has a byte for each.
+ *		Mark the bytes of a text that are a secret's; redacted has a byte for each.
  */
 static void
-mark(const char *text, size_t len, char *hidden, const char *secret)
+mark(const char *text, size_t len, char *redacted, const char *secret)
 {
 	size_t		secret_len = strlen(secret);
 
@@ -441,7 +449,7 @@ mark(const char *text, size_t len, char *hidden, const char *secret)
 		const char *end = find_here(text + i, text + len, secret, secret_len);
 
 		if (end)
-			memset(hidden + i, 1, end - (text + i));
+			memset(redacted + i, 1, end - (text + i));
 		i = end ? (size_t) (end - text) : i + 1;
 	}
 }
@@ -452,7 +460,7 @@ mark(const char *text, size_t len, char *hidden, const char *secret)
  *		up to two bytes of a group before it, in either alphabet.
  */
 static void
-mark_base64(const char *text, size_t len, char *hidden, const char *secret)
+mark_base64(const char *text, size_t len, char *redacted, const char *secret)
 {
 	size_t		secret_len = strlen(secret);
 	int			size = pg_b64_enc_len((int) secret_len + 2);
@@ -471,10 +479,10 @@ mark_base64(const char *text, size_t len, char *hidden, const char *secret)
 						  (int) secret_len + before, base64, size) < 0)
 			continue;
 		base64[last] = '\0';
-		mark(text, len, hidden, base64 + first);
+		mark(text, len, redacted, base64 + first);
 		for (char *p = base64; *p; p++)
 			*p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
-		mark(text, len, hidden, base64 + first);
+		mark(text, len, redacted, base64 + first);
 	}
 	explicit_bzero(bytes, secret_len + 3);
 	explicit_bzero(base64, size);
@@ -498,7 +506,7 @@ skip(const char **p, const char *end, const char *accepted)
  *		document: it may be somebody else's secret, or a link's.
  */
 static void
-mark_fields(const char *text, size_t len, char *hidden)
+mark_fields(const char *text, size_t len, char *redacted)
 {
 	static const char *const names[] = {"skiptoken", "client_secret",
 		"client_assertion", "refresh_token", "access_token", "device_code",
@@ -525,7 +533,7 @@ mark_fields(const char *text, size_t len, char *hidden)
 			}
 			value_len = strcspn(p, " &\"'<>\t\r\n,;)");
 			if (value_len >= (is_header ? SHORTEST_BEARER : 1))
-				memset(hidden + (p - text), 1, value_len);
+				memset(redacted + (p - text), 1, value_len);
 		}
 	}
 }
@@ -572,8 +580,7 @@ to_utf8(const char *text)
 										 (int) len, result,
 										 (int) (len * MAX_CONVERSION_GROWTH + 1),
 										 true);
-	explicit_bzero(copy, len);
-	pfree(copy);
+	graph_free_text((char *) copy);
 	return (char *) result;
 }
 
@@ -582,42 +589,27 @@ to_utf8(const char *text)
  *		Mark all spellings of a secret, which may be NULL.
  */
 static void
-mark_secret(const char *text, size_t len, char *hidden, const char *secret)
+mark_secret(const char *text, size_t len, char *redacted, const char *secret)
 {
 	char	   *utf8;
 
 	if (secret == NULL)
 		return;
 	utf8 = to_utf8(secret);
-	mark(text, len, hidden, utf8);
-	mark_base64(text, len, hidden, utf8);
-	explicit_bzero(utf8, strlen(utf8));
-	pfree(utf8);
+	mark(text, len, redacted, utf8);
+	mark_base64(text, len, redacted, utf8);
+	graph_free_text(utf8);
 }
 
 /*
- * mark_secrets
- *		Mark those of a peer.
- */
-static void
-mark_secrets(const GraphPeer *peer, const char *text, size_t len,
-			 char *hidden)
-{
-	ListCell   *cell;
-
-	mark_secret(text, len, hidden, peer->bearer);
-	foreach(cell, peer->secrets)
-		mark_secret(text, len, hidden, lfirst(cell));
-}
-
-/*
- * is_harmless
- *		May a character be shown?  Not so: C0, DEL and C1, with which terminals
- *		are told what to do; ends of lines; what is invisible or reorders what is
- *		shown.
+ * is_displayable
+ *		May a character be shown?
+ *
+ * Not so C0, DEL and C1, which tell terminals what to do; ends of lines; what
+ * is invisible or reorders what is shown.
  */
 static bool
-is_harmless(pg_wchar c)
+is_displayable(pg_wchar c)
 {
 	return c >= 0x20 && (c < 0x7f || c > 0x9f) && c != 0x61c && c != 0xfeff &&
 		!(c >= 0x200b && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202e) &&
@@ -626,12 +618,12 @@ is_harmless(pg_wchar c)
 }
 
 /*
- * append_harmless
- *		Append a text without what is marked and what does harm.
+ * append_sanitized
+ *		Append a text without what is redacted and what is not to be shown.
  */
 static void
-append_harmless(StringInfo result, const char *text, size_t len,
-				const char *hidden)
+append_sanitized(StringInfo result, const char *text, size_t len,
+				 const char *redacted)
 {
 	for (size_t i = 0; i < len;)
 	{
@@ -640,9 +632,9 @@ append_harmless(StringInfo result, const char *text, size_t len,
 		const char *shown = (const char *) p;
 		int			shown_len = char_len;
 
-		if (hidden[i])
+		if (redacted[i])
 		{
-			for (char_len = 0; i + char_len < len && hidden[i + char_len];)
+			for (char_len = 0; i + char_len < len && redacted[i + char_len];)
 				char_len++;
 			shown = "***";
 			shown_len = 3;
@@ -652,13 +644,13 @@ append_harmless(StringInfo result, const char *text, size_t len,
 			char_len = shown_len = 1;
 			shown = "?";
 		}
-		else if (!is_harmless(utf8_to_unicode(p)))
+		else if (!is_displayable(utf8_to_unicode(p)))
 		{
 			shown = " ";
 			shown_len = result->len > 0 && result->data[result->len - 1] != ' ';
 		}
 
-		if (result->len + shown_len > GRAPH_MAX_REMOTE_TEXT)
+		if (result->len + shown_len > MAX_SHOWN)
 		{
 			appendStringInfoString(result, "...");
 			break;
@@ -682,19 +674,23 @@ graph_sanitize_remote_text(const GraphPeer *peer, const char *remote)
 {
 	char	   *text = to_utf8(remote);
 	size_t		len = strnlen(text, MAX_LOOKED_AT);
-	char	   *hidden = palloc0(len + 1);
+	char	   *redacted = palloc0(len + 1);
 	StringInfoData result;
+	ListCell   *cell;
 
 	explicit_bzero(text + len, strlen(text + len));
 	if (peer)
-		mark_secrets(peer, text, len, hidden);
-	mark_fields(text, len, hidden);
+	{
+		mark_secret(text, len, redacted, peer->bearer);
+		foreach(cell, peer->secrets)
+			mark_secret(text, len, redacted, lfirst(cell));
+	}
+	mark_fields(text, len, redacted);
 
 	initStringInfo(&result);
-	append_harmless(&result, text, len, hidden);
-	explicit_bzero(text, len);
-	pfree(text);
-	pfree(hidden);
+	append_sanitized(&result, text, len, redacted);
+	graph_free_text(text);
+	pfree(redacted);
 	len = result.len;
 	return graph_to_server_encoding(result.data, 0, &len);
 }

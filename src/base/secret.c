@@ -1,14 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * secret.c
- *		How is a secret overwritten that is no longer needed?
+ *		Where is a secret kept, and how is it overwritten afterwards?
  *
  * Two kinds of memory hold secrets.  What is palloc'd here comes from
  * graph_secret_alloc(): it is overwritten when its memory context goes,
  * whether the end was good or an error.  What libraries allocate for
  * themselves, requests and answers and the documents in them, comes from
  * graph_wipe_malloc() and its like, which overwrite whatever is given back;
- * the libraries would not.
+ * the libraries would not.  Files of the server's host are read into memory of
+ * the first kind.
+ *
+ * What this file refuses to know: which secret it is, and whose.
  *
  * IDENTIFICATION
  *		src/base/secret.c
@@ -26,6 +29,11 @@
 #include <malloc.h>
 #endif
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/fd.h"
 #include "utils/memutils.h"
 
 #include "base/graph_base.h"
@@ -48,6 +56,29 @@ wipe_secret(void *arg)
 	Secret	   *secret = arg;
 
 	explicit_bzero(secret->bytes, secret->size);
+}
+
+/*
+ * graph_wipe_text
+ *		Overwrite a text, or none (NULL), with zeros.
+ */
+void
+graph_wipe_text(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+}
+
+/*
+ * graph_free_text
+ *		Overwrite and free a palloc'd text, or none (NULL).
+ */
+void
+graph_free_text(char *text)
+{
+	graph_wipe_text(text);
+	if (text)
+		pfree(text);
 }
 
 /*
@@ -94,6 +125,79 @@ graph_secret_join(const char *before, const char *secret)
 
 	memcpy(text, before, before_len);
 	strcpy(text + before_len, secret);
+	return text;
+}
+
+/*
+ * check_key_permissions
+ *		A private key that others can read is none; the rule is that for the
+ *		server's own ssl_key_file.
+ */
+static void
+check_key_permissions(const char *path, const struct stat *status)
+{
+	if (status->st_uid != geteuid() && status->st_uid != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("private key file \"%s\" must be owned by the database user or root",
+						path)));
+	if (status->st_mode & (status->st_uid == geteuid() ? S_IRWXG | S_IRWXO :
+						   S_IWGRP | S_IXGRP | S_IRWXO))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("private key file \"%s\" has group or world access",
+						path),
+				 errdetail("File must have permissions u=rw (0600) or less if owned by the database user, or permissions u=rw,g=r (0640) or less if owned by root.")));
+}
+
+/*
+ * graph_read_file
+ *		The text of a small file, in memory that is overwritten when its context
+ *		goes.
+ *
+ * what is what messages call it; none repeats any of the content.  Only a
+ * regular file is read, as anything else might never end.
+ */
+char *
+graph_read_file(const char *what, const char *path, bool private_key)
+{
+	int			fd;
+	struct stat status;
+	char	   *text;
+	size_t		len = 0;
+	ssize_t		got = 1;
+
+	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	if (fd < 0 || fstat(fd, &status) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open %s \"%s\": %m", what, path)));
+	if (!S_ISREG(status.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s \"%s\" is not a regular file", what, path)));
+	if (private_key)
+		check_key_permissions(path, &status);
+
+	text = graph_secret_alloc(GRAPH_MAX_DOCUMENT + 1);
+	while (got > 0 && len < GRAPH_MAX_DOCUMENT)
+	{
+		got = read(fd, text + len, GRAPH_MAX_DOCUMENT - len);
+		len += Max(got, 0);
+	}
+	text[len] = '\0';
+	if (got != 0)
+		explicit_bzero(text, len);
+	if (got < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read %s \"%s\": %m", what, path)));
+	if (got > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s \"%s\" is larger than %d bytes", what, path,
+						GRAPH_MAX_DOCUMENT)));
+	CloseTransientFile(fd);
 	return text;
 }
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * stats.c
- *		What has this backend asked of each server, and may it ask now?
+ *		How much has this backend asked of each server, and when may it ask again?
  *
  * Counters since the backend began, one row a server in graph_fdw_stats(),
  * and the times of the last minute's requests, by which the option
@@ -81,6 +81,7 @@ set_ring(StatsEntry *entry, int size)
 		return;
 	if (entry->sent)
 		pfree(entry->sent);
+	entry->sent = NULL;			/* should there be no memory */
 	entry->ring_size = 0;
 	entry->sent = MemoryContextAllocZero(TopMemoryContext,
 										 size * sizeof(GraphTime));
@@ -89,14 +90,14 @@ set_ring(StatsEntry *entry, int size)
 }
 
 /*
- * graph_stats_may_send
- *		May one more request be sent under a limit of so many a minute?
+ * graph_stats_book
+ *		Book one more request under a limit of so many a minute.
  *
- * Returns 0 if so, and counts it as sent; otherwise the time at which it may.
- * A limit of 0 is none.
+ * Returns 0 if it may be sent now; otherwise the time at which it may, and
+ * nothing is booked.  A limit of 0 is none.
  */
 GraphTime
-graph_stats_may_send(GraphStats *stats, int per_minute)
+graph_stats_book(GraphStats *stats, int per_minute)
 {
 	StatsEntry *entry = (StatsEntry *) stats;
 	GraphTime	now = graph_now();

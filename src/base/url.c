@@ -3,8 +3,8 @@
  * url.c
  *		Where does a URL lead, and how is text written in one?
  *
- * libcurl's own parser takes URLs apart.  It is the one that decides where a
- * request goes, so there is no second opinion about what the host is.
+ * libcurl's own parser takes URLs apart.  It decides where a request goes, so
+ * there cannot be two opinions about what the host is.
  *
  * What this file refuses to know: requests, options, Graph.
  *
@@ -26,17 +26,6 @@
 #include "mb/pg_wchar.h"
 
 #include "base/graph_base.h"
-
-/*
- * out_of_memory
- *		Raise the error for what could not be allocated.
- */
-pg_noreturn static void
-out_of_memory(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-}
 
 /*
  * take_text
@@ -101,43 +90,16 @@ typedef struct UrlParts
 } UrlParts;
 
 /*
- * create_url
- *		A URL without an owner: nothing may throw until it is cleaned up.
- */
-static CURLU *
-create_url(void)
-{
-	CURLU	   *url = curl_url();
-
-	if (url == NULL)
-		out_of_memory();
-	return url;
-}
-
-/*
- * check_memory
- *		That there was no memory says nothing about the URL.
- */
-static void
-check_memory(CURLUcode code)
-{
-	if (code == CURLUE_OUT_OF_MEMORY)
-		out_of_memory();
-}
-
-/*
  * split_url
  *		Take an absolute URL apart, as libcurl understands it.
- *
- * The same parser decides where a request goes, so there is no second opinion
- * about what the host is.
  */
 static UrlParts
 split_url(const char *text, unsigned int flags)
 {
 	UrlParts	parts = {0};
-	CURLU	   *url = create_url();
-	CURLUcode	code = curl_url_set(url, CURLUPART_URL, text, flags);
+	CURLU	   *url = curl_url();	/* nothing may throw: it has no owner */
+	CURLUcode	code = url == NULL ? CURLUE_OUT_OF_MEMORY :
+		curl_url_set(url, CURLUPART_URL, text, flags);
 
 	if (code == CURLUE_OK)
 	{
@@ -151,7 +113,8 @@ split_url(const char *text, unsigned int flags)
 		parts.fragment = url_part(url, CURLUPART_FRAGMENT, 0, &code);
 	}
 	curl_url_cleanup(url);
-	check_memory(code);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		graph_report_out_of_memory();	/* which says nothing about the URL */
 	parts.valid = code == CURLUE_OK && parts.scheme;
 	if (parts.user == NULL)
 		parts.user = parts.password;
@@ -258,11 +221,11 @@ is_embedded(const unsigned char *bytes)
 /*
  * graph_address_is_metadata
  *		Is this address one where the metadata services of clouds are, among
- *		them all of the local link?  It calls nothing but the C library, for
- *		open_socket().
+ *		them all of the local link?  It calls nothing but the C library, as it is
+ *		asked inside a libcurl callback.
  *
- * fe80::/10 and the addresses of two clouds in IPv6, and 169.254.0.0/16 and its
- * like in IPv4 or IPv6 clothes.
+ * These are fe80::/10 and the addresses of two clouds in IPv6, and
+ * 169.254.0.0/16 and its like in IPv4, or embedded in IPv6.
  */
 bool
 graph_address_is_metadata(const struct sockaddr *address)
@@ -286,8 +249,8 @@ graph_address_is_metadata(const struct sockaddr *address)
 
 /*
  * host_is_metadata
- *		The same for the host of a URL; a name is none, open_socket() sees what
- *		it stands for.
+ *		The same for the host of a URL.  A name is none: what it stands for is
+ *		looked at when a socket is opened.
  */
 static bool
 host_is_metadata(const char *host)
@@ -438,14 +401,16 @@ graph_url_resolve(const char *base, const char *link)
 	if (split_url(link, 0).valid)
 		return pstrdup(link);
 
-	url = create_url();
-	code = curl_url_set(url, CURLUPART_URL, base, 0);
+	url = curl_url();			/* nothing may throw: it has no owner */
+	code = url == NULL ? CURLUE_OUT_OF_MEMORY :
+		curl_url_set(url, CURLUPART_URL, base, 0);
 	if (code == CURLUE_OK)
 		code = curl_url_set(url, CURLUPART_URL, link, 0);
 	if (code == CURLUE_OK)
 		result = url_part(url, CURLUPART_URL, 0, &code);
 	curl_url_cleanup(url);
-	check_memory(code);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		graph_report_out_of_memory();	/* which says nothing about the URL */
 	return result;
 }
 
@@ -473,7 +438,7 @@ graph_url_escape(const char *text)
 				 errmsg("text is too long for a URL")));
 	escaped = take_text(curl_easy_escape(NULL, utf8, (int) len));
 	if (escaped == NULL)
-		out_of_memory();
+		graph_report_out_of_memory();
 	return escaped;
 }
 
@@ -488,6 +453,6 @@ graph_url_unescape(const char *text)
 	char	   *plain = take_text(curl_easy_unescape(NULL, text, 0, NULL));
 
 	if (plain == NULL)
-		out_of_memory();
+		graph_report_out_of_memory();
 	return plain;
 }

@@ -12,7 +12,7 @@
  * The metadata is a help, never a limit: an option may name a property that
  * is not in it, since the service adds some several times a year.
  *
- * Must not know: planner nodes, HTTP, what a value looks like.
+ * What this file refuses to know: planner nodes, HTTP, what a value looks like.
  *
  * IDENTIFICATION
  *		src/catalog/column.c
@@ -49,41 +49,47 @@
  *
  * metadata/generate.py reads this table, to see that every path exists.
  */
-typedef struct JoinColumn
-{
-	const char *name;
-	const char *property;		/* as in the column option */
-} JoinColumn;
-
-static const JoinColumn join_columns[] = {
-	{"device_dns_name", "deviceDnsName|host/deviceDnsName"},
-	{"host_name", "hostName|host/hostName"},
-	{"mde_device_id", "mdeDeviceId|host/mdeDeviceId"},
-	{"azure_ad_device_id", "azureAdDeviceId|host/azureAdDeviceId"},
-	{"ip_address", "ipAddress/ipAddress|ipAddress|podIp/ipAddress"
-	"|clusterIP/ipAddress|lastIpAddress|host/lastIpAddress"
+static const GraphNamedColumn join_columns[] = {
+	{"device_dns_name", "text", "deviceDnsName|host/deviceDnsName"},
+	{"host_name", "text", "hostName|host/hostName"},
+	{"mde_device_id", "text", "mdeDeviceId|host/mdeDeviceId"},
+	{"azure_ad_device_id", "text", "azureAdDeviceId|host/azureAdDeviceId"},
+	/* not inet: Graph may send an empty one */
+	{"ip_address", "text", "ipAddress/ipAddress|ipAddress|podIp/ipAddress"
+		"|clusterIP/ipAddress|lastIpAddress|host/lastIpAddress"
 	"|pod/podIp/ipAddress"},
-	{"url", "url"},
-	{"file_name", "fileDetails/fileName|imageFile/fileName"},
-	{"file_path", "fileDetails/filePath|imageFile/filePath"},
-	{"sha1", "fileDetails/sha1|imageFile/sha1"},
-	{"sha256", "fileDetails/sha256|imageFile/sha256"},
-	{"process_id", "processId"},
-	{"process_command_line", "processCommandLine"},
-	{"registry_key", "registryKey"},
-	{"account_name", "userAccount/accountName"
+	{"url", "text", "url"},
+	{"file_name", "text", "fileDetails/fileName|imageFile/fileName"},
+	{"file_path", "text", "fileDetails/filePath|imageFile/filePath"},
+	{"sha1", "text", "fileDetails/sha1|imageFile/sha1"},
+	{"sha256", "text", "fileDetails/sha256|imageFile/sha256"},
+	{"process_id", "bigint", "processId"},
+	{"process_command_line", "text", "processCommandLine"},
+	{"registry_key", "text", "registryKey"},
+	{"account_name", "text", "userAccount/accountName"
 	"|account/userAccount/accountName"},
-	{"domain_name", "domainName|activeDirectoryDomainName"
+	{"domain_name", "text", "domainName|activeDirectoryDomainName"
 	"|userAccount/domainName|account/userAccount/domainName"},
-	{"user_principal_name", "userAccount/userPrincipalName|upn"
+	{"user_principal_name", "text", "userAccount/userPrincipalName|upn"
 	"|account/userAccount/userPrincipalName"},
-	{"user_sid", "userAccount/userSid|account/userAccount/userSid"},
-	{"azure_ad_user_id", "userAccount/azureAdUserId"
+	{"user_sid", "text", "userAccount/userSid|account/userAccount/userSid"},
+	{"azure_ad_user_id", "text", "userAccount/azureAdUserId"
 	"|account/userAccount/azureAdUserId"},
-	{"primary_address", "primaryAddress|mailboxPrimaryAddress"},
-	{"sender_ip", "senderIp|senderIP"},
-	{"recipient_email_address", "recipientEmailAddress|recipient"},
+	{"primary_address", "text", "primaryAddress|mailboxPrimaryAddress"},
+	{"sender_ip", "text", "senderIp|senderIP"},
+	{"recipient_email_address", "text", "recipientEmailAddress|recipient"},
 };
+
+/*
+ * graph_join_columns
+ *		The columns by which evidence of any type is joined.
+ */
+const GraphNamedColumn *
+graph_join_columns(int *count)
+{
+	*count = lengthof(join_columns);
+	return join_columns;
+}
 
 /*-------------------------------------------------------------------------
  * The column option "property".
@@ -199,15 +205,16 @@ add_paths(GraphColumn *column, const char *value)
  * The name is a column's or the value of its option.
  */
 static bool
-resolve_pseudo(GraphColumn *column, GraphResource resource, const char *name)
+resolve_pseudo(GraphColumn *column, const GraphResourceInfo *resource,
+			   const char *name)
 {
-	if (resource == GRAPH_ALERTS)
+	if (resource->rows_member == NULL)
 		return false;
 	if (graph_same_name(name, "alertId"))
-		add_path(column, pstrdup("id"), true);
+		add_path(column, pstrdup(resource->key), true);
 	else if (graph_same_name(name, "ordinal"))
 		column->source = GRAPH_SOURCE_ORDINAL;
-	else if (resource == GRAPH_EVIDENCE && graph_same_name(name, "evidenceType"))
+	else if (resource->has_derived && graph_same_name(name, "evidenceType"))
 		column->source = GRAPH_SOURCE_EVIDENCE_TYPE;
 	else
 		return false;
@@ -333,7 +340,7 @@ resolve_any_evidence(GraphColumn *column)
  *		Find what a column without the option reads; false if nothing.
  */
 static bool
-resolve_by_name(GraphColumn *column, GraphResource resource,
+resolve_by_name(GraphColumn *column, const GraphResourceInfo *resource,
 				const char *row_type, bool any_evidence)
 {
 	const GraphProperty *property;
@@ -352,7 +359,7 @@ resolve_by_name(GraphColumn *column, GraphResource resource,
 		add_path(column, pstrdup("."), false);
 		return true;
 	}
-	if (resource != GRAPH_ALERTS && resolve_parent(column))
+	if (resource->rows_member && resolve_parent(column))
 		return true;
 
 	return any_evidence && resolve_any_evidence(column);
@@ -363,7 +370,7 @@ resolve_by_name(GraphColumn *column, GraphResource resource,
  *		Find what a column with the option reads.
  */
 static void
-resolve_by_option(GraphColumn *column, GraphResource resource,
+resolve_by_option(GraphColumn *column, const GraphResourceInfo *resource,
 				  const char *table_name, const char *value)
 {
 	const char *problem = graph_property_problem(value);
@@ -373,7 +380,7 @@ resolve_by_option(GraphColumn *column, GraphResource resource,
 		if (resolve_pseudo(column, resource, value))
 			return;
 		add_paths(column, value);
-		if (resource == GRAPH_ALERTS &&
+		if (resource->rows_member == NULL &&
 			list_member_int(column->in_alert, true))
 			problem = "A row of alerts has no parent alert.";
 	}
@@ -399,9 +406,9 @@ graph_resolve_column(GraphResource resource, const char *evidence_type,
 					 const char *property)
 {
 	GraphColumn *column = palloc0(sizeof(GraphColumn));
-	const char *row_type = graph_resource_info(resource)->row_type;
-	bool		any_evidence = (resource == GRAPH_EVIDENCE &&
-								evidence_type == NULL);
+	const GraphResourceInfo *info = graph_resource_info(resource);
+	const char *row_type = info->row_type;
+	bool		any_evidence = info->has_derived && evidence_type == NULL;
 
 	/* A type newer than the metadata has what every type has. */
 	if (evidence_type != NULL && graph_is_evidence_type(evidence_type))
@@ -409,8 +416,8 @@ graph_resolve_column(GraphResource resource, const char *evidence_type,
 
 	column->name = pstrdup(column_name);
 	if (property != NULL)
-		resolve_by_option(column, resource, table_name, property);
-	else if (!resolve_by_name(column, resource, row_type, any_evidence))
+		resolve_by_option(column, info, table_name, property);
+	else if (!resolve_by_name(column, info, row_type, any_evidence))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 				 errmsg("column \"%s\" of foreign table \"%s\" matches no property of %s",

@@ -23,7 +23,7 @@
 #include "base/graph_base.h"
 
 /*-------------------------------------------------------------------------
- * Options: what the user said (option.c).
+ * Options: what the user said.
  *-------------------------------------------------------------------------
  */
 
@@ -34,7 +34,7 @@ typedef enum GraphPartialAction
 } GraphPartialAction;
 
 /*
- * How a user mapping logs in: option.c finds out, login.c does it.
+ * How a user mapping logs in: login_option.c finds out, src/auth does it.
  */
 typedef enum GraphLogin
 {
@@ -45,7 +45,7 @@ typedef enum GraphLogin
 	GRAPH_LOGIN_MANAGED_IDENTITY,
 	GRAPH_LOGIN_REFRESH_TOKEN,
 	GRAPH_LOGIN_ACCESS_TOKEN,
-	GRAPH_LOGIN_DEVICE_CODE,			/* by graph_fdw_login(), for this session */
+	GRAPH_LOGIN_DEVICE_CODE,	/* by graph_fdw_login(), for this session */
 } GraphLogin;
 
 /* Where to go. */
@@ -118,7 +118,7 @@ typedef struct GraphOptions
 } GraphOptions;
 
 /*-------------------------------------------------------------------------
- * Resources: what exists in Graph security (resource.c).
+ * Resources: what exists in Graph security.
  *-------------------------------------------------------------------------
  */
 
@@ -128,6 +128,11 @@ typedef enum GraphResource
 	GRAPH_EVIDENCE,				/* one row per element of evidence */
 	GRAPH_COMMENTS,				/* one row per element of comments */
 } GraphResource;
+
+#define GRAPH_NRESOURCES	(GRAPH_COMMENTS + 1)
+
+/* The types of Graph security are of this namespace. */
+#define GRAPH_NAMESPACE		"microsoft.graph.security"
 
 /* The Edm types of the metadata, as far as a column type follows from them. */
 typedef enum GraphEdmType
@@ -155,18 +160,7 @@ typedef struct GraphProperty
 	bool		collection;
 } GraphProperty;
 
-/* One resource: what the table option "resource" may name. */
-typedef struct GraphResourceInfo
-{
-	const char *name;			/* "alerts", "evidence", "comments" */
-	const char *table;			/* the table that IMPORT makes of it */
-	const char *entity_set;		/* "/security/alerts_v2" */
-	const char *rows_member;	/* member of an alert whose elements are the
-								 * rows, or NULL: the alert is the row */
-	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
-} GraphResourceInfo;
-
-/* A property of alerts that the service can filter, and perhaps sort. */
+/* A property of a resource that the service can filter, and perhaps sort. */
 typedef struct GraphQueryProperty
 {
 	const char *name;			/* "createdDateTime" */
@@ -175,6 +169,26 @@ typedef struct GraphQueryProperty
 	bool		nullable;
 	bool		sortable;
 } GraphQueryProperty;
+
+/*
+ * One resource: what the table option "resource" may name.  A request gives
+ * records; each is a row, or holds some.
+ */
+typedef struct GraphResourceInfo
+{
+	const char *name;			/* "alerts", "evidence", "comments" */
+	const char *table;			/* the table that IMPORT makes of it */
+	const char *entity_set;		/* "/security/alerts_v2" */
+	const char *key;			/* property by which a record is looked up */
+	const char *default_order;	/* property by which a list is in order,
+								 * newest first, if nothing else is asked for */
+	int			largest_page;	/* the most records that $top gives */
+	const char *rows_member;	/* member of a record whose elements are the
+								 * rows, or NULL: the record is the row */
+	double		rows_per_record;	/* estimated */
+	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
+	bool		has_derived;	/* rows are of types that derive from it */
+} GraphResourceInfo;
 
 /* What the metadata says of a member of an enum. */
 typedef enum GraphEnumMember
@@ -209,23 +223,34 @@ typedef struct GraphColumn
 								 * alert, not from the row's own object */
 } GraphColumn;
 
-/* By what a list is in order, newest first, if nothing else is asked for. */
-#define GRAPH_DEFAULT_TIME	"createdDateTime"
+/* A column that has a name of its own, and what it reads. */
+typedef struct GraphNamedColumn
+{
+	const char *name;
+	const char *type;			/* as DDL has it */
+	const char *property;		/* as in the column option */
+} GraphNamedColumn;
 
 /* in option.c */
 extern void graph_get_options(ForeignTable *table, ForeignServer *server,
 							  UserMapping *user, GraphOptions *result);
 extern char *graph_column_property(Oid relid, AttrNumber attnum);
-extern const char *graph_login_name(GraphLogin login);
-extern void graph_check_import_options(List *options);
-extern void graph_set_handler(PGFunction handler);
+extern void graph_set_wrapper(PGFunction handler, PGFunction validator);
 extern void graph_check_wrapper(const ForeignServer *server);
 extern char *graph_options_secret(const GraphOptions *options, size_t *place);
 extern void graph_options_wipe(GraphOptions *options, List *list);
 
+/* in login_option.c */
+extern const char *graph_login_name(GraphLogin login);
+extern GraphLogin graph_find_login(List *options, int elevel,
+								   GraphLogin *proof);
+
+/* in validator.c */
+extern PGDLLEXPORT Datum graph_fdw_validator(PG_FUNCTION_ARGS);
+extern void graph_check_import_options(List *options);
+
 /* in resource.c */
 extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
-extern const GraphResourceInfo *graph_resource_by_name(const char *name);
 extern const char *const *graph_evidence_types(int *count);
 extern bool graph_is_evidence_type(const char *name);
 extern List *graph_type_properties(const char *type_name);
@@ -233,15 +258,16 @@ extern const GraphProperty *graph_find_property(const char *type_name,
 												const char *name);
 extern const GraphProperty *graph_find_path(const char *type_name,
 											const char *path);
-extern char *graph_snake_case(const char *name);
 extern GraphEnumMember graph_enum_member(const char *enum_name,
 										 const char *literal);
-extern const GraphQueryProperty *graph_query_property(const char *alert_property);
-
+extern const GraphQueryProperty *graph_query_property(const GraphResourceInfo *resource,
+													  const char *name);
+extern char *graph_snake_case(const char *name);
 extern const char *graph_skip_name(const char *text, const char *name);
 extern bool graph_same_name(const char *text, const char *name);
 
 /* in column.c */
+extern const GraphNamedColumn *graph_join_columns(int *count);
 extern const char *graph_property_problem(const char *value);
 extern GraphColumn *graph_resolve_column(GraphResource resource,
 										 const char *evidence_type,
@@ -250,10 +276,7 @@ extern GraphColumn *graph_resolve_column(GraphResource resource,
 										 const char *property);
 
 /* in import.c */
-extern List *graph_import_commands(const char *remote_schema,
-								   const char *server_name,
-								   const char *local_schema,
-								   ImportForeignSchemaType list_type,
-								   List *table_names);
+extern List *graphImportForeignSchema(ImportForeignSchemaStmt *stmt,
+									  Oid serverid);
 
 #endif							/* GRAPH_CATALOG_H */

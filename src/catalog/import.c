@@ -4,16 +4,15 @@
  *		Which DDL describes a resource?
  *
  * IMPORT FOREIGN SCHEMA makes a table of all alerts, one of their evidence,
- * one of their comments, and one for each type of evidence.  Which columns a
- * table gets is decided here; what a column's name means is not: wherever a
- * column would not be found from its property's name, the option that says
- * so is taken from graph_resolve_column(), and written down, so that a user
- * who reads the DDL sees where a value comes from and can copy it.
+ * one of their comments, and one for each type of evidence.  Wherever a column
+ * would not be found from its property's name, the option that says what it
+ * reads is written down, so that a user who reads the DDL sees where a value
+ * comes from and can copy it.
  *
  * No column is NOT NULL: the planner would believe it, and the service
  * leaves out members that its metadata promises.
  *
- * Must not know: the network, what an answer looks like.
+ * What this file refuses to know: the network, what an answer looks like.
  *
  * IDENTIFICATION
  *		src/catalog/import.c
@@ -22,11 +21,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/graph_catalog.h"
-
+#include "foreign/fdwapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
+
+#include "catalog/graph_catalog.h"
 
 #define REMOTE_SCHEMA "security"
 
@@ -46,52 +46,16 @@ typedef struct TableText
 	bool		has_column;
 } TableText;
 
-/* By these, evidence of whatever type is joined to tables of the user's. */
-static const struct
-{
-	const char *name;
-	const char *type;
-}			join_columns[] =
-{
-	{"device_dns_name", "text"},
-	{"host_name", "text"},
-	{"mde_device_id", "text"},
-	{"azure_ad_device_id", "text"},
-	{"ip_address", "text"},		/* not inet: Graph may send an empty one */
-	{"url", "text"},
-	{"file_name", "text"},
-	{"file_path", "text"},
-	{"sha1", "text"},
-	{"sha256", "text"},
-	{"process_id", "bigint"},
-	{"process_command_line", "text"},
-	{"registry_key", "text"},
-	{"account_name", "text"},
-	{"domain_name", "text"},
-	{"user_principal_name", "text"},
-	{"user_sid", "text"},
-	{"azure_ad_user_id", "text"},
-	{"primary_address", "text"},
-	{"sender_ip", "text"},
-	{"recipient_email_address", "text"},
-};
-
 /* What a row of evidence or comments tells of its alert. */
-static const struct
-{
-	const char *name;
-	const char *type;
-}			parent_columns[] =
-{
-	{"alert_title", "text"},
-	{"alert_severity", "text"},
-	{"alert_status", "text"},
-	{"alert_created_date_time", "timestamptz"},
-	{"alert_last_update_date_time", "timestamptz"},
-	{"alert_service_source", "text"},
-	{"incident_id", "text"},
+static const GraphNamedColumn parent_columns[] = {
+	{"alert_title", "text", "../title"},
+	{"alert_severity", "text", "../severity"},
+	{"alert_status", "text", "../status"},
+	{"alert_created_date_time", "timestamptz", "../createdDateTime"},
+	{"alert_last_update_date_time", "timestamptz", "../lastUpdateDateTime"},
+	{"alert_service_source", "text", "../serviceSource"},
+	{"incident_id", "text", "../incidentId"},
 };
-
 
 /*-------------------------------------------------------------------------
  * The text of one table.
@@ -156,32 +120,15 @@ add_column(TableText *text, const char *name, const char *type,
 }
 
 /*
- * add_resolved_column
- *		Append a column with an option that says what its name means.
+ * add_named_columns
+ *		Append columns whose names say what they read, with the option that says
+ *		it too.
  */
 static void
-add_resolved_column(TableText *text, const char *name, const char *type)
+add_named_columns(TableText *text, const GraphNamedColumn *columns, int count)
 {
-	GraphColumn *column;
-	StringInfoData property;
-	ListCell   *path;
-	ListCell   *in_alert;
-
-	column = graph_resolve_column(text->table->resource,
-								  text->table->evidence_type,
-								  text->table->name, name, NULL);
-	Assert(column->source == GRAPH_SOURCE_PATHS);
-
-	initStringInfo(&property);
-	forboth(path, column->paths, in_alert, column->in_alert)
-	{
-		if (property.len > 0)
-			appendStringInfoChar(&property, '|');
-		if (lfirst_int(in_alert))
-			appendStringInfoString(&property, "../");
-		appendStringInfoString(&property, (char *) lfirst(path));
-	}
-	add_column(text, name, type, property.data);
+	for (int i = 0; i < count; i++)
+		add_column(text, columns[i].name, columns[i].type, columns[i].property);
 }
 
 /*
@@ -236,13 +183,12 @@ static void
 add_columns(TableText *text)
 {
 	const ImportTable *table = text->table;
-	const char *row_type = table->evidence_type;
-	bool		is_child = (table->resource != GRAPH_ALERTS);
-	bool		is_any_evidence = (table->resource == GRAPH_EVIDENCE &&
-								   table->evidence_type == NULL);
-
-	if (row_type == NULL)
-		row_type = graph_resource_info(table->resource)->row_type;
+	const GraphResourceInfo *resource = graph_resource_info(table->resource);
+	bool		is_child = resource->rows_member != NULL;
+	bool		is_any_evidence = resource->has_derived &&
+		table->evidence_type == NULL;
+	int			count;
+	const GraphNamedColumn *join = graph_join_columns(&count);
 
 	if (is_child)
 	{
@@ -252,13 +198,13 @@ add_columns(TableText *text)
 	if (is_any_evidence)
 		add_column(text, "evidence_type", "text", NULL);
 
-	add_property_columns(text, row_type);
+	add_property_columns(text, table->evidence_type ? table->evidence_type :
+						 resource->row_type);
 
-	for (size_t i = 0; is_any_evidence && i < lengthof(join_columns); i++)
-		add_resolved_column(text, join_columns[i].name, join_columns[i].type);
-	for (size_t i = 0; is_child && i < lengthof(parent_columns); i++)
-		add_resolved_column(text, parent_columns[i].name,
-							parent_columns[i].type);
+	if (is_any_evidence)
+		add_named_columns(text, join, count);
+	if (is_child)
+		add_named_columns(text, parent_columns, lengthof(parent_columns));
 
 	add_column(text, "raw", "jsonb", ".");
 }
@@ -319,16 +265,12 @@ add_table(List *tables, const char *name, GraphResource resource,
 static List *
 all_tables(void)
 {
-	static const GraphResource plain[] = {
-		GRAPH_ALERTS, GRAPH_EVIDENCE, GRAPH_COMMENTS,
-	};
 	List	   *tables = NIL;
 	int			count;
 	const char *const *types = graph_evidence_types(&count);
 
-	for (size_t i = 0; i < lengthof(plain); i++)
-		tables = add_table(tables, graph_resource_info(plain[i])->table,
-						   plain[i], NULL);
+	for (int i = 0; i < GRAPH_NRESOURCES; i++)
+		tables = add_table(tables, graph_resource_info(i)->table, i, NULL);
 	for (int i = 0; i < count; i++)
 		tables = add_table(tables, graph_snake_case(types[i]),
 						   GRAPH_EVIDENCE, types[i]);
@@ -382,7 +324,7 @@ check_table_names(List *tables, List *names, const char *server_name)
 
 	foreach(lc, names)
 	{
-		const char *name = lfirst(lc);
+		const char *name = lfirst_node(RangeVar, lc)->relname;
 		const char *closest;
 		bool		found = false;
 		ListCell   *lc2;
@@ -407,65 +349,35 @@ check_table_names(List *tables, List *names, const char *server_name)
 }
 
 /*
- * is_wanted
- *		Does LIMIT TO or EXCEPT let this table through?
- */
-static bool
-is_wanted(const ImportTable *table, ImportForeignSchemaType list_type,
-		  List *names)
-{
-	bool		named = false;
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(table->name, lfirst(lc)) == 0)
-			named = true;
-	}
-
-	switch (list_type)
-	{
-		case FDW_IMPORT_SCHEMA_ALL:
-			return true;
-		case FDW_IMPORT_SCHEMA_LIMIT_TO:
-			return named;
-		case FDW_IMPORT_SCHEMA_EXCEPT:
-			return !named;
-	}
-	return true;				/* keep the compiler quiet */
-}
-
-/*
- * graph_import_commands
- *		The commands of IMPORT FOREIGN SCHEMA: a list of C strings.
- *
- * table_names are those of LIMIT TO or EXCEPT, C strings, else NIL.
+ * graphImportForeignSchema
+ *		The commands that make the tables of a remote schema.
  */
 List *
-graph_import_commands(const char *remote_schema, const char *server_name,
-					  const char *local_schema,
-					  ImportForeignSchemaType list_type, List *table_names)
+graphImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverid)
 {
 	List	   *tables = all_tables();
 	List	   *commands = NIL;
 	ListCell   *lc;
 
-	if (strcmp(remote_schema, REMOTE_SCHEMA) != 0)
+	graph_check_import_options(stmt->options);
+	graph_check_wrapper(GetForeignServer(serverid));
+	if (strcmp(stmt->remote_schema, REMOTE_SCHEMA) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
 				 errmsg("foreign schema \"%s\" does not exist on server \"%s\"",
-						remote_schema, server_name),
+						stmt->remote_schema, stmt->server_name),
 				 errhint("The only foreign schema is \"%s\".",
 						 REMOTE_SCHEMA)));
-	check_table_names(tables, table_names, server_name);
+	check_table_names(tables, stmt->table_list, stmt->server_name);
 
 	foreach(lc, tables)
 	{
 		const ImportTable *table = lfirst(lc);
 
-		if (is_wanted(table, list_type, table_names))
-			commands = lappend(commands, create_command(table, server_name,
-														local_schema));
+		if (IsImportableForeignTable(table->name, stmt))
+			commands = lappend(commands,
+							   create_command(table, stmt->server_name,
+											  stmt->local_schema));
 	}
 
 	return commands;

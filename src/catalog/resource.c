@@ -4,11 +4,11 @@
  *		What exists in Graph security, and what can the service filter and
  *		sort?
  *
- * This file knows the resources, their types and properties, and so which
- * part of an alert a column of a foreign table reads.  What Microsoft says
- * of that is in resource_data.h, generated from the files in metadata/; what
- * we say of it (the resources, the columns to join by, the properties that
- * the service filters) is below.
+ * A resource is a row of one table: where it is, what identifies its records,
+ * which part of them are the rows.  No other layer asks which resource it is.
+ * What Microsoft says of types, properties and enums is in resource_data.h,
+ * generated from the files in metadata/; what we say (the resources, and the
+ * properties that the service filters and sorts by) is below.
  *
  * The metadata is a help, never a limit: the service adds properties and
  * types several times a year, so a column option may name a property that is
@@ -19,7 +19,8 @@
  * createddatetime and "createdDateTime" all find createdDateTime.  The
  * generator makes sure that no two names of a type are forgivingly the same.
  *
- * Must not know: planner nodes, HTTP, what a value looks like.
+ * What this file refuses to know: planner nodes, HTTP, what a value looks like,
+ * what a column reads (column.c).
  *
  * IDENTIFICATION
  *		src/catalog/resource.c
@@ -30,9 +31,7 @@
 
 #include "catalog/graph_catalog.h"
 
-/*
- * The types of the tables in resource_data.h.
- */
+/* The types of the tables in resource_data.h. */
 typedef struct TypeInfo
 {
 	const char *name;			/* without namespace */
@@ -56,19 +55,27 @@ typedef struct EnumInfo
 
 #include "resource_data.h"
 
-/* In the order of GraphResource. */
+/*
+ * In the order of GraphResource.  Captures of real alerts show about five
+ * elements of evidence in each.
+ */
 static const GraphResourceInfo resources[] = {
-	{"alerts", "alerts", "/security/alerts_v2", NULL, "alert"},
-	{"evidence", "alert_evidence", "/security/alerts_v2",
-	"evidence", "alertEvidence"},
-	{"comments", "alert_comments", "/security/alerts_v2",
-	"comments", "alertComment"},
+	{"alerts", "alerts", "/security/alerts_v2", "id", "createdDateTime",
+	GRAPH_LARGEST_PAGE, NULL, 1.0, "alert", false},
+	{"evidence", "alert_evidence", "/security/alerts_v2", "id", "createdDateTime",
+	GRAPH_LARGEST_PAGE, "evidence", 5.0, "alertEvidence", true},
+	{"comments", "alert_comments", "/security/alerts_v2", "id", "createdDateTime",
+	GRAPH_LARGEST_PAGE, "comments", 0.5, "alertComment", false},
 };
 
+StaticAssertDecl(lengthof(resources) == GRAPH_NRESOURCES,
+				 "each resource has a row");
+
 /*
- * The properties that the service filters alerts by (Graph, "List alerts_v2",
- * the August 2026 page) and those that it sorts by.  Whether a null is
- * possible decides what "ne" is worth: it keeps the nulls.
+ * The properties that the service filters by and those that it sorts by
+ * (Graph, "List alerts_v2", the August 2026 page); all resources so far are
+ * read from alerts.  Whether a null is possible decides what "ne" is worth: it
+ * keeps the nulls.
  */
 static const GraphQueryProperty query_properties[] = {
 	{"assignedTo", GRAPH_EDM_STRING, NULL, true, false},
@@ -191,22 +198,6 @@ graph_resource_info(GraphResource resource)
 }
 
 /*
- * graph_resource_by_name
- *		Find the resource of a table option, or NULL.
- */
-const GraphResourceInfo *
-graph_resource_by_name(const char *name)
-{
-	for (size_t i = 0; i < lengthof(resources); i++)
-	{
-		if (strcmp(resources[i].name, name) == 0)
-			return &resources[i];
-	}
-
-	return NULL;
-}
-
-/*
  * graph_evidence_types
  *		The names of all types of evidence, in alphabetical order.
  */
@@ -250,26 +241,6 @@ graph_is_evidence_type(const char *name)
 }
 
 /*
- * append_properties
- *		Append the properties of a type to a list, the inherited ones first.
- */
-static List *
-append_properties(List *list, const char *type_name)
-{
-	const TypeInfo *type = find_type(type_name);
-
-	if (type == NULL)
-		return list;
-	if (type->base != NULL)
-		list = append_properties(list, type->base);
-	for (int i = 0; i < type->count; i++)
-		list = lappend(list, unconstify(GraphProperty *,
-										&type->properties[i]));
-
-	return list;
-}
-
-/*
  * graph_type_properties
  *		All properties of a type, the inherited ones first: a list of
  *		const GraphProperty *, empty if there is no such type.
@@ -277,7 +248,18 @@ append_properties(List *list, const char *type_name)
 List *
 graph_type_properties(const char *type_name)
 {
-	return append_properties(NIL, type_name);
+	const TypeInfo *type = find_type(type_name);
+	List	   *list = NIL;
+
+	if (type == NULL)
+		return NIL;
+	if (type->base != NULL)
+		list = graph_type_properties(type->base);
+	for (int i = 0; i < type->count; i++)
+		list = lappend(list, unconstify(GraphProperty *,
+										&type->properties[i]));
+
+	return list;
 }
 
 /*
@@ -370,15 +352,15 @@ graph_enum_member(const char *enum_name, const char *literal)
 
 /*
  * graph_query_property
- *		What the service can do with a property of an alert, or NULL if it can
- *		neither filter nor sort by it.
+ *		What the service can do with a property of a resource's records, or NULL
+ *		if it can neither filter nor sort by it.
  */
 const GraphQueryProperty *
-graph_query_property(const char *alert_property)
+graph_query_property(const GraphResourceInfo *resource, const char *name)
 {
 	for (size_t i = 0; i < lengthof(query_properties); i++)
 	{
-		if (strcmp(query_properties[i].name, alert_property) == 0)
+		if (strcmp(query_properties[i].name, name) == 0)
 			return &query_properties[i];
 	}
 

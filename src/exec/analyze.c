@@ -197,12 +197,12 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 }
 
 /*
- * graph_analyze
- *		AnalyzeForeignTable: how to sample the table.
+ * graphAnalyzeForeignTable
+ *		How to sample a table.
  */
 bool
-graph_analyze(Relation relation, AcquireSampleRowsFunc *func,
-			  BlockNumber *totalpages)
+graphAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func,
+						 BlockNumber *totalpages)
 {
 	double		tuples = relation->rd_rel->reltuples;
 

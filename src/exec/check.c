@@ -36,7 +36,7 @@ typedef struct Check
 {
 	char	   *server_name;
 	GraphSession *session;
-	GraphTransfer *transfer;	/* of the first page */
+	GraphExchange page;			/* the first */
 	int			rows;			/* on it */
 } Check;
 
@@ -63,7 +63,6 @@ static const Step steps[] = {
 
 /* The request of the last two steps. */
 #define PAGE_PATH	"/security/alerts_v2?$top=1"
-#define PAGE_LABEL	"GET " PAGE_PATH
 
 PG_FUNCTION_INFO_V1(graph_fdw_check);
 
@@ -111,61 +110,32 @@ check_login(Check *check)
 }
 
 /*
- * page_title
- *		What messages call the request of the last two steps.
- */
-static char *
-page_title(const Check *check)
-{
-	return graph_request_title(PAGE_LABEL, graph_http_id(check->transfer));
-}
-
-/*
  * check_permission
  *		Does the service let us read alerts?  It says so by the status.
  */
 static char *
 check_permission(Check *check)
 {
-	GraphSession *session = check->session;
-	const GraphOptions *options = &session->options;
-	GraphHttpRequest request = {0};
-	const GraphHttpHeader *header;
-	GraphTransport transport;
-	const char *text = "";
-	bool		fits;
+	GraphExchange *page = &check->page;
+	const GraphOptions *options = &check->session->options;
 
-	request.url = psprintf("%s/%s" PAGE_PATH, options->service.endpoint,
-						   options->service.api_version);
-	request.bearer = session->peer.bearer;
-	request.headers = list_make2("Accept: application/json",
+	page->session = check->session;
+	page->asked = GRAPH_ASKED_SERVICE;
+	page->name = "GET " PAGE_PATH;
+	page->where = options->service.endpoint;
+	page->limit = options->limits.max_record_size;
+	graph_session_request(check->session,
+						  psprintf("%s/%s" PAGE_PATH, options->service.endpoint,
+								   options->service.api_version),
+						  &page->http);
+	page->http.bearer = check->session->peer.bearer;
+	page->http.headers = lappend(page->http.headers,
 								 "Prefer: include-unknown-enum-members");
-	request.ca_file = options->service.ca_file;
-	request.proxy = options->service.proxy;
-	request.proxy_user = options->credentials.proxy_user;
-	request.proxy_password = options->credentials.proxy_password;
-	request.connect_timeout = options->limits.connect_timeout;
-	request.request_timeout = options->limits.request_timeout;
-	check->transfer = graph_http_start(CurrentMemoryContext, &request);
-	fits = graph_http_wait_all(check->transfer, options->limits.max_record_size);
-	transport = fits ? graph_http_result(check->transfer, &text) :
-		GRAPH_TRANSPORT_TOO_LARGE;
-	if (transport != GRAPH_TRANSPORT_OK)
-		graph_report_transport(&session->peer, page_title(check), options->service.endpoint,
-							   transport, text, NULL);
-
-	header = graph_http_header(check->transfer);
-	if (header->status != 200 && header->status != 206)
-	{
-		GraphSlice	body = graph_http_unread(check->transfer);
-		GraphRemoteError remote;
-
-		graph_decode_graph_error(body.data, body.len, &remote);
-		graph_report_status(&session->peer, page_title(check), header,
-							&remote, NULL);
-	}
+	if (!graph_exchange_send(page) &&
+		(page->transport != GRAPH_TRANSPORT_OK || page->header->status != 206))
+		graph_exchange_report(page, NULL);
 	return psprintf("the service lets the application read alerts (status %d)",
-					header->status);
+					page->header->status);
 }
 
 /*
@@ -217,20 +187,22 @@ count_rows(Check *check, GraphSlice body)
 static char *
 check_first_page(Check *check)
 {
-	const GraphHttpHeader *header = graph_http_header(check->transfer);
-	const char *problem;
+	GraphExchange *page = &check->page;
+	const GraphHttpHeader *header = page->header;
+	const GraphPeer *peer = &check->session->peer;
 
 	if (header->status == 206 || header->warning[0])
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
 				 errmsg("server \"%s\" gave an incomplete answer",
-						check->session->peer.server_name),
+						peer->server_name),
 				 errdetail("Status %d.  %s", header->status,
-						   graph_sanitize_remote_text(&check->session->peer, header->warning)),
-				 errcontext("Microsoft Graph request: %s", page_title(check))));
-	problem = count_rows(check, graph_http_unread(check->transfer));
-	if (problem)
-		graph_report_document(&check->session->peer, page_title(check), problem);
+						   graph_sanitize_remote_text(peer, header->warning)),
+				 errcontext("Microsoft Graph request: %s",
+							graph_exchange_title(page))));
+	page->problem = count_rows(check, page->body);
+	if (page->problem)
+		graph_exchange_report(page, NULL);
 	return pstrdup(check->rows == 0 ? "there are no alerts" :
 				   "an alert was read");
 }

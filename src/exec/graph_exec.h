@@ -1,7 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * graph_exec.h
- *		What PostgreSQL asks for beside rows: EXPLAIN, ANALYZE, the check.
+ *		What is done with a plan: it is bound to values, explained and read;
+ *		and what PostgreSQL asks for beside rows: ANALYZE and the check.
+ *
+ * Rows come in one of three ways, each with a file and a private struct:
+ * table_row.c (of one table), join_row.c (of several), count.c (their number).
+ * The callbacks in graph_fdw.c hand each of them the scan that it reads from.
  *
  * Everything below may be used here.
  *
@@ -13,24 +18,59 @@
 #ifndef GRAPH_EXEC_H
 #define GRAPH_EXEC_H
 
+#include "commands/explain.h"
 #include "commands/vacuum.h"
 
 #include "plan/graph_plan.h"
 #include "row/graph_row.h"
 #include "scan/graph_scan.h"
 
-/* in analyze.c */
-extern bool graph_analyze(Relation relation, AcquireSampleRowsFunc *func,
-						  BlockNumber *totalpages);
+typedef struct GraphBinding GraphBinding;
+typedef struct GraphTableRows GraphTableRows;
+typedef struct GraphJoinRows GraphJoinRows;
+typedef struct GraphCount GraphCount;
 
-typedef struct GraphJoin GraphJoin;
+/* in bind.c */
+extern RangeTblEntry *graph_scanned_entry(ForeignScanState *node);
+extern GraphBinding *graph_binding_create(ForeignScanState *node,
+										  const GraphOptions *options);
+extern GraphRequest *graph_bind(GraphBinding *binding);
+extern bool graph_make_request(const ForeignScan *plan,
+							   const GraphOptions *options,
+							   const GraphValue *values,
+							   GraphRequest *request);
+
+/* in explain.c */
+extern void graph_explain(ForeignScanState *node,
+						  const GraphScanCounters *counters, ExplainState *es);
+
+/* in table_row.c */
+extern GraphTableRows *graph_table_create(ForeignScanState *node,
+										  const GraphOptions *options,
+										  GraphProjection *projection);
+extern void graph_table_next(GraphTableRows *table, GraphScan *scan,
+							 GraphRequest *request, TupleTableSlot *slot);
+extern bool graph_table_waits(const GraphTableRows *table);
+extern void graph_table_stop(GraphTableRows *table);
 
 /* in join_row.c */
-extern GraphJoin *graph_join_create(ForeignScanState *node, List *members,
-									GraphProjection *projection);
-extern void graph_join_start(GraphJoin *join, const GraphRecord *record);
-extern void graph_join_stop(GraphJoin *join);
-extern bool graph_join_next(GraphJoin *join, TupleTableSlot *slot,
-							ExprContext *econtext);
+extern GraphJoinRows *graph_join_create(ForeignScanState *node,
+										GraphProjection *projection);
+extern void graph_join_next(GraphJoinRows *join, GraphScan *scan,
+							TupleTableSlot *slot);
+extern void graph_join_stop(GraphJoinRows *join);
+
+/* in count.c */
+extern GraphCount *graph_count_create(ForeignScanState *node,
+									  const GraphOptions *options,
+									  GraphProjection *projection);
+extern void graph_count_next(GraphCount *count, GraphScan *scan,
+							 GraphRequest *request, TupleTableSlot *slot);
+extern void graph_count_stop(GraphCount *count);
+
+/* in analyze.c */
+extern bool graphAnalyzeForeignTable(Relation relation,
+									 AcquireSampleRowsFunc *func,
+									 BlockNumber *totalpages);
 
 #endif							/* GRAPH_EXEC_H */

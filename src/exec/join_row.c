@@ -4,7 +4,8 @@
  *		What is the next row of tables that are read as one stream?
  *
  * Each alert is read once; its rows are the product of what the tables find in
- * it.  join_plan.c says which tables can be read so.
+ * it.  src/plan/join_plan.c says which tables can be read so.  A record is used
+ * until its last row was given, and the scan keeps its bytes so long.
  *
  * What this file refuses to know: requests, JSON, which alert comes next.
  *
@@ -33,13 +34,14 @@ typedef struct RowMember
 	bool		extended;		/* a row of NULLs was given instead */
 } RowMember;
 
-struct GraphJoin
+struct GraphJoinRows
 {
 	int			nmembers;
 	RowMember  *members;
 	int			level;			/* the member whose row is wanted next; -1: no
 								 * alert is at hand */
 	GraphRecord record;
+	ExprContext *econtext;		/* of the members' clauses */
 
 	/* the combined row; a slot's arrays may not be kept from row to row */
 	int			natts;
@@ -53,7 +55,7 @@ struct GraphJoin
  */
 static void
 begin_member(RowMember *member, List *private, ForeignScanState *node,
-			 GraphProjection *projection)
+			 int natts, GraphProjection *projection)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	Index		rti = graph_join_member(plan, private, &member->nullable);
@@ -63,14 +65,15 @@ begin_member(RowMember *member, List *private, ForeignScanState *node,
 	int			count = intVal(list_nth(private, GRAPH_MEMBER_QUALS));
 	GraphOptions options;
 
+	Assert(list_length(list_nth(private, GRAPH_MEMBER_COLUMNS)) ==
+		   list_length(list_nth(private, GRAPH_MEMBER_INDEXES)));
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
 	member->indexes = list_nth(private, GRAPH_MEMBER_INDEXES);
 	member->reader =
 		graph_row_reader_create_joined(relation,
 									   list_nth(private, GRAPH_MEMBER_COLUMNS),
 									   member->indexes,
-									   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts,
-									   &options, projection);
+									   natts, &options, projection);
 	member->context = AllocSetContextCreate(CurrentMemoryContext,
 											"graph_fdw joined row",
 											ALLOCSET_SMALL_SIZES);
@@ -86,20 +89,23 @@ begin_member(RowMember *member, List *private, ForeignScanState *node,
  *		What a joined scan needs to make its rows, in the current memory
  *		context; the projection gets what has to be located in each alert.
  */
-GraphJoin *
-graph_join_create(ForeignScanState *node, List *members, GraphProjection *projection)
+GraphJoinRows *
+graph_join_create(ForeignScanState *node, GraphProjection *projection)
 {
-	GraphJoin  *join = palloc0(sizeof(GraphJoin));
+	List	   *members = graph_plan_list((ForeignScan *) node->ss.ps.plan,
+										  GRAPH_PLAN_MEMBERS);
+	GraphJoinRows *join = palloc0(sizeof(GraphJoinRows));
 	ListCell   *cell;
 
 	join->members = palloc0(list_length(members) * sizeof(RowMember));
 	join->level = -1;
+	join->econtext = node->ss.ps.ps_ExprContext;
 	join->natts = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts;
 	join->values = palloc0(join->natts * sizeof(Datum));
 	join->isnull = palloc0(join->natts * sizeof(bool));
 	foreach(cell, members)
 		begin_member(&join->members[join->nmembers++], lfirst(cell), node,
-					 projection);
+					 join->natts, projection);
 	return join;
 }
 
@@ -108,7 +114,7 @@ graph_join_create(ForeignScanState *node, List *members, GraphProjection *projec
  *		Let a member begin with the alert at hand.
  */
 static void
-start_member(GraphJoin *join, int level)
+start_member(GraphJoinRows *join, int level)
 {
 	RowMember  *member = &join->members[level];
 
@@ -118,22 +124,11 @@ start_member(GraphJoin *join, int level)
 }
 
 /*
- * graph_join_start
- *		Take up an alert; it must stay as it is until its last row was given.
- */
-void
-graph_join_start(GraphJoin *join, const GraphRecord *record)
-{
-	join->record = *record;
-	start_member(join, 0);
-}
-
-/*
  * graph_join_stop
  *		Forget the alert: its bytes are gone.
  */
 void
-graph_join_stop(GraphJoin *join)
+graph_join_stop(GraphJoinRows *join)
 {
 	for (int i = 0; i < join->nmembers; i++)
 		graph_row_stop(join->members[i].reader);
@@ -145,7 +140,7 @@ graph_join_stop(GraphJoin *join)
  *		Put the combined row, as far as it is made, into an empty slot.
  */
 static void
-fill_slot(GraphJoin *join, TupleTableSlot *slot)
+fill_slot(GraphJoinRows *join, TupleTableSlot *slot)
 {
 	memcpy(slot->tts_values, join->values, join->natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, join->isnull, join->natts * sizeof(bool));
@@ -157,16 +152,15 @@ fill_slot(GraphJoin *join, TupleTableSlot *slot)
  *		Does a member's row satisfy the clauses that go with the table?
  */
 static bool
-passes(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
-	   ExprContext *econtext)
+passes(GraphJoinRows *join, RowMember *member, TupleTableSlot *slot)
 {
 	bool		result;
 
 	if (member->quals == NULL)
 		return true;
 	fill_slot(join, slot);
-	econtext->ecxt_scantuple = slot;
-	result = ExecQual(member->quals, econtext);
+	join->econtext->ecxt_scantuple = slot;
+	result = ExecQual(member->quals, join->econtext);
 	ExecClearTuple(slot);
 	return result;
 }
@@ -177,8 +171,7 @@ passes(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
  *		one without any, a row of NULLs.
  */
 static bool
-next_of_member(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
-			   ExprContext *econtext)
+next_of_member(GraphJoinRows *join, RowMember *member, TupleTableSlot *slot)
 {
 	MemoryContext old;
 	bool		found;
@@ -190,7 +183,7 @@ next_of_member(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
 		old = MemoryContextSwitchTo(member->context);
 		found = graph_row_next(member->reader, join->values, join->isnull);
 		MemoryContextSwitchTo(old);
-	} while (found && !passes(join, member, slot, econtext));
+	} while (found && !passes(join, member, slot));
 
 	if (found)
 		member->matched = true;
@@ -204,16 +197,16 @@ next_of_member(GraphJoin *join, RowMember *member, TupleTableSlot *slot,
 }
 
 /*
- * graph_join_next
- *		Put the next combined row into the slot, which is empty; false if the
- *		alert has no more.
+ * next_of_alert
+ *		Put the next combined row into the slot; false if the alert at hand, if
+ *		any, has no more.
  */
-bool
-graph_join_next(GraphJoin *join, TupleTableSlot *slot, ExprContext *econtext)
+static bool
+next_of_alert(GraphJoinRows *join, TupleTableSlot *slot)
 {
 	while (join->level >= 0)
 	{
-		if (!next_of_member(join, &join->members[join->level], slot, econtext))
+		if (!next_of_member(join, &join->members[join->level], slot))
 			join->level--;
 		else if (join->level == join->nmembers - 1)
 		{
@@ -224,4 +217,21 @@ graph_join_next(GraphJoin *join, TupleTableSlot *slot, ExprContext *econtext)
 			start_member(join, join->level + 1);
 	}
 	return false;
+}
+
+/*
+ * graph_join_next
+ *		Put the next row into the slot, which is empty and stays so at the end.
+ */
+void
+graph_join_next(GraphJoinRows *join, GraphScan *scan, TupleTableSlot *slot)
+{
+	Assert(TTS_EMPTY(slot));
+	while (!next_of_alert(join, slot))
+	{
+		graph_join_stop(join);	/* its bytes go with the next call */
+		if (!graph_scan_next(scan, &join->record))
+			return;
+		start_member(join, 0);
+	}
 }

@@ -44,7 +44,7 @@
 #include <jansson.h>
 #undef json_object
 
-#include "json/graph_json.h"
+#include "json/json_int.h"
 
 /*
  * What a token is good for if the answer does not say, in seconds.  RFC 6749
@@ -83,6 +83,10 @@ typedef struct Piece
 
 #define PIECE_HEADER	MAXALIGN(offsetof(Piece, data))
 
+/*
+ * allocate, release
+ *		The library's malloc() and free().
+ */
 static void *
 allocate(size_t size)
 {
@@ -104,11 +108,14 @@ release(void *memory)
 }
 
 /*
- * Read a text with that allocator.  It is everybody's in this process, so it
- * is the library's for no longer than that.
+ * load
+ *		Read a text with that allocator.
+ *
+ * It is everybody's in this process, so it is the library's for no longer
+ * than that.
  */
 static json_t *
-load(MemoryContext context, const char *body, size_t len)
+load(MemoryContext context, GraphSlice text)
 {
 	json_t	   *volatile root = NULL;
 	json_malloc_t old_malloc;
@@ -119,7 +126,7 @@ load(MemoryContext context, const char *body, size_t len)
 	reading = context;
 	PG_TRY();
 	{
-		root = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
+		root = json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
 	}
 	PG_FINALLY();
 	{
@@ -130,8 +137,9 @@ load(MemoryContext context, const char *body, size_t len)
 }
 
 /*
- * Give a document back to the library, which overwrites all of it: one of its
- * strings may be a token.
+ * wipe_document
+ *		Give a document back to the library, which overwrites all of it: one of
+ *		its strings may be a token.
  */
 static void
 wipe_document(void *arg)
@@ -148,22 +156,18 @@ wipe_document(void *arg)
 }
 
 /*
- * Read a document.  Its owner is a context of its own below the current one,
- * which is there before the document is, so that no error can leak it.  A text
- * that is not JSON gives a document without a root.
+ * open_document
+ *		Read a document.
+ *
+ * Its owner is a context of its own below the current one, which is there
+ * before the document is, so that no error can leak it.  A text that is not
+ * JSON gives a document without a root.
  */
 static Document *
 open_document(const char *body, size_t len)
 {
 	MemoryContext context;
 	Document   *document;
-
-	/* as in lists, a byte order mark is not worth an error */
-	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
-	{
-		body += 3;
-		len -= 3;
-	}
 
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"graph_fdw document",
@@ -173,10 +177,14 @@ open_document(const char *body, size_t len)
 	document->callback.func = wipe_document;
 	document->callback.arg = document;
 	MemoryContextRegisterResetCallback(context, &document->callback);
-	document->root = load(context, body, len);
+	document->root = load(context, graph_json_skip_bom(body, len));
 	return document;
 }
 
+/*
+ * close_document
+ *		Wipe and free a document.
+ */
 static void
 close_document(Document *document)
 {
@@ -184,8 +192,10 @@ close_document(Document *document)
 }
 
 /*
- * The text of a member; NULL if it is absent or not a string.  The
- * library has checked that it is UTF-8, but lets zero bytes through.
+ * member_text
+ *		The text of a member; NULL if it is absent or not a string.
+ *
+ * The library has checked that it is UTF-8, but lets zero bytes through.
  */
 static char *
 member_text(const json_t *object, const char *name)
@@ -266,13 +276,14 @@ graph_decode_token_error(const char *body, size_t len,
 	close_document(document);
 }
 
-/* May this be put into a header as it is? */
+/*
+ * is_header_safe
+ *		May this be put into a header as it is?
+ */
 static bool
 is_header_safe(const char *text, size_t len)
 {
-	size_t		i;
-
-	for (i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++)
 	{
 		if (text[i] <= ' ' || text[i] > '~')
 			return false;
@@ -280,7 +291,11 @@ is_header_safe(const char *text, size_t len)
 	return true;
 }
 
-/* A number, or a string that holds one as managed identities answer. */
+/*
+ * lenient_number
+ *		A number, or a string that holds one as managed identities answer;
+ *		false if it is neither.
+ */
 static bool
 lenient_number(const json_t *value, double *number)
 {
@@ -298,8 +313,11 @@ lenient_number(const json_t *value, double *number)
 }
 
 /*
- * Seconds that a token lives: expires_in, by RFC 6749.  A managed identity of
- * an App Service says expires_on instead, in seconds since 1970.
+ * token_life
+ *		Seconds that a token lives: expires_in, by RFC 6749.
+ *
+ * A managed identity of an App Service says expires_on instead, in seconds
+ * since 1970.
  */
 static int64
 token_life(const json_t *root)
@@ -315,7 +333,10 @@ token_life(const json_t *root)
 	return (int64) Max(0.0, Min(seconds, (double) MAX_TOKEN_LIFE));
 }
 
-/* A member that is a secret text without blanks, palloc'd, or NULL. */
+/*
+ * member_secret
+ *		A member that is a secret text without blanks, palloc'd, or NULL.
+ */
 static char *
 member_secret(const json_t *root, const char *name)
 {
@@ -328,7 +349,10 @@ member_secret(const json_t *root, const char *name)
 							 json_string_length(member));
 }
 
-/* What is wrong with an answer that should have a token in it, or NULL? */
+/*
+ * check_token
+ *		What is wrong with an answer that should have a token in it, or NULL?
+ */
 static const char *
 check_token(const json_t *root)
 {
@@ -361,14 +385,11 @@ graph_decode_token(const char *body, size_t len, GraphTokenAnswer *answer)
 {
 	Document   *document = open_document(body, len);
 	const char *problem = check_token(document->root);
-	const json_t *token;
 
 	memset(answer, 0, sizeof(GraphTokenAnswer));
 	if (problem == NULL)
 	{
-		token = json_object_get(document->root, "access_token");
-		answer->access_token = graph_secret_copy(json_string_value(token),
-												 json_string_length(token));
+		answer->access_token = member_secret(document->root, "access_token");
 		answer->refresh_token = member_secret(document->root, "refresh_token");
 		answer->id_token = member_secret(document->root, "id_token");
 		answer->expires_in = token_life(document->root);
@@ -377,9 +398,13 @@ graph_decode_token(const char *body, size_t len, GraphTokenAnswer *answer)
 	return problem;
 }
 
-/* A whole number of seconds within limits, or the default_value. */
+/*
+ * member_seconds
+ *		A whole number of seconds within limits, or the default value.
+ */
 static int
-member_seconds(const json_t *root, const char *name, int default_value, int most)
+member_seconds(const json_t *root, const char *name, int default_value,
+			   int most)
 {
 	double		seconds;
 

@@ -1,11 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * graph_json.h
- *		Where in these bytes is the member, and what does a string say?
+ *		Where in these bytes is the member, and what does its value say?
  *
- * The scanner, the reader of lists, small documents (by jansson), and strings.
+ * projection.c says which members are wanted, json.c locates them in a value,
+ * and list.c in each record of a list, as it arrives.  text.c and escape.c
+ * know what strings, numbers and times say.  document.c reads small documents
+ * as a whole, with jansson.
  *
- * What this layer refuses to know: what was asked, columns and their types.
+ * What this layer refuses to know: what was asked, columns and their types,
+ * where the bytes come from.
  *
  * IDENTIFICATION
  *		src/json/graph_json.h
@@ -19,12 +23,10 @@
 
 #include "base/graph_base.h"
 
-/*-------------------------------------------------------------------------
- * JSON: where in these bytes is the member? (json.c, list.c)
- *-------------------------------------------------------------------------
- */
-
+/* Which members of a record are wanted; each has a slot. */
 typedef struct GraphProjection GraphProjection;
+
+/* Reads one list document, in whatever pieces it comes. */
 typedef struct GraphListReader GraphListReader;
 
 typedef enum GraphJsonStatus
@@ -41,18 +43,6 @@ typedef struct GraphJsonError
 	size_t		offset;			/* from the start of the given bytes */
 } GraphJsonError;
 
-/*
- * How far a value that came in part has been looked at.  Only nesting and
- * strings are followed, which is all that it takes to find its end.
- */
-typedef struct GraphJsonFrame
-{
-	bool		active;
-	bool		in_string;
-	int			depth;
-	size_t		scanned;		/* from the start of the value */
-} GraphJsonFrame;
-
 typedef enum GraphListEvent
 {
 	GRAPH_LIST_MORE,			/* give me more bytes */
@@ -61,10 +51,15 @@ typedef enum GraphListEvent
 	GRAPH_LIST_MALFORMED,
 } GraphListEvent;
 
-/*-------------------------------------------------------------------------
- * Small documents (document.c).
- *-------------------------------------------------------------------------
- */
+/* A record of a list, or an entity; good until the scan's next one. */
+typedef struct GraphRecord
+{
+	GraphSlice	whole;
+	GraphSlice	id;				/* a JSON string */
+	GraphSlice *slots;			/* those of the scan's projection */
+} GraphRecord;
+
+/* The answer to a request for a token. */
 typedef struct GraphTokenAnswer
 {
 	char	   *access_token;	/* the caller wipes it and the next two */
@@ -83,17 +78,12 @@ typedef struct GraphDeviceCode
 	int			interval;		/* seconds between two questions */
 } GraphDeviceCode;
 
-/* One alert, good until the next call for this scan. */
-typedef struct GraphRecord
-{
-	GraphSlice	whole;
-	GraphSlice	id;				/* a JSON string */
-	GraphSlice *slots;			/* by the slot numbers of the scan's projection */
-} GraphRecord;
-/* in json.c */
+/* in projection.c */
 extern GraphProjection *graph_projection_create(void);
 extern int	graph_projection_add(GraphProjection *projection, const char *path);
 extern int	graph_projection_size(const GraphProjection *projection);
+
+/* in json.c */
 extern GraphJsonStatus graph_json_locate(const char *data, size_t len,
 										 const GraphProjection *projection,
 										 GraphSlice *slots, size_t *end,
@@ -101,16 +91,8 @@ extern GraphJsonStatus graph_json_locate(const char *data, size_t len,
 extern bool graph_json_next_element(GraphSlice array, size_t *position,
 									const GraphProjection *projection,
 									GraphSlice *slots, GraphSlice *element);
-extern const char *graph_json_unescape(const char *p, const char *end,
-									   uint32 *character);
 extern GraphSlice graph_json_drop_context(char *data, size_t len);
-extern GraphJsonStatus graph_json_locate_more(GraphJsonFrame *frame,
-											  const char *data, size_t len,
-											  const GraphProjection *projection,
-											  GraphSlice *slots, size_t *end,
-											  GraphJsonError *error);
 extern size_t graph_json_skip_blanks(const char *data, size_t len);
-extern bool graph_json_key_is(GraphSlice key, const char *name);
 
 /* in list.c */
 extern GraphListReader *graph_list_reader_create(const GraphProjection *projection);
@@ -131,6 +113,7 @@ extern char *graph_clean_text(char *out, const char *p, const char *end);
 extern char *graph_json_text(GraphSlice value, bool unescape, int reserve,
 							 size_t *len);
 extern char *graph_decode_string(GraphSlice value);
+extern bool graph_decode_integer(GraphSlice value, int64 *result);
 extern bool graph_decode_time(GraphSlice value, TimestampTz *result);
 
 /* in document.c */

@@ -26,7 +26,7 @@
  */
 #include "postgres.h"
 
-#include "json/graph_json.h"
+#include "json/json_int.h"
 
 /* What comes next in a list document, white space aside. */
 typedef enum ListPhase
@@ -56,6 +56,47 @@ typedef enum ListMember
 } ListMember;
 
 /*
+ * What may come in a phase: a byte of punctuation, which leads to another
+ * phase, or an item (a key, a member's value, a record) by its first byte.
+ * '[' begins an item unless it is that of "value".
+ */
+typedef struct ListRule
+{
+	char		item;			/* '*': any; 0: none, as in the next ones */
+	char		mark;
+	ListPhase	next;			/* after mark */
+	char		other_mark;
+	ListPhase	other_next;
+} ListRule;
+
+static const ListRule rules[] = {
+	[LIST_OPEN] = {.mark = '{', .next = LIST_FIRST_KEY},
+	[LIST_FIRST_KEY] = {.item = '"', .mark = '}', .next = LIST_END},
+	[LIST_KEY] = {.item = '"'},
+	[LIST_COLON] = {.mark = ':', .next = LIST_MEMBER},
+	[LIST_MEMBER] = {.item = '*', .mark = '[', .next = LIST_FIRST_ELEMENT},
+	[LIST_NEXT_MEMBER] = {.mark = ',', .next = LIST_KEY,
+	.other_mark = '}', .other_next = LIST_END},
+	[LIST_FIRST_ELEMENT] = {.item = '{', .mark = ']', .next = LIST_NEXT_MEMBER},
+	[LIST_ELEMENT] = {.item = '{'},
+	[LIST_NEXT_ELEMENT] = {.mark = ',', .next = LIST_ELEMENT,
+	.other_mark = ']', .other_next = LIST_NEXT_MEMBER},
+	[LIST_END] = {0},
+};
+
+/*
+ * How far a value that came in part has been looked at.  Only nesting and
+ * strings are followed, which is all that it takes to find its end.
+ */
+typedef struct ListFrame
+{
+	bool		active;
+	bool		in_string;
+	int			depth;
+	size_t		scanned;		/* from the start of the value */
+} ListFrame;
+
+/*
  * Longest "@odata.count" that is kept.  A 64-bit number takes 20 digits, and
  * quotes two more; anything longer is not a count.
  */
@@ -66,7 +107,7 @@ struct GraphListReader
 	const GraphProjection *projection;
 	ListPhase	phase;
 	ListMember	member;			/* whose value comes */
-	GraphJsonFrame	frame;			/* of the value that comes */
+	ListFrame	frame;			/* of the value that comes */
 	const char *problem;		/* if phase is LIST_BROKEN */
 
 	bool		seen_value;
@@ -96,6 +137,155 @@ graph_list_reader_create(const GraphProjection *projection)
 	return reader;
 }
 
+/*-------------------------------------------------------------------------
+ * Where does a value end that has not arrived as a whole?
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * frame_string
+ *		Go to the end of the string that the frame is in; false if it is not
+ *		there yet.
+ */
+static bool
+frame_string(ListFrame *frame, const char *data, size_t len)
+{
+	const char *end = data + len;
+	const char *p = data + frame->scanned;
+
+	while (frame->in_string)
+	{
+		p = skip_plain(p, end);
+
+		/* a backslash waits for the byte that it makes harmless */
+		if (p == end || (*p == '\\' && p + 1 == end))
+			break;
+		if (*p == '"')
+			frame->in_string = false;
+		p += (*p == '\\') ? 2 : 1;
+	}
+	frame->scanned = p - data;
+	return !frame->in_string;
+}
+
+/*
+ * frame_scalar
+ *		Go to the end of a number or word: it is where something else follows.
+ */
+static bool
+frame_scalar(ListFrame *frame, const char *data, size_t len)
+{
+	while (frame->scanned < len)
+	{
+		char		c = data[frame->scanned];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			  c == '-' || c == '+' || c == '.' || c == 'E'))
+			return true;
+		frame->scanned++;
+	}
+	return false;
+}
+
+/*
+ * frame_value
+ *		Go on to the end of a value that starts at data; false if it is not
+ *		there yet.
+ *
+ * Then frame->scanned is its length.
+ *
+ * Each byte is looked at once, in however many pieces the value comes.  A
+ * value that is nested too deeply "ends" where it becomes so: it can be judged
+ * there.
+ */
+static bool
+frame_value(ListFrame *frame, const char *data, size_t len)
+{
+	if (data[0] != '"' && data[0] != '{' && data[0] != '[')
+		return frame_scalar(frame, data, len);
+
+	for (;;)
+	{
+		char		c;
+
+		if (frame->in_string)
+		{
+			if (!frame_string(frame, data, len))
+				return false;
+			if (frame->depth == 0)
+				return true;
+		}
+		if (frame->scanned == len)
+			return false;
+
+		c = data[frame->scanned++];
+		if (c == '"')
+			frame->in_string = true;
+		else if (c == '{' || c == '[')
+		{
+			if (++frame->depth > GRAPH_MAX_DEPTH)
+				return true;
+		}
+		else if (c == '}' || c == ']')
+		{
+			if (--frame->depth <= 0)
+				return true;
+		}
+	}
+}
+
+/*
+ * locate_more
+ *		The same as graph_json_locate() for a value of which more may be to
+ *		come.
+ *
+ * The frame is zero at first, and the same until the value is complete; data
+ * begins with the value each time.  Mostly it is there as a whole, so that is
+ * tried first.  If it is not, the attempt is not repeated for every few bytes
+ * that arrive, which would take quadratic time, but only when the end of the
+ * value is there.
+ */
+static GraphJsonStatus
+locate_more(ListFrame *frame, const char *data, size_t len,
+			const GraphProjection *projection, GraphSlice *slots,
+			size_t *end, GraphJsonError *error)
+{
+	GraphJsonStatus status;
+	JsonBreak	cut;
+
+	if (!frame->active)
+	{
+		status = graph_json_locate_open(data, len, projection, slots, end,
+										&cut, error);
+		if (status != GRAPH_JSON_INCOMPLETE)
+			return status;
+		*frame = (ListFrame) {true, false, cut.depth, cut.token};
+	}
+
+	if (!frame_value(frame, data, len))
+		return GRAPH_JSON_INCOMPLETE;
+	frame->active = false;
+
+	status = graph_json_locate(data, frame->scanned, projection, slots, end,
+							   error);
+	if (status == GRAPH_JSON_INCOMPLETE)
+	{
+		/* a word that is too short, since more bytes would not help */
+		error->problem = "unexpected character";
+		status = GRAPH_JSON_MALFORMED;
+	}
+	return status;
+}
+
+/*-------------------------------------------------------------------------
+ * The document.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * broken
+ *		Give up: nothing after this can be trusted.
+ */
 static GraphListEvent
 broken(GraphListReader *reader, const char *problem, size_t offset,
 	   GraphJsonError *error)
@@ -108,8 +298,8 @@ broken(GraphListReader *reader, const char *problem, size_t offset,
 }
 
 /*
- * Step over a byte order mark; false if it may yet become one.  RFC 8259 lets
- * a reader ignore it, and some gateways put one there.
+ * skip_bom
+ *		Step over a byte order mark; false if it may yet become one.
  */
 static bool
 skip_bom(GraphListReader *reader, const char *data, size_t len, size_t *pos)
@@ -126,6 +316,10 @@ skip_bom(GraphListReader *reader, const char *data, size_t len, size_t *pos)
 	return true;
 }
 
+/*
+ * classify_member
+ *		What does the member with this key mean to us?
+ */
 static ListMember
 classify_member(GraphSlice key)
 {
@@ -140,7 +334,10 @@ classify_member(GraphSlice key)
 	return MEMBER_OTHER;
 }
 
-/* Keep what we need of a member's value; returns a problem, or NULL. */
+/*
+ * remember_member
+ *		Keep what we need of a member's value; returns a problem, or NULL.
+ */
 static const char *
 remember_member(GraphListReader *reader, const char *data, size_t len)
 {
@@ -171,68 +368,40 @@ remember_member(GraphListReader *reader, const char *data, size_t len)
 }
 
 /*
- * The phase that a byte of punctuation leads to, or LIST_BROKEN if it is not
- * one that can come now: a key, a value, or an error.
+ * follow_punctuation
+ *		The phase that a byte of punctuation leads to, or LIST_BROKEN if it is
+ *		not one that can come now: a key, a value, or an error.
  */
 static ListPhase
 follow_punctuation(const GraphListReader *reader, char c)
 {
-	switch (reader->phase)
-	{
-		case LIST_OPEN:
-			return (c == '{') ? LIST_FIRST_KEY : LIST_BROKEN;
+	const ListRule *rule = &rules[reader->phase];
 
-		case LIST_FIRST_KEY:
-			return (c == '}') ? LIST_END : LIST_BROKEN;
-
-		case LIST_COLON:
-			return (c == ':') ? LIST_MEMBER : LIST_BROKEN;
-
-		case LIST_MEMBER:
-			return (c == '[' && reader->member == MEMBER_VALUE) ?
-				LIST_FIRST_ELEMENT : LIST_BROKEN;
-
-		case LIST_NEXT_MEMBER:
-			if (c == '}')
-				return LIST_END;
-			return (c == ',') ? LIST_KEY : LIST_BROKEN;
-
-		case LIST_FIRST_ELEMENT:
-			return (c == ']') ? LIST_NEXT_MEMBER : LIST_BROKEN;
-
-		case LIST_NEXT_ELEMENT:
-			if (c == ']')
-				return LIST_NEXT_MEMBER;
-			return (c == ',') ? LIST_ELEMENT : LIST_BROKEN;
-
-		default:
-			return LIST_BROKEN;
-	}
+	Assert(reader->phase < lengthof(rules));
+	if (c == '\0' ||
+		(reader->phase == LIST_MEMBER && reader->member != MEMBER_VALUE))
+		return LIST_BROKEN;
+	if (c == rule->mark)
+		return rule->next;
+	return c == rule->other_mark ? rule->other_next : LIST_BROKEN;
 }
 
-/* May this byte start the key or value that the reader waits for? */
+/*
+ * starts_item
+ *		May this byte start the key or value that the reader waits for?
+ */
 static bool
 starts_item(const GraphListReader *reader, char c)
 {
-	switch (reader->phase)
-	{
-		case LIST_FIRST_KEY:
-		case LIST_KEY:
-			return c == '"';
+	char		item = rules[reader->phase].item;
 
-		case LIST_FIRST_ELEMENT:
-		case LIST_ELEMENT:
-			return c == '{';
-
-		case LIST_MEMBER:
-			return true;
-
-		default:
-			return false;
-	}
+	return item == '*' || (item == c && c != '\0');
 }
 
-/* What is wrong with a byte that can neither be punctuation nor an item? */
+/*
+ * describe_misfit
+ *		What is wrong with a byte that can neither be punctuation nor an item?
+ */
 static const char *
 describe_misfit(const GraphListReader *reader, char c)
 {
@@ -255,21 +424,22 @@ describe_misfit(const GraphListReader *reader, char c)
 	}
 }
 
-/* A key or the value of a member has been read: which, and what next? */
+/*
+ * accept_value
+ *		A key or the value of a member has been read: which, and what next?
+ *
+ * Returns a problem, or NULL.
+ */
 static const char *
 accept_value(GraphListReader *reader, const char *data, size_t len)
 {
-	GraphSlice	key;
-
 	if (reader->phase == LIST_MEMBER)
 	{
 		reader->phase = LIST_NEXT_MEMBER;
 		return remember_member(reader, data, len);
 	}
 
-	key.data = data + 1;
-	key.len = len - 2;
-	reader->member = classify_member(key);
+	reader->member = classify_member((GraphSlice) {data + 1, len - 2});
 	reader->phase = LIST_COLON;
 	if (reader->member == MEMBER_VALUE)
 	{
@@ -281,8 +451,10 @@ accept_value(GraphListReader *reader, const char *data, size_t len)
 }
 
 /*
- * Read the key, member or record at *pos.  *done is set if that is the event
- * to return; otherwise *pos is past it.
+ * read_item
+ *		Read the key, member or record at *pos.
+ *
+ * *done is set if that is the event to return; otherwise *pos is past it.
  */
 static GraphListEvent
 read_item(GraphListReader *reader, const char *data, size_t len, size_t *pos,
@@ -296,9 +468,9 @@ read_item(GraphListReader *reader, const char *data, size_t len, size_t *pos,
 	size_t		end = 0;
 
 	*done = true;
-	switch (graph_json_locate_more(&reader->frame, start, len - *pos,
-								   is_record ? reader->projection : NULL, slots,
-								   &end, error))
+	switch (locate_more(&reader->frame, start, len - *pos,
+						is_record ? reader->projection : NULL, slots, &end,
+						error))
 	{
 		case GRAPH_JSON_INCOMPLETE:
 			return GRAPH_LIST_MORE;
@@ -312,8 +484,7 @@ read_item(GraphListReader *reader, const char *data, size_t len, size_t *pos,
 	if (is_record)
 	{
 		*pos += end;
-		record->data = start;
-		record->len = end;
+		*record = (GraphSlice) {start, end};
 		reader->phase = LIST_NEXT_ELEMENT;
 		return GRAPH_LIST_RECORD;
 	}
@@ -403,21 +574,15 @@ graph_list_read(GraphListReader *reader, const char *data, size_t len,
 GraphSlice
 graph_list_next_link(const GraphListReader *reader)
 {
-	GraphSlice	link;
-
-	link.data = reader->link_len > 0 ? reader->link : NULL;
-	link.len = reader->link_len;
-	return link;
+	return (GraphSlice) {reader->link_len > 0 ? reader->link : NULL,
+						 reader->link_len};
 }
 
 GraphSlice
 graph_list_count(const GraphListReader *reader)
 {
-	GraphSlice	count;
-
-	count.data = reader->count_len > 0 ? reader->count : NULL;
-	count.len = reader->count_len;
-	return count;
+	return (GraphSlice) {reader->count_len > 0 ? reader->count : NULL,
+						 reader->count_len};
 }
 
 /*

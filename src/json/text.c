@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * text.c
- *		What does this JSON string say, as text of the database or as a time?
+ *		What does this JSON value say, as text of the database, as an integer
+ *		or as a time?
  *
  * Odd strings.  JSON can write what no text of PostgreSQL can hold, and a
  * service may send what is not JSON's UTF-8.  One odd string must not make a
@@ -23,23 +24,12 @@
 
 #include <math.h>
 
-#if defined(__SSE2__) && !defined(GRAPH_NO_SIMD)
-#define GRAPH_USE_SSE2
-#include <emmintrin.h>
-#endif
-
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
-#include "json/graph_json.h"
-
-/*-------------------------------------------------------------------------
- * Text: bytes of JSON to clean text in the database's encoding.
- *-------------------------------------------------------------------------
- */
+#include "json/json_int.h"
 
 /*
  * graph_slice_is_null
@@ -61,62 +51,51 @@ graph_slice_is_string(GraphSlice value)
 	return value.data != NULL && value.len >= 2 && value.data[0] == '"';
 }
 
-/* Length of the character at p, or 0 if it is not valid UTF-8. */
-static inline int
-legal_length(const char *p, const char *end)
-{
-	int			len = pg_utf_mblen((const unsigned char *) p);
+/*-------------------------------------------------------------------------
+ * Strings: bytes of JSON to clean text in the database's encoding.
+ *-------------------------------------------------------------------------
+ */
 
-	if (len > end - p || !pg_utf8_islegal((const unsigned char *) p, len))
-		return 0;
-	return len;
+/*
+ * can_start
+ *		Can these bytes start a character of so many bytes?
+ *
+ * What the second byte may be depends on the first one; whichever range that
+ * is, it has the lowest or the highest of all that may follow.
+ */
+static bool
+can_start(const char *p, int len, int whole)
+{
+	unsigned char low[4] = {0x80, 0x80, 0x80, 0x80};
+	unsigned char high[4] = {0xBF, 0xBF, 0xBF, 0xBF};
+
+	memcpy(low, p, len);
+	memcpy(high, p, len);
+	return pg_utf8_islegal(low, whole) || pg_utf8_islegal(high, whole);
 }
 
 /*
- * Length of the invalid UTF-8 at p that one U+FFFD stands for: as much as
- * could have been the start of a character, but one byte at least.
+ * invalid_length
+ *		Length of the invalid UTF-8 at p that one U+FFFD stands for: as much as
+ *		could have been the start of a character, but one byte at least.
  */
 static int
 invalid_length(const char *p, const char *end)
 {
-	const unsigned char *s = (const unsigned char *) p;
-	int			want;
-	int			len;
-	unsigned char low = 0x80;
-	unsigned char high = 0xBF;
+	int			whole = pg_utf_mblen((const unsigned char *) p);
+	int			len = 1;
 
-	if (s[0] >= 0xC2 && s[0] <= 0xDF)
-		want = 2;
-	else if (s[0] >= 0xE0 && s[0] <= 0xEF)
-		want = 3;
-	else if (s[0] >= 0xF0 && s[0] <= 0xF4)
-		want = 4;
-	else
-		return 1;
-
-	/* overlong forms, surrogates and what is past U+10FFFF */
-	if (s[0] == 0xE0)
-		low = 0xA0;
-	else if (s[0] == 0xED)
-		high = 0x9F;
-	else if (s[0] == 0xF0)
-		low = 0x90;
-	else if (s[0] == 0xF4)
-		high = 0x8F;
-
-	for (len = 1; len < want && p + len < end; len++)
-	{
-		if (s[len] < low || s[len] > high)
-			break;
-		low = 0x80;
-		high = 0xBF;
-	}
+	while (len < whole && len < end - p && can_start(p, len + 1, whole))
+		len++;
 	return len;
 }
 
 /*
- * How many bytes from p on can be taken as they are: valid UTF-8 without a
- * backslash.  Most values are ASCII and end this at their own end.
+ * clean_run
+ *		How many bytes from p on can be taken as they are: valid UTF-8 without
+ *		a backslash.
+ *
+ * Most values are ASCII and end this at their own end.
  */
 static size_t
 clean_run(const char *p, const char *end)
@@ -127,29 +106,24 @@ clean_run(const char *p, const char *end)
 	{
 		int			len;
 
-#ifdef GRAPH_USE_SSE2
-		while (end - p >= (ptrdiff_t) sizeof(__m128i))
+		for (; graph_chunk_fits(p, end); p += sizeof(GraphChunk))
 		{
-			__m128i		chunk = _mm_loadu_si128((const __m128i *) p);
-			__m128i		backslash;
-			int			mask;
+			GraphChunk	chunk = graph_chunk_load(p);
+			GraphChunk	special = graph_chunk_equal(chunk, '\\') | chunk;
+			GraphChunkMask mask = graph_chunk_mask(special);
 
-			backslash = _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\'));
-			mask = _mm_movemask_epi8(_mm_or_si128(chunk, backslash));
 			if (mask != 0)
 			{
-				p += __builtin_ctz(mask);
+				p += graph_chunk_first(mask);
 				break;
 			}
-			p += sizeof(__m128i);
 		}
-#endif
 		while (p < end && !IS_HIGHBIT_SET(*p) && *p != '\\')
 			p++;
 		if (p == end || *p == '\\')
 			break;
-		len = legal_length(p, end);
-		if (len == 0)
+		len = pg_utf_mblen((const unsigned char *) p);
+		if (len > end - p || !pg_utf8_islegal((const unsigned char *) p, len))
 			break;
 		p += len;
 	}
@@ -157,9 +131,12 @@ clean_run(const char *p, const char *end)
 }
 
 /*
- * The same for JSON text, where an escape may stay unless it is one of
- * those that the database could not hold.  Outside of strings there are no
- * backslashes, so nothing need be known of the syntax.
+ * clean_json_run
+ *		The same for JSON text, where an escape may stay unless it is one of
+ *		those that the database could not hold.
+ *
+ * Outside of strings there are no backslashes, so nothing need be known of the
+ * syntax.
  */
 static size_t
 clean_json_run(const char *p, const char *end)
@@ -185,8 +162,9 @@ clean_json_run(const char *p, const char *end)
 }
 
 /*
- * The character for what stopped a run, in *len of four bytes; returns the
- * byte after what it stands for.
+ * read_odd
+ *		The character for what stopped a run, in *len of four bytes; returns
+ *		the byte after what it stands for.
  */
 static const char *
 read_odd(const char *p, const char *end, char *bytes, int *len)
@@ -229,8 +207,8 @@ graph_clean_text(char *out, const char *p, const char *end)
 
 /*
  * graph_json_text
- *		The text that a value is for anything but JSON itself: the characters of a
- * string, else the JSON text.
+ *		The characters of a string, if it is to be unescaped, else the JSON
+ *		text of a value.
  *
  * Returns reserved bytes, the text, and a zero byte; *len is that of the text.
  */
@@ -245,6 +223,7 @@ graph_json_text(GraphSlice value, bool unescape, int reserve, size_t *len)
 	int			odd;
 	StringInfoData buf;
 
+	Assert(!unescape || graph_slice_is_string(value));
 	if (value.len > MaxAllocSize - reserve - 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -294,14 +273,49 @@ graph_decode_string(GraphSlice value)
 	return graph_json_text(value, true, 0, &len);
 }
 
-/* Read a number of so many digits; -1 if that is not what there is. */
+/*-------------------------------------------------------------------------
+ * Numbers and times.
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graph_decode_integer
+ *		The integer that a value is, if it has up to 18 digits, so that it
+ *		cannot overflow; false if it is anything else.
+ */
+bool
+graph_decode_integer(GraphSlice value, int64 *result)
+{
+	const char *p = value.data;
+	const char *end = value.data + value.len;
+	bool		negative = (*p == '-');
+	int64		number = 0;
+
+	if (negative)
+		p++;
+	if (p == end || end - p > 18)
+		return false;
+
+	for (; p < end; p++)
+	{
+		if (*p < '0' || *p > '9')
+			return false;
+		number = number * 10 + (*p - '0');
+	}
+	*result = negative ? -number : number;
+	return true;
+}
+
+/*
+ * parse_digits
+ *		Read a number of so many digits; -1 if that is not what there is.
+ */
 static int
 parse_digits(const char *p, int count)
 {
 	int			number = 0;
-	int			i;
 
-	for (i = 0; i < count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		if (p[i] < '0' || p[i] > '9')
 			return -1;
@@ -311,8 +325,9 @@ parse_digits(const char *p, int count)
 }
 
 /*
- * Read ".7211305" as microseconds, rounded as timestamptz_in() rounds; -1 if
- * it is not a point and some digits.
+ * parse_fraction
+ *		Read ".7211305" as microseconds, rounded as timestamptz_in() rounds; -1
+ *		if it is not a point and some digits.
  *
  * That function has strtod() read the fraction and multiplies.  A quotient of
  * two integers that a double holds exactly is the double nearest to the
@@ -349,8 +364,9 @@ parse_fraction(const char *p, size_t len)
 }
 
 /*
- * Read a time as Graph writes it, "2021-04-27T12:19:27.7211305Z" with any
- * number of decimals; false if it is anything else.
+ * parse_timestamp
+ *		Read a time as Graph writes it, "2021-04-27T12:19:27.7211305Z" with any
+ *		number of decimals; false if it is anything else.
  */
 static bool
 parse_timestamp(const char *p, size_t len, TimestampTz *result)

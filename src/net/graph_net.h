@@ -19,9 +19,6 @@
 
 typedef struct GraphTransfer GraphTransfer;
 
-/* Told of the end of an easy handle's transfer, with a CURLcode. */
-typedef void (*GraphEnded) (void *easy, int result);
-
 typedef struct GraphHttpRequest
 {
 	const char *url;
@@ -30,20 +27,18 @@ typedef struct GraphHttpRequest
 	const char *form;			/* body to POST as a form, or NULL: a GET */
 
 	const char *ca_file;		/* or NULL */
-	const char *proxy;			/* or NULL; not used for http, see http.c */
+	const char *proxy;			/* or NULL; not used for http, see easy.c */
 	const char *proxy_user;		/* or NULL */
 	const char *proxy_password;
 	int			connect_timeout;	/* milliseconds */
 	int			request_timeout;	/* longest silence, milliseconds */
 	bool		fresh_connection;	/* do not reuse a kept one */
 	bool		in_sips;		/* the beginning may be all that is wanted */
-	bool		ahead;			/* another answer is read before this one */
+	bool		prefetch;		/* another answer is read before this one */
 	bool		secret_answer;	/* overwrite what was received afterwards */
 	bool		link_local;		/* may ask the machine's metadata service */
 } GraphHttpRequest;
 
-
-typedef struct GraphInflater GraphInflater;
 /* in http.c */
 extern GraphTransfer *graph_http_start(MemoryContext owner,
 									   const GraphHttpRequest *request);
@@ -69,37 +64,11 @@ extern bool graph_http_has_descriptor(void);
 extern bool graph_http_is_stuck(void);
 extern void graph_http_free_descriptors(void);
 
-/* in header.c */
-extern void graph_header_line(GraphHttpHeader *header, const char *data,
-							  size_t len);
-extern bool graph_header_is_gzip(const GraphHttpHeader *header);
-
-/* in inflate.c */
-extern GraphInflater *graph_inflater_create(void);
-extern void graph_inflater_free(GraphInflater *inflater, bool secret);
-extern bool graph_inflater_give(GraphInflater *inflater, const char *data,
-								size_t len);
-extern bool graph_inflater_has_more(const GraphInflater *inflater);
-extern const char *graph_inflater_take(GraphInflater *inflater, char *out,
-									   size_t *len);
-
 /* in multi.c */
-extern void graph_multi_start(void);
-extern void graph_multi_add(void *easy);
-extern void graph_multi_detach(void *easy);
-extern void graph_multi_free(void *easy);
-extern bool graph_multi_drive(GraphEnded ended);
-pg_noreturn extern void graph_multi_report(void);
-extern void graph_multi_wait(long timeout);
 extern pgsocket graph_multi_descriptor(void);
 extern void graph_multi_alarm(long timeout);
 extern bool graph_http_disconnect(void);
 extern void graph_block_signals(sigset_t *saved);
 extern void graph_restore_signals(const sigset_t *saved);
-
-/* in tls.c */
-extern void graph_tls_start(void);
-extern bool graph_tls_has_context(void);
-extern void graph_tls_prepare(void *context);
 
 #endif							/* GRAPH_NET_H */

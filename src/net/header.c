@@ -21,7 +21,7 @@
  */
 #include "postgres.h"
 
-#include "net/graph_net.h"
+#include "net/net_int.h"
 
 /*
  * field_value
@@ -144,6 +144,21 @@ graph_header_line(GraphHttpHeader *header, const char *data, size_t len)
 	(void) keep(line, "www-authenticate",
 				header->challenge, sizeof(header->challenge));
 	(void) keep(line, "date", header->date, sizeof(header->date));
+}
+
+/*
+ * graph_header_complete
+ *		Add what libcurl makes of it: the status, and the seconds that the
+ *		service asks to wait (0: it does not).
+ */
+void
+graph_header_complete(GraphHttpHeader *header, long status,
+					  curl_off_t retry_after)
+{
+	header->status = (int) status;
+	header->retry_after = retry_after > 0 ?
+		(int) Min(retry_after, INT_MAX) : -1;
+	header->time = Max(0, curl_getdate(header->date, NULL));
 }
 
 /*

@@ -5,14 +5,11 @@
  *
  * A transfer is started, and from then on its bytes are pulled by whoever
  * reads them: graph_http_wait_any() returns when there are more, and what has
- * been read is consumed.  At most a window of bytes is kept; a transfer whose
- * window is full is paused, so that the sender waits for the reader.  What
- * happens on the wire, and the waiting, is multi.c's.
+ * been read is consumed.  At most a window of bytes is kept (buffer.c); a
+ * transfer whose window is full is paused.  easy.c puts a request to libcurl,
+ * multi.c lets libcurl run and waits, and outcome.c says how a transfer ended.
  *
- * A body that is compressed is kept as it came, and inflated into the window
- * as that has room (inflate.c).
- *
- * Two rules keep curl and the backend apart.  Nothing that can ereport,
+ * Two rules keep libcurl and the backend apart.  Nothing that can ereport,
  * palloc or check for interrupts runs inside a libcurl callback: callbacks
  * store bytes in malloc'd memory and return, and trouble is raised after
  * libcurl has returned.  Every transfer hangs on a memory context reset
@@ -22,7 +19,7 @@
  * What this file refuses to know: Graph, tokens, which failure is worth
  * another attempt.
  *
- * Sources: libcurl's manual pages curl_easy_setopt(3), curl_easy_pause(3).
+ * Sources: libcurl's manual page curl_easy_pause(3).
  *
  * IDENTIFICATION
  *		src/net/http.c
@@ -31,106 +28,47 @@
  */
 #include "postgres.h"
 
-#include <curl/curl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/uuid.h"
 
-#include "net/graph_net.h"
-
-#if !CURL_AT_LEAST_VERSION(7, 76, 0)
-#error "graph_fdw needs libcurl 7.76 or later"
-#endif
+#include "net/net_int.h"
 
 /* All header lines of one answer together; Graph's are below 4 kB. */
 #define MAX_HEADER_BYTES	(256 * 1024)
 
-/* What curl reads from a socket at once: a quarter of the system calls. */
-#define RECEIVE_BUFFER_BYTES	(64 * 1024L)
-
-/*
- * Where the beginning of an answer may be all that is wanted, or nothing of it
- * yet: what curl reads at once in the one case, and in both the first window,
- * which grows with the appetite of the reader.  Two records, by the service's
- * average.
- */
-#define SIP_BYTES	(16 * 1024L)
-
 struct GraphTransfer
 {
-	/* curl's side, released by release_transfer() */
-	CURL	   *easy;
-	struct curl_slist *headers;
+	GraphEasy	easy;			/* libcurl's side */
+	GraphBuffer buffer;			/* what came of the body */
+	GraphHttpHeader header;
+	GraphEnd	how;			/* it ended */
+
+	MemoryContextCallback callback;
+	dlist_node	node;			/* in under_way, while it is added */
 	bool		added;			/* to the multi handle */
 	bool		has_fd;			/* counted with AcquireExternalFD() */
-	bool		starved;		/* the system has no descriptor for it */
-	dlist_node	node;			/* in under_way, while it is added */
-	MemoryContextCallback callback;
-	char	   *form;			/* curl sends it from here, or NULL */
-	char		id[GRAPH_ID_SIZE];	/* client-request-id */
 	bool		secret_answer;
-	bool		link_local;
-	bool		forbidden;		/* an address that this request may not ask */
-
-	/* received and not yet consumed: buffer[start .. end), malloc'd */
-	char	   *buffer;
-	size_t		capacity;
-	size_t		start;
-	size_t		end;
-	size_t		window;			/* pause when this many are unread */
-	bool		paused;
-	bool		pinned;			/* somebody reads them where they are */
-	bool		out_of_memory;
-	uint32		failed_allocations; /* of curl's, before it began */
-	uint64		received;		/* bytes of body, as decompressed */
-
-	/* a compressed body; malloc'd */
-	GraphInflater *inflater;	/* NULL: it is not, or has not begun */
-	const char *damage;			/* why it cannot be inflated, or NULL */
-
-	/* the answer */
-	GraphHttpHeader header;
+	bool		paused;			/* by us */
+	bool		ended;			/* libcurl is done with it, */
+	bool		done;			/* and the buffer has all that it will have */
 	size_t		header_bytes;
-	bool		header_too_large;
-
-	/* the end */
-	bool		ended;			/* curl is done with it, */
-	bool		done;			/* and all is in the buffer that will be */
-	CURLcode	result;
-	bool		silent;			/* request_timeout ended it, */
-	bool		overdue;		/* although it was not silent */
-	char		error[CURL_ERROR_SIZE];
-
-	int			request_timeout;	/* milliseconds */
 	GraphTime	last_activity;
 	int64		silence;		/* microseconds waited for since then, as far
 								 * as those waits are over */
-	MemoryContext owner;
 };
 
-/* Those that curl has. */
+/* Those that libcurl has. */
 static dlist_head under_way = DLIST_STATIC_INIT(under_way);
-
-static void release_transfer(void *arg);
 
 /*-------------------------------------------------------------------------
  * Callbacks: libcurl's frames are on the stack, so nothing here may throw,
  * palloc or check for interrupts.
  *-------------------------------------------------------------------------
  */
-
-static size_t
-unread_bytes(const GraphTransfer *transfer)
-{
-	return transfer->end - transfer->start;
-}
 
 /*
  * note_activity
@@ -144,112 +82,6 @@ note_activity(GraphTransfer *transfer)
 }
 
 /*
- * make_room
- *		Let the buffer take some more bytes at its end; false if it cannot.
- */
-static bool
-make_room(GraphTransfer *transfer, size_t bytes)
-{
-	size_t		unread = unread_bytes(transfer);
-	size_t		capacity = Max(transfer->capacity, GRAPH_TRANSFER_WINDOW);
-	char	   *grown;
-
-	if (transfer->end + bytes <= transfer->capacity)
-		return true;
-	Assert(!transfer->pinned);
-	if (transfer->start > 0)
-	{
-		memmove(transfer->buffer, transfer->buffer + transfer->start, unread);
-		transfer->start = 0;
-		transfer->end = unread;
-	}
-	while (capacity < unread + bytes)
-		capacity *= 2;
-	if (capacity == transfer->capacity)
-		return true;
-	grown = realloc(transfer->buffer, capacity);
-	if (grown == NULL)
-		return false;
-	transfer->buffer = grown;
-	transfer->capacity = capacity;
-	return true;
-}
-
-/*
- * inflate_some
- *		Inflate what was received of a compressed body, as far as the window has
- *		room; false if that failed.
- */
-static bool
-inflate_some(GraphTransfer *transfer)
-{
-	while (graph_inflater_has_more(transfer->inflater) &&
-		   unread_bytes(transfer) < transfer->window)
-	{
-		size_t		room = Min(transfer->window - unread_bytes(transfer),
-							   (size_t) RECEIVE_BUFFER_BYTES);
-
-		if (transfer->pinned)
-			room = Min(room, transfer->capacity - transfer->end);
-		if (room == 0)
-			return true;
-		if (!make_room(transfer, room))
-		{
-			transfer->out_of_memory = true;
-			return false;
-		}
-		transfer->damage = graph_inflater_take(transfer->inflater,
-											   transfer->buffer + transfer->end,
-											   &room);
-		transfer->end += room;
-		transfer->received += room;
-		if (transfer->damage)
-		{
-			transfer->out_of_memory = transfer->damage[0] == '\0';
-			return false;
-		}
-	}
-	return true;
-}
-
-/*
- * take_compressed
- *		Keep a piece of a compressed body, and inflate it as far as that goes.
- */
-static size_t
-take_compressed(GraphTransfer *transfer, const char *data, size_t bytes)
-{
-	if (!graph_header_is_gzip(&transfer->header))
-	{
-		transfer->damage = "its encoding is none that was asked for";
-		return 0;
-	}
-	if (transfer->inflater == NULL)
-		transfer->inflater = graph_inflater_create();
-	if (transfer->inflater == NULL ||
-		!graph_inflater_give(transfer->inflater, data, bytes))
-	{
-		transfer->out_of_memory = true;
-		return 0;
-	}
-	return inflate_some(transfer) ? bytes : 0;
-}
-
-/*
- * is_full
- *		Is there no room for so many bytes?
- */
-static bool
-is_full(const GraphTransfer *transfer, size_t bytes)
-{
-	if (transfer->header.encoding[0])
-		return graph_inflater_has_more(transfer->inflater);
-	return (unread_bytes(transfer) > 0 &&
-			unread_bytes(transfer) + bytes > transfer->window) ||
-		(transfer->pinned && transfer->end + bytes > transfer->capacity);
-}
-
-/*
  * take_body
  *		CURLOPT_WRITEFUNCTION: keep bytes, or pause while the window is full.
  */
@@ -259,31 +91,23 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	GraphTransfer *transfer = arg;
 	size_t		bytes = size * count;
 
-	if (is_full(transfer, bytes))
+	if (graph_buffer_is_full(&transfer->buffer,
+							 transfer->header.encoding[0] != '\0', bytes))
 	{
 		transfer->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	note_activity(transfer);
-	if (transfer->header.encoding[0])
-		return take_compressed(transfer, data, bytes);
-	if (!make_room(transfer, bytes))
-	{
-		transfer->out_of_memory = true;
-		return 0;
-	}
-	memcpy(transfer->buffer + transfer->end, data, bytes);
-	transfer->end += bytes;
-	transfer->received += bytes;
-	return bytes;
+	return graph_buffer_take(&transfer->buffer, &transfer->header, data,
+							 bytes) ? bytes : 0;
 }
 
 /*
  * take_header
  *		CURLOPT_HEADERFUNCTION: one line of the answer's header.
  *
- * Only its beginning and its end break a silence: interim answers, or lines,
- * without end are not to be waited for.
+ * Only its beginning and its end break a silence: nobody is to wait for
+ * interim answers, or header lines, that never end.
  */
 static size_t
 take_header(char *line, size_t size, size_t count, void *arg)
@@ -297,7 +121,7 @@ take_header(char *line, size_t size, size_t count, void *arg)
 	transfer->header_bytes += len;
 	if (transfer->header_bytes > MAX_HEADER_BYTES)
 	{
-		transfer->header_too_large = true;
+		transfer->how.header_too_large = true;
 		return 0;
 	}
 	graph_header_line(&transfer->header, line, len);
@@ -308,41 +132,12 @@ take_header(char *line, size_t size, size_t count, void *arg)
 	return len;
 }
 
-/*
- * open_socket
- *		CURLOPT_OPENSOCKETFUNCTION: a socket for an address that was resolved,
- *		unless it is one that only the managed identity's login may ask.
- *
- * Looking at the address and not at the URL alone, it does not matter what a
- * name resolves to.
- */
-static curl_socket_t
-open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	GraphTransfer *transfer = arg;
-	int			type = address->socktype;
-	int			fd;
-
-	if (graph_address_is_metadata(&address->addr) && !transfer->link_local)
-	{
-		transfer->forbidden = true;
-		return CURL_SOCKET_BAD;
-	}
-#ifdef SOCK_CLOEXEC
-	type |= SOCK_CLOEXEC;
-#endif
-	fd = socket(address->family, type, address->protocol);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-		transfer->starved = true;
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
 /*-------------------------------------------------------------------------
  * Descriptors
  *
  * A transfer has one, and PostgreSQL lets extensions have a third of all.
- * There are others who need some: a wait below an Append creates a set, and
- * fails if it cannot.
+ * Others need some, too: a wait below an Append creates a set, and fails if it
+ * cannot.
  *-------------------------------------------------------------------------
  */
 
@@ -351,7 +146,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 
 /*
  * graph_http_has_descriptor
- *		Can one more transfer be had without want elsewhere?
+ *		Can one more transfer be had, with enough left for others?
  */
 bool
 graph_http_has_descriptor(void)
@@ -369,7 +164,7 @@ graph_http_has_descriptor(void)
 
 /*
  * release_descriptor
- *		Curl is done with a transfer, so it has none any more.
+ *		libcurl is done with a transfer, so it has none any more.
  */
 static void
 release_descriptor(GraphTransfer *transfer)
@@ -380,11 +175,11 @@ release_descriptor(GraphTransfer *transfer)
 }
 
 /*
- * has_no_descriptor
- *		Is none to be had from the system now?
+ * system_has_none
+ *		Has the system no descriptor to give at present?
  */
 static bool
-has_no_descriptor(void)
+system_has_none(void)
 {
 	int			fd = dup(STDERR_FILENO);
 
@@ -425,49 +220,27 @@ graph_http_is_stuck(void)
 	return true;
 }
 
-/*
- * prepare_tls
- *		CURLOPT_SSL_CTX_FUNCTION: a TLS connection is about to be made.
- */
-static CURLcode
-prepare_tls(CURL *easy, void *context, void *arg)
-{
-	graph_tls_prepare(context);
-	return CURLE_OK;
-}
-
 /*-------------------------------------------------------------------------
- * Transfers
+ * The life of a transfer
  *-------------------------------------------------------------------------
  */
 
 /*
- * wipe_list
- *		Free header lines; one of them holds the token.
- */
-static void
-wipe_list(struct curl_slist *list)
-{
-	for (struct curl_slist *item = list; item; item = item->next)
-		explicit_bzero(item->data, strlen(item->data));
-	curl_slist_free_all(list);
-}
-
-/*
  * detach
- *		Take a transfer away from curl.
+ *		Take a transfer away from libcurl.
  */
 static void
 detach(GraphTransfer *transfer)
 {
+	Assert(transfer->added);
 	dlist_delete(&transfer->node);
 	transfer->added = false;
-	graph_multi_detach(transfer->easy);
+	graph_multi_detach(transfer->easy.curl);
 }
 
 /*
  * release_transfer
- *		Give back what a transfer has of curl's and of malloc's.
+ *		Give back what a transfer has of libcurl's and of malloc's.
  *
  * It is the reset callback of the owner's memory context, so it must not
  * throw, and it may be called for a transfer that has nothing any more.
@@ -479,247 +252,12 @@ release_transfer(void *arg)
 
 	if (transfer->added)
 		detach(transfer);
-	if (transfer->easy)
-		graph_multi_free(transfer->easy);
-
-	wipe_list(transfer->headers);
-	if (transfer->form)
-		explicit_bzero(transfer->form, strlen(transfer->form));
-	/* what is no list of alerts may repeat the request */
-	if (transfer->buffer &&
-		(transfer->secret_answer || transfer->header.status != 200))
-		explicit_bzero(transfer->buffer, transfer->capacity);
-	free(transfer->buffer);
-	graph_inflater_free(transfer->inflater, transfer->secret_answer);
+	graph_easy_free(&transfer->easy);
+	/* an answer that is no list of alerts may repeat the request's secrets */
+	graph_buffer_free(&transfer->buffer, transfer->secret_answer ||
+					  transfer->header.status != 200);
 	release_descriptor(transfer);
-	transfer->easy = NULL;
-	transfer->headers = NULL;
-	transfer->form = NULL;
-	transfer->buffer = NULL;
-	transfer->inflater = NULL;
-	transfer->start = transfer->end = transfer->capacity = 0;
 	transfer->done = true;
-}
-
-/*
- * out_of_memory
- *		Raise the error for what could not be allocated.
- */
-pg_noreturn static void
-out_of_memory(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-}
-
-/*
- * report_setopt
- *		Raise the error for an option that curl does not take.
- */
-pg_noreturn static void
-report_setopt(const char *option, CURLcode code)
-{
-	if (code == CURLE_OUT_OF_MEMORY)
-		out_of_memory();
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_ERROR),
-			 errmsg("could not set libcurl's %s: %s", option,
-					curl_easy_strerror(code))));
-}
-
-/* Set an option of a transfer; what curl refuses is an error that names it. */
-#define SETOPT(transfer, option, value) \
-	do { \
-		CURLcode	setopt_code = curl_easy_setopt((transfer)->easy, option, value); \
-		if (setopt_code != CURLE_OK) \
-			report_setopt(#option, setopt_code); \
-	} while (0)
-
-/*
- * add_header
- *		Append a header line to the request.
- */
-static void
-add_header(GraphTransfer *transfer, const char *line)
-{
-	struct curl_slist *grown = curl_slist_append(transfer->headers, line);
-
-	if (grown == NULL)
-		out_of_memory();
-	transfer->headers = grown;
-}
-
-/*
- * proxy_url
- *		The URL of a proxy, with a user and a password if it wants them.
- *
- * Libcurl has options for these, which some of its versions percent-decode;
- * of a URL that is expected.
- */
-static char *
-proxy_url(const GraphHttpRequest *request)
-{
-	const char *scheme_end = strstr(request->proxy, "://");
-	char	   *user;
-	char	   *password;
-	size_t		size;
-	char	   *url;
-
-	if (request->proxy_user == NULL || scheme_end == NULL)
-		return pstrdup(request->proxy);
-	scheme_end += 3;
-	user = graph_url_escape(request->proxy_user);
-	password = graph_url_escape(request->proxy_password);
-	size = strlen(request->proxy) + strlen(user) + strlen(password) + 3;
-	url = graph_secret_alloc(size);
-	snprintf(url, size, "%.*s%s:%s@%s", (int) (scheme_end - request->proxy),
-			 request->proxy, user, password, scheme_end);
-	explicit_bzero(password, strlen(password));
-	return url;
-}
-
-/*
- * set_proxy
- *		The way by which a request goes.
- *
- * What is not encrypted is for this machine alone and goes there directly: a
- * proxy would read the secrets in it.
- */
-static void
-set_proxy(GraphTransfer *transfer, const GraphHttpRequest *request, bool plain)
-{
-	const char *proxy = request->proxy && !plain ? proxy_url(request) : "";
-
-	SETOPT(transfer, CURLOPT_PROXY, proxy);
-	SETOPT(transfer, CURLOPT_NOPROXY, "");
-	SETOPT(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	if (proxy[0] == '\0')
-		return;
-
-	SETOPT(transfer, CURLOPT_PROXYAUTH, CURLAUTH_BASIC);
-	/* and not Kerberos, whose tickets the environment would name */
-	SETOPT(transfer, CURLOPT_SOCKS5_AUTH, CURLAUTH_BASIC);
-	SETOPT(transfer, CURLOPT_PROXY_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	SETOPT(transfer, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
-	SETOPT(transfer, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
-	if (request->ca_file)
-	{
-		SETOPT(transfer, CURLOPT_PROXY_CAINFO, request->ca_file);
-		SETOPT(transfer, CURLOPT_PROXY_CAPATH, NULL);
-	}
-}
-
-/*
- * set_security
- *		What keeps a token where it belongs: TLS, one protocol, no redirects,
- *		nothing that the environment of the server process says.
- */
-static void
-set_security(GraphTransfer *transfer, const GraphHttpRequest *request)
-{
-	bool		plain = pg_strncasecmp(request->url, "http://", 7) == 0;
-
-#if CURL_AT_LEAST_VERSION(7, 85, 0)
-	SETOPT(transfer, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
-#else
-	SETOPT(transfer, CURLOPT_PROTOCOLS,
-		   (long) (plain ? CURLPROTO_HTTP : CURLPROTO_HTTPS));
-#endif
-	SETOPT(transfer, CURLOPT_FOLLOWLOCATION, 0L);
-	SETOPT(transfer, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	SETOPT(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
-	SETOPT(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (graph_tls_has_context())
-		SETOPT(transfer, CURLOPT_SSL_CTX_FUNCTION, prepare_tls);
-	if (request->ca_file)
-	{
-		/* this file and not the system's authorities besides */
-		SETOPT(transfer, CURLOPT_CAINFO, request->ca_file);
-		SETOPT(transfer, CURLOPT_CAPATH, NULL);
-	}
-	SETOPT(transfer, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SETOPT(transfer, CURLOPT_OPENSOCKETDATA, transfer);
-	set_proxy(transfer, request, plain);
-	SETOPT(transfer, CURLOPT_PATH_AS_IS, 1L);
-}
-
-/*
- * set_transport
- *		How a request waits, is woken, and hands over what it receives.
- */
-static void
-set_transport(GraphTransfer *transfer, const GraphHttpRequest *request)
-{
-	SETOPT(transfer, CURLOPT_NOSIGNAL, 1L);
-#if CURL_AT_LEAST_VERSION(7, 87, 0)
-	/* do not wait for a resolver thread when a query is canceled */
-	SETOPT(transfer, CURLOPT_QUICK_EXIT, 1L);
-#endif
-	SETOPT(transfer, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
-	SETOPT(transfer, CURLOPT_BUFFERSIZE,
-		   request->in_sips ? SIP_BYTES : RECEIVE_BUFFER_BYTES);
-	SETOPT(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
-	SETOPT(transfer, CURLOPT_PIPEWAIT, 1L);
-	SETOPT(transfer, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
-	SETOPT(transfer, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
-	SETOPT(transfer, CURLOPT_USERAGENT, "graph_fdw/" GRAPH_FDW_VERSION
-		   " PostgreSQL/" PG_VERSION);
-	SETOPT(transfer, CURLOPT_ACCEPT_ENCODING, NULL);	/* inflate.c does it */
-	SETOPT(transfer, CURLOPT_PRIVATE, transfer);
-	SETOPT(transfer, CURLOPT_ERRORBUFFER, transfer->error);
-	SETOPT(transfer, CURLOPT_WRITEFUNCTION, take_body);
-	SETOPT(transfer, CURLOPT_WRITEDATA, transfer);
-	SETOPT(transfer, CURLOPT_HEADERFUNCTION, take_header);
-	SETOPT(transfer, CURLOPT_HEADERDATA, transfer);
-}
-
-/*
- * add_id
- *		Give the request an id of its own, by which those who keep the logs of
- *		the other side find it, even if no answer comes.
- */
-static void
-add_id(GraphTransfer *transfer)
-{
-	Datum		uuid = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
-	char	   *line;
-
-	strlcpy(transfer->id, DatumGetCString(DirectFunctionCall1(uuid_out, uuid)),
-			sizeof(transfer->id));
-	line = psprintf("client-request-id: %s", transfer->id);
-	add_header(transfer, line);
-	pfree(line);
-}
-
-/*
- * set_request
- *		What is asked.
- */
-static void
-set_request(GraphTransfer *transfer, const GraphHttpRequest *request)
-{
-	ListCell   *cell;
-
-	SETOPT(transfer, CURLOPT_URL, request->url);
-	if (request->form)
-	{
-		transfer->form = MemoryContextStrdup(transfer->owner, request->form);
-		SETOPT(transfer, CURLOPT_POSTFIELDSIZE, (long) strlen(transfer->form));
-		SETOPT(transfer, CURLOPT_POSTFIELDS, transfer->form);
-	}
-	if (request->bearer)
-	{
-		MemoryContext old = MemoryContextSwitchTo(transfer->owner);
-
-		add_header(transfer, graph_secret_join("Authorization: Bearer ",
-											   request->bearer));
-		MemoryContextSwitchTo(old);
-	}
-	add_id(transfer);
-	foreach(cell, request->headers)
-		add_header(transfer, lfirst(cell));
-	add_header(transfer, "Accept-Encoding: gzip");
-	SETOPT(transfer, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
 /*
@@ -735,51 +273,84 @@ graph_http_start(MemoryContext owner, const GraphHttpRequest *request)
 {
 	GraphTransfer *transfer;
 
+	Assert(request->url && request->request_timeout > 0);
 	graph_multi_start();
 
 	transfer = MemoryContextAllocZero(owner, sizeof(GraphTransfer));
-	transfer->owner = owner;
-	transfer->window = request->in_sips || request->ahead ? SIP_BYTES :
-		GRAPH_TRANSFER_WINDOW;
-	transfer->request_timeout = request->request_timeout;
+	graph_buffer_init(&transfer->buffer, request->in_sips || request->prefetch);
+	transfer->how.request_timeout = request->request_timeout;
+	transfer->how.failed_allocations = graph_wipe_failures();
 	transfer->secret_answer = request->secret_answer;
-	transfer->link_local = request->link_local;
 	transfer->header.retry_after = -1;
-	transfer->failed_allocations = graph_wipe_failures();
 	transfer->callback.func = release_transfer;
 	transfer->callback.arg = transfer;
 	MemoryContextRegisterResetCallback(owner, &transfer->callback);
 
-	/* where it has to be although there is none, nobody counts it */
+	/* where none is left it starts all the same, and is not counted */
 	transfer->has_fd = graph_http_has_descriptor() && AcquireExternalFD();
-	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL)
-		out_of_memory();
-	set_transport(transfer, request);
-	set_security(transfer, request);
-	set_request(transfer, request);
+	graph_easy_create(&transfer->easy, owner, request, take_header, take_body,
+					  transfer);
+	elog(DEBUG3, "graph_fdw: request %s begins", transfer->easy.id);
 
 	transfer->last_activity = graph_now();
-	graph_multi_add(transfer->easy);
+	graph_multi_add(transfer->easy.curl);
 	transfer->added = true;
 	dlist_push_tail(&under_way, &transfer->node);
 	return transfer;
 }
 
 /*
+ * log_end
+ *		Tell those who follow what happens how a transfer ended, or was ended.
+ *
+ * Of what the other side or libcurl says nothing is repeated.
+ */
+static void
+log_end(GraphTransfer *transfer)
+{
+	const GraphEnd *how = &transfer->how;
+	const char *id = transfer->easy.id;
+
+	HOLD_INTERRUPTS();			/* who ends a transfer does not expect an
+								 * error */
+	elog(DEBUG2, "graph_fdw: request %s went over a %s connection", id,
+		 graph_easy_was_kept(&transfer->easy) ? "kept" : "new");
+	elog(DEBUG3, "graph_fdw: request %s ended: status %d, " UINT64_FORMAT " bytes of body, %s",
+		 id, graph_http_header(transfer)->status, transfer->buffer.received,
+		 how->silent || how->overdue ? "timed out" :
+		 transfer->ended ? curl_easy_strerror(how->result) : "not read to its end");
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * graph_http_end
+ *		Release a transfer.  One that was still under way loses its
+ *		connection; one that had ended leaves it for the next request.
+ */
+void
+graph_http_end(GraphTransfer *transfer)
+{
+	if (transfer->easy.curl && message_level_is_interesting(DEBUG2))
+		log_end(transfer);
+	release_transfer(transfer);
+}
+
+/*
  * conclude
- *		Curl is done with a transfer.  So are we, once all is inflated.
+ *		libcurl is done with a transfer.  So are we, once all is inflated.
  */
 static void
 conclude(GraphTransfer *transfer, CURLcode result)
 {
+	const GraphBuffer *buffer = &transfer->buffer;
+
 	transfer->ended = true;
-	transfer->result = result;
-	if (result != CURLE_OK && transfer->header_bytes == 0 && has_no_descriptor())
-		transfer->starved = true;
+	transfer->how.result = result;
+	if (result != CURLE_OK && transfer->header_bytes == 0 && system_has_none())
+		transfer->how.starved = true;
 	release_descriptor(transfer);
-	transfer->done = !graph_inflater_has_more(transfer->inflater) ||
-		transfer->damage || transfer->out_of_memory;
+	transfer->done = !graph_inflater_has_more(buffer->inflater) ||
+		buffer->damage || buffer->out_of_memory;
 }
 
 /*
@@ -787,11 +358,11 @@ conclude(GraphTransfer *transfer, CURLcode result)
  *		Callback: a transfer has ended.
  */
 static void
-note_end(void *easy, int result)
+note_end(CURL *curl, CURLcode result)
 {
 	GraphTransfer *transfer = NULL;
 
-	if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &transfer) == CURLE_OK)
+	if (curl_easy_getinfo(curl, CURLINFO_PRIVATE, (char **) &transfer) == CURLE_OK)
 		conclude(transfer, result);
 }
 
@@ -799,39 +370,41 @@ note_end(void *easy, int result)
  * resume
  *		Let a transfer whose window has room again go on, if it is held up.
  *
- * What curl has held back it gives us in curl_easy_pause(); what comes of that
- * is told there and nowhere else.
+ * What libcurl has held back it gives us in curl_easy_pause(), and nothing else
+ * tells how that went.
  */
 static void
 resume(GraphTransfer *transfer)
 {
+	GraphBuffer *buffer = &transfer->buffer;
 	sigset_t	saved;
 	CURLcode	code;
 
-	if (transfer->done || transfer->pinned ||
-		unread_bytes(transfer) > transfer->window / 2)
+	if (transfer->done || buffer->pinned ||
+		graph_buffer_unread(buffer) > buffer->window / 2)
 		return;
-	if (!inflate_some(transfer))
-		conclude(transfer, transfer->ended ? transfer->result : CURLE_WRITE_ERROR);
+	if (!graph_buffer_inflate(buffer))
+		conclude(transfer, transfer->ended ? transfer->how.result :
+				 CURLE_WRITE_ERROR);
 	else if (transfer->ended)
-		conclude(transfer, transfer->result);
+		conclude(transfer, transfer->how.result);
 	if (transfer->done || transfer->ended || !transfer->paused ||
-		graph_inflater_has_more(transfer->inflater))
+		graph_inflater_has_more(buffer->inflater))
 		return;
 
 	transfer->paused = false;	/* the callback may set it again */
 	graph_block_signals(&saved);
-	code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+	code = curl_easy_pause(transfer->easy.curl, CURLPAUSE_CONT);
 	graph_restore_signals(&saved);
 	if (code != CURLE_OK)
 		conclude(transfer, code);
-	else if (transfer->paused && transfer->inflater == NULL)
-		transfer->window *= 2;	/* what curl holds back is a larger piece */
+	else if (transfer->paused && buffer->inflater == NULL)
+		graph_buffer_double(buffer);
 }
 
 /*
  * drive
- *		Let curl run.  Where it cannot, all transfers are lost: whoever reads
+ *		Let libcurl run.  Where it cannot, all transfers are lost: whoever reads
  *		one of the others finds its connection broken, and tries again.
  */
 static void
@@ -848,11 +421,16 @@ drive(void)
 
 		if (!transfer->ended)
 			conclude(transfer, CURLE_RECV_ERROR);
-		transfer->failed_allocations = graph_wipe_failures();
+		transfer->how.failed_allocations = graph_wipe_failures();
 		detach(transfer);
 	}
 	graph_multi_report();
 }
+
+/*-------------------------------------------------------------------------
+ * Waiting
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * silence_of
@@ -878,50 +456,8 @@ time_left(const GraphTransfer *transfer, GraphTime since)
 {
 	if (transfer->done)
 		return LONG_MAX;
-	return transfer->request_timeout -
+	return transfer->how.request_timeout -
 		(long) (silence_of(transfer, since) / 1000);
-}
-
-/*
- * make_progress
- *		Let curl run, and tell whether there is news of any of some transfers:
- *		more unread bytes than it had, or its end.
- */
-static bool
-make_progress(GraphTransfer **transfers, const size_t *had, int count)
-{
-	bool		news = false;
-
-	for (int i = 0; i < count; i++)
-		resume(transfers[i]);
-	drive();
-	for (int i = 0; i < count; i++)
-	{
-		if (unread_bytes(transfers[i]) > had[i] || transfers[i]->done)
-			news = true;
-	}
-	return news;
-}
-
-/*
- * end_silent
- *		End those transfers that have been silent for too long; true if there
- *		are any.  One that talks does not excuse the others.
- */
-static bool
-end_silent(GraphTransfer **transfers, int count, GraphTime since)
-{
-	bool		any = false;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (time_left(transfers[i], since) > 0)
-			continue;
-		transfers[i]->silent = true;
-		transfers[i]->done = true;
-		any = true;
-	}
-	return any;
 }
 
 /*
@@ -939,13 +475,44 @@ prepare_wait(GraphTransfer **transfers, int count)
 	graph_multi_start();
 	for (int i = 0; i < count; i++)
 	{
-		had[i] = unread_bytes(transfers[i]);
-		if (had[i] > transfers[i]->window / 2)
-			transfers[i]->window = had[i] * 2;
-		else if (had[i] > 0 && transfers[i]->window < GRAPH_TRANSFER_WINDOW)
-			transfers[i]->window *= 2;
+		had[i] = graph_buffer_unread(&transfers[i]->buffer);
+		graph_buffer_widen(&transfers[i]->buffer);
 	}
 	return had;
+}
+
+/*
+ * look
+ *		Let libcurl run, and see whether there is news of any of some transfers:
+ *		more unread bytes than it had, or its end.
+ *
+ * One that has been silent for too long is ended; that others talk does not
+ * excuse it.  *left gets the milliseconds until that befalls the next.
+ */
+static bool
+look(GraphTransfer **transfers, const size_t *had, int count, GraphTime since,
+	 long *left)
+{
+	bool		news = false;
+
+	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < count; i++)
+		resume(transfers[i]);
+	drive();
+	*left = LONG_MAX;
+	for (int i = 0; i < count; i++)
+	{
+		GraphTransfer *transfer = transfers[i];
+		long		time = time_left(transfer, since);
+
+		if (time <= 0)
+			transfer->how.silent = transfer->done = true;
+		else
+			*left = Min(*left, time);
+		if (transfer->done || graph_buffer_unread(&transfer->buffer) > had[i])
+			news = true;
+	}
+	return news;
 }
 
 /*
@@ -972,17 +539,10 @@ graph_http_poll(GraphTransfer **transfers, int count, GraphTime since,
 				long *left)
 {
 	size_t	   *had = prepare_wait(transfers, count);
-	bool		news;
+	bool		news = look(transfers, had, count, since, left);
 
-	CHECK_FOR_INTERRUPTS();
-	news = make_progress(transfers, had, count);
-	news = end_silent(transfers, count, since) || news;
 	finish_wait(transfers, count, since);
 	pfree(had);
-
-	*left = LONG_MAX;
-	for (int i = 0; i < count; i++)
-		*left = Min(*left, time_left(transfers[i], graph_now()));
 	return news;
 }
 
@@ -996,21 +556,15 @@ graph_http_wait_any(GraphTransfer **transfers, int count, GraphTime until)
 {
 	GraphTime	since = graph_now();
 	size_t	   *had = prepare_wait(transfers, count);
+	long		left;
 
-	for (;;)
+	while (!look(transfers, had, count, since, &left))
 	{
-		long		left = until == 0 ? LONG_MAX :
-			graph_milliseconds_until(until);
-		bool		news;
-
-		CHECK_FOR_INTERRUPTS();
-		news = make_progress(transfers, had, count);
-		if (end_silent(transfers, count, since) || news || left <= 0)
+		if (until != 0)
+			left = Min(left, graph_milliseconds_until(until));
+		if (left <= 0)
 			break;
-		for (int i = 0; i < count; i++)
-			left = Min(left, time_left(transfers[i], since));
-		if (left > 0)
-			graph_multi_wait(Min(left, INT_MAX));
+		graph_multi_wait(Min(left, INT_MAX));
 	}
 	finish_wait(transfers, count, since);
 	pfree(had);
@@ -1037,18 +591,33 @@ bool
 graph_http_wait_all(GraphTransfer *transfer, size_t limit)
 {
 	GraphTime	until = limit > GRAPH_MAX_DOCUMENT ? 0 :
-		graph_after(transfer->request_timeout);
+		graph_after(transfer->how.request_timeout);
 
 	while (!transfer->done)
 	{
 		graph_http_wait_any(&transfer, 1, until);
-		if (unread_bytes(transfer) > limit)
+		if (graph_buffer_unread(&transfer->buffer) > limit)
 			return false;
 		if (until != 0 && !transfer->done && graph_now() >= until)
-			transfer->overdue = transfer->done = true;
+			transfer->how.overdue = transfer->done = true;
 	}
-	return unread_bytes(transfer) <= limit;
+	return graph_buffer_unread(&transfer->buffer) <= limit;
 }
+
+/*
+ * graph_http_sleep
+ *		Wait so many milliseconds; other transfers go on meanwhile.
+ */
+void
+graph_http_sleep(int milliseconds)
+{
+	graph_http_wait_any(NULL, 0, graph_after(milliseconds));
+}
+
+/*-------------------------------------------------------------------------
+ * What was received
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * graph_http_unread
@@ -1059,12 +628,11 @@ graph_http_wait_all(GraphTransfer *transfer, size_t limit)
 GraphSlice
 graph_http_unread(GraphTransfer *transfer)
 {
-	GraphSlice	slice = {transfer->buffer + transfer->start,
-	unread_bytes(transfer)};
+	const GraphBuffer *buffer = &transfer->buffer;
 
-	if (transfer->buffer == NULL)
-		slice.data = "";
-	return slice;
+	if (buffer->data == NULL)
+		return (GraphSlice) {"", 0};
+	return (GraphSlice) {buffer->data + buffer->start, graph_buffer_unread(buffer)};
 }
 
 /*
@@ -1074,21 +642,7 @@ graph_http_unread(GraphTransfer *transfer)
 void
 graph_http_consume(GraphTransfer *transfer, size_t bytes)
 {
-	Assert(bytes <= unread_bytes(transfer));
-	transfer->pinned = false;
-	transfer->start += bytes;
-	if (transfer->start < transfer->end)
-		return;
-
-	transfer->start = transfer->end = 0;
-	if (transfer->capacity > 4 * GRAPH_TRANSFER_WINDOW)
-	{
-		/* an unusually large record is no reason to stay large */
-		free(transfer->buffer);
-		transfer->buffer = NULL;
-		transfer->capacity = 0;
-	}
-	transfer->window = GRAPH_TRANSFER_WINDOW;
+	graph_buffer_consume(&transfer->buffer, bytes);
 }
 
 /*
@@ -1103,22 +657,17 @@ graph_http_consume(GraphTransfer *transfer, size_t bytes)
 void
 graph_http_pin(GraphTransfer *transfer)
 {
-	transfer->pinned = true;
+	graph_buffer_pin(&transfer->buffer);
 }
 
 /*
- * number_of
- *		A number that curl knows of a transfer; a default_value if it does not.
+ * graph_http_received
+ *		Bytes of the body so far, as decompressed.
  */
-static long
-number_of(const GraphTransfer *transfer, CURLINFO what, long default_value)
+uint64
+graph_http_received(GraphTransfer *transfer)
 {
-	long		number = default_value;
-
-	if (transfer->easy == NULL ||
-		curl_easy_getinfo(transfer->easy, what, &number) != CURLE_OK)
-		return default_value;
-	return number;
+	return transfer->buffer.received;
 }
 
 /*
@@ -1129,19 +678,18 @@ number_of(const GraphTransfer *transfer, CURLINFO what, long default_value)
 const GraphHttpHeader *
 graph_http_header(GraphTransfer *transfer)
 {
-	GraphHttpHeader *header = &transfer->header;
+	CURL	   *curl = transfer->easy.curl;
 	curl_off_t	retry_after = 0;
 
-	if (transfer->easy == NULL)
-		return header;
-	if (curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER,
-						  &retry_after) != CURLE_OK)
+	if (curl == NULL)
+		return &transfer->header;
+	if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after) != CURLE_OK)
 		retry_after = 0;
-	header->status = (int) number_of(transfer, CURLINFO_RESPONSE_CODE, 0);
-	header->retry_after = retry_after > 0 ?
-		(int) Min(retry_after, INT_MAX) : -1;
-	header->time = Max(0, curl_getdate(header->date, NULL));
-	return header;
+	graph_header_complete(&transfer->header,
+						  graph_easy_number(&transfer->easy,
+											CURLINFO_RESPONSE_CODE, 0),
+						  retry_after);
+	return &transfer->header;
 }
 
 /*
@@ -1151,7 +699,7 @@ graph_http_header(GraphTransfer *transfer)
 const char *
 graph_http_id(const GraphTransfer *transfer)
 {
-	return transfer->id;
+	return transfer->easy.id;
 }
 
 /*
@@ -1161,7 +709,7 @@ graph_http_id(const GraphTransfer *transfer)
 bool
 graph_http_was_kept(const GraphTransfer *transfer)
 {
-	return number_of(transfer, CURLINFO_NUM_CONNECTS, 1) == 0;
+	return graph_easy_was_kept(&transfer->easy);
 }
 
 /*
@@ -1174,181 +722,18 @@ graph_http_was_kept(const GraphTransfer *transfer)
 bool
 graph_http_may_be_cut(const GraphTransfer *transfer)
 {
-	return transfer->done && transfer->result == CURLE_OK &&
+	return transfer->done && transfer->how.result == CURLE_OK &&
 		!(transfer->header.ended && transfer->header.bounded);
 }
 
 /*
- * has_two_lengths
- *		Does the header say twice, and differently, how long the body is?
- *
- * Newer versions of curl see it before the line gets here.
- */
-static bool
-has_two_lengths(const GraphTransfer *transfer)
-{
-	return transfer->header.two_lengths ||
-		(transfer->result == CURLE_WEIRD_SERVER_REPLY &&
-		 transfer->header.length[0] && !transfer->header.ended &&
-		 strcasestr(transfer->error, "content-length"));
-}
-
-/*
- * transport_of
- *		What curl's result means to a reader.
- */
-static GraphTransport
-transport_of(const GraphTransfer *transfer)
-{
-	long		proxy_status = number_of(transfer, CURLINFO_HTTP_CONNECTCODE, 0);
-
-	/* garbage on a kept connection is what an earlier answer left behind */
-	if (graph_http_was_kept(transfer) &&
-		(transfer->result == CURLE_UNSUPPORTED_PROTOCOL ||
-		 transfer->result == CURLE_WEIRD_SERVER_REPLY))
-		return GRAPH_TRANSPORT_BROKEN;
-
-	/* what a proxy cannot do now it may do later; what it will not, never */
-	if (transfer->result != CURLE_OK && proxy_status >= 400 &&
-		proxy_status < 500)
-		return GRAPH_TRANSPORT_PROXY;
-
-	switch (transfer->result)
-	{
-		case CURLE_OK:
-			return GRAPH_TRANSPORT_OK;
-		case CURLE_COULDNT_RESOLVE_HOST:
-		case CURLE_COULDNT_RESOLVE_PROXY:
-			return GRAPH_TRANSPORT_RESOLVE;
-		case CURLE_COULDNT_CONNECT:
-			return GRAPH_TRANSPORT_CONNECT;
-		case CURLE_OPERATION_TIMEDOUT:
-			return GRAPH_TRANSPORT_CONNECT_TIMEOUT;
-		case CURLE_SSL_CONNECT_ERROR:
-			return GRAPH_TRANSPORT_HANDSHAKE;
-		case CURLE_PEER_FAILED_VERIFICATION:
-		case CURLE_SSL_CERTPROBLEM:
-		case CURLE_SSL_CIPHER:
-		case CURLE_SSL_CACERT_BADFILE:
-		case CURLE_SSL_CRL_BADFILE:
-		case CURLE_SSL_ISSUER_ERROR:
-		case CURLE_SSL_INVALIDCERTSTATUS:
-		case CURLE_USE_SSL_FAILED:
-			return GRAPH_TRANSPORT_TLS;
-		case CURLE_PARTIAL_FILE:
-		case CURLE_GOT_NOTHING:
-		case CURLE_RECV_ERROR:
-		case CURLE_SEND_ERROR:
-		case CURLE_HTTP2:
-		case CURLE_HTTP2_STREAM:
-			return GRAPH_TRANSPORT_BROKEN;
-		case CURLE_OUT_OF_MEMORY:	/* how a header line over 100 kB ends */
-#if CURL_AT_LEAST_VERSION(8, 6, 0)
-		case CURLE_TOO_LARGE:	/* ... in later versions */
-#endif
-			return GRAPH_TRANSPORT_TOO_LARGE;
-		default:
-			return GRAPH_TRANSPORT_OTHER;
-	}
-}
-
-/*
- * had_no_memory
- *		Did a transfer fail because something could not be allocated?
- *
- * A header line over 100 kB ends as if it had, in versions before 8.6.
- */
-static bool
-had_no_memory(const GraphTransfer *transfer)
-{
-	if (transfer->out_of_memory)
-		return true;
-	if (transfer->result == CURLE_OK)
-		return false;
-	if (transfer->failed_allocations != graph_wipe_failures())
-		return true;
-	return transfer->result == CURLE_OUT_OF_MEMORY &&
-		(transfer->header.ended || CURL_AT_LEAST_VERSION(8, 6, 0));
-}
-
-/*
  * graph_http_result
- *		How a transfer that graph_http_wait_any() called ended did end; *text is
- *		what curl says of it, "" if nothing.
+ *		How a transfer that is done did end; *text is what there is to say of
+ *		it, "" if nothing.
  */
 GraphTransport
 graph_http_result(GraphTransfer *transfer, const char **text)
 {
-	*text = "";
-	if (transfer->silent)
-	{
-		*text = psprintf("nothing was received for %.3g seconds",
-						 transfer->request_timeout / 1000.0);
-		return GRAPH_TRANSPORT_SILENCE;
-	}
-	if (transfer->overdue)
-	{
-		*text = psprintf("the answer was not complete after %.3g seconds",
-						 transfer->request_timeout / 1000.0);
-		return GRAPH_TRANSPORT_SILENCE;
-	}
-	if (had_no_memory(transfer))
-		out_of_memory();
-	if (transfer->header_too_large)
-	{
-		*text = "its header is too large";
-		return GRAPH_TRANSPORT_TOO_LARGE;
-	}
-	if (has_two_lengths(transfer))
-	{
-		*text = "its header says in two ways how long it is";
-		return GRAPH_TRANSPORT_LENGTH;
-	}
-	if (transfer->damage)
-	{
-		*text = transfer->damage;
-		return GRAPH_TRANSPORT_ENCODING;
-	}
-	if (transfer->starved && transfer->result != CURLE_OK)
-		return GRAPH_TRANSPORT_STARVED;
-	if (transfer->forbidden && transfer->result != CURLE_OK)
-	{
-		*text = "its address is one of the local link, or another where the machine's metadata service is";
-		return GRAPH_TRANSPORT_OTHER;
-	}
-	if (transfer->result != CURLE_OK)
-		*text = transfer->error[0] ? transfer->error :
-			curl_easy_strerror(transfer->result);
-	return transport_of(transfer);
-}
-
-/*
- * graph_http_received
- *		Bytes of the body so far, as decompressed.
- */
-uint64
-graph_http_received(GraphTransfer *transfer)
-{
-	return transfer->received;
-}
-
-/*
- * graph_http_end
- *		Release a transfer.  One that was still under way loses its
- *		connection; one that had ended leaves it for the next request.
- */
-void
-graph_http_end(GraphTransfer *transfer)
-{
-	release_transfer(transfer);
-}
-
-/*
- * graph_http_sleep
- *		Wait so many milliseconds; other transfers go on meanwhile.
- */
-void
-graph_http_sleep(int milliseconds)
-{
-	graph_http_wait_any(NULL, 0, graph_after(milliseconds));
+	return graph_outcome(&transfer->how, &transfer->easy, &transfer->buffer,
+						 &transfer->header, text);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * inflate.c
- *		What does a compressed body hold, a piece at a time?
+ *		How is a compressed body inflated, a piece at a time?
  *
  * libcurl could inflate too, but it inflates all of a piece at once: what does
  * not fit into the reader's window is copied each time that the reader takes
@@ -25,7 +25,7 @@
 
 #include <zlib.h>
 
-#include "net/graph_net.h"
+#include "net/net_int.h"
 
 /* Let zlib expect the header and trailer of gzip, and any size of window. */
 #define GZIP_WINDOW_BITS	(16 + MAX_WBITS)
@@ -150,6 +150,7 @@ graph_inflater_take(GraphInflater *inflater, char *out, size_t *len)
 	uInt		room = (uInt) Min(*len, INT_MAX);
 	int			code = Z_OK;
 
+	Assert(*len > 0);
 	stream->next_out = (unsigned char *) out;
 	stream->avail_out = room;
 	while (code == Z_OK && stream->avail_out > 0)

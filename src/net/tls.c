@@ -28,12 +28,11 @@
  */
 #include "postgres.h"
 
-#include <curl/curl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "net/graph_net.h"
+#include "net/net_int.h"
 
 /*
  * graph_tls_start

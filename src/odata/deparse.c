@@ -1,21 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * deparse.c
- *		How is a request spelled, once the values are known?
+ *		Which $filter is a condition, once its values are known?
  *
- * A plan holds conditions without their values (deparse.c made them); when a
- * scan starts, the values are known and the conditions become an OData
- * $filter.  A condition turns out as text, as "every alert may match" (it is
- * left out) or as "no alert can match" (no request is made at all).  Whatever
- * is spelled here returns at least the alerts for which the SQL condition is
- * true: in doubt a condition is left out, for it is checked again locally.
+ * A plan holds conditions without their values (src/plan/pushdown.c makes
+ * them); when a scan starts, the values are known and the conditions become an
+ * OData $filter.  A condition turns out as text, as "every alert may match" (it
+ * is left out) or as "no alert can match" (no request is made at all).
+ * Whatever is written here returns at least the alerts for which the SQL
+ * condition is true: in doubt a condition is left out, for it is checked again
+ * locally.
  *
  * Only forms with evidence that the service answers them are used: eq and ne,
  * ge and lt on times, and, or, parentheses, null.  IN is a chain of or.
  *
- * Times: Graph keeps 100 ns and timestamptz microseconds, and the conversion
- * rounds.  A column that equals t may hold anything less than a microsecond
- * away, so a bound is moved outward by one where that could matter:
+ * A bound of a time is moved outward by a microsecond where rounding could
+ * matter (literal.c says why):
  *
  *		column >= t		ge t - 1us		column > t		ge t
  *		column <= t		lt t + 1us		column < t		lt t
@@ -23,7 +23,7 @@
  * What this file refuses to know: the planner, clauses, transfers.
  *
  * Sources: OData 4.01 URL conventions, 5.1.1 ($filter); Graph, "Use the
- * $filter query parameter"; RFC 3986 for the escaping.
+ * $filter query parameter".
  *
  * IDENTIFICATION
  *		src/odata/deparse.c
@@ -33,13 +33,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/int.h"
-#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "nodes/value.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -57,11 +54,7 @@
 /* Most values of one IN list; a longer one of times becomes a range. */
 #define MAX_ALTERNATIVES	20
 
-/* The times that Edm.DateTimeOffset can hold: the years 1 to 9999. */
-#define FIRST_YEAR	1
-#define LAST_YEAR	9999
-
-/* What a condition turned out as; text is set for FILTER_TEXT. */
+/* What a condition turned out as; a text comes with FILTER_TEXT. */
 typedef enum FilterResult
 {
 	FILTER_EVERY,				/* every alert may match */
@@ -71,7 +64,8 @@ typedef enum FilterResult
 
 /*
  * datum_string
- *		The characters of a text.
+ *		The characters of a text.  Below, "text" is the name of results, which
+ *		the macro does not bear.
  */
 static char *
 datum_string(Datum value)
@@ -80,40 +74,53 @@ datum_string(Datum value)
 }
 
 /*
- * What is known while a condition is spelled.  Whatever is sent may let more
+ * What is known while a condition is deparsed.  Whatever is sent may let more
  * through than the condition means, but only where something was left out, or
- * where deparse.c says so of the condition as such.
+ * where pushdown.c says so of the condition as such.
  */
-typedef struct Spelling
+typedef struct DeparseContext
 {
+	const GraphResourceInfo *resource;
 	const GraphValue *values;
 	const char *left_out;		/* why something was; NULL: nothing was */
 	bool		constant;		/* all values are constants of the plan */
 	bool		labelled;		/* the text has expressions for a person */
-} Spelling;
+} DeparseContext;
+
+/* Conditions that are joined by "and" or "or", one after another. */
+typedef struct Junction
+{
+	DeparseContext *context;
+	bool		is_and;
+	bool		enclosed;		/* in parentheses even if there is one */
+	size_t		most;			/* bytes */
+	StringInfoData text;
+	List	   *texts;			/* of char *: each once */
+	FilterResult decided;		/* by a condition that decides the whole */
+} Junction;
 
 /* Between two conditions that must both hold. */
 #define AND_TEXT	" and "
-
-static FilterResult spell(Spelling *spelling, List *condition, char **text);
 
 /* Why something is left out. */
 static const char too_long_filter[] = "the filter would be too long";
 static const char too_long_text[] = "the text is too long to be sent";
 static const char odd_text[] = "the text may stand for another one";
 static const char no_member[] = "not a value that the service is known to filter by";
-static const char too_exact[] = "times are rounded to microseconds here";
 static const char all_times[] = "all times that the service can have are in it";
+
+static FilterResult deparse_condition(DeparseContext *context,
+									  List *condition, char **text);
 
 /*
  * leave_out
  *		A condition, or a part of one, is not sent.
  */
 static FilterResult
-leave_out(Spelling *spelling, const char *why)
+leave_out(DeparseContext *context, const char *why)
 {
-	if (spelling->left_out == NULL)
-		spelling->left_out = why;
+	if (context->left_out == NULL)
+		context->left_out = why;
 	return FILTER_EVERY;
 }
 
@@ -122,270 +129,268 @@ leave_out(Spelling *spelling, const char *why)
  *		A value of the plan.
  */
 static const GraphValue *
-value_of(Spelling *spelling, int number)
+value_of(DeparseContext *context, int number)
 {
-	const GraphValue *value = &spelling->values[number];
+	const GraphValue *value = &context->values[number];
 
 	if (!value->constant)
-		spelling->constant = false;
+		context->constant = false;
 	if (!value->known && value->label)
-		spelling->labelled = true;
+		context->labelled = true;
 	return value;
 }
 
+/*-------------------------------------------------------------------------
+ * Several conditions
+ *-------------------------------------------------------------------------
+ */
+
 /*
- * too_long
- *		Is this too much for a $filter?  What is written for a person may be as
- *		long as it is.
+ * start_junction
+ *		No conditions so far.
+ */
+static void
+start_junction(Junction *junction, DeparseContext *context, bool is_and)
+{
+	memset(junction, 0, sizeof(Junction));
+	junction->context = context;
+	junction->is_and = is_and;
+	junction->most = MAX_FILTER_BYTES;
+	initStringInfo(&junction->text);
+}
+
+/*
+ * has_text
+ *		Is this text among those of a junction?
  */
 static bool
-too_long(const Spelling *spelling, size_t len)
+has_text(const Junction *junction, const char *text)
 {
-	return len > MAX_FILTER_BYTES && !spelling->labelled;
-}
+	ListCell   *cell;
 
-/*
- * quote_literal_odata
- *		A string literal.
- */
-static char *
-quote_literal_odata(const char *string)
-{
-	StringInfoData literal;
-
-	initStringInfo(&literal);
-	appendStringInfoChar(&literal, '\'');
-	for (const char *p = string; *p; p++)
+	foreach(cell, junction->texts)
 	{
-		if (*p == '\'')
-			appendStringInfoChar(&literal, '\'');
-		appendStringInfoChar(&literal, *p);
+		if (strcmp(lfirst(cell), text) == 0)
+			return true;
 	}
-	appendStringInfoChar(&literal, '\'');
-	return literal.data;
+	return false;
 }
 
 /*
- * spell_equal
+ * add_condition
+ *		Add a condition to a junction; false if it decides the whole.
+ *
+ * One that makes the whole too long is left out of an AND, but an OR that
+ * lacks one would lose alerts.  What is written for a person may be as long as
+ * it is.
+ */
+static bool
+add_condition(Junction *junction, FilterResult result, char *text)
+{
+	StringInfo	whole = &junction->text;
+	const char *separator = whole->len == 0 ? "" :
+		junction->is_and ? AND_TEXT : " or ";
+
+	if (result == FILTER_TEXT && has_text(junction, text))
+		return true;
+	if (result == FILTER_TEXT && !junction->context->labelled &&
+		whole->len + strlen(separator) + strlen(text) > junction->most)
+		result = leave_out(junction->context, too_long_filter);
+	junction->decided = result;
+	if (result != FILTER_TEXT)
+		return result == (junction->is_and ? FILTER_EVERY : FILTER_NONE);
+	appendStringInfo(whole, "%s%s", separator, text);
+	junction->texts = lappend(junction->texts, text);
+	return true;
+}
+
+/*
+ * end_junction
+ *		What all of its conditions are together, none of which has decided it.
+ */
+static FilterResult
+end_junction(Junction *junction, char **text)
+{
+	if (junction->texts == NIL)
+		return junction->is_and ? FILTER_EVERY : FILTER_NONE;
+	*text = junction->text.data;
+	if (junction->enclosed ||
+		(!junction->is_and && list_length(junction->texts) > 1))
+		*text = psprintf("(%s)", *text);
+	return FILTER_TEXT;
+}
+
+/*
+ * deparse_junction
+ *		GRAPH_FILTER_AND and GRAPH_FILTER_OR.
+ */
+static FilterResult
+deparse_junction(DeparseContext *context, List *conditions, bool is_and,
+				 char **text)
+{
+	Junction	junction;
+	ListCell   *cell;
+
+	start_junction(&junction, context, is_and);
+	junction.enclosed = !is_and;
+	for_each_from(cell, conditions, 1)
+	{
+		char	   *one = NULL;
+		FilterResult result = deparse_condition(context, lfirst(cell), &one);
+
+		if (!add_condition(&junction, result, one))
+			return junction.decided;
+	}
+	return end_junction(&junction, text);
+}
+
+/*-------------------------------------------------------------------------
+ * Comparisons
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * deparse_equality
  *		"property eq 'string'", or with another operator.
  *
  * What is shown here may be another text at the service, and then it is not
  * sent; what cannot be shown here, no alert has.
  */
 static FilterResult
-spell_equal(Spelling *spelling, const char *property, const char *operator,
-			const char *string, char **text)
+deparse_equality(DeparseContext *context, const char *property, const char *operator,
+				 const char *string, char **text)
 {
 	if (strlen(string) > MAX_LITERAL_BYTES)
-		return leave_out(spelling, too_long_text);
+		return leave_out(context, too_long_text);
 	switch (graph_text_meaning(string))
 	{
-		case GRAPH_TEXT_ITSELF:
+		case GRAPH_TEXT_EXACT:
 			break;
-		case GRAPH_TEXT_PERHAPS:
-			return leave_out(spelling, odd_text);
-		case GRAPH_TEXT_NEVER:
+		case GRAPH_TEXT_AMBIGUOUS:
+			return leave_out(context, odd_text);
+		case GRAPH_TEXT_IMPOSSIBLE:
 			return FILTER_NONE;
 	}
 	*text = psprintf("%s %s %s", property, operator,
-					 quote_literal_odata(string));
+					 graph_string_literal(string));
 	return FILTER_TEXT;
 }
 
 /*
- * time_literal
- *		A date-time literal in UTC.
- *
- * Returns NULL for what Edm.DateTimeOffset cannot hold, with *beyond telling
- * on which side of all alerts it is: -1 before, 1 after.
- */
-static char *
-time_literal(TimestampTz time, int *beyond)
-{
-	struct pg_tm tm;
-	fsec_t		fsec;
-	char	   *literal;
-
-	*beyond = 0;
-	if (TIMESTAMP_IS_NOBEGIN(time) || TIMESTAMP_IS_NOEND(time))
-		*beyond = TIMESTAMP_IS_NOBEGIN(time) ? -1 : 1;
-	else if (timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0)
-		*beyond = time < 0 ? -1 : 1;
-	else if (tm.tm_year < FIRST_YEAR || tm.tm_year > LAST_YEAR)
-		*beyond = tm.tm_year < FIRST_YEAR ? -1 : 1;
-	if (*beyond != 0)
-		return NULL;
-
-	literal = psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-					   tm.tm_year, tm.tm_mon, tm.tm_mday,
-					   tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec);
-	if (fsec == 0)
-		strcpy(strchr(literal, '.'), "Z");
-	return literal;
-}
-
-/*
- * as_timestamptz
- *		A value that a time column is compared with, as the comparison
- *		operators take it: a date or a timestamp is one in the session's
- *		time zone.  What overflows is infinite.
- */
-static TimestampTz
-as_timestamptz(Oid type, Datum value)
-{
-	TimestampTz result;
-	int			overflow = 0;
-
-	if (type == TIMESTAMPTZOID)
-		return DatumGetTimestampTz(value);
-	if (type == DATEOID)
-		result = date2timestamptz_opt_overflow(DatumGetDateADT(value),
-											   &overflow);
-	else
-		result = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value),
-													&overflow);
-	if (overflow < 0)
-		TIMESTAMP_NOBEGIN(result);
-	else if (overflow > 0)
-		TIMESTAMP_NOEND(result);
-	return result;
-}
-
-/*
- * moved
- *		A time some microseconds later; infinite ones stay.
- */
-static TimestampTz
-moved(TimestampTz time, int microseconds)
-{
-	int64		result;
-
-	if (TIMESTAMP_NOT_FINITE(time))
-		return time;
-	if (pg_add_s64_overflow(time, microseconds, &result))
-		return microseconds < 0 ? DT_NOBEGIN : DT_NOEND;
-	return result;
-}
-
-/*
- * spell_bound
+ * deparse_bound
  *		"property ge time" or "property lt time".
  */
 static FilterResult
-spell_bound(Spelling *spelling, const char *property, bool lower,
-			TimestampTz time, char **text)
+deparse_bound(DeparseContext *context, const char *property, bool lower,
+			  TimestampTz time, char **text)
 {
-	int			beyond;
-	char	   *literal = time_literal(time, &beyond);
+	char	   *literal = graph_time_literal(time);
 
-	if (literal)
-	{
-		*text = psprintf("%s %s %s", property, lower ? "ge" : "lt", literal);
-		return FILTER_TEXT;
-	}
-	return (beyond < 0) == lower ? leave_out(spelling, all_times) : FILTER_NONE;
+	if (literal == NULL)
+		return (time < 0) == lower ? leave_out(context, all_times) : FILTER_NONE;
+	*text = psprintf("%s %s %s", property, lower ? "ge" : "lt", literal);
+	return FILTER_TEXT;
 }
 
 /*
- * join_both
- *		Both conditions, or either, in parentheses where that is needed.
+ * deparse_range
+ *		Times from the first to the last, and what may be rounded to them.
  */
 static FilterResult
-join_both(FilterResult first, char *first_text,
-		  FilterResult second, char *second_text, char **text)
+deparse_range(DeparseContext *context, const char *property, TimestampTz first,
+			  TimestampTz last, char **text)
 {
-	if (first == FILTER_NONE || second == FILTER_NONE)
-		return FILTER_NONE;
-	if (first == FILTER_EVERY)
-	{
-		*text = second_text;
-		return second;
-	}
-	*text = second == FILTER_EVERY ? first_text :
-		psprintf("%s and %s", first_text, second_text);
-	return first;
+	Junction	both;
+	char	   *from = NULL;
+	char	   *to = NULL;
+	FilterResult result;
+
+	start_junction(&both, context, true);
+	result = deparse_bound(context, property, true, graph_time_moved(first, -1),
+						   &from);
+	if (!add_condition(&both, result, from))
+		return both.decided;
+	result = deparse_bound(context, property, false, graph_time_moved(last, 1),
+						   &to);
+	if (!add_condition(&both, result, to))
+		return both.decided;
+	return end_junction(&both, text);
 }
 
 /*
- * spell_time
+ * deparse_time
  *		A comparison of a date-time property; see the table above.
  */
 static FilterResult
-spell_time(Spelling *spelling, const char *property, GraphComparison comparison,
-		   TimestampTz time, char **text)
+deparse_time(DeparseContext *context, const char *property,
+			 GraphComparison comparison, TimestampTz time, char **text)
 {
-	char	   *first = NULL;
-	char	   *second = NULL;
-	FilterResult from;
-	FilterResult to;
-
 	switch (comparison)
 	{
 		case GRAPH_GE:
-			return spell_bound(spelling, property, true, moved(time, -1), text);
+			return deparse_bound(context, property, true,
+								 graph_time_moved(time, -1), text);
 		case GRAPH_GT:
-			return spell_bound(spelling, property, true, time, text);
+			return deparse_bound(context, property, true, time, text);
 		case GRAPH_LE:
-			return spell_bound(spelling, property, false, moved(time, 1), text);
+			return deparse_bound(context, property, false,
+								 graph_time_moved(time, 1), text);
 		case GRAPH_LT:
-			return spell_bound(spelling, property, false, time, text);
+			return deparse_bound(context, property, false, time, text);
 		case GRAPH_EQ:
 			if (TIMESTAMP_NOT_FINITE(time))
 				return FILTER_NONE;
-			from = spell_bound(spelling, property, true, moved(time, -1),
-							   &first);
-			to = spell_bound(spelling, property, false, moved(time, 1), &second);
-			return join_both(from, first, to, second, text);
+			return deparse_range(context, property, time, time, text);
 		case GRAPH_NE:
 			break;				/* within a microsecond, times may differ */
 	}
-	return leave_out(spelling, too_exact);
+	return leave_out(context, GRAPH_TIME_ROUNDED);
 }
 
 /*
- * spell_word
+ * deparse_word
  *		A comparison of an enum or string property for equality.
  *
  * An enum literal that is not a known member may be a newer one, which the
  * service answers or refuses; so it is not sent.
  */
 static FilterResult
-spell_word(Spelling *spelling, const GraphQueryProperty *property,
-		   GraphComparison comparison, const char *word, char **text)
+deparse_word(DeparseContext *context, const GraphQueryProperty *property,
+			 GraphComparison comparison, const char *word, char **text)
 {
-	if (property->type == GRAPH_EDM_ENUM &&
-		graph_enum_member(property->enum_name, word) != GRAPH_ENUM_KNOWN)
-		return leave_out(spelling, no_member);
-	if (comparison != GRAPH_EQ &&
-		(comparison != GRAPH_NE || property->type != GRAPH_EDM_ENUM))
-		return leave_out(spelling, no_member);
-	return spell_equal(spelling, property->name,
-					   comparison == GRAPH_EQ ? "eq" : "ne", word, text);
+	bool		is_enum = property->type == GRAPH_EDM_ENUM;
+
+	if ((is_enum &&
+		 graph_enum_member(property->enum_name, word) != GRAPH_ENUM_KNOWN) ||
+		(comparison != GRAPH_EQ && (comparison != GRAPH_NE || !is_enum)))
+		return leave_out(context, no_member);
+	return deparse_equality(context, property->name,
+							comparison == GRAPH_EQ ? "eq" : "ne", word, text);
 }
 
 /*
- * spell_datum
+ * deparse_datum
  *		A comparison with a value that is known and not null.
  */
 static FilterResult
-spell_datum(Spelling *spelling, const GraphQueryProperty *property,
-			GraphComparison comparison, Oid type, Datum value, char **text)
+deparse_datum(DeparseContext *context, const GraphQueryProperty *property,
+			  GraphComparison comparison, Oid type, Datum value, char **text)
 {
 	if (property->type == GRAPH_EDM_DATETIME)
-		return spell_time(spelling, property->name, comparison,
-						  as_timestamptz(type, value), text);
-	return spell_word(spelling, property, comparison,
-					  datum_string(value), text);
+		return deparse_time(context, property->name, comparison,
+							graph_as_timestamptz(type, value), text);
+	return deparse_word(context, property, comparison,
+						datum_string(value), text);
 }
 
 /*
- * spell_label
+ * deparse_unknown
  *		The same while a query is planned or explained and the value is not
  *		known.
  */
 static FilterResult
-spell_label(const GraphQueryProperty *property, GraphComparison comparison,
-			const char *label, char **text)
+deparse_unknown(const GraphQueryProperty *property, GraphComparison comparison,
+				const char *label, char **text)
 {
 	static const char *const words[] = {"eq", "ne", "lt", "lt", "ge", "ge"};
 
@@ -395,151 +400,121 @@ spell_label(const GraphQueryProperty *property, GraphComparison comparison,
 }
 
 /*
- * spell_compare
- *		GRAPH_FILTER_COMPARE: NULL makes a strict operator not true.
+ * deparse_compare
+ *		GRAPH_FILTER_COMPARE, where NULL makes the operator not true, and
+ *		GRAPH_FILTER_DISTINCT, where it is a value.
  */
 static FilterResult
-spell_compare(Spelling *spelling, const GraphQueryProperty *property,
-			  GraphComparison comparison, const GraphValue *value, char **text)
+deparse_compare(DeparseContext *context, const GraphQueryProperty *property,
+				GraphComparison comparison, const GraphValue *value,
+				bool distinct, char **text)
 {
 	if (!value->known)
-		return spell_label(property, comparison, value->label, text);
-	if (value->isnull)
+		return deparse_unknown(property, comparison, value->label, text);
+	if (!value->isnull)
+		return deparse_datum(context, property, comparison, value->type,
+							 value->value, text);
+	if (!distinct)
 		return FILTER_NONE;
-	return spell_datum(spelling, property, comparison, value->type,
-					   value->value, text);
+	*text = psprintf("%s %s null", property->name,
+					 comparison == GRAPH_EQ ? "eq" : "ne");
+	return FILTER_TEXT;
 }
 
 /*
- * spell_range
- *		A range around the times of an array that is too long to spell out.
+ * deparse_evidence
+ *		GRAPH_FILTER_EVIDENCE: some evidence of the alert has this value.
+ *
+ * From Microsoft's guide for the move from alerts to alerts_v2; it is not in
+ * the reference, so the option evidence_filter has to allow it.
  */
 static FilterResult
-spell_range(Spelling *spelling, const GraphQueryProperty *property, Oid type,
-			Datum *elements, int count, char **text)
+deparse_evidence(DeparseContext *context, const char *type, const char *path,
+				 const GraphValue *value, char **text)
 {
-	TimestampTz first = as_timestamptz(type, elements[0]);
+	FilterResult result = FILTER_TEXT;
+
+	if (!value->known)
+		*text = psprintf("%s eq {%s}", path, value->label ? value->label : "");
+	else if (value->isnull)
+		return FILTER_NONE;
+	else
+		result = deparse_equality(context, path, "eq",
+								  datum_string(value->value), text);
+	if (result == FILTER_TEXT)
+		*text = psprintf("%s/any(e: e/" GRAPH_NAMESPACE ".%s/%s)",
+						 context->resource->rows_member, type, *text);
+	return result;
+}
+
+/*-------------------------------------------------------------------------
+ * Arrays
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * deparse_times
+ *		A range around the times of an array that is too long to be written out.
+ */
+static FilterResult
+deparse_times(DeparseContext *context, const GraphQueryProperty *property,
+			  Oid type, Datum *elements, int count, char **text)
+{
+	TimestampTz first = graph_as_timestamptz(type, elements[0]);
 	TimestampTz last = first;
-	char	   *from_text = NULL;
-	char	   *to_text = NULL;
-	FilterResult from;
-	FilterResult to;
 
 	for (int i = 1; i < count; i++)
 	{
-		TimestampTz time = as_timestamptz(type, elements[i]);
+		TimestampTz time = graph_as_timestamptz(type, elements[i]);
 
 		first = Min(first, time);
 		last = Max(last, time);
 	}
-	(void) leave_out(spelling, too_long_filter);
-	from = spell_time(spelling, property->name, GRAPH_GE, first, &from_text);
-	to = spell_time(spelling, property->name, GRAPH_LE, last, &to_text);
-	return join_both(from, from_text, to, to_text, text);
+	(void) leave_out(context, too_long_filter);
+	return deparse_range(context, property->name, first, last, text);
 }
 
 /*
- * is_duplicate
- *		Was this text in the list?  It is from now on.
- */
-static bool
-is_duplicate(List **seen, char *text)
-{
-	ListCell   *cell;
-
-	foreach(cell, *seen)
-	{
-		if (strcmp(lfirst(cell), text) == 0)
-			return true;
-	}
-	*seen = lappend(*seen, text);
-	return false;
-}
-
-/*
- * spell_alternatives
- *		Any of some values that are not null.
+ * deparse_elements
+ *		Any of some values that are not null, or none of them.
  *
- * One that is left out would lose alerts, so then all are.
+ * Any: one that is left out would lose alerts, so then all are.  None: one may
+ * be, and they take half of the room at most.
  */
 static FilterResult
-spell_alternatives(Spelling *spelling, const GraphQueryProperty *property,
-				   Oid type, Datum *elements, int count, char **text)
+deparse_elements(DeparseContext *context, const GraphQueryProperty *property,
+				 bool any, Oid type, Datum *elements, int count, char **text)
 {
-	StringInfoData all;
-	List	   *seen = NIL;
+	Junction	junction;
 
-	if (count > MAX_ALTERNATIVES && property->type == GRAPH_EDM_DATETIME)
-		return spell_range(spelling, property, type, elements, count, text);
+	if (any && count > MAX_ALTERNATIVES && property->type == GRAPH_EDM_DATETIME)
+		return deparse_times(context, property, type, elements, count, text);
 
-	initStringInfo(&all);
+	start_junction(&junction, context, !any);
+	if (!any)
+		junction.most /= 2;
 	for (int i = 0; i < count; i++)
 	{
-		char	   *one;
+		char	   *one = NULL;
+		FilterResult result = deparse_datum(context, property,
+											any ? GRAPH_EQ : GRAPH_NE, type,
+											elements[i], &one);
 
-		switch (spell_datum(spelling, property, GRAPH_EQ, type, elements[i],
-							&one))
-		{
-			case FILTER_EVERY:
-				return FILTER_EVERY;
-			case FILTER_NONE:
-				continue;
-			case FILTER_TEXT:
-				break;
-		}
-		if (is_duplicate(&seen, one))
-			continue;
-		appendStringInfo(&all, "%s%s", all.len > 0 ? " or " : "", one);
-		if (too_long(spelling, all.len))
-			return leave_out(spelling, too_long_filter);
+		if (!add_condition(&junction, result, one))
+			return junction.decided;
 	}
-	if (all.len == 0)
-		return FILTER_NONE;
-	*text = list_length(seen) > 1 ? psprintf("(%s)", all.data) : all.data;
-	return FILTER_TEXT;
+	return end_junction(&junction, text);
 }
 
 /*
- * spell_none_of
- *		None of some values that are not null; one may be left out.
- */
-static FilterResult
-spell_none_of(Spelling *spelling, const GraphQueryProperty *property, Oid type,
-			  Datum *elements, int count, char **text)
-{
-	StringInfoData all;
-	List	   *seen = NIL;
-
-	initStringInfo(&all);
-	for (int i = 0; i < count; i++)
-	{
-		char	   *one;
-
-		if (spell_datum(spelling, property, GRAPH_NE, type, elements[i],
-						&one) != FILTER_TEXT || is_duplicate(&seen, one))
-			continue;
-		if (all.len + strlen(one) > MAX_FILTER_BYTES / 2)
-		{
-			(void) leave_out(spelling, too_long_filter);
-			break;
-		}
-		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", one);
-	}
-	if (all.len == 0)
-		return FILTER_EVERY;
-	*text = all.data;
-	return FILTER_TEXT;
-}
-
-/*
- * spell_array
+ * deparse_array
  *		GRAPH_FILTER_ANY and GRAPH_FILTER_ALL.
  *
  * A NULL in the array never equals anything; "<> ALL" of one is never true.
  */
 static FilterResult
-spell_array(Spelling *spelling, const GraphQueryProperty *property, bool any,
-			const GraphValue *value, char **text)
+deparse_array(DeparseContext *context, const GraphQueryProperty *property, bool any,
+			  const GraphValue *value, char **text)
 {
 	ArrayType  *array;
 	Oid			type;
@@ -552,9 +527,9 @@ spell_array(Spelling *spelling, const GraphQueryProperty *property, bool any,
 	int			kept = 0;
 
 	if (!value->known)
-		return spell_label(property, any ? GRAPH_EQ : GRAPH_NE,
-						   psprintf("%s %s", any ? "any of" : "all of",
-									value->label ? value->label : ""), text);
+		return deparse_unknown(property, any ? GRAPH_EQ : GRAPH_NE,
+							   psprintf("%s %s", any ? "any of" : "all of",
+										value->label ? value->label : ""), text);
 	if (value->isnull)
 		return FILTER_NONE;
 	array = DatumGetArrayTypeP(value->value);
@@ -571,175 +546,51 @@ spell_array(Spelling *spelling, const GraphQueryProperty *property, bool any,
 	}
 	if (kept == 0)
 		return any ? FILTER_NONE : FILTER_EVERY;
-	return any ?
-		spell_alternatives(spelling, property, type, elements, kept, text) :
-		spell_none_of(spelling, property, type, elements, kept, text);
+	return deparse_elements(context, property, any, type, elements, kept, text);
 }
 
-/*
- * spell_distinct
- *		GRAPH_FILTER_DISTINCT and GRAPH_FILTER_NOT_DISTINCT: NULL is a value.
+/*-------------------------------------------------------------------------
+ * The $filter
+ *-------------------------------------------------------------------------
  */
-static FilterResult
-spell_distinct(Spelling *spelling, const GraphQueryProperty *property,
-			   bool distinct, const GraphValue *value, char **text)
-{
-	if (!value->known)
-		return spell_label(property, distinct ? GRAPH_NE : GRAPH_EQ,
-						   value->label, text);
-	if (value->isnull)
-	{
-		*text = psprintf("%s %s null", property->name, distinct ? "ne" : "eq");
-		return FILTER_TEXT;
-	}
-	return spell_datum(spelling, property, distinct ? GRAPH_NE : GRAPH_EQ,
-					   value->type, value->value, text);
-}
 
 /*
- * spell_evidence
- *		GRAPH_FILTER_EVIDENCE: some evidence of the alert has this value.
- *
- * From Microsoft's guide for the move from alerts to alerts_v2; it is not in
- * the reference, so the option evidence_filter has to allow it.
- */
-static FilterResult
-spell_evidence(Spelling *spelling, const char *type, const char *path,
-			   const GraphValue *value, char **text)
-{
-	FilterResult result = FILTER_TEXT;
-
-	if (!value->known)
-		*text = psprintf("%s eq {%s}", path, value->label ? value->label : "");
-	else if (value->isnull)
-		return FILTER_NONE;
-	else
-		result = spell_equal(spelling, path, "eq",
-							 datum_string(value->value), text);
-	if (result == FILTER_TEXT)
-		*text = psprintf("evidence/any(e: e/microsoft.graph.security.%s/%s)",
-						 type, *text);
-	return result;
-}
-
-/*
- * spell_all
- *		All of some conditions; one that makes the whole too long is left out.
- */
-static FilterResult
-spell_all(Spelling *spelling, List *conditions, char **text)
-{
-	StringInfoData all;
-	ListCell   *cell;
-
-	initStringInfo(&all);
-	for_each_from(cell, conditions, 1)
-	{
-		char	   *one = NULL;
-
-		switch (spell(spelling, lfirst(cell), &one))
-		{
-			case FILTER_NONE:
-				return FILTER_NONE;
-			case FILTER_EVERY:
-				continue;
-			case FILTER_TEXT:
-				break;
-		}
-		if (too_long(spelling, all.len + strlen(one)))
-		{
-			(void) leave_out(spelling, too_long_filter);
-			continue;
-		}
-		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", one);
-	}
-	if (all.len == 0)
-		return FILTER_EVERY;
-	*text = all.data;
-	return FILTER_TEXT;
-}
-
-/*
- * spell_any
- *		Any of some conditions, in parentheses.
- */
-static FilterResult
-spell_any(Spelling *spelling, List *conditions, char **text)
-{
-	StringInfoData any;
-	ListCell   *cell;
-
-	initStringInfo(&any);
-	for_each_from(cell, conditions, 1)
-	{
-		char	   *one = NULL;
-
-		switch (spell(spelling, lfirst(cell), &one))
-		{
-			case FILTER_EVERY:
-				return FILTER_EVERY;
-			case FILTER_NONE:
-				continue;
-			case FILTER_TEXT:
-				break;
-		}
-		appendStringInfo(&any, "%s%s", any.len > 0 ? " or " : "", one);
-		if (too_long(spelling, any.len))
-			return leave_out(spelling, too_long_filter);
-	}
-	if (any.len == 0)
-		return FILTER_NONE;
-	*text = psprintf("(%s)", any.data);
-	return FILTER_TEXT;
-}
-
-/*
- * spell
+ * deparse_condition
  *		One condition.
  */
 static FilterResult
-spell(Spelling *spelling, List *condition, char **text)
+deparse_condition(DeparseContext *context, List *condition, char **text)
 {
 	GraphFilterKind kind = intVal(linitial(condition));
 	const GraphQueryProperty *property;
+	const GraphValue *value;
 
-	if (kind == GRAPH_FILTER_AND)
-		return spell_all(spelling, condition, text);
-	if (kind == GRAPH_FILTER_OR)
-		return spell_any(spelling, condition, text);
+	if (kind == GRAPH_FILTER_AND || kind == GRAPH_FILTER_OR)
+		return deparse_junction(context, condition, kind == GRAPH_FILTER_AND,
+								text);
 	if (kind == GRAPH_FILTER_EVIDENCE)
-		return spell_evidence(spelling, strVal(lsecond(condition)),
-							  strVal(lthird(condition)),
-							  value_of(spelling, intVal(lfourth(condition))),
-							  text);
+		return deparse_evidence(context, strVal(lsecond(condition)),
+								strVal(lthird(condition)),
+								value_of(context, intVal(lfourth(condition))),
+								text);
 
-	property = graph_query_property(strVal(lsecond(condition)));
-	switch (kind)
+	property = graph_query_property(context->resource, strVal(lsecond(condition)));
+	Assert(property);
+	if (kind == GRAPH_FILTER_NULL || kind == GRAPH_FILTER_NOT_NULL)
 	{
-		case GRAPH_FILTER_COMPARE:
-			return spell_compare(spelling, property, intVal(lthird(condition)),
-								 value_of(spelling, intVal(lfourth(condition))),
-								 text);
-		case GRAPH_FILTER_ANY:
-		case GRAPH_FILTER_ALL:
-			return spell_array(spelling, property, kind == GRAPH_FILTER_ANY,
-							   value_of(spelling, intVal(lthird(condition))),
-							   text);
-		case GRAPH_FILTER_DISTINCT:
-		case GRAPH_FILTER_NOT_DISTINCT:
-			return spell_distinct(spelling, property,
-								  kind == GRAPH_FILTER_DISTINCT,
-								  value_of(spelling, intVal(lthird(condition))),
-								  text);
-		case GRAPH_FILTER_NULL:
-		case GRAPH_FILTER_NOT_NULL:
-			*text = psprintf("%s %s null", property->name,
-							 kind == GRAPH_FILTER_NULL ? "eq" : "ne");
-			return FILTER_TEXT;
-		default:
-			elog(ERROR, "unrecognized condition: %d", (int) kind);
+		*text = psprintf("%s %s null", property->name,
+						 kind == GRAPH_FILTER_NULL ? "eq" : "ne");
+		return FILTER_TEXT;
 	}
-	return FILTER_EVERY;		/* keep the compiler quiet */
+
+	/* the others end with a value */
+	value = value_of(context, intVal(llast(condition)));
+	if (kind == GRAPH_FILTER_ANY || kind == GRAPH_FILTER_ALL)
+		return deparse_array(context, property, kind == GRAPH_FILTER_ANY,
+							 value, text);
+	Assert(kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_DISTINCT);
+	return deparse_compare(context, property, intVal(lthird(condition)), value,
+						   kind == GRAPH_FILTER_DISTINCT, text);
 }
 
 /*
@@ -759,8 +610,8 @@ excludes_null(List *condition, const char *property)
 
 /*
  * take_room
- *		Is there room for so much in a $filter that has so many bytes?  If so, it
- *		is taken.
+ *		Take room for so much in a $filter that has so many bytes; false if there
+ *		is not enough.
  */
 static bool
 take_room(int *bytes, size_t len)
@@ -774,29 +625,31 @@ take_room(int *bytes, size_t len)
 }
 
 /*
- * graph_filter_settle
- *		What becomes of a condition, as far as that can be said while a query is
- *		planned: before some of its values are known, that may be too much.
+ * graph_filter_reserve
+ *		Decide what of a condition is sent, as far as that can be said while a
+ *		query is planned, and reserve room for it.
  *
  * *bytes is how long the constant part of the $filter is so far.  It has room
- * for all conditions that settle, since those are the first to be taken.
+ * for all conditions that are constant and sent, since those are the first to
+ * be taken.
  */
-GraphSettled
-graph_filter_settle(List *condition, const GraphValue *values, int *bytes)
+GraphShippable
+graph_filter_reserve(const GraphResourceInfo *resource, List *condition,
+					 const GraphValue *values, int *bytes)
 {
-	Spelling	spelling = {values, NULL, true, false};
-	GraphSettled settled = {0};
+	DeparseContext context = {resource, values, NULL, true, false};
+	GraphShippable shippable = {0};
 	char	   *text = NULL;
-	FilterResult result = spell(&spelling, condition, &text);
+	FilterResult result = deparse_condition(&context, condition, &text);
 
-	if (result == FILTER_TEXT && spelling.constant &&
+	if (result == FILTER_TEXT && context.constant &&
 		!take_room(bytes, strlen(text)))
-		result = leave_out(&spelling, too_long_filter);
+		result = leave_out(&context, too_long_filter);
 	/* what every alert matches, with nothing left out, is true */
-	settled.is_sent = result != FILTER_EVERY || spelling.left_out == NULL;
-	settled.is_whole = spelling.constant && spelling.left_out == NULL;
-	settled.left_out = spelling.left_out;
-	return settled;
+	shippable.is_sent = result != FILTER_EVERY || context.left_out == NULL;
+	shippable.is_whole = context.constant && context.left_out == NULL;
+	shippable.left_out = context.left_out;
+	return shippable;
 }
 
 /*
@@ -808,27 +661,30 @@ graph_filter_settle(List *condition, const GraphValue *values, int *bytes)
  * order by.
  */
 void
-graph_deparse_filter(List *filters, const GraphValue *values,
-				  const char *time_property, GraphFilterText *result)
+graph_deparse_filter(const GraphResourceInfo *resource, List *filters,
+					 const GraphValue *values, const char *time_property,
+					 GraphDeparsedFilter *result)
 {
 	int			count = list_length(filters);
 	char	  **texts = palloc0(Max(count, 1) * sizeof(char *));
-	Spelling   *spellings = palloc0(Max(count, 1) * sizeof(Spelling));
+	DeparseContext *contexts = palloc0(Max(count, 1) * sizeof(DeparseContext));
 	StringInfoData all;
 	int			bytes = 0;
 
-	memset(result, 0, sizeof(GraphFilterText));
+	memset(result, 0, sizeof(GraphDeparsedFilter));
 	result->is_whole = true;
 	for (int i = 0; i < count; i++)
 	{
 		FilterResult one;
 
-		spellings[i] = (Spelling) {values, NULL, true, false};
-		one = spell(&spellings[i], list_nth(filters, i), &texts[i]);
+		contexts[i].resource = resource;
+		contexts[i].values = values;
+		contexts[i].constant = true;
+		one = deparse_condition(&contexts[i], list_nth(filters, i), &texts[i]);
 		if (one != FILTER_TEXT)
 			texts[i] = NULL;
 		result->no_rows = result->no_rows || one == FILTER_NONE;
-		result->is_whole = result->is_whole && spellings[i].left_out == NULL;
+		result->is_whole = result->is_whole && contexts[i].left_out == NULL;
 	}
 	if (result->no_rows)
 		return;
@@ -837,8 +693,8 @@ graph_deparse_filter(List *filters, const GraphValue *values,
 	{
 		for (int i = 0; i < count; i++)
 		{
-			if (texts[i] == NULL || spellings[i].constant != constant ||
-				spellings[i].labelled || take_room(&bytes, strlen(texts[i])))
+			if (texts[i] == NULL || contexts[i].constant != constant ||
+				contexts[i].labelled || take_room(&bytes, strlen(texts[i])))
 				continue;
 			texts[i] = NULL;
 			result->is_whole = false;
@@ -855,80 +711,4 @@ graph_deparse_filter(List *filters, const GraphValue *values,
 			excludes_null(list_nth(filters, i), time_property);
 	}
 	result->text = all.len > 0 ? all.data : NULL;
-}
-
-/*
- * add_option
- *		Append a query option to a path.
- */
-static void
-add_option(StringInfo path, const char *name, const char *value, bool escape)
-{
-	appendStringInfo(path, "%c%s=%s", strchr(path->data, '?') ? '&' : '?',
-					 name, escape ? graph_url_escape(value) : value);
-}
-
-/*
- * graph_request_path
- *		The path of a list or a count below the service root, with its query
- *		options.
- *
- * page_size is the $top to ask for; escape is false for a person to read.
- */
-char *
-graph_request_path(const GraphRequest *request, int page_size,
-				   bool with_select, bool with_count, bool escape)
-{
-	StringInfoData path;
-
-	initStringInfo(&path);
-	appendStringInfoString(&path, request->entity_set);
-	if (request->filter)
-		add_option(&path, "$filter", request->filter, escape);
-	if (request->order_property)
-		add_option(&path, "$orderby",
-				   psprintf("%s %s", request->order_property,
-							request->descending ? "desc" : "asc"), escape);
-	if (request->select && with_select)
-		add_option(&path, "$select", request->select, escape);
-	if (with_count || request->mode == GRAPH_SCAN_COUNT)
-		add_option(&path, "$count", "true", escape);
-	add_option(&path, "$top", psprintf("%d", page_size), escape);
-	return path.data;
-}
-
-/*
- * graph_window_filter
- *		A $filter that also keeps to a window; filter may be NULL.
- *
- * Like any filter it lets through a little more: what rounds up to the lower
- * bound here is below it at the service.
- */
-char *
-graph_window_filter(const char *filter, const char *property,
-					const GraphWindow *window)
-{
-	StringInfoData result;
-	Spelling	spelling = {0};
-	char	   *texts[2] = {NULL, NULL};
-
-	if (window->nulls)
-		texts[0] = psprintf("%s eq null", property);
-	else
-	{
-		(void) spell_bound(&spelling, property, true, moved(window->lower, -1),
-						   &texts[0]);
-		(void) spell_bound(&spelling, property, false, window->upper, &texts[1]);
-	}
-
-	initStringInfo(&result);
-	if (filter)
-		appendStringInfoString(&result, filter);
-	for (size_t i = 0; i < lengthof(texts); i++)
-	{
-		if (texts[i])
-			appendStringInfo(&result, "%s%s", result.len > 0 ? " and " : "",
-							 texts[i]);
-	}
-	return result.len > 0 ? result.data : NULL;
 }

@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * graph_odata.h
- *		How is a request spelled?
+ *		How is a request written?
  *
- * Conditions and values as a plan holds them, $filter, paths.
+ * Conditions and values as a plan holds them, $filter, paths; and what a scan
+ * asks for.
  *
  * What this layer refuses to know: the planner's nodes, how an answer is read.
  *
@@ -30,12 +31,12 @@ typedef enum GraphFilterKind
 	GRAPH_FILTER_AND,			/* conditions ... */
 	GRAPH_FILTER_OR,			/* conditions ... */
 	GRAPH_FILTER_COMPARE,		/* property, GraphComparison, value */
+	GRAPH_FILTER_DISTINCT,		/* the same with EQ or NE, where NULL is a
+								 * value: IS [NOT] DISTINCT FROM */
 	GRAPH_FILTER_ANY,			/* property, value (an array): = ANY */
 	GRAPH_FILTER_ALL,			/* property, value (an array): <> ALL */
 	GRAPH_FILTER_NULL,			/* property: IS NULL */
 	GRAPH_FILTER_NOT_NULL,		/* property: IS NOT NULL */
-	GRAPH_FILTER_DISTINCT,		/* property, value: IS DISTINCT FROM */
-	GRAPH_FILTER_NOT_DISTINCT,	/* property, value */
 	GRAPH_FILTER_EVIDENCE,		/* evidence type, path in it, value: = */
 } GraphFilterKind;
 
@@ -49,7 +50,7 @@ typedef enum GraphComparison
 	GRAPH_GE,
 } GraphComparison;
 
-/* A value of a plan when a filter is spelled out. */
+/* A value of a plan. */
 typedef struct GraphValue
 {
 	bool		known;			/* perhaps not while a query is planned or
@@ -63,31 +64,34 @@ typedef struct GraphValue
 } GraphValue;
 
 /*
- * What becomes of a condition of which only the constants are known:
- * graph_filter_settle().
+ * What of a condition is sent, when only its constants are known:
+ * graph_filter_reserve().
  */
-typedef struct GraphSettled
+typedef struct GraphShippable
 {
 	bool		is_sent;		/* else the service does not see it */
 	bool		is_whole;		/* no value can change that all of it is sent */
 	const char *left_out;		/* why something is not, or NULL */
-} GraphSettled;
+} GraphShippable;
+
+/* Why a condition is not sent, where more than one file can tell. */
+#define GRAPH_TIME_ROUNDED	"times are rounded to microseconds here"
 
 /* A $filter: graph_deparse_filter(). */
-typedef struct GraphFilterText
+typedef struct GraphDeparsedFilter
 {
 	char	   *text;			/* NULL: there is none */
 	bool		no_rows;		/* no alert can match: no request is needed */
 	bool		is_whole;		/* nothing was left out */
 	bool		no_nulls;		/* no alert without a time comes through */
-} GraphFilterText;
+} GraphDeparsedFilter;
 
 /* What a text of the database is at the service: graph_text_meaning(). */
 typedef enum GraphTextMeaning
 {
-	GRAPH_TEXT_ITSELF,
-	GRAPH_TEXT_PERHAPS,			/* itself, or what is shown in the same way */
-	GRAPH_TEXT_NEVER,			/* nothing: no value is shown so */
+	GRAPH_TEXT_EXACT,			/* the same text */
+	GRAPH_TEXT_AMBIGUOUS,		/* the same, or what is shown in the same way */
+	GRAPH_TEXT_IMPOSSIBLE,		/* nothing: no value is shown so */
 } GraphTextMeaning;
 
 typedef enum GraphScanMode
@@ -114,7 +118,7 @@ typedef struct GraphRequest
 	char	   *filter;
 	bool		whole_filter;	/* no condition was left out of it */
 	const char *select;
-	char	   *order_property;	/* in $orderby */
+	char	   *order_property; /* in $orderby */
 	bool		descending;
 	bool		nulls_first;
 	bool		order_needed;	/* the plan relies on it */
@@ -134,7 +138,10 @@ typedef struct GraphWindow
 	TimestampTz lower;			/* DT_NOBEGIN: there is no bound */
 	TimestampTz upper;			/* DT_NOEND: there is no bound */
 	bool		nulls;			/* instead: the alerts without a time */
+	bool		after;			/* what is of the microsecond before lower was
+								 * read, and is not to come again */
 } GraphWindow;
+
 /* in text_meaning.c */
 extern GraphTextMeaning graph_text_meaning(const char *text);
 
@@ -143,12 +150,23 @@ extern char **graph_key_list(List *keys, const GraphValue *values, int *count,
 							 bool *all);
 extern char *graph_key_path(const char *entity_set, const char *key);
 
+/* in literal.c */
+extern char *graph_string_literal(const char *string);
+extern char *graph_time_literal(TimestampTz time);
+extern TimestampTz graph_as_timestamptz(Oid type, Datum value);
+extern TimestampTz graph_time_moved(TimestampTz time, int microseconds);
+
 /* in deparse.c */
-extern GraphSettled graph_filter_settle(List *condition,
-										const GraphValue *values, int *bytes);
-extern void graph_deparse_filter(List *filters, const GraphValue *values,
-							  const char *time_property,
-							  GraphFilterText *result);
+extern GraphShippable graph_filter_reserve(const GraphResourceInfo *resource,
+										   List *condition,
+										   const GraphValue *values,
+										   int *bytes);
+extern void graph_deparse_filter(const GraphResourceInfo *resource,
+								 List *filters, const GraphValue *values,
+								 const char *time_property,
+								 GraphDeparsedFilter *result);
+
+/* in request_path.c */
 extern char *graph_request_path(const GraphRequest *request, int page_size,
 								bool with_select, bool with_count, bool escape);
 extern char *graph_window_filter(const char *filter, const char *property,

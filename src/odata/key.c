@@ -17,7 +17,7 @@
  *
  * Sources: RFC 3986, 6.2.2.3; OData 4.01 URL conventions, 4.8.
  *
- * What this file refuses to know: the planner, filters, transfers.
+ * What this file refuses to know: the planner, conditions, transfers.
  *
  * IDENTIFICATION
  *		src/odata/key.c
@@ -79,9 +79,9 @@ add_key(KeyList *list, Datum value)
 	GraphTextMeaning meaning = graph_text_meaning(key);
 	bool		found;
 
-	if (meaning == GRAPH_TEXT_PERHAPS)
+	if (meaning == GRAPH_TEXT_AMBIGUOUS)
 		list->all = false;
-	if (meaning == GRAPH_TEXT_NEVER)
+	if (meaning == GRAPH_TEXT_IMPOSSIBLE)
 		return;
 	(void) hash_search(list->seen, &key, HASH_ENTER, &found);
 	if (found)
@@ -129,6 +129,7 @@ graph_key_list(List *keys, const GraphValue *values, int *count, bool *all)
 			add_key(&list, value->value);
 			continue;
 		}
+		Assert(value->type == TEXTARRAYOID);
 		deconstruct_array(DatumGetArrayTypeP(value->value), TEXTOID, -1, false,
 						  TYPALIGN_INT, &elements, &nulls, &n);
 		for (int i = 0; i < n; i++)
@@ -144,31 +145,23 @@ graph_key_list(List *keys, const GraphValue *values, int *count, bool *all)
 }
 
 /*
- * is_step
- *		Is a text "." or "..", or what OData reserves, as "$count" is?
+ * leads_elsewhere
+ *		Is a text, as a path, what OData reserves, as "$count" is, or has it a
+ *		segment "." or ".."?
  *
  * Percent-encoding does not protect dots: RFC 3986 lets everyone on the way
  * remove them.
  */
 static bool
-is_step(const char *text)
-{
-	return text[0] == '$' || strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
-}
-
-/*
- * leads_elsewhere
- *		Has a text a path segment "." or ".."?
- */
-static bool
 leads_elsewhere(const char *text)
 {
-	while (true)
+	if (text[0] == '$')
+		return true;
+	for (;;)
 	{
 		size_t		len = strcspn(text, "/\\");
 
-		if ((len == 1 && text[0] == '.') ||
-			(len == 2 && text[0] == '.' && text[1] == '.'))
+		if ((len == 1 || len == 2) && strspn(text, ".") == len)
 			return true;
 		if (text[len] == '\0')
 			return false;
@@ -187,12 +180,12 @@ graph_key_path(const char *entity_set, const char *key)
 	char	   *plain;
 
 	if (key[0] == '\0' || strlen(key) > MAX_ID_BYTES ||
-		strpbrk(key, "/\\") || is_step(key))
+		strpbrk(key, "/\\") || leads_elsewhere(key))
 		return NULL;
 
 	/* an id that is encoded already must not be decoded twice on the way */
 	plain = graph_url_unescape(key);
-	if (is_step(plain) || leads_elsewhere(plain))
+	if (leads_elsewhere(plain))
 		return NULL;
 	return psprintf("%s/%s", entity_set, graph_url_escape(key));
 }

@@ -3,8 +3,9 @@
  * text_meaning.c
  *		Which texts of the service are shown as this one?
  *
- * decode.c replaces what the database cannot hold.  So a text here may stand
- * for several there, and a condition on it, sent as it is, would lose those.
+ * src/row/decode.c replaces what the database cannot hold.  So a text here may
+ * stand for several there, and a condition on it, sent as it is, would lose
+ * those.
  *
  * What this file refuses to know: what the text is compared with.
  *
@@ -16,24 +17,13 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "common/string.h"
 #include "mb/pg_wchar.h"
 
 #include "odata/graph_odata.h"
 
 /* U+FFFD, which takes the place of what is no character */
 #define REPLACEMENT	"\xef\xbf\xbd"
-
-/*
- * is_ascii
- *		Are all characters those of ASCII?
- */
-static bool
-is_ascii(const char *text)
-{
-	while (*text && !IS_HIGHBIT_SET(*text))
-		text++;
-	return *text == '\0';
-}
 
 /*
  * can_be_shown
@@ -75,15 +65,15 @@ graph_text_meaning(const char *text)
 	{
 		/* SQL_ASCII has the bytes of UTF-8, but lets users write others */
 		if (!pg_verify_mbstr(PG_UTF8, text, strlen(text), true))
-			return GRAPH_TEXT_NEVER;
-		return strstr(text, REPLACEMENT) ? GRAPH_TEXT_PERHAPS :
-			GRAPH_TEXT_ITSELF;
+			return GRAPH_TEXT_IMPOSSIBLE;
+		return strstr(text, REPLACEMENT) ? GRAPH_TEXT_AMBIGUOUS :
+			GRAPH_TEXT_EXACT;
 	}
 	if (strchr(text, '?'))
-		return GRAPH_TEXT_PERHAPS;
-	if (is_ascii(text))
-		return GRAPH_TEXT_ITSELF;
+		return GRAPH_TEXT_AMBIGUOUS;
+	if (pg_is_ascii(text))
+		return GRAPH_TEXT_EXACT;
 	if (pg_encoding_max_length(encoding) > 1)
-		return GRAPH_TEXT_PERHAPS;
-	return can_be_shown(text, encoding) ? GRAPH_TEXT_ITSELF : GRAPH_TEXT_NEVER;
+		return GRAPH_TEXT_AMBIGUOUS;
+	return can_be_shown(text, encoding) ? GRAPH_TEXT_EXACT : GRAPH_TEXT_IMPOSSIBLE;
 }

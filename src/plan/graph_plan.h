@@ -19,16 +19,14 @@
 #include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
-#include "utils/hsearch.h"
 
 #include "odata/graph_odata.h"
 
-/* What can be done with some clauses: graph_classify(). */
+/* What can be done with some clauses: graph_classify_clauses(). */
 typedef struct GraphPushdown
 {
 	List	   *values;			/* Expr: evaluated when the scan starts */
 	GraphValue *known;			/* the same, as far as they are constants */
-	HTAB	   *numbers;		/* of constants, where there are many */
 	List	   *keys;			/* int: the values that hold the wanted ids,
 								 * texts and arrays of them; or NIL */
 	List	   *filters;		/* conditions, all of which must hold */
@@ -52,9 +50,38 @@ typedef struct GraphRelInfo
 	const GraphResourceInfo *resource;
 	GraphColumn **columns;		/* by attribute number, where looked up */
 	double		alerts;			/* in the service, estimated */
-	double		rows_per_alert;
 	GraphPushdown pushdown;		/* of the restrictions */
 } GraphRelInfo;
+
+/* What a clause compares, column on the left: graph_find_comparison(). */
+typedef struct GraphCompared
+{
+	Var		   *var;
+	const GraphQueryProperty *property; /* NULL: not one of the alert's */
+	Expr	   *value;
+	GraphComparison comparison;
+	const char *reason;			/* why it is not a comparison to be sent */
+} GraphCompared;
+
+/* Why a clause is not sent, where more than one file can tell. */
+#define GRAPH_NO_FORM		"not a form that the service answers"
+#define GRAPH_NO_PROPERTY	"the service does not filter by this column"
+#define GRAPH_NO_OPERATOR	"not an operator that the service has"
+
+/* The estimated work of a scan. */
+typedef struct GraphPrice
+{
+	double		rows;
+	Cost		startup;
+	Cost		total;
+} GraphPrice;
+
+/*
+ * The first page of a list that is asked for in an order, and what comes with
+ * a count, holds at least so many alerts: should the service ignore the order
+ * or the filter, it is seen.
+ */
+#define GRAPH_SMALLEST_PROOF	20
 
 /*
  * What a plan holds: the elements of ForeignScan.fdw_private.  They are plain
@@ -67,76 +94,113 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_COLUMNS,			/* IntList: attribute numbers to fill in */
 	GRAPH_PLAN_KEYS,			/* IntList: values that hold the ids */
 	GRAPH_PLAN_FILTERS,			/* List of conditions */
-	GRAPH_PLAN_ORDER,			/* List: String property, Boolean
-								 * descending, Boolean nulls first, Integer
-								 * attribute number; or NIL */
+	GRAPH_PLAN_ORDER,			/* List: String property, Boolean descending,
+								 * Boolean nulls first, Integer attribute
+								 * number; or NIL */
 	GRAPH_PLAN_SELECT,			/* List of String: properties; or NIL */
 	GRAPH_PLAN_FIRST_PAGE,		/* Integer: $top of the first page */
 	GRAPH_PLAN_MOST_KEYS,		/* Integer: above so many, read the list */
 	GRAPH_PLAN_NVALUES,			/* Integer: of fdw_exprs */
 	GRAPH_PLAN_LABELS,			/* List of String: what is done with each
 								 * clause */
-	GRAPH_PLAN_MEMBERS,			/* joins only: List, see join.c */
-	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,	/* counts only: IntList, where
-								 * the columns are in the row */
+	GRAPH_PLAN_MEMBERS,			/* joins only: List, see GraphMemberPrivate */
+
+	/* counts only, instead: IntList, where the columns are in the row */
+	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,
 };
 
 /* The elements of a member in GRAPH_PLAN_MEMBERS. */
 enum GraphMemberPrivate
 {
-	GRAPH_MEMBER_POSITION,			/* Integer: which of the plan's relations, in
+	GRAPH_MEMBER_POSITION,		/* Integer: which of the plan's relations, in
 								 * the order of the range table, from 0 */
-	GRAPH_MEMBER_NULLABLE,			/* Boolean */
-	GRAPH_MEMBER_COLUMNS,				/* IntList: attribute numbers ... */
-	GRAPH_MEMBER_INDEXES,				/* IntList: ... and where they go in the row */
-	GRAPH_MEMBER_FIRST_QUAL,			/* Integer: in fdw_exprs */
-	GRAPH_MEMBER_QUALS,				/* Integer: how many */
+	GRAPH_MEMBER_NULLABLE,		/* Boolean */
+	GRAPH_MEMBER_COLUMNS,		/* IntList: attribute numbers ... */
+	GRAPH_MEMBER_INDEXES,		/* IntList: ... and where they go in the row */
+	GRAPH_MEMBER_FIRST_QUAL,	/* Integer: in fdw_exprs */
+	GRAPH_MEMBER_QUALS,			/* Integer: how many */
 };
+
+/* in comparison.c */
+extern Var *graph_own_var(RelOptInfo *baserel, Expr *expr);
+extern GraphColumn *graph_relation_column(RelOptInfo *baserel,
+										  AttrNumber attnum);
+extern char *graph_only_path(RelOptInfo *baserel, const Var *var,
+							 bool *in_alert);
+extern bool graph_is_text(Oid type);
+extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
+extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
+													Expr *expr);
+extern bool graph_is_known_at_start(RelOptInfo *baserel, Expr *expr);
+extern bool graph_is_text_equality(Oid operator, Oid collation);
+extern GraphComparison graph_negated(GraphComparison comparison);
+extern bool graph_find_comparison(RelOptInfo *baserel, List *args,
+								  Oid operator, Oid collation, bool array,
+								  GraphCompared *result);
+
+/* in lookup.c */
+extern List *graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown,
+							   Expr *expr);
+extern bool graph_is_only_lookup(Expr *expr);
 
 /* in pushdown.c */
 extern void graph_pushdown_init(GraphPushdown *pushdown);
-extern void graph_classify(PlannerInfo *root, RelOptInfo *baserel,
-						   List *rinfos, GraphPushdown *pushdown);
-extern Var *graph_own_var(RelOptInfo *baserel, Expr *expr);
-extern GraphColumn *graph_var_column(RelOptInfo *baserel, Var *var);
-extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
-													Expr *expr);
-extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
-extern bool graph_is_text_equality(Expr *clause);
+extern void graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
+								   GraphPushdown *pushdown);
 
-/* in value.c */
-extern GraphValue graph_value_of(const Expr *expr);
-extern int	graph_value_number(GraphPushdown *pushdown, Expr *expr);
-extern void graph_values_forget(GraphPushdown *pushdown, int count);
-
-/* in plan.c */
-extern void graph_plan_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
-extern void graph_plan_paths(PlannerInfo *root, RelOptInfo *baserel);
-extern void graph_plan_upper(PlannerInfo *root, UpperRelationKind stage,
-							 RelOptInfo *input_rel, RelOptInfo *output_rel);
-extern bool graph_plan_is_async(const ForeignPath *path);
-extern ForeignScan *graph_plan_scan(PlannerInfo *root, RelOptInfo *baserel,
-									ForeignPath *best_path, List *tlist,
-									List *scan_clauses, Plan *outer_plan);
-
+/* in price.c */
 extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
-							   const GraphPushdown *pushdown, double *alerts,
-							   Cost *startup, Cost *total);
-extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
-							 List *pathkeys, bool exact);
+							   const GraphPushdown *pushdown,
+							   GraphPrice *price);
+extern void graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
+							 const GraphPushdown *pushdown, double rows,
+							 GraphPrice *price);
+extern void graph_price_count(GraphPrice *price);
 extern int	graph_most_keys(const GraphRelInfo *info);
-extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
+
+/* in path.c */
+extern void graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
+								   Oid relid);
+extern void graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
+								 Oid relid);
+extern void graphGetForeignUpperPaths(PlannerInfo *root,
+									  UpperRelationKind stage,
+									  RelOptInfo *input_rel,
+									  RelOptInfo *output_rel, void *extra);
+extern bool graphIsForeignPathAsyncCapable(ForeignPath *path);
+extern const GraphQueryProperty *graph_find_order(RelOptInfo *baserel,
+												  PathKey *pathkey,
+												  AttrNumber *attnum);
+
+/* in plan_private.c */
+extern GraphValue graph_value_of(const Expr *expr);
+extern int	graph_value_add(GraphPushdown *pushdown, Expr *expr);
+extern void graph_values_forget(GraphPushdown *pushdown, int count);
+extern int	graph_plan_int(const ForeignScan *plan,
+						   enum GraphPlanPrivate which);
+extern List *graph_plan_list(const ForeignScan *plan,
+							 enum GraphPlanPrivate which);
 extern List *graph_make_private(GraphScanMode mode, const GraphRelInfo *info,
 								List *columns, const GraphPushdown *pushdown,
 								List *order, List *select, int first);
+extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
+							 List *pathkeys, bool exact);
+extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
 
 /* in join_plan.c */
-extern void graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
-							 RelOptInfo *outerrel, RelOptInfo *innerrel,
-							 JoinType jointype, JoinPathExtraData *extra);
+extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
+									 RelOptInfo *outerrel,
+									 RelOptInfo *innerrel, JoinType jointype,
+									 JoinPathExtraData *extra);
 extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
 									List *tlist, Plan *outer_plan);
 extern Index graph_join_member(const ForeignScan *plan, List *member,
 							   bool *nullable);
+
+/* in plan.c */
+extern ForeignScan *graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel,
+										Oid relid, ForeignPath *best_path,
+										List *tlist, List *scan_clauses,
+										Plan *outer_plan);
 
 #endif							/* GRAPH_PLAN_H */

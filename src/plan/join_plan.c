@@ -18,7 +18,7 @@
  * joined scan cannot do without a local plan at hand; such queries are not
  * joined here.
  *
- * What this file refuses to know: HTTP, JSON, how a condition is spelled.
+ * What this file refuses to know: HTTP, JSON, how a condition is written.
  *
  * IDENTIFICATION
  *		src/plan/join_plan.c
@@ -54,6 +54,7 @@ typedef struct JoinMember
 /* What the planner knows of a joined scan: RelOptInfo.fdw_private. */
 typedef struct GraphJoinInfo
 {
+	const char *entity_set;		/* which all members are read from */
 	List	   *members;		/* of JoinMember *; the first is not nullable */
 	List	   *rinfos;			/* RestrictInfo: of the joins, checked on the
 								 * combined row */
@@ -78,6 +79,7 @@ as_join(RelOptInfo *rel)
 	member = palloc0(sizeof(JoinMember));
 	member->rel = rel;
 	join = palloc0(sizeof(GraphJoinInfo));
+	join->entity_set = ((GraphRelInfo *) rel->fdw_private)->resource->entity_set;
 	join->members = list_make1(member);
 	return join;
 }
@@ -110,7 +112,8 @@ joins_by_id(GraphJoinInfo *outer, GraphJoinInfo *inner, Expr *clause)
 {
 	OpExpr	   *op = (OpExpr *) clause;
 
-	if (!graph_is_text_equality(clause))
+	if (!IsA(clause, OpExpr) || list_length(op->args) != 2 ||
+		!graph_is_text_equality(op->opno, op->inputcollid))
 		return false;
 	return (is_member_key(outer, linitial(op->args)) &&
 			is_member_key(inner, lsecond(op->args))) ||
@@ -162,8 +165,8 @@ have_same_key(GraphJoinInfo *outer, GraphJoinInfo *inner)
 
 /*
  * are_plain
- *		Clauses of one security level and without gating ones, of which the
- *		columns are ordinary.
+ *		Are these clauses that a joined scan can check: of the lowest security
+ *		level, without sub-selects, and none that gates the whole plan?
  */
 static bool
 are_plain(List *rinfos)
@@ -216,13 +219,14 @@ is_true(Expr *clause)
 }
 
 /*
- * can_join
- *		Can these two be one scan?  *rinfos are the clauses to check on the
- *		combined row.
+ * find_join_clauses
+ *		Find the clauses to check on the combined row of two; false if they
+ *		cannot be one scan.
  */
 static bool
-can_join(GraphJoinInfo *outer, GraphJoinInfo *inner, RelOptInfo *joinrel,
-		 JoinType jointype, List *restrictlist, List **rinfos)
+find_join_clauses(GraphJoinInfo *outer, GraphJoinInfo *inner,
+				  RelOptInfo *joinrel, JoinType jointype, List *restrictlist,
+				  List **rinfos)
 {
 	bool		by_id = have_same_key(outer, inner);
 	ListCell   *cell;
@@ -282,6 +286,7 @@ combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
 	GraphJoinInfo *join = palloc0(sizeof(GraphJoinInfo));
 	ListCell   *cell;
 
+	join->entity_set = outer->entity_set;
 	join->members = list_copy(outer->members);
 	foreach(cell, inner->members)
 	{
@@ -304,7 +309,7 @@ combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
  * table whose restrictions name ids comes first.
  */
 static void
-classify_members(PlannerInfo *root, GraphJoinInfo *join, GraphPushdown *pushdown)
+classify_members(GraphJoinInfo *join, GraphPushdown *pushdown)
 {
 	ListCell   *cell;
 
@@ -317,8 +322,9 @@ classify_members(PlannerInfo *root, GraphJoinInfo *join, GraphPushdown *pushdown
 			GraphRelInfo *info = member->rel->fdw_private;
 
 			if (!member->nullable && (info->pushdown.keys != NIL) == with_keys)
-				graph_classify(root, member->rel, member->rel->baserestrictinfo,
-							   pushdown);
+				graph_classify_clauses(member->rel,
+									   member->rel->baserestrictinfo,
+									   pushdown);
 		}
 	}
 }
@@ -328,28 +334,27 @@ classify_members(PlannerInfo *root, GraphJoinInfo *join, GraphPushdown *pushdown
  *		The rows and the cost of a joined scan: the alerts are read once.
  */
 static void
-price_join(PlannerInfo *root, GraphJoinInfo *join, double *rows, Cost *startup,
-		   Cost *total)
+price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 {
 	JoinMember *first = linitial(join->members);
 	GraphPushdown pushdown;
 	double		alerts;
 	ListCell   *cell;
 
-	classify_members(root, join, &pushdown);
-	graph_price_alerts(root, first->rel, &pushdown, &alerts, startup, total);
-	*rows = alerts;
+	classify_members(join, &pushdown);
+	graph_price_alerts(root, first->rel, &pushdown, price);
+	alerts = price->rows;
 	foreach(cell, join->members)
 	{
 		JoinMember *member = lfirst(cell);
 		GraphRelInfo *info = member->rel->fdw_private;
 		double		per_alert = member->rel->rows / info->alerts;
 
-		*rows *= member->nullable ? Max(per_alert, 1.0) :
-			Min(per_alert * info->alerts / alerts, info->rows_per_alert);
+		price->rows *= member->nullable ? Max(per_alert, 1.0) :
+			Min(per_alert * info->alerts / alerts, info->resource->rows_per_record);
 	}
-	*rows = clamp_row_est(*rows);
-	*total += cpu_tuple_cost * *rows;
+	price->rows = clamp_row_est(price->rows);
+	price->total += cpu_tuple_cost * price->rows;
 }
 
 /*
@@ -400,29 +405,30 @@ scan_target(RelOptInfo *joinrel, GraphJoinInfo *join, List *clauses)
 }
 
 /*
- * graph_join_paths
- *		GetForeignJoinPaths: offer to read two relations as one stream.
+ * graphGetForeignJoinPaths
+ *		Offer to read two relations as one stream, if they come in the same
+ *		answers.
  */
 void
-graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
-				 RelOptInfo *innerrel, JoinType jointype,
-				 JoinPathExtraData *extra)
+graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
+						 RelOptInfo *outerrel, RelOptInfo *innerrel,
+						 JoinType jointype, JoinPathExtraData *extra)
 {
 	GraphJoinInfo *outer = as_join(outerrel);
 	GraphJoinInfo *inner = as_join(innerrel);
 	GraphJoinInfo *join;
 	List	   *rinfos;
-	double		rows;
-	Cost		startup;
-	Cost		total;
+	GraphPrice	price;
 
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
+		strcmp(outer->entity_set, inner->entity_set) != 0 ||
 		(jointype != JOIN_INNER && jointype != JOIN_LEFT) ||
 		root->parse->commandType != CMD_SELECT || root->rowMarks ||
 		!bms_is_empty(joinrel->lateral_relids) ||
 		!are_plain(extra->restrictlist) ||
 		!members_are_plain(outer) || !members_are_plain(inner) ||
-		!can_join(outer, inner, joinrel, jointype, extra->restrictlist, &rinfos))
+		!find_join_clauses(outer, inner, joinrel, jointype,
+						   extra->restrictlist, &rinfos))
 		return;
 
 	join = combine(outer, inner, jointype, rinfos);
@@ -432,10 +438,10 @@ graph_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 		return;
 
 	joinrel->fdw_private = join;
-	price_join(root, join, &rows, &startup, &total);
+	price_join(root, join, &price);
 	add_path(joinrel, (Path *)
-			 graph_create_foreign_join_path(root, joinrel, NULL, rows, startup,
-											total, NIL,
+			 graph_create_foreign_join_path(root, joinrel, NULL, price.rows,
+											price.startup, price.total, NIL,
 											joinrel->lateral_relids, NULL, NIL));
 }
 
@@ -523,7 +529,7 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
 	GraphPushdown pushdown;
 	ListCell   *cell;
 
-	classify_members(root, join, &pushdown);
+	classify_members(join, &pushdown);
 	exprs = list_concat_copy(pushdown.values, pushdown.clauses);
 	foreach(cell, join->members)
 		members = lappend(members, plan_member(join, lfirst(cell), target,

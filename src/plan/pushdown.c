@@ -14,16 +14,9 @@
  * lose rows.  That keeps SQL's nulls right too: NOT (a = b) is true exactly
  * where a <> b is.
  *
- * An operator is recognized by its OID or its place in an operator family,
- * never by its name.  Equality of text counts only under a deterministic
- * collation: under another one, more strings are equal than the service would
- * find.  Text is never compared for order.
- *
- * What is compared with may be any expression that is known when the scan
- * starts: without a column of this table and without a volatile function.  The
- * condition is kept without the value, which filter.c adds when it is known.
- * What it would leave out is left out here already if the value is a constant,
- * and nothing is called exact that has others.
+ * A condition is kept without its values, which src/odata/deparse.c adds when
+ * they are known.  What that would leave out is left out here already if the
+ * value is a constant, and nothing is called exact that has others.
  *
  * What this file refuses to know: tokens, transfers, paths of the planner.
  *
@@ -34,18 +27,8 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/typcache.h"
 
 #include "plan/graph_plan.h"
 
@@ -59,472 +42,11 @@ typedef struct ClassifyContext
 	const char *reason;			/* why there is none */
 } ClassifyContext;
 
-/* A comparison: column on the left. */
-typedef struct Comparison
-{
-	Var		   *var;
-	const GraphQueryProperty *property; /* NULL: not one of the alert's */
-	Expr	   *value;
-	GraphComparison comparison;
-} Comparison;
-
 static List *convert(ClassifyContext *context, Expr *expr, bool negate);
-static List *find_distinct_keys(ClassifyContext *context, Expr *expr);
-static bool are_too_many(ClassifyContext *context, List *keys);
-static bool is_only_keys(Expr *expr);
 
-/* Why a clause stays local. */
-static const char reason_form[] = "not a form that the service answers";
-static const char reason_column[] = "the service does not filter by this column";
-static const char reason_value[] = "not known before the scan starts";
-static const char reason_collation[] = "the collation is not deterministic";
-static const char reason_operator[] = "not an operator that the service has";
+/* Why a clause stays local; comparison.c and deparse.c know more reasons. */
 static const char reason_case[] = "the service may ignore case";
-static const char reason_rounding[] = "times are rounded to microseconds here";
-static const char reason_member[] = "not a value that the service is known to filter by";
 static const char reason_key[] = "alerts are asked for by their id";
-
-/*
- * graph_pushdown_init
- *		No clauses so far: all alerts, exactly.
- */
-void
-graph_pushdown_init(GraphPushdown *pushdown)
-{
-	memset(pushdown, 0, sizeof(GraphPushdown));
-	pushdown->exact = true;
-}
-
-/*
- * find_condition
- *		The condition to send for a clause, or NIL.
- *
- * Its constants decide now what of it is sent: a count relies on that.
- */
-static List *
-find_condition(ClassifyContext *context, Expr *clause)
-{
-	GraphPushdown *pushdown = context->pushdown;
-	int			before = list_length(pushdown->values);
-	List	   *condition = convert(context, clause, false);
-	GraphSettled settled;
-
-	if (condition)
-	{
-		settled = graph_filter_settle(condition, pushdown->known,
-									  &pushdown->bytes);
-		context->exact = context->exact && settled.is_whole;
-		if (settled.is_sent)
-			return condition;
-		context->reason = settled.left_out;
-	}
-	graph_values_forget(pushdown, before);
-	return NIL;
-}
-
-/*
- * graph_classify
- *		Sort restrictions into what is sent and what is not, and add them to
- *		those that were.
- *
- * If they name ids, alerts are asked for by these, and nothing else is sent.
- */
-void
-graph_classify(PlannerInfo *root, RelOptInfo *baserel, List *rinfos,
-			   GraphPushdown *pushdown)
-{
-	ClassifyContext context = {baserel, baserel->fdw_private, pushdown, false, NULL};
-	Expr	   *key_clause = NULL;
-	ListCell   *cell;
-
-	foreach(cell, rinfos)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		List	   *keys;
-
-		if (rinfo->pseudoconstant || pushdown->keys)
-			continue;
-		keys = find_distinct_keys(&context, rinfo->clause);
-		if (keys == NIL || are_too_many(&context, keys))
-			continue;
-		pushdown->keys = keys;
-		key_clause = rinfo->clause;
-	}
-
-	foreach(cell, rinfos)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		List	   *condition = NIL;
-		char	   *label;
-
-		if (rinfo->pseudoconstant)
-			continue;
-		context.exact = true;
-		context.reason = reason_form;
-		if (pushdown->keys)
-		{
-			context.exact = rinfo->clause == key_clause &&
-				is_only_keys(rinfo->clause);
-			context.reason = reason_key;
-		}
-		else
-		{
-			condition = find_condition(&context, rinfo->clause);
-			if (condition)
-				pushdown->filters = lappend(pushdown->filters, condition);
-		}
-		if (condition || rinfo->clause == key_clause)
-			pushdown->sent = lappend(pushdown->sent, rinfo);
-
-		if (condition == NIL && rinfo->clause != key_clause)
-		{
-			context.exact = false;
-			label = psprintf("local: %s", context.reason);
-		}
-		else
-			label = context.exact ? "sent, exact" : "sent, superset";
-		pushdown->exact = pushdown->exact && context.exact;
-		pushdown->clauses = lappend(pushdown->clauses, rinfo->clause);
-		pushdown->labels = lappend(pushdown->labels, makeString(pstrdup(label)));
-	}
-}
-
-/*
- * is_known_at_start
- *		Can this expression be evaluated once, when the scan starts?
- *
- * Columns of other tables are parameters of a nested loop by then.
- */
-static bool
-is_known_at_start(ClassifyContext *context, Expr *expr)
-{
-	if (!bms_is_member(context->baserel->relid,
-					   pull_varnos(NULL, (Node *) expr)) &&
-		!contain_volatile_functions((Node *) expr) &&
-		!contain_subplans((Node *) expr))
-		return true;
-	context->reason = reason_value;
-	return false;
-}
-
-/*
- * graph_own_var
- *		The column of this table that an expression is, or NULL.
- *
- * A varchar is relabeled to text; char(n) is not, as it is padded.
- */
-Var *
-graph_own_var(RelOptInfo *baserel, Expr *expr)
-{
-	Var		   *var;
-
-	if (expr && IsA(expr, RelabelType))
-		expr = ((RelabelType *) expr)->arg;
-	if (expr == NULL || !IsA(expr, Var))
-		return NULL;
-	var = (Var *) expr;
-	if ((Index) var->varno != baserel->relid || var->varlevelsup != 0 ||
-		var->varattno <= 0)
-		return NULL;
-	return var;
-}
-
-/*
- * graph_var_column
- *		What a column of the table reads: found out once.
- */
-GraphColumn *
-graph_var_column(RelOptInfo *baserel, Var *var)
-{
-	GraphRelInfo *info = baserel->fdw_private;
-	MemoryContext old;
-
-	Assert(info->baserel == baserel);
-	Assert(var->varattno > 0 && var->varattno <= baserel->max_attr);
-	if (info->columns[var->varattno])
-		return info->columns[var->varattno];
-	old = MemoryContextSwitchTo(GetMemoryChunkContext(info));
-	info->columns[var->varattno] =
-		graph_resolve_column(info->options.resource,
-							 info->options.evidence_type, info->table_name,
-							 get_attname(info->relid, var->varattno, false),
-							 graph_column_property(info->relid, var->varattno));
-	MemoryContextSwitchTo(old);
-	return info->columns[var->varattno];
-}
-
-/*
- * only_path
- *		The path that a column reads if it is just one, or NULL; *in_alert tells
- *		whether it is one of the alert's.
- */
-static char *
-only_path(RelOptInfo *baserel, Var *var, bool *in_alert)
-{
-	GraphRelInfo *info = baserel->fdw_private;
-	GraphColumn *column = graph_var_column(baserel, var);
-
-	if (column->source != GRAPH_SOURCE_PATHS || list_length(column->paths) != 1)
-		return NULL;
-	*in_alert = info->resource->rows_member == NULL ||
-		linitial_int(column->in_alert);
-	return linitial(column->paths);
-}
-
-/*
- * is_text
- *		Types whose values are what the service compares.
- */
-static bool
-is_text(Oid type)
-{
-	return type == TEXTOID || type == VARCHAROID;
-}
-
-/*
- * graph_is_key_column
- *		Is this expression a column that reads the alert's id as text?
- */
-bool
-graph_is_key_column(RelOptInfo *baserel, Expr *expr)
-{
-	Var		   *var = graph_own_var(baserel, expr);
-	bool		in_alert;
-	char	   *path;
-
-	if (var == NULL || !is_text(var->vartype))
-		return false;
-	path = only_path(baserel, var, &in_alert);
-	return path && in_alert && strcmp(path, "id") == 0;
-}
-
-/*
- * graph_var_property
- *		The property of the alert that a column reads, if the service can filter
- *		or sort by it and the column's type keeps its meaning; else NULL.
- */
-const GraphQueryProperty *
-graph_var_property(RelOptInfo *baserel, Expr *expr)
-{
-	Var		   *var = graph_own_var(baserel, expr);
-	const GraphQueryProperty *property;
-	bool		in_alert;
-	char	   *path;
-
-	if (var == NULL)
-		return NULL;
-	path = only_path(baserel, var, &in_alert);
-	if (path == NULL || !in_alert)
-		return NULL;
-	property = graph_query_property(path);
-	if (property == NULL)
-		return NULL;
-	if (property->type == GRAPH_EDM_DATETIME ? var->vartype != TIMESTAMPTZOID :
-		!is_text(var->vartype))
-		return NULL;
-	if (var->vartypmod != -1)
-		return NULL;			/* timestamptz(0) rounds, varchar(10) cuts */
-	return property;
-}
-
-/*-------------------------------------------------------------------------
- * Keys
- *-------------------------------------------------------------------------
- */
-
-/*
- * is_text_equality
- *		Is this "text = text", meaning the same to everyone?
- */
-static bool
-is_text_equality(ClassifyContext *context, Oid operator, Oid collation)
-{
-	if (operator != TextEqualOperator)
-	{
-		context->reason = reason_operator;
-		return false;
-	}
-	if (!OidIsValid(collation) || !get_collation_isdeterministic(collation))
-	{
-		context->reason = reason_collation;
-		return false;
-	}
-	return true;
-}
-
-/*
- * graph_is_text_equality
- *		The same for a clause.
- */
-bool
-graph_is_text_equality(Expr *clause)
-{
-	OpExpr	   *op = (OpExpr *) clause;
-	ClassifyContext context = {0};
-
-	return IsA(clause, OpExpr) && list_length(op->args) == 2 &&
-		is_text_equality(&context, op->opno, op->inputcollid);
-}
-
-/*
- * is_askable
- *		Can the alerts with these ids, as far as they are known, be asked for?
- */
-static bool
-is_askable(const GraphValue *value)
-{
-	int			count;
-	bool		all = true;
-
-	if (!value->known || value->isnull)
-		return true;
-	if (value->type == TEXTOID)
-		return graph_text_meaning(TextDatumGetCString(value->value)) != GRAPH_TEXT_PERHAPS;
-	(void) graph_key_list(list_make1_int(0), value, &count, &all);
-	return all;
-}
-
-/*
- * find_operand_keys
- *		The ids that "id = value", either way round, or "id = ANY (values)"
- *		names.
- */
-static List *
-find_operand_keys(ClassifyContext *context, List *args, bool array)
-{
-	Expr	   *left = linitial(args);
-	Expr	   *right = lsecond(args);
-	int			number;
-
-	if (!array && !graph_is_key_column(context->baserel, left))
-	{
-		Expr	   *swap = left;
-
-		left = right;
-		right = swap;
-	}
-	if (!graph_is_key_column(context->baserel, left) ||
-		exprType((Node *) right) != (array ? TEXTARRAYOID : TEXTOID) ||
-		!is_known_at_start(context, right))
-		return NIL;
-	number = graph_value_number(context->pushdown, right);
-	return is_askable(&context->pushdown->known[number]) ?
-		list_make1_int(number) : NIL;
-}
-
-/*
- * find_keys
- *		The values that hold all ids for which a clause can be true, or NIL if
- *		it does not say.
- *
- * One arm of an AND is enough; of an OR, all arms have to name ids.
- */
-static List *
-find_keys(ClassifyContext *context, Expr *expr)
-{
-	List	   *keys = NIL;
-	ListCell   *cell;
-
-	if (IsA(expr, OpExpr))
-	{
-		OpExpr	   *op = (OpExpr *) expr;
-
-		return is_text_equality(context, op->opno, op->inputcollid) ?
-			find_operand_keys(context, op->args, false) : NIL;
-	}
-	if (IsA(expr, ScalarArrayOpExpr))
-	{
-		ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) expr;
-
-		return op->useOr &&
-			is_text_equality(context, op->opno, op->inputcollid) ?
-			find_operand_keys(context, op->args, true) : NIL;
-	}
-	if (!is_orclause(expr) && !is_andclause(expr))
-		return NIL;
-
-	foreach(cell, ((BoolExpr *) expr)->args)
-	{
-		List	   *found = find_keys(context, lfirst(cell));
-
-		if (is_andclause(expr) && found)
-			return found;
-		if (is_orclause(expr) && !found)
-			return NIL;
-		keys = list_concat(keys, found);
-	}
-	return keys;
-}
-
-/*
- * find_distinct_keys
- *		The same without repetitions, and without a trace if there are none.
- */
-static List *
-find_distinct_keys(ClassifyContext *context, Expr *expr)
-{
-	int			before = list_length(context->pushdown->values);
-	List	   *keys = find_keys(context, expr);
-	List	   *result = NIL;
-	ListCell   *cell;
-
-	if (keys == NIL)
-		graph_values_forget(context->pushdown, before);
-	list_sort(keys, list_int_cmp);
-	foreach(cell, keys)
-	{
-		if (result == NIL || llast_int(result) != lfirst_int(cell))
-			result = lappend_int(result, lfirst_int(cell));
-	}
-	return result;
-}
-
-/*
- * are_too_many
- *		Are so many ids named that one list costs less?
- *
- * If the planner can see that, the list is asked for with the other clauses.
- * Values that are known later are held against the same bound.
- */
-static bool
-are_too_many(ClassifyContext *context, List *keys)
-{
-	const GraphValue *known = context->pushdown->known;
-	ListCell   *cell;
-	int			count;
-	bool		all;
-
-	if (list_length(keys) == 1 && known[linitial_int(keys)].type == TEXTOID)
-		return false;
-	foreach(cell, keys)
-	{
-		if (!known[lfirst_int(cell)].constant)
-			return false;
-	}
-	(void) graph_key_list(keys, known, &count, &all);
-	return count > graph_most_keys(context->info);
-}
-
-/*
- * is_only_keys
- *		Does a clause that names ids say nothing else?
- */
-static bool
-is_only_keys(Expr *expr)
-{
-	ListCell   *cell;
-
-	if (is_andclause(expr))
-		return false;
-	if (!is_orclause(expr))
-		return true;
-	foreach(cell, ((BoolExpr *) expr)->args)
-	{
-		if (!is_only_keys(lfirst(cell)))
-			return false;
-	}
-	return true;
-}
 
 /*-------------------------------------------------------------------------
  * Comparisons
@@ -532,208 +54,61 @@ is_only_keys(Expr *expr)
  */
 
 /*
- * commuted, negated
- *		The comparison with its sides exchanged, and its opposite.
- */
-static GraphComparison
-commuted(GraphComparison comparison)
-{
-	static const GraphComparison other[] = {
-		GRAPH_EQ, GRAPH_NE, GRAPH_GT, GRAPH_GE, GRAPH_LT, GRAPH_LE,
-	};
-
-	return other[comparison];
-}
-
-static GraphComparison
-negated(GraphComparison comparison)
-{
-	static const GraphComparison other[] = {
-		GRAPH_NE, GRAPH_EQ, GRAPH_GE, GRAPH_GT, GRAPH_LE, GRAPH_LT,
-	};
-
-	return other[comparison];
-}
-
-/*
- * time_comparison
- *		What an operator of timestamptz's own B-tree family compares; false if
- *		it is not one.  Such an operator may take a date or timestamp on one
- *		side.
- */
-static bool
-time_comparison(Oid operator, GraphComparison *comparison)
-{
-	Oid			family = lookup_type_cache(TIMESTAMPTZOID,
-										   TYPECACHE_BTREE_OPFAMILY)->btree_opf;
-	bool		negate = false;
-	int			strategy = get_op_opfamily_strategy(operator, family);
-
-	if (strategy == 0)
-	{
-		strategy = get_op_opfamily_strategy(get_negator(operator), family);
-		negate = true;
-	}
-	switch (strategy)
-	{
-		case BTLessStrategyNumber:
-			*comparison = GRAPH_LT;
-			break;
-		case BTLessEqualStrategyNumber:
-			*comparison = GRAPH_LE;
-			break;
-		case BTEqualStrategyNumber:
-			*comparison = GRAPH_EQ;
-			break;
-		case BTGreaterEqualStrategyNumber:
-			*comparison = GRAPH_GE;
-			break;
-		case BTGreaterStrategyNumber:
-			*comparison = GRAPH_GT;
-			break;
-		default:
-			return false;
-	}
-	if (negate)
-		*comparison = negated(*comparison);
-	return true;
-}
-
-/*
- * text_comparison
- *		The same for text, which is compared for equality only.
- */
-static bool
-text_comparison(ClassifyContext *context, Oid operator, Oid collation,
-				GraphComparison *comparison)
-{
-	bool		equal = operator == TextEqualOperator;
-
-	if (!equal)
-		operator = get_negator(operator);
-	if (!is_text_equality(context, operator, collation))
-		return false;
-	*comparison = equal ? GRAPH_EQ : GRAPH_NE;
-	return true;
-}
-
-/*
- * is_time_type
- *		Types that a timestamptz is compared with by its own operators.
- */
-static bool
-is_time_type(Oid type)
-{
-	return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
-}
-
-/*
  * find_comparison
- *		Take "column operator value" apart, either way round.
- *
- * element is the type of the value, or of an array's elements.
+ *		Take "column operator value" apart; false if it is nothing to be sent,
+ *		with the reason in the context.
  */
 static bool
 find_comparison(ClassifyContext *context, List *args, Oid operator,
-				Oid collation, bool array, Comparison *result)
+				Oid collation, bool array, bool negate, GraphCompared *result)
 {
-	Expr	   *left = linitial(args);
-	Expr	   *right = lsecond(args);
-	bool		swap = !array && graph_own_var(context->baserel, left) == NULL;
-	Oid			type;
-
-	result->var = graph_own_var(context->baserel, swap ? right : left);
-	result->value = swap ? left : right;
-	if (result->var == NULL)
+	if (!graph_find_comparison(context->baserel, args, operator, collation,
+							   array, result))
 	{
-		context->reason = reason_form;
+		context->reason = result->reason;
 		return false;
 	}
-	result->property = graph_var_property(context->baserel,
-										  swap ? right : left);
-	if (!is_known_at_start(context, result->value))
-		return false;
-
-	type = exprType((Node *) result->value);
-	if (array)
-		type = get_element_type(type);
-	if (result->property && result->property->type == GRAPH_EDM_DATETIME)
-	{
-		if (!is_time_type(type) ||
-			!time_comparison(operator, &result->comparison))
-		{
-			context->reason = reason_operator;
-			return false;
-		}
-	}
-	else if (type != TEXTOID ||
-			 !text_comparison(context, operator, collation, &result->comparison))
-	{
-		if (result->property == NULL)
-			context->reason = reason_column;
-		else if (type != TEXTOID)
-			context->reason = reason_operator;
-		return false;
-	}
-	if (swap)
-		result->comparison = commuted(result->comparison);
+	if (negate)
+		result->comparison = graph_negated(result->comparison);
 	return true;
 }
 
 /*
- * is_known_member
- *		Does a constant name a member of the property's enum for sure?
+ * make_condition
+ *		The condition of a comparison that the service can decide; NIL if it
+ *		cannot, with the reason in the context.
  *
- * For a value that is not constant, *constant is false.
+ * deparse.c tells what it makes of the values that are constants.
  */
-static bool
-is_known_member(const GraphQueryProperty *property, Expr *value, bool *constant)
+static List *
+make_condition(ClassifyContext *context, GraphFilterKind kind,
+			   const GraphCompared *compared)
 {
-	Const	   *constval = (Const *) value;
+	const GraphQueryProperty *property = compared->property;
+	const Const *constant = (const Const *) compared->value;
+	bool		not_equal = compared->comparison == GRAPH_NE;
+	bool		distinct = kind == GRAPH_FILTER_DISTINCT;
+	List	   *result;
 
-	*constant = IsA(value, Const);
-	return *constant && !constval->constisnull &&
-		graph_enum_member(property->enum_name,
-						  TextDatumGetCString(constval->constvalue)) == GRAPH_ENUM_KNOWN;
-}
-
-/*
- * is_sendable
- *		Can the service decide this comparison, and exactly?
- *
- * Sets the context's exact or reason.  distinct: NULL counts as a value.
- */
-static bool
-is_sendable(ClassifyContext *context, const Comparison *comparison, bool distinct)
-{
-	const GraphQueryProperty *property = comparison->property;
-	bool		not_equal = comparison->comparison == GRAPH_NE;
-	bool		constant;
-	bool		known;
-
-	context->exact = false;
-	if (IsA(comparison->value, Const) &&
-		((Const *) comparison->value)->constisnull)
-	{
+	if (IsA(constant, Const) && constant->constisnull)
 		context->exact = true;	/* no rows, or a test for null */
-		return true;
+	else if (property->type == GRAPH_EDM_ENUM)
+		context->exact = !not_equal || distinct || !property->nullable;
+	else
+	{
+		context->exact = false;
+		context->reason = property->type == GRAPH_EDM_DATETIME ?
+			GRAPH_TIME_ROUNDED : reason_case;
+		if (not_equal)
+			return NIL;
 	}
 
-	switch (property->type)
-	{
-		case GRAPH_EDM_ENUM:
-			known = is_known_member(property, comparison->value, &constant);
-			context->reason = reason_member;
-			context->exact = known &&
-				(!not_equal || distinct || !property->nullable);
-			return known || !constant;
-		case GRAPH_EDM_DATETIME:
-			context->reason = reason_rounding;
-			return !not_equal;
-		default:
-			context->reason = reason_case;
-			return !not_equal;
-	}
+	result = list_make2(makeInteger(kind), makeString(pstrdup(property->name)));
+	if (kind == GRAPH_FILTER_COMPARE || distinct)
+		result = lappend(result, makeInteger(compared->comparison));
+	return lappend(result,
+				   makeInteger(graph_value_add(context->pushdown,
+											   compared->value)));
 }
 
 /*
@@ -744,25 +119,25 @@ is_sendable(ClassifyContext *context, const Comparison *comparison, bool distinc
  * evidence_filter allows it.  The alert matches if any of its evidence does.
  */
 static List *
-convert_evidence(ClassifyContext *context, const Comparison *comparison)
+convert_evidence(ClassifyContext *context, const GraphCompared *compared)
 {
 	const char *type = context->info->options.evidence_type;
 	bool		in_alert;
 	char	   *path;
 	const GraphProperty *property;
 
-	context->reason = reason_column;
+	context->reason = GRAPH_NO_PROPERTY;
 	if (!context->info->options.pushdown.evidence_filter || type == NULL ||
-		!is_text(comparison->var->vartype))
+		!graph_is_text(compared->var->vartype))
 		return NIL;
-	path = only_path(context->baserel, comparison->var, &in_alert);
+	path = graph_only_path(context->baserel, compared->var, &in_alert);
 	if (path == NULL || in_alert)
 		return NIL;
 	property = graph_find_path(type, path);
 	if (property == NULL || property->type != GRAPH_EDM_STRING ||
 		property->collection)
 		return NIL;
-	if (comparison->comparison != GRAPH_EQ)
+	if (compared->comparison != GRAPH_EQ)
 	{
 		context->reason = reason_case;
 		return NIL;
@@ -770,93 +145,32 @@ convert_evidence(ClassifyContext *context, const Comparison *comparison)
 	context->exact = false;
 	return list_make4(makeInteger(GRAPH_FILTER_EVIDENCE),
 					  makeString(pstrdup(type)), makeString(path),
-					  makeInteger(graph_value_number(context->pushdown,
-												 comparison->value)));
+					  makeInteger(graph_value_add(context->pushdown,
+												  compared->value)));
 }
 
 /*
  * convert_operator
- *		"column operator value".
+ *		"column operator value", and "column IS [NOT] DISTINCT FROM value", whose
+ *		node has the form of an equality.
  */
 static List *
 convert_operator(ClassifyContext *context, OpExpr *op, bool negate)
 {
-	Comparison	comparison;
+	bool		distinct = IsA(op, DistinctExpr);
+	GraphCompared compared;
 
 	if (list_length(op->args) != 2 ||
 		!find_comparison(context, op->args, op->opno, op->inputcollid, false,
-						 &comparison))
+						 negate != distinct, &compared))
 		return NIL;
-	if (negate)
-		comparison.comparison = negated(comparison.comparison);
-	if (comparison.property == NULL)
-		return convert_evidence(context, &comparison);
-	if (!is_sendable(context, &comparison, false))
-		return NIL;
-	return list_make4(makeInteger(GRAPH_FILTER_COMPARE),
-					  makeString(pstrdup(comparison.property->name)),
-					  makeInteger(comparison.comparison),
-					  makeInteger(graph_value_number(context->pushdown,
-												 comparison.value)));
-}
-
-/*
- * convert_distinct
- *		"column IS [NOT] DISTINCT FROM value".
- */
-static List *
-convert_distinct(ClassifyContext *context, DistinctExpr *op, bool negate)
-{
-	Comparison	comparison;
-
-	if (!find_comparison(context, op->args, op->opno, op->inputcollid, false,
-						 &comparison))
-		return NIL;
-	if (comparison.property == NULL || comparison.comparison != GRAPH_EQ)
-	{
-		context->reason = reason_column;
-		return NIL;
-	}
-	comparison.comparison = negate ? GRAPH_EQ : GRAPH_NE;
-	if (!is_sendable(context, &comparison, true))
-		return NIL;
-	return list_make3(makeInteger(negate ? GRAPH_FILTER_NOT_DISTINCT :
-								  GRAPH_FILTER_DISTINCT),
-					  makeString(pstrdup(comparison.property->name)),
-					  makeInteger(graph_value_number(context->pushdown,
-												 comparison.value)));
-}
-
-/*
- * array_is_exact
- *		Are all elements of a constant array known members of the enum?
- *
- * Sets *hopeless if one of them is known not to be one: then "= ANY" cannot
- * be sent.
- */
-static bool
-array_is_exact(const GraphQueryProperty *property, Expr *value, bool *hopeless)
-{
-	Const	   *array = (Const *) value;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-
-	*hopeless = false;
-	if (!IsA(value, Const) || property->type != GRAPH_EDM_ENUM)
-		return false;
-	if (array->constisnull)
-		return true;
-	deconstruct_array(DatumGetArrayTypeP(array->constvalue), TEXTOID, -1,
-					  false, TYPALIGN_INT, &elements, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i] &&
-			graph_enum_member(property->enum_name,
-							  TextDatumGetCString(elements[i])) != GRAPH_ENUM_KNOWN)
-			*hopeless = true;
-	}
-	return !*hopeless;
+	if (compared.property)
+		return make_condition(context, distinct ? GRAPH_FILTER_DISTINCT :
+							  GRAPH_FILTER_COMPARE, &compared);
+	if (!distinct)
+		return convert_evidence(context, &compared);
+	context->reason = GRAPH_NO_PROPERTY;
+	return NIL;
 }
 
 /*
@@ -866,39 +180,20 @@ array_is_exact(const GraphQueryProperty *property, Expr *value, bool *hopeless)
 static List *
 convert_array(ClassifyContext *context, ScalarArrayOpExpr *op, bool negate)
 {
-	Comparison	comparison;
-	bool		any = op->useOr;
-	bool		hopeless;
+	GraphCompared compared;
+	bool		any = op->useOr != negate;
 
 	if (!find_comparison(context, op->args, op->opno, op->inputcollid, true,
-						 &comparison))
+						 negate, &compared))
 		return NIL;
-	if (negate)
+	if (compared.property == NULL ||
+		compared.comparison != (any ? GRAPH_EQ : GRAPH_NE))
 	{
-		comparison.comparison = negated(comparison.comparison);
-		any = !any;
-	}
-	context->reason = comparison.property ? reason_form : reason_column;
-	if (comparison.property == NULL ||
-		comparison.comparison != (any ? GRAPH_EQ : GRAPH_NE))
-		return NIL;
-
-	context->exact = array_is_exact(comparison.property, comparison.value,
-									&hopeless) &&
-		(any || !comparison.property->nullable);
-	context->reason = reason_member;
-	if (any && hopeless)
-		return NIL;
-	if (!any && comparison.property->type != GRAPH_EDM_ENUM)
-	{
-		context->reason = comparison.property->type == GRAPH_EDM_DATETIME ?
-			reason_rounding : reason_case;
+		context->reason = compared.property ? GRAPH_NO_FORM : GRAPH_NO_PROPERTY;
 		return NIL;
 	}
-	return list_make3(makeInteger(any ? GRAPH_FILTER_ANY : GRAPH_FILTER_ALL),
-					  makeString(pstrdup(comparison.property->name)),
-					  makeInteger(graph_value_number(context->pushdown,
-												 comparison.value)));
+	return make_condition(context, any ? GRAPH_FILTER_ANY : GRAPH_FILTER_ALL,
+						  &compared);
 }
 
 /*
@@ -915,7 +210,7 @@ convert_null_test(ClassifyContext *context, NullTest *test, bool negate)
 		graph_var_property(context->baserel, test->arg);
 	if (property == NULL)
 	{
-		context->reason = reason_column;
+		context->reason = GRAPH_NO_PROPERTY;
 		return NIL;
 	}
 	context->exact = true;
@@ -923,6 +218,11 @@ convert_null_test(ClassifyContext *context, NullTest *test, bool negate)
 								  GRAPH_FILTER_NOT_NULL),
 					  makeString(pstrdup(property->name)));
 }
+
+/*-------------------------------------------------------------------------
+ * Clauses
+ *-------------------------------------------------------------------------
+ */
 
 /*
  * convert_junction
@@ -935,7 +235,7 @@ static List *
 convert_junction(ClassifyContext *context, List *args, bool is_and, bool negate)
 {
 	List	   *result = list_make1(makeInteger(is_and ? GRAPH_FILTER_AND :
-											   GRAPH_FILTER_OR));
+												GRAPH_FILTER_OR));
 	bool		exact = true;
 	ListCell   *cell;
 
@@ -969,9 +269,8 @@ convert(ClassifyContext *context, Expr *expr, bool negate)
 	switch (nodeTag(expr))
 	{
 		case T_OpExpr:
-			return convert_operator(context, (OpExpr *) expr, negate);
 		case T_DistinctExpr:
-			return convert_distinct(context, (DistinctExpr *) expr, negate);
+			return convert_operator(context, (OpExpr *) expr, negate);
 		case T_ScalarArrayOpExpr:
 			return convert_array(context, (ScalarArrayOpExpr *) expr, negate);
 		case T_NullTest:
@@ -992,6 +291,130 @@ convert(ClassifyContext *context, Expr *expr, bool negate)
 		default:
 			break;
 	}
-	context->reason = reason_form;
+	context->reason = GRAPH_NO_FORM;
 	return NIL;
+}
+
+/*
+ * graph_pushdown_init
+ *		No clauses so far: all alerts, exactly.
+ */
+void
+graph_pushdown_init(GraphPushdown *pushdown)
+{
+	memset(pushdown, 0, sizeof(GraphPushdown));
+	pushdown->exact = true;
+}
+
+/*
+ * find_condition
+ *		The condition to send for a clause, or NIL.
+ *
+ * Its constants decide now what of it is sent: a count relies on that.
+ */
+static List *
+find_condition(ClassifyContext *context, Expr *clause)
+{
+	GraphPushdown *pushdown = context->pushdown;
+	int			before = list_length(pushdown->values);
+	List	   *condition = convert(context, clause, false);
+	GraphShippable shippable;
+
+	if (condition)
+	{
+		shippable = graph_filter_reserve(context->info->resource, condition,
+										 pushdown->known, &pushdown->bytes);
+		context->exact = context->exact && shippable.is_whole;
+		if (shippable.is_sent)
+			return condition;
+		context->reason = shippable.left_out;
+	}
+	graph_values_forget(pushdown, before);
+	return NIL;
+}
+
+/*
+ * find_key_clause
+ *		Find the first restriction that names ids, and take those for the keys;
+ *		the clause, or NULL.
+ */
+static Expr *
+find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
+{
+	ListCell   *cell;
+
+	foreach(cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (rinfo->pseudoconstant || pushdown->keys)
+			continue;
+		pushdown->keys = graph_find_lookup(baserel, pushdown, rinfo->clause);
+		if (pushdown->keys)
+			return rinfo->clause;
+	}
+	return NULL;
+}
+
+/*
+ * classify_clause
+ *		Add the condition of a clause to those that are sent; false if it is
+ *		local.  The context says whether it is exact, or why it is local.
+ *
+ * Where alerts are asked for by id, key_clause names those, and nothing else is
+ * sent.
+ */
+static bool
+classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
+{
+	GraphPushdown *pushdown = context->pushdown;
+	List	   *condition;
+
+	context->exact = true;
+	context->reason = GRAPH_NO_FORM;
+	if (pushdown->keys)
+	{
+		context->exact = clause == key_clause && graph_is_only_lookup(clause);
+		context->reason = reason_key;
+		return clause == key_clause;
+	}
+	condition = find_condition(context, clause);
+	if (condition)
+		pushdown->filters = lappend(pushdown->filters, condition);
+	else
+		context->exact = false;
+	return condition != NIL;
+}
+
+/*
+ * graph_classify_clauses
+ *		Sort restrictions into what is sent and what is not, and add them to
+ *		those that were.
+ */
+void
+graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
+					   GraphPushdown *pushdown)
+{
+	ClassifyContext context = {baserel, baserel->fdw_private, pushdown, false, NULL};
+	Expr	   *key_clause = find_key_clause(baserel, rinfos, pushdown);
+	ListCell   *cell;
+
+	foreach(cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		char	   *label;
+
+		if (rinfo->pseudoconstant)
+			continue;
+		if (classify_clause(&context, rinfo->clause, key_clause))
+		{
+			label = pstrdup(context.exact ? "sent, exact" : "sent, superset");
+			pushdown->sent = lappend(pushdown->sent, rinfo);
+		}
+		else
+			label = psprintf("local: %s", context.reason);
+		pushdown->exact = pushdown->exact && context.exact;
+		pushdown->clauses = lappend(pushdown->clauses, rinfo->clause);
+		pushdown->labels = lappend(pushdown->labels, makeString(label));
+	}
 }

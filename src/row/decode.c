@@ -13,8 +13,9 @@
  * accept is the type's own error.
  *
  * Assumed: values are slices that json.c has found, so they are JSON; the
- * current memory context is the place for results.  Nothing here knows where
- * the bytes came from.
+ * current memory context is the place for results.
+ *
+ * What this file refuses to know: where the bytes came from, columns.
  *
  * IDENTIFICATION
  *		src/row/decode.c
@@ -23,15 +24,11 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "row/graph_row.h"
@@ -49,6 +46,8 @@ struct GraphDecoder
 	FmgrInfo	input;
 	Oid			ioparam;
 	int32		typmod;
+
+	int16		width;			/* of the type if decode_integer() decodes it */
 
 	/* if it is an array, or a domain over one */
 	GraphDecoder *element;
@@ -68,7 +67,10 @@ struct GraphDecoder
  *-------------------------------------------------------------------------
  */
 
-/* By the type's input function: what every type can do. */
+/*
+ * decode_by_input
+ *		By the type's input function: what every type can do.
+ */
 static Datum
 decode_by_input(GraphDecoder *decoder, GraphSlice value)
 {
@@ -80,6 +82,10 @@ decode_by_input(GraphDecoder *decoder, GraphSlice value)
 							 decoder->typmod);
 }
 
+/*
+ * make_text
+ *		A varlena of a value's text.
+ */
 static Datum
 make_text(GraphSlice value, bool unescape)
 {
@@ -90,27 +96,36 @@ make_text(GraphSlice value, bool unescape)
 	return PointerGetDatum(text);
 }
 
-/* Text of any length, which the input functions of text only copy. */
+/*
+ * decode_text
+ *		Text of any length, which the input functions of text only copy.
+ */
 static Datum
 decode_text(GraphDecoder *decoder, GraphSlice value)
 {
 	return make_text(value, graph_slice_is_string(value));
 }
 
-/* The same JSON, since it was checked when it was found. */
+/*
+ * decode_json
+ *		The same JSON, since it was checked when it was found.
+ */
 static Datum
 decode_json(GraphDecoder *decoder, GraphSlice value)
 {
 	return make_text(value, false);
 }
 
+/*
+ * decode_jsonb, decode_jsonb_by_input
+ *		A jsonb, and the same in databases that are not in UTF-8.
+ */
 static Datum
 decode_jsonb(GraphDecoder *decoder, GraphSlice value)
 {
 	return graph_jsonb_build(decoder->jsonb, value);
 }
 
-/* The same in databases that are not in UTF-8. */
 static Datum
 decode_jsonb_by_input(GraphDecoder *decoder, GraphSlice value)
 {
@@ -120,6 +135,10 @@ decode_jsonb_by_input(GraphDecoder *decoder, GraphSlice value)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 }
 
+/*
+ * decode_bool
+ *		A boolean; what is not JSON's own goes to the input function.
+ */
 static Datum
 decode_bool(GraphDecoder *decoder, GraphSlice value)
 {
@@ -129,66 +148,33 @@ decode_bool(GraphDecoder *decoder, GraphSlice value)
 }
 
 /*
- * Read a JSON number that is an integer of up to 18 digits, so that it cannot
- * overflow.  Whatever else there is goes to the input function, for its result
- * or its error.
+ * decode_integer
+ *		int2, int4 and int8; what does not fit goes to the input function, for
+ *		its result or its error.
  */
-static bool
-parse_integer(GraphSlice value, int64 *result)
-{
-	const char *p = value.data;
-	const char *end = value.data + value.len;
-	bool		negative = (*p == '-');
-
-	if (negative)
-		p++;
-	if (p == end || end - p > 18)
-		return false;
-
-	*result = 0;
-	for (; p < end; p++)
-	{
-		if (*p < '0' || *p > '9')
-			return false;
-		*result = *result * 10 + (*p - '0');
-	}
-	if (negative)
-		*result = -*result;
-	return true;
-}
-
 static Datum
-decode_int8(GraphDecoder *decoder, GraphSlice value)
+decode_integer(GraphDecoder *decoder, GraphSlice value)
 {
 	int64		number;
 
-	if (parse_integer(value, &number))
+	Assert(decoder->width > 0);
+	if (!graph_decode_integer(value, &number))
+		return decode_by_input(decoder, value);
+	if (decoder->width == sizeof(int64))
 		return Int64GetDatum(number);
-	return decode_by_input(decoder, value);
-}
-
-static Datum
-decode_int4(GraphDecoder *decoder, GraphSlice value)
-{
-	int64		number;
-
-	if (parse_integer(value, &number) &&
+	if (decoder->width == sizeof(int32) &&
 		number >= PG_INT32_MIN && number <= PG_INT32_MAX)
 		return Int32GetDatum((int32) number);
-	return decode_by_input(decoder, value);
-}
-
-static Datum
-decode_int2(GraphDecoder *decoder, GraphSlice value)
-{
-	int64		number;
-
-	if (parse_integer(value, &number) &&
+	if (decoder->width == sizeof(int16) &&
 		number >= PG_INT16_MIN && number <= PG_INT16_MAX)
 		return Int16GetDatum((int16) number);
 	return decode_by_input(decoder, value);
 }
 
+/*
+ * decode_timestamptz
+ *		A time in one of OData's forms; any other goes to the input function.
+ */
 static Datum
 decode_timestamptz(GraphDecoder *decoder, GraphSlice value)
 {
@@ -199,7 +185,10 @@ decode_timestamptz(GraphDecoder *decoder, GraphSlice value)
 	return decode_by_input(decoder, value);
 }
 
-/* What JSON calls a value, for messages. */
+/*
+ * json_kind
+ *		What JSON calls a value, for messages.
+ */
 static const char *
 json_kind(GraphSlice value)
 {
@@ -220,8 +209,11 @@ json_kind(GraphSlice value)
 }
 
 /*
- * An array, of one dimension always: what an element has inside is for
- * the decoder of the element, to which an inner array is JSON like any other.
+ * decode_array
+ *		An array, of one dimension always.
+ *
+ * What an element has inside is for the decoder of the element, to which an
+ * inner array is JSON like any other.
  */
 static Datum
 decode_array(GraphDecoder *decoder, GraphSlice value)
@@ -270,7 +262,10 @@ decode_array(GraphDecoder *decoder, GraphSlice value)
  *-------------------------------------------------------------------------
  */
 
-/* The shortest way to a type that is neither an array nor a domain. */
+/*
+ * choose_function
+ *		The shortest way to a type that is neither an array nor a domain.
+ */
 static DecodeFunction
 choose_function(Oid type, int32 typmod)
 {
@@ -287,11 +282,9 @@ choose_function(Oid type, int32 typmod)
 		case BOOLOID:
 			return decode_bool;
 		case INT2OID:
-			return decode_int2;
 		case INT4OID:
-			return decode_int4;
 		case INT8OID:
-			return decode_int8;
+			return decode_integer;
 		case TIMESTAMPTZOID:
 			return typmod < 0 ? decode_timestamptz : decode_by_input;
 		default:
@@ -336,6 +329,8 @@ graph_decoder_create(Oid type, int32 typmod)
 		decoder->decode = choose_function(type, decoder->typmod);
 		if (decoder->decode == decode_jsonb)
 			decoder->jsonb = graph_jsonb_builder_create();
+		if (decoder->decode == decode_integer)
+			decoder->width = get_typlen(type);
 		getTypeInputInfo(type, &input, &decoder->ioparam);
 		fmgr_info(input, &decoder->input);
 	}

@@ -15,20 +15,21 @@
 
 #include "nodes/execnodes.h"
 
-#include "json/graph_json.h"
 #include "catalog/graph_catalog.h"
+#include "json/graph_json.h"
 
+/* Each is private to the file that makes it. */
 typedef struct GraphDecoder GraphDecoder;
 typedef struct GraphJsonbBuilder GraphJsonbBuilder;
 typedef struct GraphRowReader GraphRowReader;
 typedef struct GraphSort GraphSort;
+
 /* in row.c */
 extern GraphRowReader *graph_row_reader_create(Relation relation,
 											   List *attnums,
 											   const GraphOptions *options,
 											   GraphProjection *projection);
-extern GraphRowReader *graph_row_reader_create_joined(Relation relation,
-													  List *attnums,
+extern GraphRowReader *graph_row_reader_create_joined(Relation relation, List *attnums,
 													  List *indexes, int natts,
 													  const GraphOptions *options,
 													  GraphProjection *projection);

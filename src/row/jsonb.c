@@ -11,23 +11,25 @@
  * before what is in it, and keys are in order and come before the values: how
  * many members there are has to be known before the first of them is written,
  * and which is the first is not known before the last was seen.  So the first
- * pass lists the tokens of the text, one node of 16 bytes for each value and
- * key in the order of the document, and counts.  The second one goes through
- * the nodes in the order of the jsonb and writes each byte to where it stays.
- * Commas and colons say nothing that a valid text has not said otherwise.
+ * pass, jsonb_nodes.c, lists the tokens of the text as nodes and counts.  The
+ * second one, here, goes through the nodes in the order of the jsonb and
+ * writes each byte to where it stays.
  *
- * The first pass also adds up how long the result can become at most.  So the
+ * The first pass also says how long the result can become at most.  So the
  * second one writes into a single piece of memory and need not look where that
  * ends, and may copy a few bytes more than there are.
  *
- * The format is that of utils/jsonb.h.  Strings are cleaned as decode.c says
- * for odd strings.
+ * Strings are cleaned as text.c says for odd strings.
  *
  * Assumed: a value that json.c has stepped over, so it is JSON and nests no
  * deeper than GRAPH_MAX_DEPTH; less than 256 MB, as max_record_size has it; a
  * database in UTF-8.  Where members have the same name, the last one counts,
  * and only its numbers have to be within the limits of numeric: that is the
  * one thing which the server's own way sees differently.
+ *
+ * What this file refuses to know: columns, where the bytes came from.
+ *
+ * Source: PostgreSQL's src/include/utils/jsonb.h (the format).
  *
  * IDENTIFICATION
  *		src/row/jsonb.c
@@ -36,11 +38,7 @@
  */
 #include "postgres.h"
 
-#if defined(__SSE2__) && !defined(GRAPH_NO_SIMD)
-#define GRAPH_USE_SSE2
-#include <emmintrin.h>
-#endif
-
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
@@ -48,34 +46,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "row/graph_row.h"
-
-/* What a node is.  A key can only be of the first two kinds. */
-typedef enum NodeKind
-{
-	NODE_STRING,				/* ASCII without escapes */
-	NODE_ODD_STRING,			/* any other */
-	NODE_INTEGER,				/* of MAX_INTEGER digits at most */
-	NODE_NUMBER,				/* any other */
-	NODE_TRUE,
-	NODE_FALSE,
-	NODE_NULL,
-	NODE_ARRAY,
-	NODE_OBJECT,
-} NodeKind;
-
-/*
- * One token of the text, but for punctuation.  What is in an object or array
- * follows it, and in an object keys and values take turns.
- */
-typedef struct JsonbNode
-{
-	uint32		start;			/* of the text, without the quotes */
-	uint32		length;			/* of the text, or how many nodes are in it */
-	uint32		next;			/* the node after it and what is in it; of one
-								 * that is still open, the one around it */
-	uint32		kind;			/* a NodeKind */
-} JsonbNode;
+#include "row/jsonb_int.h"
 
 /*
  * A member of an object that is being written.  jsonb has keys in order of
@@ -92,60 +63,12 @@ typedef struct JsonbMember
 
 struct GraphJsonbBuilder
 {
-	MemoryContext context;		/* lives as long as the builder */
-
-	JsonbNode  *nodes;			/* the first is around the value */
-	uint32		node_count;
-	uint32		node_space;
-	uint32		open;			/* the innermost one that is not closed */
-	int			depth;
-
-	const char *data;			/* the text */
-	const char *end;
-	size_t		room;			/* the result is no longer than this */
-	size_t		key_room;		/* nor all odd keys than this */
-	size_t		pairs;			/* in all objects */
-
+	JsonbNodes	text;			/* what is written */
 	JsonbMember *members;		/* of the objects around what is written */
 	size_t		member_count;
 	size_t		member_space;
 	char	   *odd_keys;		/* where the next odd key goes */
 };
-
-/*
- * Nodes and members are made for so many at first, and kept for the next value
- * if they are not too many.  An alert has a few hundred nodes, and a column of
- * evidence often less than ten.
- */
-#define FIRST_SPACE		64
-#define MAX_SPACE_KEPT	8192
-
-/* So many digits fit into an int64 whatever they are. */
-#define MAX_INTEGER		18
-
-/*
- * Each node has an entry of its own in the result, so more than these cannot
- * be in one that is within jsonb's limit.
- */
-#define MAX_NODES		(JENTRY_OFFLENMASK / sizeof(JEntry))
-
-/*
- * What a node takes in addition to its text and JEntry: a count, or the header
- * of a numeric and digits that are only half used, and bytes before either to
- * align it.
- */
-#define ALIGN_ROOM		(sizeof(uint32) - 1)
-#define CONTAINER_ROOM	(sizeof(uint32) + ALIGN_ROOM)
-#define NUMERIC_ROOM	16
-
-/* One character of an odd string can be three times as long as its text. */
-#define ODD_ROOM(len)	(2 * (size_t) (len))
-
-/* A string is copied as two pieces of so many bytes if they can hold it. */
-#define COPY_PIECE		16
-
-/* An object with more members than this is sorted by a better algorithm. */
-#define FEW_MEMBERS		64
 
 static char *write_value(GraphJsonbBuilder *builder, uint32 index, char *out,
 						 uint32 *type);
@@ -160,282 +83,14 @@ graph_jsonb_builder_create(void)
 {
 	GraphJsonbBuilder *builder = palloc0(sizeof(GraphJsonbBuilder));
 
-	builder->context = CurrentMemoryContext;
+	builder->text.context = CurrentMemoryContext;
 	return builder;
 }
 
-/* Cannot be: json.c has looked at every byte. */
-pg_noreturn static void
-malformed(void)
-{
-	elog(ERROR, "JSON value is malformed");
-}
-
-static void
-check_size(size_t size, const char *what)
-{
-	if (size > JENTRY_OFFLENMASK)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("total size of jsonb %s elements exceeds the maximum of %d bytes",
-						what, JENTRY_OFFLENMASK)));
-}
-
-/*-------------------------------------------------------------------------
- * The first pass: from the text to nodes.
- *-------------------------------------------------------------------------
- */
-
-/* Make room for the next node. */
-static void
-grow_nodes(GraphJsonbBuilder *builder)
-{
-	size_t		space = Max(2 * (size_t) builder->node_space, FIRST_SPACE);
-
-	if (builder->node_space > MAX_NODES)
-		check_size(space * sizeof(JEntry), "array");
-
-	if (builder->nodes == NULL)
-		builder->nodes = MemoryContextAlloc(builder->context,
-											space * sizeof(JsonbNode));
-	else
-		builder->nodes = repalloc_huge(builder->nodes,
-									   space * sizeof(JsonbNode));
-	builder->node_space = space;
-}
-
-static inline JsonbNode *
-add_node(GraphJsonbBuilder *builder, NodeKind kind, const char *start,
-		 const char *end)
-{
-	JsonbNode  *node;
-
-	if (unlikely(builder->node_count == builder->node_space))
-		grow_nodes(builder);
-	builder->nodes[builder->open].length++;
-
-	node = &builder->nodes[builder->node_count++];
-	node->start = start - builder->data;
-	node->length = end - start;
-	node->next = builder->node_count;
-	node->kind = kind;
-	return node;
-}
-
 /*
- * Find the quote that ends a string, and say whether the string is more than
- * ASCII that stands for itself.
+ * write_padding
+ *		Go to the next multiple of four; the bytes between are zero.
  */
-static inline const char *
-find_quote(const char *p, const char *end, bool *odd)
-{
-	unsigned int high = 0;
-
-	for (;;)
-	{
-#ifdef GRAPH_USE_SSE2
-		while (end - p >= (ptrdiff_t) sizeof(__m128i))
-		{
-			__m128i		chunk = _mm_loadu_si128((const __m128i *) p);
-			__m128i		special;
-			unsigned int mask;
-
-			special = _mm_or_si128(_mm_cmpeq_epi8(chunk, _mm_set1_epi8('"')),
-								   _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\')));
-			mask = _mm_movemask_epi8(special);
-			if (mask != 0)
-			{
-				/* of the bytes before the special one */
-				high |= _mm_movemask_epi8(chunk) & (mask ^ (mask - 1));
-				p += __builtin_ctz(mask);
-				break;
-			}
-			high |= _mm_movemask_epi8(chunk);
-			p += sizeof(__m128i);
-		}
-#endif
-		while (p < end && *p != '"' && *p != '\\')
-			high |= *p++ & 0x80;
-		if (end - p < 2 && (p == end || *p == '\\'))
-			malformed();
-		if (*p == '"')
-			break;
-		high = 1;
-		p += 2;
-	}
-	*odd = (high != 0);
-	return p;
-}
-
-/* The string just added is an odd one. */
-static void
-note_odd(GraphJsonbBuilder *builder, JsonbNode *node)
-{
-	const JsonbNode *around = &builder->nodes[builder->open];
-
-	node->kind = NODE_ODD_STRING;
-	builder->room += ODD_ROOM(node->length);
-	if (around->kind == NODE_OBJECT && around->length % 2 != 0)
-		builder->key_room += node->length + ODD_ROOM(node->length);
-}
-
-/* Read a string, of which p is the opening quote; returns the byte after. */
-static inline const char *
-read_string(GraphJsonbBuilder *builder, const char *p)
-{
-	bool		odd;
-	const char *quote = find_quote(p + 1, builder->end, &odd);
-	JsonbNode  *node = add_node(builder, NODE_STRING, p + 1, quote);
-
-	if (unlikely(odd))
-		note_odd(builder, node);
-	return quote + 1;
-}
-
-static inline const char *
-skip_digits(const char *p, const char *end)
-{
-	while (p < end && *p >= '0' && *p <= '9')
-		p++;
-	return p;
-}
-
-static const char *
-read_number(GraphJsonbBuilder *builder, const char *p)
-{
-	const char *end = builder->end;
-	const char *digits = (*p == '-') ? p + 1 : p;
-	const char *after = skip_digits(digits, end);
-	NodeKind	kind = NODE_INTEGER;
-
-	if (after == digits)
-		malformed();
-	if (after - digits > MAX_INTEGER)
-		kind = NODE_NUMBER;
-	while (after < end && (*after == '.' || *after == 'e' || *after == 'E'))
-	{
-		kind = NODE_NUMBER;
-		after++;
-		if (after < end && (*after == '+' || *after == '-'))
-			after++;
-		after = skip_digits(after, end);
-	}
-
-	add_node(builder, kind, p, after);
-	builder->room += NUMERIC_ROOM;
-	return after;
-}
-
-static const char *
-read_scalar(GraphJsonbBuilder *builder, const char *p)
-{
-	NodeKind	kind = NODE_TRUE;
-	int			len = 4;
-
-	if (*p == 'f')
-	{
-		kind = NODE_FALSE;
-		len = 5;
-	}
-	else if (*p == 'n')
-		kind = NODE_NULL;
-	else if (*p != 't')
-		return read_number(builder, p);
-
-	if (builder->end - p < len)
-		malformed();
-	add_node(builder, kind, p, p + len);
-	return p + len;
-}
-
-static void
-open_container(GraphJsonbBuilder *builder, NodeKind kind, const char *p)
-{
-	JsonbNode  *node = add_node(builder, kind, p, p);
-
-	if (++builder->depth > GRAPH_MAX_DEPTH)
-		malformed();
-	node->next = builder->open;
-	builder->open = node - builder->nodes;
-	builder->room += CONTAINER_ROOM;
-}
-
-static void
-close_container(GraphJsonbBuilder *builder, NodeKind kind)
-{
-	JsonbNode  *node = &builder->nodes[builder->open];
-
-	if (builder->depth-- == 0 || node->kind != kind)
-		malformed();
-	if (kind == NODE_OBJECT)
-	{
-		if (node->length % 2 != 0)
-			malformed();
-		builder->pairs += node->length / 2;
-	}
-	builder->open = node->next;
-	node->next = builder->node_count;
-}
-
-/*
- * List the tokens of the text.  Strings come first, being most of them.
- *
- * The value is put into an array of its own, which becomes that pseudo-array
- * by which jsonb has a value that is neither an object nor an array.
- */
-static void
-read_nodes(GraphJsonbBuilder *builder)
-{
-	const char *p = builder->data;
-
-	while (p < builder->end)
-	{
-		if (likely(*p == '"'))
-		{
-			p = read_string(builder, p);
-			if (p < builder->end && (*p == ':' || *p == ','))
-				p++;
-			continue;
-		}
-		switch (*p)
-		{
-			case ',':
-			case ':':
-			case ' ':
-			case '\n':
-			case '\r':
-			case '\t':
-				p++;
-				break;
-			case '{':
-				open_container(builder, NODE_OBJECT, p++);
-				break;
-			case '[':
-				open_container(builder, NODE_ARRAY, p++);
-				break;
-			case '}':
-				close_container(builder, NODE_OBJECT);
-				p++;
-				break;
-			case ']':
-				close_container(builder, NODE_ARRAY);
-				p++;
-				break;
-			default:
-				p = read_scalar(builder, p);
-				break;
-		}
-	}
-	if (builder->depth != 0 || builder->nodes[0].length != 1)
-		malformed();
-}
-
-/*-------------------------------------------------------------------------
- * The second pass: from nodes to jsonb.
- *-------------------------------------------------------------------------
- */
-
-/* Go to the next multiple of four; the bytes between are zero. */
 static inline char *
 write_padding(char *out)
 {
@@ -443,7 +98,10 @@ write_padding(char *out)
 	return (char *) INTALIGN(out);
 }
 
-/* The entry of a node that ends so many bytes after the first one began. */
+/*
+ * make_entry
+ *		The entry of a node that ends so many bytes after the first one began.
+ */
 static inline JEntry
 make_entry(uint32 type, size_t len, size_t end, uint32 index)
 {
@@ -453,14 +111,18 @@ make_entry(uint32 type, size_t len, size_t end, uint32 index)
 }
 
 /*
- * Copy text as it is.  A short one is copied by whole pieces, which is faster
- * than to look how long it is; what comes next is written over the rest.
+ * write_plain
+ *		Copy text as it is.
+ *
+ * A short one is copied by whole pieces, which is faster than to look how long
+ * it is; what comes next is written over the rest.
  */
 static inline char *
 write_plain(const GraphJsonbBuilder *builder, char *out, const char *p,
 			size_t len)
 {
-	if (likely(len <= 2 * COPY_PIECE && builder->end - p >= 2 * COPY_PIECE))
+	if (likely(len <= 2 * COPY_PIECE &&
+			   builder->text.end - p >= 2 * COPY_PIECE))
 	{
 		memcpy(out, p, COPY_PIECE);
 		memcpy(out + COPY_PIECE, p + COPY_PIECE, COPY_PIECE);
@@ -470,6 +132,10 @@ write_plain(const GraphJsonbBuilder *builder, char *out, const char *p,
 	return out + len;
 }
 
+/*
+ * simple_escape
+ *		The character that an escape of one letter stands for.
+ */
 static inline char
 simple_escape(char c)
 {
@@ -491,33 +157,32 @@ simple_escape(char c)
 }
 
 /*
- * Write a string that is not plain.  Mostly it is a path of Windows, with
- * backslashes only; anything else is for decode.c.
+ * write_odd
+ *		Write a string that is not plain.
+ *
+ * Mostly it is a path of Windows, with backslashes only; anything else is for
+ * text.c.
  */
 static char *
 write_odd(char *out, const char *p, const char *end)
 {
 	while (p < end)
 	{
-#ifdef GRAPH_USE_SSE2
-		if (end - p >= (ptrdiff_t) sizeof(__m128i))
+		if (graph_chunk_fits(p, end))
 		{
-			__m128i		chunk = _mm_loadu_si128((const __m128i *) p);
-			__m128i		backslash;
-			int			mask;
-			int			run = sizeof(__m128i);
+			GraphChunk	chunk = graph_chunk_load(p);
+			GraphChunk	special = graph_chunk_equal(chunk, '\\') | chunk;
+			GraphChunkMask mask = graph_chunk_mask(special);
+			int			run = sizeof(GraphChunk);
 
-			backslash = _mm_cmpeq_epi8(chunk, _mm_set1_epi8('\\'));
-			mask = _mm_movemask_epi8(_mm_or_si128(chunk, backslash));
-			_mm_storeu_si128((__m128i *) out, chunk);
+			memcpy(out, p, sizeof(GraphChunk));
 			if (mask != 0)
-				run = __builtin_ctz(mask);
+				run = graph_chunk_first(mask);
 			p += run;
 			out += run;
 			if (mask == 0)
 				continue;
 		}
-#endif
 		while (p < end && *p != '\\' && !IS_HIGHBIT_SET(*p))
 			*out++ = *p++;
 		if (p == end)
@@ -530,13 +195,32 @@ write_odd(char *out, const char *p, const char *end)
 	return out;
 }
 
-/* Write a numeric with the bytes that align it into so much room. */
-static char *
-write_numeric(char *out, Numeric number, size_t room)
+/*
+ * write_number
+ *		Write a number, with the bytes that align it.
+ *
+ * Inline, it would make each call of write_value() dearer.
+ */
+static pg_noinline char *
+write_number(char *out, const char *p, size_t len)
 {
-	size_t		size = VARSIZE_ANY(number);
+	int64		integer;
+	Numeric		number;
+	Datum		text;
+	size_t		size;
 
-	if (ALIGN_ROOM + size > room)
+	if (graph_decode_integer((GraphSlice) {p, len}, &integer))
+		number = int64_to_numeric(integer);
+	else
+	{
+		text = CStringGetDatum(pnstrdup(p, len));
+		number = DatumGetNumeric(DirectFunctionCall3(numeric_in, text,
+													 InvalidOid, -1));
+		pfree(DatumGetCString(text));
+	}
+
+	size = VARSIZE_ANY(number);
+	if (ALIGN_ROOM + size > len + NUMERIC_ROOM)
 		elog(ERROR, "numeric is longer than expected");
 	out = write_padding(out);
 	memcpy(out, number, size);
@@ -544,37 +228,14 @@ write_numeric(char *out, Numeric number, size_t room)
 	return out + size;
 }
 
-static char *
-write_integer(char *out, const char *p, size_t len)
-{
-	const char *end = p + len;
-	bool		negative = (*p == '-');
-	int64		number = 0;
-
-	for (p += negative; p < end; p++)
-		number = number * 10 + (*p - '0');
-	return write_numeric(out, int64_to_numeric(negative ? -number : number),
-						 len + NUMERIC_ROOM);
-}
-
-static char *
-write_number(char *out, const char *p, size_t len)
-{
-	char	   *text = pnstrdup(p, len);
-	Datum		number;
-
-	number = DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-								 ObjectIdGetDatum(InvalidOid),
-								 Int32GetDatum(-1));
-	pfree(text);
-	return write_numeric(out, DatumGetNumeric(number), len + NUMERIC_ROOM);
-}
-
-/* Write an array, or the pseudo-array if flags say so. */
+/*
+ * write_array
+ *		Write an array, or the pseudo-array if flags say so.
+ */
 static char *
 write_array(GraphJsonbBuilder *builder, uint32 index, uint32 flags, char *out)
 {
-	const JsonbNode *nodes = builder->nodes;
+	const JsonbNode *nodes = builder->text.nodes;
 	uint32		count = nodes[index].length;
 	char	   *start = out;
 	char	   *content;
@@ -596,11 +257,14 @@ write_array(GraphJsonbBuilder *builder, uint32 index, uint32 flags, char *out)
 		entries[i] = make_entry(type, out - before, out - content, i);
 		index = nodes[index].next;
 	}
-	check_size(out - start, "array");
+	graph_jsonb_check_size(out - start, "array");
 	return out;
 }
 
-/* What to sort by first: the length, and the first bytes of the key. */
+/*
+ * rank_key
+ *		What to sort by first: the length, and the first bytes of the key.
+ */
 static inline uint64
 rank_key(const char *key, uint32 len)
 {
@@ -614,13 +278,20 @@ rank_key(const char *key, uint32 len)
 	return (uint64) len << 32 | prefix;
 }
 
+/*
+ * key_length
+ *		The length of a member's key.
+ */
 static inline uint32
 key_length(const JsonbMember *member)
 {
 	return member->rank >> 32;
 }
 
-/* The order of jsonb, in which 0 says that the keys are the same. */
+/*
+ * compare_keys
+ *		The order of jsonb, in which 0 says that the keys are the same.
+ */
 static inline int
 compare_keys(const JsonbMember *a, const JsonbMember *b)
 {
@@ -632,7 +303,10 @@ compare_keys(const JsonbMember *a, const JsonbMember *b)
 				  key_length(a) - sizeof(uint32));
 }
 
-/* The same, and of equal keys the one that comes later is greater. */
+/*
+ * compare_members
+ *		The same, and of equal keys the one that comes later is greater.
+ */
 static inline int
 compare_members(const JsonbMember *a, const JsonbMember *b)
 {
@@ -643,7 +317,11 @@ compare_members(const JsonbMember *a, const JsonbMember *b)
 	return order;
 }
 
-#define ST_SORT sort_many_members
+/*
+ * To remember how the keys of an object like this one were sorted is not
+ * faster: that has to be checked, too.
+ */
+#define ST_SORT sort_members
 #define ST_ELEMENT_TYPE JsonbMember
 #define ST_COMPARE(a, b) compare_members(a, b)
 #define ST_CHECK_FOR_INTERRUPTS
@@ -652,33 +330,9 @@ compare_members(const JsonbMember *a, const JsonbMember *b)
 #include "lib/sort_template.h"
 
 /*
- * Sort the members of an object.  To remember how the keys of an object like
- * this one were sorted is not faster: that has to be checked, too.
+ * drop_duplicates
+ *		Of members with the same key keep the last; returns how many are left.
  */
-static void
-sort_members(JsonbMember *members, uint32 count)
-{
-	if (count > FEW_MEMBERS)
-	{
-		sort_many_members(members, count);
-		return;
-	}
-
-	for (uint32 i = 1; i < count; i++)
-	{
-		JsonbMember member = members[i];
-		uint32		at = i;
-
-		while (at > 0 && compare_members(&member, &members[at - 1]) < 0)
-		{
-			members[at] = members[at - 1];
-			at--;
-		}
-		members[at] = member;
-	}
-}
-
-/* Of members with the same key keep the last; returns how many are left. */
 static uint32
 drop_duplicates(JsonbMember *members, uint32 count)
 {
@@ -693,7 +347,10 @@ drop_duplicates(JsonbMember *members, uint32 count)
 	return kept;
 }
 
-/* A key that is not plain has to be unescaped before it can be compared. */
+/*
+ * unescape_key
+ *		A key that is not plain has to be unescaped before it can be compared.
+ */
 static void
 unescape_key(GraphJsonbBuilder *builder, const JsonbNode *node,
 			 JsonbMember *member)
@@ -701,7 +358,7 @@ unescape_key(GraphJsonbBuilder *builder, const JsonbNode *node,
 	const char *key = builder->odd_keys;
 
 	if (node->kind != NODE_ODD_STRING)
-		malformed();
+		graph_jsonb_malformed();
 	builder->odd_keys = write_odd(builder->odd_keys, member->key,
 								  member->key + node->length);
 	member->rank = rank_key(key, builder->odd_keys - key);
@@ -709,12 +366,15 @@ unescape_key(GraphJsonbBuilder *builder, const JsonbNode *node,
 	member->odd = true;
 }
 
-/* List the members of an object in the order that jsonb has. */
+/*
+ * collect_members
+ *		List the members of an object in the order that jsonb has.
+ */
 static uint32
 collect_members(GraphJsonbBuilder *builder, uint32 index,
 				JsonbMember *members)
 {
-	const JsonbNode *nodes = builder->nodes;
+	const JsonbNode *nodes = builder->text.nodes;
 	uint32		count = nodes[index].length / 2;
 
 	index++;
@@ -723,7 +383,7 @@ collect_members(GraphJsonbBuilder *builder, uint32 index,
 		JsonbMember *member = &members[i];
 		const JsonbNode *node = &nodes[index];
 
-		member->key = builder->data + node->start;
+		member->key = builder->text.data + node->start;
 		member->value = index + 1;
 		member->odd = false;
 		if (likely(node->kind == NODE_STRING))
@@ -737,6 +397,10 @@ collect_members(GraphJsonbBuilder *builder, uint32 index,
 	return drop_duplicates(members, count);
 }
 
+/*
+ * write_object
+ *		Write an object.
+ */
 static char *
 write_object(GraphJsonbBuilder *builder, uint32 index, char *out)
 {
@@ -776,22 +440,24 @@ write_object(GraphJsonbBuilder *builder, uint32 index, char *out)
 										count + i);
 	}
 	builder->member_count -= count;
-	check_size(out - start, "object");
+	graph_jsonb_check_size(out - start, "object");
 	return out;
 }
 
 /*
- * Write a value; returns the end of it.  This calls itself for each level of
- * nesting, of which the first pass has let no more than GRAPH_MAX_DEPTH
- * through.
+ * write_value
+ *		Write a value; returns the end of it.
+ *
+ * This calls itself for each level of nesting, of which the first pass has let
+ * no more than GRAPH_MAX_DEPTH through.
  */
 static char *
 write_value(GraphJsonbBuilder *builder, uint32 index, char *out, uint32 *type)
 {
-	const JsonbNode *node = &builder->nodes[index];
-	const char *text = builder->data + node->start;
+	const JsonbNode *node = &builder->text.nodes[index];
+	const char *text = builder->text.data + node->start;
 
-	switch ((NodeKind) node->kind)
+	switch ((JsonbNodeKind) node->kind)
 	{
 		case NODE_STRING:
 			*type = JENTRY_ISSTRING;
@@ -799,20 +465,11 @@ write_value(GraphJsonbBuilder *builder, uint32 index, char *out, uint32 *type)
 		case NODE_ODD_STRING:
 			*type = JENTRY_ISSTRING;
 			return write_odd(out, text, text + node->length);
-		case NODE_INTEGER:
-			*type = JENTRY_ISNUMERIC;
-			return write_integer(out, text, node->length);
 		case NODE_NUMBER:
 			*type = JENTRY_ISNUMERIC;
 			return write_number(out, text, node->length);
-		case NODE_TRUE:
-			*type = JENTRY_ISBOOL_TRUE;
-			return out;
-		case NODE_FALSE:
-			*type = JENTRY_ISBOOL_FALSE;
-			return out;
-		case NODE_NULL:
-			*type = JENTRY_ISNULL;
+		case NODE_WORD:
+			*type = node->length;
 			return out;
 		case NODE_ARRAY:
 			*type = JENTRY_ISCONTAINER;
@@ -824,83 +481,48 @@ write_value(GraphJsonbBuilder *builder, uint32 index, char *out, uint32 *type)
 	pg_unreachable();
 }
 
-/*-------------------------------------------------------------------------
- * Both.
- *-------------------------------------------------------------------------
+/*
+ * forget_members
+ *		Give back the memory for members.
  */
-
-/* Make ready for the first pass; the first node is the array around it all. */
 static void
-start_build(GraphJsonbBuilder *builder, GraphSlice value)
+forget_members(GraphJsonbBuilder *builder)
 {
-	if (value.len > JENTRY_OFFLENMASK)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("JSON value of %zu bytes is too long", value.len)));
-
-	if (builder->node_space == 0)
-		grow_nodes(builder);
-	memset(&builder->nodes[0], 0, sizeof(JsonbNode));
-	builder->nodes[0].kind = NODE_ARRAY;
-	builder->node_count = 1;
-	builder->open = 0;
-	builder->depth = 0;
-	builder->data = value.data;
-	builder->end = value.data + value.len;
-	builder->room = VARHDRSZ + CONTAINER_ROOM + value.len + 2 * COPY_PIECE;
-	builder->key_room = 0;
-	builder->pairs = 0;
-}
-
-/* Have room for the members of all objects, as all may be in one another. */
-static void
-grow_members(GraphJsonbBuilder *builder)
-{
-	size_t		space = Max(2 * builder->member_space, FIRST_SPACE);
-
-	space = Max(space, builder->pairs);
 	if (builder->members != NULL)
 		pfree(builder->members);
 	builder->members = NULL;
 	builder->member_space = 0;
-	builder->members = MemoryContextAllocHuge(builder->context,
-											  space * sizeof(JsonbMember));
-	builder->member_space = space;
 }
 
-/* Make ready for the second pass; returns the memory for odd keys, or NULL. */
+/*
+ * start_writing
+ *		Make ready for the second pass; returns the memory for odd keys, or
+ *		NULL.
+ *
+ * There is room for the members of all objects, as all may be in one another.
+ */
 static char *
 start_writing(GraphJsonbBuilder *builder)
 {
+	const JsonbNodes *text = &builder->text;
 	char	   *keys = NULL;
 
-	builder->room += builder->node_count * sizeof(JEntry);
 	builder->member_count = 0;
-	if (builder->members == NULL || builder->member_space < builder->pairs)
-		grow_members(builder);
-	if (builder->key_room > 0)
-		keys = palloc_extended(builder->key_room + 2 * COPY_PIECE,
+	if (builder->members == NULL || builder->member_space < text->pairs)
+	{
+		size_t		space = Max(2 * builder->member_space, FIRST_SPACE);
+
+		forget_members(builder);
+		space = Max(space, text->pairs);
+		builder->members = MemoryContextAllocHuge(text->context,
+												  space * sizeof(JsonbMember));
+		builder->member_space = space;
+	}
+	if (text->key_room > 0)
+		keys = palloc_extended(text->key_room + 2 * COPY_PIECE,
 							   MCXT_ALLOC_HUGE);
 	builder->odd_keys = keys;
 	return keys;
-}
-
-/* Give back what only a large value needed. */
-static void
-finish_build(GraphJsonbBuilder *builder)
-{
-	if (builder->node_space > MAX_SPACE_KEPT)
-	{
-		pfree(builder->nodes);
-		builder->nodes = NULL;
-		builder->node_space = 0;
-	}
-	if (builder->member_space > MAX_SPACE_KEPT)
-	{
-		pfree(builder->members);
-		builder->members = NULL;
-		builder->member_space = 0;
-	}
 }
 
 /*
@@ -910,33 +532,34 @@ finish_build(GraphJsonbBuilder *builder)
 Datum
 graph_jsonb_build(GraphJsonbBuilder *builder, GraphSlice value)
 {
-	const JsonbNode *top;
+	const JsonbNodes *text = &builder->text;
 	char	   *keys;
 	char	   *result;
 	char	   *out;
 	size_t		size;
 
-	start_build(builder, value);
-	read_nodes(builder);
+	Assert(GetDatabaseEncoding() == PG_UTF8);
+	graph_jsonb_list_nodes(&builder->text, value);
 	keys = start_writing(builder);
 
-	result = palloc_extended(builder->room, MCXT_ALLOC_HUGE);
+	result = palloc_extended(text->room, MCXT_ALLOC_HUGE);
 	out = result + VARHDRSZ;
-	top = &builder->nodes[1];
-	if (top->kind == NODE_OBJECT)
+	if (text->nodes[1].kind == NODE_OBJECT)
 		out = write_object(builder, 1, out);
-	else if (top->kind == NODE_ARRAY)
+	else if (text->nodes[1].kind == NODE_ARRAY)
 		out = write_array(builder, 1, JB_FARRAY, out);
 	else
 		out = write_array(builder, 0, JB_FARRAY | JB_FSCALAR, out);
 
-	Assert(out <= result + builder->room - 2 * COPY_PIECE);
+	Assert(out <= result + text->room - 2 * COPY_PIECE);
 	size = out - result;
 	SET_VARSIZE(result, size);
-	if (builder->room > 2 * size)
+	if (text->room > 2 * size)
 		result = repalloc(result, size);
 	if (keys != NULL)
 		pfree(keys);
-	finish_build(builder);
+	graph_jsonb_forget_nodes(&builder->text);
+	if (builder->member_space > MAX_SPACE_KEPT)
+		forget_members(builder);
 	return PointerGetDatum(result);
 }

@@ -1,17 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * row.c
- *		Which rows does an alert hold, and what is in their columns?
+ *		Which rows does a record hold, and what is in their columns?
  *
  * For the table of alerts a record is a row.  For evidence and comments each
- * element of an array of the alert is one, and a column may also read the
- * alert around it ("../severity").  Names, paths and input functions are
- * resolved once, when a scan begins; for a row only the slices that json.c
+ * element of an array of the record is one, and a column may also read the
+ * record around it ("../severity").  Names, paths and input functions are
+ * resolved once, when a scan begins, and the properties that the columns need
+ * are added to the scan's projection; for a row only the slices that json.c
  * found are turned into Datums by decode.c.
  *
  * Whatever the service adds is kept: an evidence type that nobody knows is a
- * row as any other, and a column for "." has all of it.  What is not in the
- * projection that it must have fails loudly, naming column, table and alert.
+ * row as any other, and a column for "." has all of it.  A value that its
+ * column's type does not take is an error, which names column, table and
+ * alert.
+ *
+ * A reader and all that it points to live in the memory context in which it
+ * was created; the bytes of a record belong to the scan.
  *
  * What this file refuses to know: requests, the syntax of JSON.
  *
@@ -24,7 +29,6 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -40,28 +44,29 @@ typedef struct RowColumn
 	bool		skip_objects;	/* an object is no value for this column */
 	int			npaths;
 	int		   *slots;			/* of each path, in its projection */
-	bool	   *in_alert;		/* read it from the alert's projection */
+	bool	   *in_record;		/* ... which is that of the record around it */
 } RowColumn;
 
 struct GraphRowReader
 {
 	char	   *table_name;
-	const char *rows_member;	/* NULL: the alert is the row */
+	const char *rows_member;	/* NULL: the record is the row */
 	char	   *evidence_type;	/* only rows of this type, or NULL */
 	int			natts;			/* of a row of the table; 0: it is part of a
 								 * row, and the rest of that is not ours */
 	RowColumn  *columns;
 	int			ncolumns;
 
-	GraphProjection *alert_shape;
+	GraphProjection *record_projection;
 	int			rows_slot;		/* of rows_member */
-	GraphProjection *row_shape;		/* of an element; alert_shape without one */
-	int			type_slot;		/* of @odata.type in row_shape */
+	GraphProjection *row_projection;	/* of an element of rows_member;
+										 * without that, of the record */
+	int			type_slot;		/* of @odata.type in row_projection */
 
-	/* the alert at hand */
+	/* the record at hand */
 	GraphRecord record;
 	bool		started;		/* there is one */
-	bool		alert_given;	/* its one row was given */
+	bool		given;			/* its one row was given */
 	GraphSlice	rows;
 	size_t		position;		/* in rows */
 	int			ordinal;
@@ -69,108 +74,6 @@ struct GraphRowReader
 
 	RowColumn  *current;		/* for the error context, or NULL */
 };
-
-static void add_column(GraphRowReader *reader, Relation relation,
-					   AttrNumber attnum, int index,
-					   const GraphOptions *options);
-static void fill_row(GraphRowReader *reader, Datum *values, bool *isnull);
-
-/*
- * begin_reader
- *		A reader for a table that fills in no more than so many columns, and
- *		none yet.
- *
- * What has to be located in an alert is added to the projection.
- */
-static GraphRowReader *
-begin_reader(Relation relation, int most_columns, const GraphOptions *options,
-			 GraphProjection *projection)
-{
-	GraphRowReader *reader = palloc0(sizeof(GraphRowReader));
-
-	reader->table_name = pstrdup(RelationGetRelationName(relation));
-	reader->rows_member = graph_resource_info(options->resource)->rows_member;
-	reader->evidence_type = options->evidence_type;
-	reader->columns = palloc0(most_columns * sizeof(RowColumn));
-
-	reader->alert_shape = reader->row_shape = projection;
-	if (reader->rows_member)
-	{
-		reader->rows_slot = graph_projection_add(projection, reader->rows_member);
-		reader->row_shape = graph_projection_create();
-		reader->type_slot = graph_projection_add(reader->row_shape, "@odata.type");
-	}
-	return reader;
-}
-
-/*
- * complete_reader
- *		All columns were added.
- */
-static GraphRowReader *
-complete_reader(GraphRowReader *reader)
-{
-	if (reader->rows_member)
-		reader->row_slots = palloc0(graph_projection_size(reader->row_shape) *
-									sizeof(GraphSlice));
-	return reader;
-}
-
-/*
- * graph_row_reader_create
- *		What fills in rows of a table, in the current memory context.
- *
- * attnums is an integer list of the columns that are wanted, and 0 in it
- * stands for all of them; the others are made NULL.
- */
-GraphRowReader *
-graph_row_reader_create(Relation relation, List *attnums,
-						const GraphOptions *options, GraphProjection *projection)
-{
-	TupleDesc	tupdesc = RelationGetDescr(relation);
-	bool		all = list_member_int(attnums, 0);
-	GraphRowReader *reader = begin_reader(relation, tupdesc->natts, options,
-										  projection);
-
-	reader->natts = tupdesc->natts;
-	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
-	{
-		if (!TupleDescAttr(tupdesc, attnum - 1)->attisdropped &&
-			(all || list_member_int(attnums, attnum)))
-			add_column(reader, relation, attnum, attnum - 1, options);
-	}
-	return complete_reader(reader);
-}
-
-/*
- * graph_row_reader_create_joined
- *		What fills in a table's part of a row that is not the table's alone and
- *		has so many columns, in the current memory context.
- *
- * indexes says where in that row each column of attnums goes.  Both lists may
- * be empty: then rows are only counted.  Nothing else of the row is touched.
- */
-GraphRowReader *
-graph_row_reader_create_joined(Relation relation, List *attnums, List *indexes,
-							   int natts, const GraphOptions *options,
-							   GraphProjection *projection)
-{
-	GraphRowReader *reader = begin_reader(relation, list_length(attnums),
-										  options, projection);
-	ListCell   *attnum;
-	ListCell   *index;
-
-	Assert(list_length(attnums) == list_length(indexes));
-	forboth(attnum, attnums, index, indexes)
-	{
-		Assert(lfirst_int(attnum) > 0 &&
-			   lfirst_int(attnum) <= RelationGetDescr(relation)->natts);
-		Assert(lfirst_int(index) >= 0 && lfirst_int(index) < natts);
-		add_column(reader, relation, lfirst_int(attnum), lfirst_int(index),
-				   options);
-	}
-	return complete_reader(reader);
-}
 
 /*
  * add_column
@@ -200,7 +103,7 @@ add_column(GraphRowReader *reader, Relation relation, AttrNumber attnum,
 	column->decoder = graph_decoder_create(attribute->atttypid,
 										   attribute->atttypmod);
 	column->slots = palloc(list_length(source->paths) * sizeof(int));
-	column->in_alert = palloc(list_length(source->paths) * sizeof(bool));
+	column->in_record = palloc(list_length(source->paths) * sizeof(bool));
 
 	/*
 	 * Where a column has alternatives, some types may hold an object at the
@@ -212,36 +115,121 @@ add_column(GraphRowReader *reader, Relation relation, AttrNumber attnum,
 	forboth(path, source->paths, in_alert, source->in_alert)
 	{
 		bool		outer = reader->rows_member && lfirst_int(in_alert);
-		GraphProjection *projection = outer ? reader->alert_shape : reader->row_shape;
+		GraphProjection *projection = outer ?
+			reader->record_projection : reader->row_projection;
 
 		/* JSON is UTF-8, whatever the database is */
 		column->slots[column->npaths] =
-			graph_projection_add(projection, pg_server_to_any(lfirst(path),
-													strlen(lfirst(path)),
-													PG_UTF8));
-		column->in_alert[column->npaths] = outer;
+			graph_projection_add(projection,
+								 pg_server_to_any(lfirst(path),
+												  strlen(lfirst(path)),
+												  PG_UTF8));
+		column->in_record[column->npaths] = outer;
 		column->npaths++;
 	}
 }
 
 /*
+ * graph_row_reader_create_joined
+ *		What fills in a table's part of a row that is not the table's alone and
+ *		has so many columns, in the current memory context.
+ *
+ * indexes says where in that row each column of attnums goes.  Both lists may
+ * be empty: then rows are only counted.  Nothing else of the row is touched.
+ * What has to be located in a record is added to the projection.
+ */
+GraphRowReader *
+graph_row_reader_create_joined(Relation relation, List *attnums, List *indexes,
+							   int natts, const GraphOptions *options,
+							   GraphProjection *projection)
+{
+	GraphRowReader *reader = palloc0(sizeof(GraphRowReader));
+	ListCell   *attnum;
+	ListCell   *index;
+
+	reader->table_name = pstrdup(RelationGetRelationName(relation));
+	reader->rows_member = graph_resource_info(options->resource)->rows_member;
+	reader->evidence_type = options->evidence_type;
+	reader->columns = palloc0(list_length(attnums) * sizeof(RowColumn));
+
+	reader->record_projection = reader->row_projection = projection;
+	if (reader->rows_member)
+	{
+		reader->rows_slot = graph_projection_add(projection,
+												 reader->rows_member);
+		reader->row_projection = graph_projection_create();
+		reader->type_slot = graph_projection_add(reader->row_projection,
+												 "@odata.type");
+	}
+
+	Assert(list_length(attnums) == list_length(indexes));
+	forboth(attnum, attnums, index, indexes)
+	{
+		Assert(lfirst_int(attnum) > 0 &&
+			   lfirst_int(attnum) <= RelationGetDescr(relation)->natts);
+		Assert(lfirst_int(index) >= 0 && lfirst_int(index) < natts);
+		add_column(reader, relation, lfirst_int(attnum), lfirst_int(index),
+				   options);
+	}
+	if (reader->rows_member)
+		reader->row_slots =
+			palloc0(graph_projection_size(reader->row_projection) *
+					sizeof(GraphSlice));
+	return reader;
+}
+
+/*
+ * graph_row_reader_create
+ *		The same for rows of the table alone.
+ *
+ * attnums is an integer list of the columns that are wanted, and 0 in it
+ * stands for all of them; the others are made NULL.
+ */
+GraphRowReader *
+graph_row_reader_create(Relation relation, List *attnums,
+						const GraphOptions *options,
+						GraphProjection *projection)
+{
+	TupleDesc	tupdesc = RelationGetDescr(relation);
+	bool		all = list_member_int(attnums, 0);
+	List	   *wanted = NIL;
+	List	   *indexes = NIL;
+	GraphRowReader *reader;
+
+	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
+	{
+		if (TupleDescAttr(tupdesc, attnum - 1)->attisdropped ||
+			!(all || list_member_int(attnums, attnum)))
+			continue;
+		wanted = lappend_int(wanted, attnum);
+		indexes = lappend_int(indexes, attnum - 1);
+	}
+	reader = graph_row_reader_create_joined(relation, wanted, indexes,
+											tupdesc->natts, options,
+											projection);
+	reader->natts = tupdesc->natts;
+	return reader;
+}
+
+/*
  * graph_row_start
- *		Take up an alert; it must stay as it is until its last row was given.
+ *		Take up a record; it must stay as it is until its last row was given.
  */
 void
 graph_row_start(GraphRowReader *reader, const GraphRecord *record)
 {
+	Assert(record->whole.data != NULL && record->slots != NULL);
+
 	reader->record = *record;
 	reader->started = true;
-	reader->alert_given = false;
+	reader->given = false;
 	reader->position = 0;
 	reader->ordinal = 0;
 	if (reader->rows_member == NULL)
 		return;
 
 	reader->rows = record->slots[reader->rows_slot];
-	if (reader->rows.data && reader->rows.data[0] != '[' &&
-		!graph_slice_is_null(reader->rows))
+	if (!graph_slice_is_null(reader->rows) && reader->rows.data[0] != '[')
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("property \"%s\" of alert \"%s\" is not an array",
@@ -250,7 +238,7 @@ graph_row_start(GraphRowReader *reader, const GraphRecord *record)
 
 /*
  * graph_row_stop
- *		Forget the alert: its bytes are gone.
+ *		Forget the record: its bytes are gone.
  */
 void
 graph_row_stop(GraphRowReader *reader)
@@ -296,46 +284,6 @@ is_wanted(GraphRowReader *reader)
 }
 
 /*
- * graph_row_next
- *		The next row of the alert; false if there is none.
- *
- * Values are made in the current memory context.  In a row of the table,
- * columns that nobody asked for are NULL.
- */
-bool
-graph_row_next(GraphRowReader *reader, Datum *values, bool *isnull)
-{
-	GraphSlice	element;
-
-	if (!reader->started)
-		return false;
-
-	if (reader->rows_member == NULL)
-	{
-		if (reader->alert_given)
-			return false;
-		reader->alert_given = true;
-		reader->row_slots = reader->record.slots;
-		fill_row(reader, values, isnull);
-		return true;
-	}
-
-	while (reader->rows.data &&
-		   graph_json_next_element(reader->rows, &reader->position,
-								   reader->row_shape, reader->row_slots,
-								   &element))
-	{
-		reader->ordinal++;
-		if (is_wanted(reader))
-		{
-			fill_row(reader, values, isnull);
-			return true;
-		}
-	}
-	return false;
-}
-
-/*
  * conversion_context
  *		Error context callback: which value could not be converted.
  */
@@ -357,20 +305,17 @@ conversion_context(void *arg)
 static GraphSlice
 pick(GraphRowReader *reader, const RowColumn *column)
 {
-	GraphSlice	none = {NULL, 0};
-
 	for (int i = 0; i < column->npaths; i++)
 	{
-		GraphSlice *slots = column->in_alert[i] ?
+		GraphSlice *slots = column->in_record[i] ?
 			reader->record.slots : reader->row_slots;
 		GraphSlice	value = slots[column->slots[i]];
 
-		if (value.data == NULL || graph_slice_is_null(value) ||
-			(column->skip_objects && value.data[0] == '{'))
-			continue;
-		return value;
+		if (!graph_slice_is_null(value) &&
+			!(column->skip_objects && value.data[0] == '{'))
+			return value;
 	}
-	return none;
+	return (GraphSlice) {NULL, 0};
 }
 
 /*
@@ -380,19 +325,18 @@ pick(GraphRowReader *reader, const RowColumn *column)
 static GraphSlice
 type_name(GraphSlice type)
 {
-	GraphSlice	name = {NULL, 0};
 	size_t		start;
-	char	   *copy;
+	size_t		len;
+	char	   *name;
 
 	if (!graph_slice_is_string(type))
-		return name;
+		return (GraphSlice) {NULL, 0};
 	start = after_last(type, ".#");
-	name.len = type.len - start + 1;
-	copy = palloc(name.len);
-	copy[0] = '"';
-	memcpy(copy + 1, type.data + start, type.len - start);
-	name.data = copy;
-	return name;
+	len = type.len - start;
+	name = palloc(len + 1);
+	name[0] = '"';
+	memcpy(name + 1, type.data + start, len);
+	return (GraphSlice) {name, len + 1};
 }
 
 /*
@@ -440,4 +384,43 @@ fill_row(GraphRowReader *reader, Datum *values, bool *isnull)
 	}
 	reader->current = NULL;
 	error_context_stack = context.previous;
+}
+
+/*
+ * graph_row_next
+ *		The next row of the record; false if there is none.
+ *
+ * Values are made in the current memory context.  In a row of the table,
+ * columns that nobody asked for are NULL.
+ */
+bool
+graph_row_next(GraphRowReader *reader, Datum *values, bool *isnull)
+{
+	GraphSlice	element;
+
+	if (!reader->started)
+		return false;
+
+	if (reader->rows_member == NULL)
+	{
+		if (reader->given)
+			return false;
+		reader->given = true;
+		reader->row_slots = reader->record.slots;
+		fill_row(reader, values, isnull);
+		return true;
+	}
+
+	while (graph_json_next_element(reader->rows, &reader->position,
+								   reader->row_projection, reader->row_slots,
+								   &element))
+	{
+		reader->ordinal++;
+		if (is_wanted(reader))
+		{
+			fill_row(reader, values, isnull);
+			return true;
+		}
+	}
+	return false;
 }

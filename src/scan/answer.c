@@ -89,7 +89,7 @@ judge_lookup(GraphFetch *fetch, const GraphParts *parts, int status,
 			GRAPH_VERDICT_END : GRAPH_VERDICT_PROBE;
 	transport = graph_http_result(fetch->transfer, &text);
 	if (transport == GRAPH_TRANSPORT_OK ? graph_fetch_cut_again(fetch) :
-		graph_transport_is_retriable(transport) &&
+		graph_may_retry(transport, 0, GRAPH_RETRY_REMOTE) &&
 		graph_fetch_again(fetch, -1) == NULL)
 		return GRAPH_VERDICT_AGAIN;
 	return GRAPH_VERDICT_ERROR;
@@ -105,13 +105,14 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 	GraphSession *session = chain->shared->session;
 	GraphFetch *fetch = chain->fetch;
 	GraphVerdict verdict = GRAPH_VERDICT_ERROR;
+	int			attempt = fetch->attempt;
 	const char *why = "";
 	GraphRemoteError remote;
 	GraphSlice	body;
 
 	if ((header->status == 401 && graph_fetch_renew_token(fetch)) ||
 		(header->status == 408 && graph_fetch_replace_stale(fetch)))
-		return GRAPH_VERDICT_SEND;
+		return fetch->attempt > attempt ? GRAPH_VERDICT_AGAIN : GRAPH_VERDICT_SEND;
 	if (header->status == 400)
 		verdict = judge_bad_request(chain, part);
 	if (verdict != GRAPH_VERDICT_ERROR)
@@ -125,7 +126,7 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 							   &remote);
 	if (verdict != GRAPH_VERDICT_ERROR)
 		return verdict;
-	if (graph_status_is_retriable(header->status))
+	if (graph_may_retry(GRAPH_TRANSPORT_OK, header->status, GRAPH_RETRY_REMOTE))
 	{
 		why = graph_fetch_again(fetch, header->retry_after);
 		if (why == NULL)

@@ -50,6 +50,12 @@
 #define MAX_BARREN_PAGES	1000
 #define BARREN_PAUSE_MS		10
 
+/*
+ * So many alerts in a row that nobody has sorted are hardly in order by chance:
+ * it is one case in 40,000.
+ */
+#define ORDERED_RECORDS	8
+
 static bool restart_by_time(GraphChain *chain, bool again);
 
 /*-------------------------------------------------------------------------
@@ -116,13 +122,13 @@ ask(GraphChain *chain, uint32 keep_from, bool again)
  *		A chain without a task, in the scan's memory context.
  */
 GraphChain *
-graph_chain_create(GraphShared *shared, int lane)
+graph_chain_create(GraphShared *shared, int worker)
 {
 	GraphChain *chain = MemoryContextAllocZero(shared->context,
 											   sizeof(GraphChain));
 
 	chain->shared = shared;
-	chain->lane = lane;
+	chain->worker = worker;
 	chain->fetch = graph_fetch_create(shared);
 	chain->prefetch = graph_fetch_create(shared);
 	chain->page = graph_page_create(shared);
@@ -162,10 +168,11 @@ graph_chain_start(GraphChain *chain, const GraphTask *task)
 /*
  * graph_chain_resume
  *		Follow the list by its links, and not by time any more: from its
- *		beginning on if nothing else has given anything, else all of it.
+ *		beginning on if nothing else has given anything, else all of it; the
+ *		service counts so many.
  */
 void
-graph_chain_resume(GraphChain *chain)
+graph_chain_resume(GraphChain *chain, int64 count)
 {
 	GraphShared *shared = chain->shared;
 	GraphCourse *course = &shared->course;
@@ -181,7 +188,7 @@ graph_chain_resume(GraphChain *chain)
 	if (!resume)
 		return;
 	chain->page_number = 2;
-	graph_tally_resume(chain);
+	graph_tally_resume(chain, count);
 	graph_fetch_follow(chain->fetch, chain->fetch, course->head_link,
 					   chain->page_number);
 	pfree(course->head_link);
@@ -207,7 +214,7 @@ graph_chain_cut(GraphChain *chain, TimestampTz lower)
 static void
 finish(GraphChain *chain)
 {
-	graph_fetch_end(chain->fetch);
+	graph_fetch_close(chain->fetch);
 	forget_next(chain);
 	chain->phase = GRAPH_CHAIN_IDLE;
 }
@@ -306,15 +313,16 @@ prefetch(GraphChain *chain)
 {
 	GraphShared *shared = chain->shared;
 
-	if (!graph_task_is_list(&chain->task) || shared->request->limited || graph_goes_by_time(chain) ||
+	if (!graph_task_is_list(&chain->task) || shared->request->limited ||
+		graph_goes_by_time(chain) || chain->prefetch->wanted ||
+		shared->pool.wanted >= shared->session->options.limits.concurrency ||
 		graph_page_next_link(chain->page).data == NULL ||
 		find_next(chain) == NULL)
 		return;
-	if (chain->prefetch->url == NULL)
-		graph_fetch_follow(chain->prefetch, chain->fetch, chain->next_url,
-						   chain->page_number + 1);
-	graph_fetch_start_early(chain->prefetch,
-							shared->session->options.limits.concurrency);
+	graph_fetch_follow(chain->prefetch, chain->fetch, chain->next_url,
+					   chain->page_number + 1);
+	if (!graph_fetch_start_early(chain->prefetch))
+		graph_fetch_clear(chain->prefetch);
 }
 
 /*
@@ -337,7 +345,7 @@ follow_link(GraphChain *chain)
 	}
 	(void) hash_search(chain->followed, &hash, HASH_ENTER, NULL);
 	chain->page_number++;
-	if (chain->prefetch->url)
+	if (chain->prefetch->wanted)
 	{
 		GraphFetch *done = chain->fetch;
 
@@ -347,8 +355,11 @@ follow_link(GraphChain *chain)
 	else
 		graph_fetch_follow(chain->fetch, chain->fetch, chain->next_url,
 						   chain->page_number);
+	if (chain->tally.page_given == 0)
+		graph_fetch_delay(chain->fetch, BARREN_PAUSE_MS);
 	forget_next(chain);
-	graph_seen_release(chain->shared->seen, chain->lane);
+	if (chain->task.kind != GRAPH_TASK_TIES)	/* as many as have one time */
+		graph_seen_release(chain->shared->seen, chain->worker);
 	chain->phase = GRAPH_CHAIN_SENDS;
 }
 
@@ -366,7 +377,7 @@ keep_head(GraphChain *chain)
 
 	if (graph_task_is_part(&chain->task) || course->has_head)
 		return;
-	graph_seen_keep(shared->seen, chain->lane, false);
+	graph_seen_keep(shared->seen, chain->worker, false);
 	course->has_head = true;
 	course->head_bound = chain->times.last + 1;
 	course->head_first = chain->times.first;
@@ -374,6 +385,7 @@ keep_head(GraphChain *chain)
 		course->head_link = MemoryContextStrdup(shared->context,
 												chain->next_url);
 	course->head_found = shared->ledger.found;
+	course->head_alerts = graph_tally_alerts(chain);
 }
 
 /*
@@ -397,14 +409,18 @@ read_ties(GraphChain *chain, bool again)
 	if (shared->descending)
 		rest.window.upper = time;
 	else
+	{
 		rest.window.lower = time + 1;
+		rest.window.after = true;	/* or all of them would come again */
+	}
 	graph_queue_push(chain->shared, &rest);
 
 	chain->task.kind = GRAPH_TASK_TIES;
 	chain->task.window.lower = time;
 	chain->task.window.upper = time + 1;
+	chain->task.window.after = false;
 	chain->task.page_size = Min(shared->request->page_size + chain->times.ties,
-								GRAPH_LARGEST_PAGE);
+								shared->resource->largest_page);
 	chain->pass.number = 0;
 	ask(chain, chain->tally.number, again);
 	return true;
@@ -430,7 +446,10 @@ restart_by_time(GraphChain *chain, bool again)
 	if (shared->descending)
 		window.upper = chain->times.last + 1;
 	else
+	{
 		window.lower = chain->times.last;
+		window.after = false;
+	}
 	if (chain->task.continued && window.upper == chain->task.window.upper &&
 		window.lower == chain->task.window.lower)
 		return read_ties(chain, again);
@@ -442,7 +461,7 @@ restart_by_time(GraphChain *chain, bool again)
 	chain->task.continued = true;
 	chain->task.window = window;
 	chain->task.page_size = Min(shared->request->page_size + chain->times.ties,
-								GRAPH_LARGEST_PAGE);
+								shared->resource->largest_page);
 	chain->pass.number = 0;
 	graph_ledger_go(shared, true);
 	ask(chain, chain->tally.number, again);
@@ -467,7 +486,7 @@ ask_in_order(GraphChain *chain)
 							GRAPH_PART_ORDER | GRAPH_PART_WINDOW))
 		return false;
 	shared->course.order_tried = true;
-	graph_seen_keep(shared->seen, chain->lane, true);
+	graph_seen_keep(shared->seen, chain->worker, true);
 	chain->task.kind = GRAPH_TASK_WINDOW;
 	chain->task.page_size = shared->request->page_size;
 	ask(chain, 0, false);
@@ -476,15 +495,18 @@ ask_in_order(GraphChain *chain)
 
 /*
  * shows_order
- *		Is the beginning of the list in order for all that is known?  One time
- *		shows no order, and nothing else will tell where alerts are not counted.
+ *		Is what has come in order for all that is known?
+ *
+ * Where nothing was asked for in order, and alerts are not counted, so that
+ * nothing else will tell, a few of them may be in order by chance, and one time
+ * shows none.
  */
 static bool
 shows_order(const GraphChain *chain)
 {
-	return !graph_task_is_whole(&chain->task) || chain->shared->ledger.count >= 0 ||
-		chain->shared->request->order_needed ||
-		chain->times.first != chain->times.last;
+	return (chain->parts & GRAPH_PART_ORDER) || chain->tally.count >= 0 ||
+		(chain->times.first != chain->times.last &&
+		 chain->tally.records >= ORDERED_RECORDS);
 }
 
 /*
@@ -604,7 +626,6 @@ end_if_barren(GraphChain *chain)
 		chain->barren_pages = 0;
 		return false;
 	}
-	graph_fetch_delay(chain->fetch, BARREN_PAUSE_MS);
 	if (++chain->barren_pages < MAX_BARREN_PAGES)
 		return false;
 	graph_report_partial(&chain->shared->session->peer,
@@ -644,6 +665,7 @@ end_of_list_page(GraphChain *chain)
 	if (chain->task.kind == GRAPH_TASK_LIST && (more || full) &&
 		chain->task.page_size < request->page_size)
 	{
+		graph_seen_keep(chain->shared->seen, chain->worker, true);
 		chain->task.page_size = request->page_size;
 		graph_order_restart(chain->shared);
 		ask(chain, tally->keep_from, false);
@@ -690,8 +712,9 @@ end_page(GraphChain *chain)
 static void
 leave_out(GraphChain *chain, int part)
 {
+	graph_parts_acquit(&chain->shared->parts);
 	if (part == GRAPH_PART_ORDER)
-		graph_parts_refuse(&chain->shared->parts, part, 0);
+		graph_parts_refuse(&chain->shared->parts, part);
 	chain->parts &= ~part;
 	chain->left_out = part;		/* what was left out before was not it */
 	graph_fetch_ask_anew(chain->fetch,
@@ -743,11 +766,11 @@ read_header(GraphChain *chain)
 			finish(chain);
 			break;
 		case GRAPH_VERDICT_NO_WINDOWS:
-			graph_parts_refuse(&shared->parts, GRAPH_PART_WINDOW,
-							   chain->left_out);
+			graph_parts_acquit(&shared->parts);
+			graph_parts_refuse(&shared->parts, GRAPH_PART_WINDOW);
 			return GRAPH_STEP_NO_WINDOWS;
 		case GRAPH_VERDICT_ORDER_LOST:
-			graph_parts_refuse(&shared->parts, GRAPH_PART_ORDER, 0);
+			graph_parts_refuse(&shared->parts, GRAPH_PART_ORDER);
 			return GRAPH_STEP_ORDER_LOST;
 		case GRAPH_VERDICT_ERROR:
 			Assert(false);

@@ -77,6 +77,8 @@ set_url(GraphFetch *fetch, const char *title, const char *url, uint64 page)
 		pfree(fetch->title);
 		pfree(fetch->url);
 	}
+	fetch->shared->pool.wanted += !fetch->wanted;
+	fetch->wanted = true;
 	fetch->title = new_title;
 	fetch->url = new_url;
 	fetch->page = page;
@@ -129,27 +131,20 @@ send_request(GraphFetch *fetch, bool early)
 {
 	GraphShared *shared = fetch->shared;
 	GraphSession *session = shared->session;
-	const GraphOptions *options = &session->options;
-	GraphHttpRequest request = {0};
+	GraphHttpRequest request;
 	MemoryContext old;
 
 	Assert(fetch->url && fetch->transfer == NULL);
 	graph_token_get(session);
 
 	old = MemoryContextSwitchTo(fetch->context);
-	request.url = fetch->url;
+	graph_session_request(session, fetch->url, &request);
+	request.headers = lappend(request.headers,
+							  pstrdup("Prefer: include-unknown-enum-members"));
 	request.bearer = session->peer.bearer;
-	request.headers = list_make2("Accept: application/json",
-								 "Prefer: include-unknown-enum-members");
-	request.ca_file = options->service.ca_file;
-	request.proxy = options->service.proxy;
-	request.proxy_user = options->credentials.proxy_user;
-	request.proxy_password = options->credentials.proxy_password;
-	request.connect_timeout = options->limits.connect_timeout;
-	request.request_timeout = options->limits.request_timeout;
 	request.fresh_connection = fetch->attempt > 0 || fetch->stale;
 	request.in_sips = shared->request->limited;
-	request.ahead = early;
+	request.prefetch = early;
 	fetch->transfer = graph_http_start(fetch->context, &request);
 	MemoryContextSwitchTo(old);
 
@@ -201,7 +196,7 @@ graph_fetch_start(GraphFetch *fetch)
 	GraphShared *shared = fetch->shared;
 
 	if (fetch->transfer)
-		return true;
+		return fetch->not_before <= graph_now();
 	if (graph_fetch_due(fetch) > graph_now())
 		return false;
 	if (!has_descriptor(shared))
@@ -210,7 +205,7 @@ graph_fetch_start(GraphFetch *fetch)
 		return false;
 	}
 	fetch->not_before =
-		graph_stats_may_send(shared->stats,
+		graph_stats_book(shared->stats,
 							 shared->session->options.limits.requests_per_minute);
 	if (fetch->not_before != 0)
 		return false;
@@ -220,19 +215,20 @@ graph_fetch_start(GraphFetch *fetch)
 
 /*
  * graph_fetch_start_early
- *		Send the request while the answer of another one is read, if no more
- *		than so many would be under way and nothing is scarce.
+ *		Send the request while the answer of another one is read; false if
+ *		something is scarce.
  */
-void
-graph_fetch_start_early(GraphFetch *fetch, int most)
+bool
+graph_fetch_start_early(GraphFetch *fetch)
 {
 	GraphShared *shared = fetch->shared;
 
-	if (fetch->transfer == NULL && shared->pool.transfers < most &&
-		graph_http_has_descriptor() && shared->pool.pause <= graph_now() &&
-		graph_stats_may_send(shared->stats,
-							 shared->session->options.limits.requests_per_minute) == 0)
-		send_request(fetch, true);
+	if (!graph_http_has_descriptor() || shared->pool.pause > graph_now() ||
+		graph_stats_book(shared->stats,
+						 shared->session->options.limits.requests_per_minute) != 0)
+		return false;
+	send_request(fetch, true);
+	return true;
 }
 
 /*
@@ -257,13 +253,25 @@ graph_fetch_end(GraphFetch *fetch)
 }
 
 /*
+ * graph_fetch_close
+ *		The same, as nothing more is wanted of it; its name stays.
+ */
+void
+graph_fetch_close(GraphFetch *fetch)
+{
+	graph_fetch_end(fetch);
+	fetch->shared->pool.wanted -= fetch->wanted;
+	fetch->wanted = false;
+}
+
+/*
  * graph_fetch_clear
  *		Fetch nothing.
  */
 void
 graph_fetch_clear(GraphFetch *fetch)
 {
-	graph_fetch_end(fetch);
+	graph_fetch_close(fetch);
 	if (fetch->url)
 	{
 		pfree(fetch->title);
@@ -410,7 +418,7 @@ graph_fetch_repair(GraphFetch *fetch)
 
 	if (transport == GRAPH_TRANSPORT_STARVED && starve(fetch))
 		return;
-	if (graph_transport_is_retriable(transport))
+	if (graph_may_retry(transport, 0, GRAPH_RETRY_REMOTE))
 	{
 		why = graph_fetch_again(fetch, -1);
 		if (why == NULL)

@@ -50,7 +50,6 @@ extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
 extern GraphScanStep graph_scan_poll(GraphScan *scan, GraphRecord *record);
 extern pgsocket graph_scan_descriptor(const GraphScan *scan);
 extern int64 graph_scan_count(const GraphScan *scan);
-extern bool graph_scan_is_empty(const GraphScan *scan);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);
 extern bool graph_scan_gave_nulls(const GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);

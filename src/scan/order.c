@@ -298,7 +298,22 @@ graph_goes_by_time(const GraphChain *chain)
 bool
 graph_can_restart(const GraphChain *chain)
 {
-	return graph_goes_by_time(chain) && chain->times.seen;
+	const GraphTimes *times = &chain->times;
+	const GraphWindow *window = &chain->task.window;
+
+	if (!graph_goes_by_time(chain) || !times->seen)
+		return false;
+
+	/* what links may have left out is seen by the count, at the end */
+	if (chain->page_number > 1 && chain->tally.count >= 0)
+		return false;
+	if (!chain->task.continued || (chain->shared->descending ?
+								   times->last + 1 != window->upper :
+								   times->last != window->lower))
+		return true;
+
+	/* among alerts of one time that is so only if they are counted */
+	return times->first == times->last && (chain->parts & GRAPH_PART_COUNT);
 }
 
 /*

@@ -46,7 +46,7 @@ graph_ledger_go(GraphShared *shared, bool by_time)
 
 /*
  * graph_tally_begin
- *		A chain begins; it remembers what its lane's chains from keep_from on
+ *		A chain begins; it remembers what its worker's chains from keep_from on
  *		have had (0: only its own).
  */
 void
@@ -56,22 +56,26 @@ graph_tally_begin(GraphChain *chain, uint32 keep_from)
 
 	memset(tally, 0, sizeof(GraphTally));
 	tally->count = -1;
-	tally->number = graph_seen_begin(chain->shared->seen, chain->lane,
+	tally->number = graph_seen_begin(chain->shared->seen, chain->worker,
 									 keep_from);
 	tally->keep_from = keep_from ? keep_from : tally->number;
 }
 
 /*
  * graph_tally_resume
- *		The chain goes on after the beginning of the list, which another has
- *		read.
+ *		The chain goes on after the head of the list, which another has read, and
+ *		of which the service counts so many.
  */
 void
-graph_tally_resume(GraphChain *chain)
+graph_tally_resume(GraphChain *chain, int64 count)
 {
-	chain->tally.count = chain->shared->ledger.count;
-	chain->tally.alerts = chain->shared->ledger.found;
-	graph_seen_adopt(chain->shared->seen, chain->lane);
+	GraphShared *shared = chain->shared;
+
+	chain->tally.count = count;
+	chain->tally.alerts = shared->course.head_alerts;
+	chain->tally.deferred = shared->course.head_alerts - shared->course.head_found;
+	shared->ledger.nulls_left = chain->tally.deferred > 0;
+	graph_seen_adopt(shared->seen, chain->worker);
 }
 
 /*
@@ -259,7 +263,7 @@ place(GraphChain *chain, bool given, bool again, bool *past)
 static bool
 has_arrived(const GraphChain *chain)
 {
-	return chain->task.kind == GRAPH_TASK_HEAD && chain->times.has_previous &&
+	return chain->task.head && chain->times.has_previous &&
 		chain->times.previous > chain->shared->course.head_first;
 }
 
@@ -277,7 +281,7 @@ take_alert(GraphChain *chain, bool *past)
 	bool		again;
 	bool		given = graph_seen_note(shared->seen,
 										shared->slots[shared->id_slot],
-										chain->lane, remember_all, &again);
+										chain->worker, remember_all, &again);
 	bool		here;
 
 	if (!again)
@@ -288,8 +292,8 @@ take_alert(GraphChain *chain, bool *past)
 	here = place(chain, given, again, past);
 
 	/* one that was given early is counted where it belongs */
-	if (here && graph_task_is_part(&chain->task) && graph_seen_find(shared->seen) &&
-		!graph_task_is_whole(&chain->task))
+	if (here && graph_seen_find(shared->seen) &&
+		graph_task_is_part(&chain->task) && !graph_task_is_whole(&chain->task))
 		shared->ledger.found++;
 	if (given || !here ||
 		(shared->request->order_needed &&

@@ -154,19 +154,33 @@ graph_parts_accept(GraphParts *parts, int asked, int left_out)
 		MemoryContextSwitchTo(old);
 	}
 	parts->accepted |= asked;
+	parts->unproven = 0;
 	refusal->answers = true;
 	refusal->refused |= left_out | parts->refused;
 }
 
 /*
  * graph_parts_refuse
- *		The service refuses a part; innocent are those that were suspected
- *		before and were not the reason.
+ *		The service seems to refuse a part; it is not proven before something is
+ *		answered without.
  */
 void
-graph_parts_refuse(GraphParts *parts, int part, int innocent)
+graph_parts_refuse(GraphParts *parts, int part)
 {
-	parts->refused = (parts->refused & ~innocent) | part;
+	parts->refused |= part;
+	parts->unproven |= part;
+}
+
+/*
+ * graph_parts_acquit
+ *		A request without the parts that are not proven was refused as well: they
+ *		were not the reason.
+ */
+void
+graph_parts_acquit(GraphParts *parts)
+{
+	parts->refused &= ~parts->unproven;
+	parts->unproven = 0;
 }
 
 /*

@@ -81,8 +81,9 @@ graph_scan_create(GraphSession *session, GraphProjection *projection)
 	shared->session = session;
 	shared->projection = projection;
 	shared->context = CurrentMemoryContext;
+	shared->resource = graph_resource_info(session->options.resource);
 	shared->stats = graph_stats(session->serverid);
-	shared->id_slot = graph_projection_add(projection, "id");
+	shared->id_slot = graph_projection_add(projection, shared->resource->key);
 	shared->time_slot = -1;
 	scan->scratch = AllocSetContextCreate(shared->context, "graph_fdw step",
 										  ALLOCSET_SMALL_SIZES);
@@ -106,7 +107,7 @@ prepare_times(GraphShared *shared, const GraphRequest *request)
 	MemoryContext old;
 
 	shared->time_property = request->order_property ?
-		request->order_property : GRAPH_DEFAULT_TIME;
+		request->order_property : shared->resource->default_order;
 	shared->descending = request->order_property ? request->descending : true;
 	if (request->mode != GRAPH_SCAN_LIST ||
 		!shared->session->options.pushdown.order)
@@ -129,6 +130,7 @@ push(GraphScan *scan, GraphTaskKind kind, TimestampTz lower, int page_size)
 		.kind = kind,
 		.window = {lower, DT_NOEND, kind == GRAPH_TASK_NULLS},
 		.page_size = page_size,
+		.head = kind == GRAPH_TASK_HEAD,
 	};
 
 	graph_queue_push(&scan->shared, &task);
@@ -326,7 +328,7 @@ follow_links(GraphScan *scan)
 	GraphShared *shared = &scan->shared;
 
 	if (graph_can_resume(shared) || can_read_again(scan))
-		graph_chain_resume(scan->chains[0]);
+		graph_chain_resume(scan->chains[0], scan->expected);
 	else
 		graph_report_short(&shared->session->peer,
 						   graph_fetch_name(scan->chains[0]->fetch),
@@ -477,11 +479,10 @@ waited_for(const GraphScan *scan, int *count, GraphTime *until)
 		const GraphChain *chain = scan->chains[i];
 		GraphTime	due = graph_fetch_due(chain->fetch);
 
-		if (chain->fetch->transfer)
-			transfers[(*count)++] = chain->fetch->transfer;
-		else if (chain->phase != GRAPH_CHAIN_IDLE &&
-				 (*until == 0 || due < *until))
+		if (chain->phase == GRAPH_CHAIN_SENDS && (*until == 0 || due < *until))
 			*until = due;
+		else if (chain->phase != GRAPH_CHAIN_SENDS && chain->fetch->transfer)
+			transfers[(*count)++] = chain->fetch->transfer;
 	}
 	return transfers;
 }
@@ -575,7 +576,7 @@ step_chains(GraphScan *scan, GraphRecord *record)
 				break;
 			case GRAPH_STEP_NO_WINDOWS:
 				stop_chains(scan);
-				graph_chain_resume(scan->chains[0]);
+				graph_chain_resume(scan->chains[0], scan->shared.ledger.count);
 				return GRAPH_STEP_MOVED;
 			case GRAPH_STEP_ORDER_LOST:
 				scan->order_lost = true;
@@ -678,16 +679,6 @@ int64
 graph_scan_count(const GraphScan *scan)
 {
 	return scan->shared.course.counted;
-}
-
-/*
- * graph_scan_is_empty
- *		Is nothing asked, because no alert can match?
- */
-bool
-graph_scan_is_empty(const GraphScan *scan)
-{
-	return scan->shared.request == NULL;
 }
 
 /*

@@ -51,6 +51,7 @@ typedef struct GraphTask
 	GraphWindow window;			/* LIST and its parts; open for all */
 	int			page_size;		/* the same: $top */
 	bool		continued;		/* WINDOW: it begins where a chain has ended */
+	bool		head;			/* HEAD, and the TIES in it */
 	bool		timed;			/* COUNT: of the alerts with a time only */
 } GraphTask;
 
@@ -93,6 +94,7 @@ typedef struct GraphParts
 {
 	Oid			umid;			/* the user mapping, whose service it is */
 	int			refused;		/* in this scan */
+	int			unproven;		/* of these, not answered without since */
 	int			accepted;		/* in this scan */
 } GraphParts;
 
@@ -103,6 +105,7 @@ typedef struct GraphPool
 	uint64		retries;
 	uint64		bytes;
 	uint64		pages;
+	int			wanted;			/* fetches of which something is wanted */
 	int			transfers;		/* under way */
 	GraphTime	pause;			/* nothing is sent before, 0: no pause */
 	GraphTime	starved_since;	/* no descriptor is free, or 0 */
@@ -157,7 +160,8 @@ typedef struct GraphCourse
 	TimestampTz head_bound;		/* it came down to this time */
 	TimestampTz head_first;		/* from that of its first record; */
 	char	   *head_link;		/* this link was not followed then, or NULL, */
-	int64		head_found;		/* and so many were found */
+	int64		head_found;		/* and so many were found, */
+	int64		head_alerts;	/* of so many that came */
 } GraphCourse;
 
 typedef struct GraphSeen GraphSeen;
@@ -175,6 +179,7 @@ typedef struct GraphFetch
 	GraphTransfer *transfer;	/* NULL: it is not under way */
 	uint64		bearer_number;	/* the session's, when it was sent */
 	int			attempt;		/* how often it was sent before */
+	bool		wanted;			/* an answer is */
 	bool		token_renewed;	/* since something else than 401 came */
 	bool		stale;			/* its first connection had been given up */
 	GraphTime	not_before;		/* when it may be sent, 0: at once */
@@ -184,6 +189,7 @@ typedef struct GraphFetch
 typedef struct GraphShared
 {
 	GraphSession *session;
+	const GraphResourceInfo *resource;
 	GraphStats *stats;			/* of the server, for the whole session */
 	MemoryContext context;		/* of the scan */
 	const GraphRequest *request;
@@ -245,7 +251,7 @@ typedef struct GraphPass
 typedef struct GraphChain
 {
 	GraphShared *shared;
-	int			lane;			/* which of the scan's chains this is */
+	int			worker;			/* which of the scan's chains this is */
 	GraphChainPhase phase;
 	GraphTask	task;			/* its window shrinks as others take parts */
 	TimestampTz asked_lower;	/* the window's bound in the URL */
@@ -316,10 +322,10 @@ extern void graph_window_split(GraphChain *chain, int most);
 extern void graph_window_share(GraphChain *const *chains, int count);
 
 /* in chain.c */
-extern GraphChain *graph_chain_create(GraphShared *shared, int lane);
+extern GraphChain *graph_chain_create(GraphShared *shared, int worker);
 extern void graph_chain_reset_course(GraphShared *shared);
 extern void graph_chain_start(GraphChain *chain, const GraphTask *task);
-extern void graph_chain_resume(GraphChain *chain);
+extern void graph_chain_resume(GraphChain *chain, int64 count);
 extern void graph_chain_cut(GraphChain *chain, TimestampTz lower);
 extern void graph_chain_stop(GraphChain *chain);
 extern GraphChainStep graph_chain_step(GraphChain *chain, GraphRecord *record);
@@ -331,7 +337,7 @@ extern GraphVerdict graph_answer_judge(const GraphChain *chain, int *part);
 extern void graph_ledger_reset(GraphShared *shared);
 extern void graph_ledger_go(GraphShared *shared, bool by_time);
 extern void graph_tally_begin(GraphChain *chain, uint32 keep_from);
-extern void graph_tally_resume(GraphChain *chain);
+extern void graph_tally_resume(GraphChain *chain, int64 count);
 extern void graph_tally_start_page(GraphTally *tally);
 extern void graph_tally_end_page(GraphTally *tally);
 extern void graph_tally_close(GraphChain *chain);
@@ -381,8 +387,9 @@ extern void graph_fetch_set(GraphFetch *fetch, const char *path, bool again);
 extern void graph_fetch_follow(GraphFetch *fetch, const GraphFetch *first,
 							   const char *url, uint64 page);
 extern bool graph_fetch_start(GraphFetch *fetch);
-extern void graph_fetch_start_early(GraphFetch *fetch, int most);
+extern bool graph_fetch_start_early(GraphFetch *fetch);
 extern void graph_fetch_end(GraphFetch *fetch);
+extern void graph_fetch_close(GraphFetch *fetch);
 extern void graph_fetch_clear(GraphFetch *fetch);
 extern void graph_fetch_delay(GraphFetch *fetch, int milliseconds);
 extern GraphTime graph_fetch_due(const GraphFetch *fetch);
@@ -400,21 +407,22 @@ extern void graph_parts_start(GraphParts *parts, const GraphSession *session);
 extern int	graph_parts_refused(const GraphParts *parts, int some);
 extern bool graph_parts_answers(const GraphParts *parts);
 extern void graph_parts_accept(GraphParts *parts, int asked, int left_out);
-extern void graph_parts_refuse(GraphParts *parts, int part, int innocent);
+extern void graph_parts_refuse(GraphParts *parts, int part);
+extern void graph_parts_acquit(GraphParts *parts);
 extern int	graph_parts_suspect(const GraphParts *parts, int asked);
 
 /* in seen.c */
-extern GraphSeen *graph_seen_create(MemoryContext context, int lanes);
+extern GraphSeen *graph_seen_create(MemoryContext context, int workers);
 extern void graph_seen_reset(GraphSeen *seen);
-extern uint32 graph_seen_begin(GraphSeen *seen, int lane, uint32 keep_from);
-extern void graph_seen_release(GraphSeen *seen, int lane);
-extern bool graph_seen_note(GraphSeen *seen, GraphSlice id, int lane,
+extern uint32 graph_seen_begin(GraphSeen *seen, int worker, uint32 keep_from);
+extern void graph_seen_release(GraphSeen *seen, int worker);
+extern bool graph_seen_note(GraphSeen *seen, GraphSlice id, int worker,
 							bool remember_all, bool *again);
 extern uint64 graph_seen_hash(const GraphSeen *seen);
 extern void graph_seen_give(GraphSeen *seen);
 extern bool graph_seen_find(GraphSeen *seen);
-extern void graph_seen_keep(GraphSeen *seen, int lane, bool early);
-extern void graph_seen_adopt(GraphSeen *seen, int lane);
+extern void graph_seen_keep(GraphSeen *seen, int worker, bool early);
+extern void graph_seen_adopt(GraphSeen *seen, int worker);
 extern bool graph_seen_has_forgotten(const GraphSeen *seen);
 
 #endif							/* SCAN_INT_H */

@@ -40,7 +40,7 @@ typedef struct SeenAlert
 {
 	uint64		hash[2];
 	uint32		chain;			/* that had it last, */
-	uint16		lane;			/* and where that was read */
+	uint16		worker;			/* and whose that was */
 	bool		given;			/* handed out */
 	bool		kept;			/* never forgotten */
 	bool		early;			/* given before its turn, and not found since */
@@ -53,10 +53,11 @@ struct GraphSeen
 	HTAB	   *older;			/* the generation before, or NULL */
 	SeenAlert  *at_hand;		/* the one that was noted last */
 	uint32		chains;			/* how many have begun */
-	int			lanes;
-	uint32	   *chain_of;		/* for each lane: its chain, */
+	int			workers;
+	uint32	   *chain_of;		/* for each worker: its chain, */
 	uint32	   *keep_from;		/* and the first of whose alerts none is
 								 * forgotten */
+	bool	   *released;		/* but for those of its chain itself */
 	bool		has_forgotten;	/* what was given */
 };
 
@@ -78,17 +79,18 @@ create_generation(const GraphSeen *seen)
 
 /*
  * graph_seen_create
- *		No alert has come; chains are read in so many lanes.
+ *		No alert has come; chains are read by so many workers.
  */
 GraphSeen *
-graph_seen_create(MemoryContext context, int lanes)
+graph_seen_create(MemoryContext context, int workers)
 {
 	GraphSeen  *seen = MemoryContextAllocZero(context, sizeof(GraphSeen));
 
 	seen->context = context;
-	seen->lanes = lanes;
-	seen->chain_of = MemoryContextAllocZero(context, lanes * sizeof(uint32));
-	seen->keep_from = MemoryContextAllocZero(context, lanes * sizeof(uint32));
+	seen->workers = workers;
+	seen->chain_of = MemoryContextAllocZero(context, workers * sizeof(uint32));
+	seen->keep_from = MemoryContextAllocZero(context, workers * sizeof(uint32));
+	seen->released = MemoryContextAllocZero(context, workers * sizeof(bool));
 	return seen;
 }
 
@@ -110,29 +112,30 @@ graph_seen_reset(GraphSeen *seen)
 
 /*
  * graph_seen_begin
- *		The number of a new chain in a lane.
+ *		The number of a new chain of a worker.
  *
- * What the lane's chains from keep_from on have had is remembered as long as
+ * What the worker's chains from keep_from on have had is remembered as long as
  * this one is read; 0 for nothing but its own.
  */
 uint32
-graph_seen_begin(GraphSeen *seen, int lane, uint32 keep_from)
+graph_seen_begin(GraphSeen *seen, int worker, uint32 keep_from)
 {
-	Assert(lane < seen->lanes);
-	seen->chain_of[lane] = ++seen->chains;
-	seen->keep_from[lane] = keep_from == 0 ? seen->chains : keep_from;
+	Assert(worker < seen->workers);
+	seen->chain_of[worker] = ++seen->chains;
+	seen->keep_from[worker] = keep_from == 0 ? seen->chains : keep_from;
+	seen->released[worker] = false;
 	return seen->chains;
 }
 
 /*
  * graph_seen_release
- *		The lane's chain goes on to another page: what it has had may be
+ *		The worker's chain goes on to another page: what it has had may be
  *		forgotten like anything else.
  */
 void
-graph_seen_release(GraphSeen *seen, int lane)
+graph_seen_release(GraphSeen *seen, int worker)
 {
-	seen->keep_from[lane] = PG_UINT32_MAX;
+	seen->released[worker] = true;
 }
 
 /*
@@ -152,15 +155,14 @@ turn_generation(GraphSeen *seen)
 		while ((alert = hash_seq_search(&status)) != NULL)
 		{
 			bool		keep = alert->kept ||
-				alert->chain >= seen->keep_from[alert->lane];
-			bool		found;
-			SeenAlert  *newer = hash_search(seen->recent, alert->hash,
-											keep ? HASH_ENTER : HASH_FIND,
-											&found);
+				(alert->chain >= seen->keep_from[alert->worker] &&
+				 !(seen->released[alert->worker] &&
+				   alert->chain == seen->chain_of[alert->worker]));
 
-			if (keep && !found)
-				*newer = *alert;
-			seen->has_forgotten |= !keep && !found && alert->given;
+			if (keep)
+				*(SeenAlert *) hash_search(seen->recent, alert->hash,
+										   HASH_ENTER, NULL) = *alert;
+			seen->has_forgotten |= !keep && alert->given;
 		}
 		hash_destroy(seen->older);
 	}
@@ -170,42 +172,38 @@ turn_generation(GraphSeen *seen)
 
 /*
  * graph_seen_note
- *		An alert has come in the lane's chain: note that, and tell whether it was
- *		given before; *again is set if the chain itself had it.
+ *		An alert has come in the worker's chain: note that, and tell whether it
+ *		was given before; *again is set if the chain itself had it.
  *
  * It is the alert at hand for the functions below, until the next one.
  */
 bool
-graph_seen_note(GraphSeen *seen, GraphSlice id, int lane, bool remember_all,
+graph_seen_note(GraphSeen *seen, GraphSlice id, int worker, bool remember_all,
 				bool *again)
 {
 	const unsigned char *data = (const unsigned char *) id.data;
 	long		most = remember_all ? LARGE_GENERATION : GENERATION_SIZE;
 	SeenAlert  *alert;
 	uint64		hash[2];
-	bool		found;
 
 	hash[0] = hash_bytes_extended(data, id.len, 0);
 	hash[1] = hash_bytes_extended(data, id.len, 1);
 	if (seen->recent == NULL)
 		seen->recent = create_generation(seen);
-	else if (hash_get_num_entries(seen->recent) >= most)
-		turn_generation(seen);
-
-	alert = hash_search(seen->recent, hash, HASH_ENTER, &found);
-	if (!found)
+	alert = hash_search(seen->recent, hash, HASH_FIND, NULL);
+	if (alert == NULL && seen->older)
+		alert = hash_search(seen->older, hash, HASH_FIND, NULL);
+	if (alert == NULL)
 	{
-		const SeenAlert *older = seen->older == NULL ? NULL :
-			hash_search(seen->older, hash, HASH_FIND, NULL);
-
+		if (hash_get_num_entries(seen->recent) >= most)
+			turn_generation(seen);
+		alert = hash_search(seen->recent, hash, HASH_ENTER, NULL);
 		alert->chain = 0;
 		alert->given = alert->kept = alert->early = false;
-		if (older)
-			*alert = *older;
 	}
-	*again = alert->chain == seen->chain_of[lane];
-	alert->chain = seen->chain_of[lane];
-	alert->lane = lane;
+	*again = alert->chain == seen->chain_of[worker];
+	alert->chain = seen->chain_of[worker];
+	alert->worker = worker;
 	seen->at_hand = alert;
 	return alert->given;
 }
@@ -246,14 +244,14 @@ graph_seen_find(GraphSeen *seen)
 
 /*
  * mark_all
- *		Of all alerts, those that the lane's chain has had are never forgotten;
+ *		Of all alerts, those that the worker's chain has had are never forgotten;
  *		or (adopt) those that are never forgotten become the chain's.
  */
 static void
-mark_all(GraphSeen *seen, int lane, bool adopt, bool early)
+mark_all(GraphSeen *seen, int worker, bool adopt, bool early)
 {
 	HTAB	   *generations[] = {seen->recent, seen->older};
-	uint32		chain = seen->chain_of[lane];
+	uint32		chain = seen->chain_of[worker];
 
 	for (size_t i = 0; i < lengthof(generations); i++)
 	{
@@ -270,30 +268,30 @@ mark_all(GraphSeen *seen, int lane, bool adopt, bool early)
 			alert->kept = true;
 			alert->early |= early;
 			alert->chain = chain;
-			alert->lane = lane;
+			alert->worker = worker;
 		}
 	}
 }
 
 /*
  * graph_seen_keep
- *		What the lane's chain has had is never forgotten; early tells that it was
+ *		What the worker's chain has had is never forgotten; early tells that it was
  *		given before its turn.
  */
 void
-graph_seen_keep(GraphSeen *seen, int lane, bool early)
+graph_seen_keep(GraphSeen *seen, int worker, bool early)
 {
-	mark_all(seen, lane, false, early);
+	mark_all(seen, worker, false, early);
 }
 
 /*
  * graph_seen_adopt
- *		The lane's chain goes on after those that are never forgotten.
+ *		The worker's chain goes on after those that are never forgotten.
  */
 void
-graph_seen_adopt(GraphSeen *seen, int lane)
+graph_seen_adopt(GraphSeen *seen, int worker)
 {
-	mark_all(seen, lane, true, false);
+	mark_all(seen, worker, true, false);
 }
 
 /*

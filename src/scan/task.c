@@ -49,7 +49,7 @@ graph_nulls_come_first(const GraphShared *shared)
 
 	return request->order_needed && request->nulls_first &&
 		!request->no_nulls &&
-		strcmp(shared->time_property, GRAPH_DEFAULT_TIME) != 0;
+		strcmp(shared->time_property, shared->resource->default_order) != 0;
 }
 
 /*

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
- * shim_filter.c
- *		The functions of a server that filter.c and resource.c need, outside of
+ * shim_deparse.c
+ *		The functions of a server that deparse.c and resource.c need, outside of
  *		one.
  *
  * Simple ones, with the same meaning as the server's.
  *
  * IDENTIFICATION
- *		fuzz/shim_filter.c
+ *		fuzz/shim_deparse.c
  *
  *-------------------------------------------------------------------------
  */
@@ -153,7 +153,7 @@ graph_url_escape(const char *text)
 GraphTextMeaning
 graph_text_meaning(const char *text)
 {
-	return strstr(text, "\xef\xbf\xbd") ? GRAPH_TEXT_PERHAPS : GRAPH_TEXT_ITSELF;
+	return strstr(text, "\xef\xbf\xbd") ? GRAPH_TEXT_AMBIGUOUS : GRAPH_TEXT_EXACT;
 }
 
 /*-------------------------------------------------------------------------

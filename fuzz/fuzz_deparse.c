@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * fuzz_filter.c
- *		Is what filter.c spells OData, whatever the values are?
+ * fuzz_deparse.c
+ *		Is what deparse.c spells OData, whatever the values are?
  *
  * A libFuzzer target.  Each input becomes a tree of conditions and the values
  * of a plan, and what graph_deparse_filter() makes of them must
@@ -15,7 +15,7 @@
  * Build and run: see the Makefile beside this file.
  *
  * IDENTIFICATION
- *		fuzz/fuzz_filter.c
+ *		fuzz/fuzz_deparse.c
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +32,7 @@
 #include "utils/timestamp.h"
 #include "odata/graph_odata.h"
 
-/* filter.c promises 2000 bytes for each conjunction, and windows add two. */
+/* deparse.c promises 2000 bytes for each conjunction, and windows add two. */
 #define LONGEST_FILTER	4200
 
 #define MOST_VALUES	6
@@ -155,7 +155,7 @@ take_condition(Input *input, GraphValue *values, int *nvalues, int depth)
 	list = lappend(list, makeString((char *) property));
 	if (kind == GRAPH_FILTER_NULL || kind == GRAPH_FILTER_NOT_NULL)
 		return list;
-	if (kind == GRAPH_FILTER_COMPARE)
+	if (kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_DISTINCT)
 		list = lappend(list, makeInteger(is_time ? take(input, GRAPH_GE + 1) : take(input, GRAPH_NE + 1)));
 
 	/* each condition has a value of its own, of the kind that it takes */
@@ -264,7 +264,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	GraphWindow window = {DT_NOBEGIN, DT_NOEND, false};
 	int			nvalues = 0;
 	List	   *filters = NIL;
-	GraphFilterText filter;
+	GraphDeparsedFilter filter;
 	char	   *path;
 
 	for (int i = take(&input, 3); i >= 0; i--)
@@ -274,7 +274,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	window.nulls = take(&input, 8) == 0;
 
 	shim_subject = "";
-	graph_deparse_filter(filters, values, "createdDateTime", &filter);
+	graph_deparse_filter(graph_resource_info(GRAPH_EVIDENCE), filters, values,
+						 "createdDateTime", &filter);
 	request.filter = filter.text;
 	for (int i = 0; i < 2; i++)
 	{

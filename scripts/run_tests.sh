@@ -1,0 +1,156 @@
+# run_tests.sh: how pg_regress and the TAP tests are run and counted; it is
+# sourced by test.sh and check.sh, after setup.sh.
+#
+# shellcheck shell=bash disable=SC2154
+
+passed=0
+failed=0
+workers=()              # processes that run TAP files
+title_prefix=           # of the tests that run more than once
+tap_bin=                # not empty: the folder of the programs that TAP tests run
+
+#------------------------------------------------------------------------------
+# Counting
+#------------------------------------------------------------------------------
+
+# count TITLE STATUS PASSED FAILED OUTPUT: add the result of one run and show
+# it.  A run that failed without a failed test counts as one: it did not get to
+# its tests.
+count() {
+    local title=$1 status=$2 good=$3 bad=$4 output=$5
+
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    if [ "$bad" -eq 0 ]; then
+        printf '%s: %d passed\n' "$title" "$good"
+    else
+        printf '%s: %d passed, %d FAILED\n' "$title" "$good" "$bad"
+        show "$output"
+    fi
+}
+
+# The end of a file, marked as such.
+show() {
+    if [ -s "$1" ]; then
+        printf -- '--- %s\n' "${1#"$work"/}"
+        tail -n "${2:-100}" "$1"
+        printf -- '---\n'
+    fi
+}
+
+# Number of lines of a file that match.
+lines() {
+    grep -c -E "$1" "$2" || true
+}
+
+finish() {
+    local status=$? pid
+
+    for pid in "${workers[@]}"; do
+        kill -TERM "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    done
+    clean_up
+    # a set-up that failed, or an interruption
+    if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    if [ "$status" -eq 0 ] && [ "$failed" -ne 0 ]; then status=1; fi
+    exit "$status"
+}
+
+#------------------------------------------------------------------------------
+# The tests
+#------------------------------------------------------------------------------
+
+start_servers() {
+    init_postgres </dev/null
+    start_postgres
+    # the same alerts in every run; sql/setup.sql says so, too
+    start_emulator --alerts 2000 --seed 1 --now 2026-11-01T00:00:00Z
+}
+
+# What clean_up does at the end, earlier.
+stop_servers() {
+    if [ -n "$postmaster" ]; then stop_postgres || true; fi
+    if [ -n "$emulator_process" ]; then stop_emulator || true; fi
+}
+
+# pg_regress.  PostgreSQL 15 prints "test name ... ok", later ones TAP.
+test_regress() {
+    local output=$work/regress.out status=0
+
+    make_extension -s installcheck >"$output" 2>&1 || status=$?
+    count "${title_prefix}Regression tests" "$status" \
+        "$(lines '^(test +|     )[^ ]+ +\.\.\. ok |^ok [0-9]+ ' "$output")" \
+        "$(lines '\.\.\. FAILED |^not ok [0-9]+ ' "$output")" "$output"
+    if [ "$status" -ne 0 ]; then
+        show "$work/build/regression.diffs" 400
+        show "$work/postgres.log" 40
+    fi
+}
+
+# run_tap NAME FOLDER: one file of TAP tests in a folder that nobody else uses.
+# What it printed is in $work/NAME.out, its exit status in $work/NAME.status, and
+# the logs of one that failed in $work/NAME.logs.
+run_tap() {
+    local name=$1 folder=$2 status=0
+
+    TEMP_CONFIG=$work/extension.conf \
+        run timeout -k 10 400 make -s -C "$folder" PG_CONFIG="$pg_config" prove_installcheck \
+        ${tap_bin:+"bindir=$tap_bin"} PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$work/$name.out" 2>&1 || status=$?
+    echo "$status" >"$work/$name.status"
+    if [ "$status" -ne 0 ]; then
+        # the next file starts with an empty tmp_check
+        cp -R "$folder/tmp_check/log" "$work/$name.logs" || true
+        if [ -n "$keep" ]; then mv "$folder/tmp_check" "$work/tmp_check.$name" || true; fi
+    fi
+}
+
+# tap_worker FOLDER NAME...: run those files that no other worker has taken.
+tap_worker() {
+    local folder=$1 name
+
+    exec {lifeline}>&-
+    trap 'if [ -n "$job" ]; then end_group "$job"; fi; exit 143' TERM
+    shift
+    for name in "$@"; do
+        if mkdir "$work/$name.taken" 2>/dev/null; then run_tap "$name" "$folder"; fi
+    done
+}
+
+# count_tap NAME: the result of a file; one that died is a failure of its own.
+count_tap() {
+    local name=$1 output=$work/$1.out status log_file
+
+    status=$(cat "$work/$name.status" 2>/dev/null || echo 1)
+    count "${title_prefix}t/$name" "$status" \
+        "$(grep -E '^ok [0-9]+' "$output" | grep -c -v -i '# skip' || true)" \
+        "$(grep -E '^not ok [0-9]+' "$output" | grep -c -v -i '# todo' || true)" "$output"
+    if [ "$status" -ne 0 ]; then
+        for log_file in "$work/$name.logs/"*"$name"*; do show "$log_file" 60; done
+    fi
+    rm -rf "$work/$name.taken" "$work/$name.status" "$work/$name.logs"
+}
+
+# test_tap [NAME...]: the TAP tests, or some of them; two files at a time, as
+# most of what a test does is to wait.
+test_tap() {
+    local file name names=() pid
+
+    for file in "$work"/build/t/*.pl; do
+        name=$(basename "$file" .pl)
+        case " $* " in
+            "  " | *" $name "*) names+=("$name") ;;
+        esac
+    done
+    rm -rf "$work/build2"
+    "${user[@]}" cp -R "$work/build" "$work/build2"
+    tap_worker "$work/build" "${names[@]}" &
+    workers=($!)
+    tap_worker "$work/build2" "${names[@]}" &
+    workers+=($!)
+    for pid in "${workers[@]}"; do wait "$pid" || true; done
+    workers=()
+    for name in "${names[@]}"; do count_tap "$name"; done
+}

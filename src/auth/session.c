@@ -1,0 +1,248 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *		Who asks which server, and what must no message repeat?
+ *
+ * A session is opened for the role that a scan runs as.  It has the options of
+ * server, table and user mapping, and with them the secrets by which that role
+ * logs in; a token comes later (token.c).  It belongs to the memory context in
+ * which it is opened: when that is reset, a callback that was registered
+ * before anything was read overwrites the secrets.
+ *
+ * What this file refuses to know: how a login asks, and how long a token is
+ * good; scans, pages, alerts.
+ *
+ * IDENTIFICATION
+ *		src/auth/session.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_foreign_server.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+
+#include "auth/graph_auth.h"
+
+/* What the reset callback of a session overwrites. */
+typedef struct SessionOwner
+{
+	MemoryContextCallback callback;
+	GraphSession *session;
+} SessionOwner;
+
+/*
+ * wipe_session
+ *		Reset callback: overwrite what a session knows of secrets.
+ */
+static void
+wipe_session(void *arg)
+{
+	GraphSession *session = ((SessionOwner *) arg)->session;
+	ListCell   *cell;
+
+	graph_options_wipe(&session->options, NIL);
+	graph_wipe_text(session->peer.bearer);
+	foreach(cell, session->peer.secrets)
+		graph_wipe_text(lfirst(cell));
+}
+
+/*
+ * add_mapping_hint
+ *		Error context callback: say what a missing user mapping is for.
+ */
+static void
+add_mapping_hint(void *arg)
+{
+	if (geterrcode() == ERRCODE_UNDEFINED_OBJECT)
+		errhint("Create a user mapping for the role that the query runs as; for a view or a materialized view that is its owner.");
+}
+
+/*
+ * get_mapping
+ *		The user mapping of a role, with a hint where there is none.
+ */
+static UserMapping *
+get_mapping(Oid userid, Oid serverid)
+{
+	ErrorContextCallback context = {error_context_stack, add_mapping_hint, NULL};
+	UserMapping *mapping;
+
+	error_context_stack = &context;
+	mapping = GetUserMapping(userid, serverid);
+	error_context_stack = context.previous;
+	return mapping;
+}
+
+/*
+ * open_session
+ *		A session of a role with a server, for a table or (NULL) none.
+ */
+static GraphSession *
+open_session(ForeignTable *table, ForeignServer *server, Oid userid)
+{
+	GraphSession *session = palloc0(sizeof(GraphSession));
+	SessionOwner *owner = palloc0(sizeof(SessionOwner));
+	const GraphOptions *options = &session->options;
+	UserMapping *mapping;
+	const char *secret;
+	size_t		place = 0;
+
+	owner->session = session;
+	owner->callback.func = wipe_session;
+	owner->callback.arg = owner;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &owner->callback);
+
+	mapping = get_mapping(userid, server->serverid);
+	graph_get_options(table, server, mapping, &session->options);
+	graph_options_wipe(NULL, mapping->options);
+	session->serverid = server->serverid;
+	session->umid = mapping->umid;
+	session->userid = userid;
+	session->peer.server_name = pstrdup(server->servername);
+	session->peer.partial_is_warning =
+		options->limits.on_partial == GRAPH_PARTIAL_WARNING;
+	session->peer.token_is_given = options->credentials.access_token != NULL;
+	while ((secret = graph_options_secret(options, &place)) != NULL)
+		graph_session_redact(session, secret);
+
+	if (strcmp(options->service.cloud, "china") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("Microsoft Graph does not offer security alerts in cloud \"%s\"",
+						options->service.cloud),
+				 errhint("If the tenant is in another cloud, set the option \"cloud\" of server \"%s\".",
+						 session->peer.server_name)));
+	return session;
+}
+
+/*
+ * graph_session_open
+ *		Read what a scan of a foreign table by a role needs to ask the service.
+ *
+ * The session is in the current memory context.  No request is made.
+ */
+GraphSession *
+graph_session_open(Oid relid, Oid userid)
+{
+	ForeignTable *table = GetForeignTable(relid);
+
+	return open_session(table, GetForeignServer(table->serverid), userid);
+}
+
+/*
+ * graph_session_open_server
+ *		The same for the current role and a server, whose use it must have been
+ *		granted.
+ */
+GraphSession *
+graph_session_open_server(const char *server_name)
+{
+	ForeignServer *server = GetForeignServerByName(server_name, false);
+	AclResult	result = graph_server_aclcheck(server->serverid, GetUserId(),
+											   ACL_USAGE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_SERVER, server->servername);
+	graph_check_wrapper(server);
+	return open_session(NULL, server, GetUserId());
+}
+
+/*
+ * graph_session_set_bearer
+ *		Give a session its own copy of the token that it is to use.
+ */
+void
+graph_session_set_bearer(GraphSession *session, const char *token)
+{
+	char	   *before = session->peer.bearer;
+
+	Assert(token && token[0]);
+	if (before && strcmp(before, token) == 0)
+		return;
+	session->peer.bearer =
+		MemoryContextStrdup(GetMemoryChunkContext(session), token);
+	session->bearer_number++;
+	graph_free_text(before);
+}
+
+/*
+ * graph_session_request
+ *		Begin a request for a URL, as the session's options want it sent; the
+ *		caller adds what is asked.
+ */
+void
+graph_session_request(const GraphSession *session, const char *url,
+					  GraphHttpRequest *request)
+{
+	const GraphOptions *options = &session->options;
+
+	memset(request, 0, sizeof(GraphHttpRequest));
+	request->url = url;
+	/* palloc'd, as the lines that hold secrets are: all are overwritten */
+	request->headers = list_make1(pstrdup("Accept: application/json"));
+	request->ca_file = options->service.ca_file;
+	request->proxy = options->service.proxy;
+	request->proxy_user = options->credentials.proxy_user;
+	request->proxy_password = options->credentials.proxy_password;
+	request->connect_timeout = options->limits.connect_timeout;
+	request->request_timeout = options->limits.request_timeout;
+}
+
+/*
+ * graph_session_redact
+ *		No message repeats this text from now on.
+ */
+void
+graph_session_redact(GraphSession *session, const char *secret)
+{
+	MemoryContext old;
+
+	if (secret[0] == '\0')
+		return;
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(session));
+	session->peer.secrets = lappend(session->peer.secrets, pstrdup(secret));
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * graph_session_redact_link
+ *		Nor what makes this link work without asking: its skip token, as it
+ *		stands there and as the service reads it.
+ */
+void
+graph_session_redact_link(GraphSession *session, const char *url)
+{
+	static const char *const names[] = {"skiptoken=", "skiptoken%3D"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		const char *found = strcasestr(url, names[i]);
+		char	   *value;
+
+		if (found == NULL)
+			continue;
+		found += strlen(names[i]);
+		value = pnstrdup(found, strcspn(found, "&#"));
+		graph_session_redact(session, value);
+		graph_session_redact(session, graph_url_unescape(value));
+	}
+}
+
+/*
+ * graph_session_redact_first
+ *		Of the texts that no message repeats keep the first so many; the others
+ *		were good for one request.
+ */
+void
+graph_session_redact_first(GraphSession *session, int count)
+{
+	List	   *secrets = session->peer.secrets;
+
+	Assert(count >= 0);
+	for (int i = count; i < list_length(secrets); i++)
+		graph_free_text(list_nth(secrets, i));
+	session->peer.secrets = list_truncate(secrets, count);
+}

@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * validator.c
+ *		Who may set which option to what?
+ *
+ * Two rules are kept here.  A secret may be given on a user mapping only, and
+ * no message repeats one.  An option that chooses where a secret is sent, or
+ * that reads a file of the server's host, may be set by a superuser only: the
+ * owner of a foreign server could otherwise collect the secrets of every role
+ * that has a mapping for it.
+ *
+ * Validation looks at text and nothing else; it never touches the network, so
+ * that a dump can be restored while the service is away.
+ *
+ * What this file refuses to know: what an option is used for.
+ *
+ * IDENTIFICATION
+ *		src/catalog/validator.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/reloptions.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "catalog/option_int.h"
+
+PG_FUNCTION_INFO_V1(graph_fdw_validator);
+
+/*
+ * hide_statement
+ *		Error context callback while there are options that may hold a secret:
+ *		keep the statement out of the server's log, where one that failed is
+ *		repeated.
+ *
+ * It stands alone on the stack of such callbacks.  Those below it would say
+ * in which function or DO block the statement is, and what it says; that goes
+ * to the client as well, who may be another than who wrote the function.
+ */
+static void
+hide_statement(void *arg)
+{
+	errhidestmt(true);
+}
+
+/*
+ * may_hold_password
+ *		Has somebody put a user and a password into a value, or, into a URL,
+ *		anything else than scheme, host, port and path?  Such a value is not
+ *		repeated.
+ */
+static bool
+may_hold_password(const GraphOptionRow *row, const char *value)
+{
+	const char *host = strstr(value, "://");
+	const char *port;
+
+	host = host ? host + 3 : value;
+	if (strchr(host, '@') || strcasestr(host, "%40"))
+		return row->kind != OPTION_PATH;
+	if (row->kind != OPTION_URL && row->kind != OPTION_PROXY)
+		return false;
+
+	/* of "[::1]:80", the colon that comes last */
+	port = host + strcspn(host, "/?#");
+	if (*port && strpbrk(port, "?#"))
+		return true;
+	while (port > host && port[-1] != ':' && port[-1] != ']')
+		port--;
+	if (port == host || port[-1] == ']')
+		return false;
+	port += strspn(port, "0123456789");
+	return strchr("/", *port) == NULL;
+}
+
+/*
+ * hold_secret
+ *		May one of these options be a secret?
+ *
+ * What is not known may be one whose name was misspelt.
+ */
+static bool
+hold_secret(List *options)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const GraphOptionRow *row = graph_find_option(def->defname, InvalidOid);
+
+		if (row == NULL || (row->flags & OPTION_SECRET) ||
+			(def->arg && may_hold_password(row, defGetString(def))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * graph_check_import_options
+ *		Check the options of IMPORT FOREIGN SCHEMA, which has none.
+ */
+void
+graph_check_import_options(List *options)
+{
+	ErrorContextCallback hiding = {NULL, hide_statement, NULL};
+
+	if (options == NIL)
+		return;
+	if (hold_secret(options))
+		error_context_stack = &hiding;
+	graph_report_unknown_option(linitial_node(DefElem, options)->defname, InvalidOid);
+}
+
+/*
+ * check_option
+ *		Raise an error if this user may not set the option to this value.
+ */
+static void
+check_option(const GraphOptionRow *row, const char *value)
+{
+	int			number;
+	const char *problem = NULL;
+
+	if ((row->flags & OPTION_SUPERUSER) && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", row->name),
+				 errdetail("Only a superuser may set an option that chooses where secrets are sent, that reads a file of the server, or that uses the identity of its machine."),
+				 errhint("This holds for every change of an object that has such an option.")));
+
+	if (graph_parse_option(row, value, &number, &problem))
+		return;
+
+	if ((row->flags & OPTION_SECRET) || may_hold_password(row, value))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", row->name),
+				 errdetail("%s", problem)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", row->name, value),
+			 errdetail("%s", problem)));
+}
+
+/*
+ * check_mapping
+ *		Options of a user mapping that depend on each other.
+ *
+ * Without any option it is what pg_dump writes for somebody who may not see
+ * them.  A dump must be restored, so that is an error only when it is used.
+ */
+static void
+check_mapping(List *options)
+{
+	GraphLogin	proof;
+
+	if (graph_find_login(options, options ? ERROR : NOTICE, &proof) ==
+		GRAPH_LOGIN_DEVICE_CODE)
+		ereport(NOTICE,
+				(errmsg("user mapping has no login of its own"),
+				 errdetail("Option \"client_secret\" is missing, or that of another login."),
+				 errhint("Set one, or log in with graph_fdw_login() in each session.")));
+}
+
+/*
+ * check_table
+ *		Options of a table that depend on each other.
+ */
+static void
+check_table(List *options)
+{
+	const char *resource = graph_option_value(options, "resource");
+	const char *type = graph_option_value(options, "evidence_type");
+
+	if (type == NULL)
+		return;
+	if (resource == NULL || strcmp(resource, "evidence") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"evidence_type\" requires option \"resource\" to be \"evidence\"")));
+
+	/* the service adds types, so one that is not known here is no error */
+	if (!graph_is_evidence_type(type))
+		ereport(NOTICE,
+				(errmsg("evidence type \"%s\" is not among those that graph_fdw %s knows",
+						type, GRAPH_FDW_VERSION),
+				 errhint("Evidence types are written as in Microsoft Graph, for example \"deviceEvidence\".")));
+}
+
+/*
+ * graph_fdw_validator
+ *		Check the options of one object; called by the DDL commands.
+ *
+ * The list holds all options that the object will have, also those that the
+ * command leaves as they are.
+ */
+Datum
+graph_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid			catalog = PG_GETARG_OID(1);
+	ErrorContextCallback *outer = error_context_stack;
+	ErrorContextCallback hiding = {NULL, hide_statement, NULL};
+	ListCell   *cell;
+
+	if (hold_secret(options))
+		error_context_stack = &hiding;
+
+	foreach(cell, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+		const GraphOptionRow *row = graph_find_option(def->defname, catalog);
+
+		if (row == NULL)
+			graph_report_unknown_option(def->defname, catalog);
+		check_option(row, defGetString(def));
+	}
+
+	if (catalog == UserMappingRelationId)
+		check_mapping(options);
+	else if (catalog == ForeignTableRelationId)
+		check_table(options);
+
+	error_context_stack = outer;
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,204 @@
+/*-------------------------------------------------------------------------
+ *
+ * bind.c
+ *		What does a plan ask for, with these values?
+ *
+ * A plan holds conditions without their values.  When a scan starts, and
+ * whenever its parameters have changed, the values are evaluated and a
+ * GraphRequest is made of both.  EXPLAIN makes the same request of the values
+ * that are constants.
+ *
+ * A request belongs to its binding, until the next one is made.  What the
+ * evaluation of a value raises is the user's error.
+ *
+ * What this file refuses to know: how a request is sent, what comes back.
+ *
+ * IDENTIFICATION
+ *		src/exec/bind.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "nodes/value.h"
+#include "utils/memutils.h"
+
+#include "exec/graph_exec.h"
+
+struct GraphBinding
+{
+	ForeignScanState *node;
+	const GraphOptions *options;
+	List	   *values;			/* ExprState: of the plan's values */
+	MemoryContext context;		/* of the request */
+	GraphRequest request;
+};
+
+/*
+ * graph_scanned_entry
+ *		The range table entry of the foreign table that a scan reads, the first
+ *		of several.
+ */
+RangeTblEntry *
+graph_scanned_entry(ForeignScanState *node)
+{
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+
+	return exec_rt_fetch(bms_next_member(graph_base_relids(plan), -1),
+						 node->ss.ps.state);
+}
+
+/*
+ * join_names
+ *		A $select of some properties, or NULL.
+ */
+static char *
+join_names(List *names)
+{
+	StringInfoData result;
+	ListCell   *cell;
+
+	if (names == NIL)
+		return NULL;
+	initStringInfo(&result);
+	foreach(cell, names)
+		appendStringInfo(&result, "%s%s", result.len > 0 ? "," : "",
+						 strVal(lfirst(cell)));
+	return result.data;
+}
+
+/*
+ * ask_for_keys
+ *		Make the request one for lookups by id; false if there are none to make.
+ *
+ * If one list costs less, or only a list can tell which alerts are meant, the
+ * whole list is read instead, and the clauses are checked here as always.
+ */
+static bool
+ask_for_keys(const ForeignScan *plan, const GraphValue *values,
+			 GraphRequest *request)
+{
+	bool		all;
+
+	request->keys = graph_key_list(graph_plan_list(plan, GRAPH_PLAN_KEYS),
+								   values, &request->nkeys, &all);
+	if (!all || request->nkeys > graph_plan_int(plan, GRAPH_PLAN_MOST_KEYS))
+	{
+		request->mode = GRAPH_SCAN_LIST;
+		request->first_page = request->page_size;
+	}
+	return request->nkeys > 0;
+}
+
+/*
+ * graph_make_request
+ *		What a plan asks for, with these values; false if no row can come of
+ *		it, so that nothing has to be asked.
+ */
+bool
+graph_make_request(const ForeignScan *plan, const GraphOptions *options,
+				   const GraphValue *values, GraphRequest *request)
+{
+	const GraphResourceInfo *resource = graph_resource_info(options->resource);
+	List	   *order = graph_plan_list(plan, GRAPH_PLAN_ORDER);
+	int			first = graph_plan_int(plan, GRAPH_PLAN_FIRST_PAGE);
+	GraphDeparsedFilter filter;
+
+	Assert(list_length(plan->fdw_private) > GRAPH_PLAN_LABELS);
+	Assert(first > 0);
+	memset(request, 0, sizeof(GraphRequest));
+	request->mode = graph_plan_int(plan, GRAPH_PLAN_MODE);
+	request->entity_set = resource->entity_set;
+	request->page_size = Min(options->limits.page_size, resource->largest_page);
+	request->first_page = Min(first, request->page_size);
+	request->limited = first != INT_MAX;
+	request->select = join_names(graph_plan_list(plan, GRAPH_PLAN_SELECT));
+	if (order)
+	{
+		request->order_property = strVal(linitial(order));
+		request->descending = boolVal(lsecond(order));
+		request->nulls_first = boolVal(lthird(order));
+		request->order_needed = true;
+	}
+	if (request->mode == GRAPH_SCAN_KEYS)
+		return ask_for_keys(plan, values, request);
+
+	graph_deparse_filter(resource, graph_plan_list(plan, GRAPH_PLAN_FILTERS),
+						 values,
+						 order ? request->order_property : resource->default_order,
+						 &filter);
+	request->filter = filter.text;
+	request->whole_filter = filter.is_whole;
+	request->no_nulls = filter.no_nulls;
+	return !filter.no_rows;
+}
+
+/*
+ * graph_binding_create
+ *		Prepare a plan's values for evaluation, in the current memory context.
+ */
+GraphBinding *
+graph_binding_create(ForeignScanState *node, const GraphOptions *options)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	GraphBinding *binding = palloc0(sizeof(GraphBinding));
+	MemoryContext old;
+
+	binding->node = node;
+	binding->options = options;
+	binding->context = AllocSetContextCreate(CurrentMemoryContext,
+											 "graph_fdw parameters",
+											 ALLOCSET_SMALL_SIZES);
+
+	/* what a function registers may be looked at after our end */
+	old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+	binding->values =
+		ExecInitExprList(list_copy_head(plan->fdw_exprs,
+										graph_plan_int(plan, GRAPH_PLAN_NVALUES)),
+						 &node->ss.ps);
+	MemoryContextSwitchTo(old);
+	return binding;
+}
+
+/*
+ * evaluate_values
+ *		The values of the plan for the parameters at hand.
+ */
+static GraphValue *
+evaluate_values(const GraphBinding *binding)
+{
+	ForeignScanState *node = binding->node;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	int			count = list_length(binding->values);
+	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
+
+	for (int i = 0; i < count; i++)
+	{
+		values[i] = graph_value_of(list_nth(plan->fdw_exprs, i));
+		values[i].known = true;
+		values[i].value = ExecEvalExpr(list_nth(binding->values, i),
+									   node->ss.ps.ps_ExprContext,
+									   &values[i].isnull);
+	}
+	return values;
+}
+
+/*
+ * graph_bind
+ *		The request for the parameters at hand; NULL if no row can come of it.
+ */
+GraphRequest *
+graph_bind(GraphBinding *binding)
+{
+	const GraphValue *values = evaluate_values(binding);
+	MemoryContext old;
+	bool		has_rows;
+
+	MemoryContextReset(binding->context);
+	old = MemoryContextSwitchTo(binding->context);
+	has_rows = graph_make_request((ForeignScan *) binding->node->ss.ps.plan,
+								  binding->options, values, &binding->request);
+	MemoryContextSwitchTo(old);
+	return has_rows ? &binding->request : NULL;
+}

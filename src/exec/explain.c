@@ -1,0 +1,230 @@
+/*-------------------------------------------------------------------------
+ *
+ * explain.c
+ *		What does EXPLAIN show of a scan?
+ *
+ * The tables that are read together; with VERBOSE the request, and for each
+ * clause whether it is sent; after an execution also what that took.  Nothing
+ * is evaluated and no request is made: a value that is not a constant is shown
+ * as its expression, {in braces}.  No user mapping is read, so nothing that is
+ * secret can be shown.
+ *
+ * What this file refuses to know: sessions, transfers, rows.
+ *
+ * IDENTIFICATION
+ *		src/exec/explain.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/value.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+#include "exec/graph_exec.h"
+
+/* So many ids of a list are shown. */
+#define EXPLAINED_KEYS	3
+
+/*
+ * explain_expression
+ *		An expression of the plan as SQL.
+ */
+static char *
+explain_expression(ForeignScanState *node, ExplainState *es, Node *expr)
+{
+	List	   *context = set_deparse_context_plan(es->deparse_cxt,
+												   node->ss.ps.plan, NIL);
+
+	return deparse_expression(expr, context,
+							  list_length(es->rtable) > 1 || es->verbose,
+							  false);
+}
+
+/*
+ * explain_values
+ *		The values of a plan as far as they are known without evaluating
+ *		anything.
+ */
+static GraphValue *
+explain_values(ForeignScanState *node, ExplainState *es, bool *all_known)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	int			count = graph_plan_int(plan, GRAPH_PLAN_NVALUES);
+	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
+
+	*all_known = true;
+	for (int i = 0; i < count; i++)
+	{
+		Node	   *expr = list_nth(plan->fdw_exprs, i);
+
+		values[i] = graph_value_of((Expr *) expr);
+		if (values[i].known)
+			continue;
+		values[i].label = explain_expression(node, es, expr);
+		*all_known = false;
+	}
+	return values;
+}
+
+/*
+ * explain_keys
+ *		The lookups of a plan by ids that are constants.
+ */
+static char *
+explain_keys(const GraphRequest *request)
+{
+	StringInfoData text;
+	int			shown = 0;
+
+	initStringInfo(&text);
+	for (int i = 0; i < request->nkeys && shown < EXPLAINED_KEYS; i++)
+	{
+		char	   *path = graph_key_path(request->entity_set, request->keys[i]);
+
+		if (path)
+			appendStringInfo(&text, "%s%s", shown++ > 0 ? ", " : "GET ", path);
+	}
+	if (shown == 0)
+		return pstrdup("none (no alert has this id)");
+	if (shown == EXPLAINED_KEYS && request->nkeys > shown)
+		appendStringInfo(&text, ", ... (%d ids)", request->nkeys);
+	return text.data;
+}
+
+/*
+ * explain_request
+ *		The request that a scan would make.
+ */
+static char *
+explain_request(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	ForeignTable *table = GetForeignTable(graph_scanned_entry(node)->relid);
+	List	   *keys = graph_plan_list(plan, GRAPH_PLAN_KEYS);
+	GraphOptions options;
+	GraphValue *values;
+	GraphRequest request;
+	bool		all_known;
+
+	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
+	values = explain_values(node, es, &all_known);
+	if (keys && !all_known)
+		return psprintf("GET %s/{%s}%s",
+						graph_resource_info(options.resource)->entity_set,
+						explain_expression(node, es,
+										   list_nth(plan->fdw_exprs,
+													linitial_int(keys))),
+						list_length(keys) > 1 ? ", ..." : "");
+	if (!graph_make_request(plan, &options, values, &request))
+		return pstrdup("none (no alert can match)");
+	if (request.mode == GRAPH_SCAN_KEYS)
+		return explain_keys(&request);
+	return psprintf("GET %s",
+					graph_request_path(&request, request.first_page, true,
+									   options.pushdown.count &&
+									   request.first_page == request.page_size,
+									   false));
+}
+
+/*
+ * explain_clauses
+ *		What is done with each clause.
+ */
+static void
+explain_clauses(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List	   *labels = graph_plan_list(plan, GRAPH_PLAN_LABELS);
+	List	   *lines = NIL;
+	int			first = graph_plan_int(plan, GRAPH_PLAN_NVALUES);
+	ListCell   *cell;
+
+	for (int i = 0; i < list_length(labels); i++)
+		lines = lappend(lines,
+						psprintf("%s: %s",
+								 explain_expression(node, es,
+													list_nth(plan->fdw_exprs,
+															 first + i)),
+								 strVal(list_nth(labels, i))));
+	if (lines == NIL)
+		return;
+	if (es->format != EXPLAIN_FORMAT_TEXT)
+	{
+		ExplainPropertyList("Graph Clauses", lines, es);
+		return;
+	}
+	foreach(cell, lines)
+		ExplainPropertyText("Graph Clause", lfirst(cell), es);
+}
+
+/*
+ * explain_members
+ *		The tables that are read together.
+ */
+static void
+explain_members(const ForeignScan *plan, ExplainState *es)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, graph_plan_list(plan, GRAPH_PLAN_MEMBERS))
+	{
+		bool		nullable;
+		Index		rti = graph_join_member(plan, lfirst(cell), &nullable);
+		RangeTblEntry *rte = rt_fetch(rti, es->rtable);
+		char	   *alias = list_nth(es->rtable_names, rti - 1);
+
+		names = lappend(names,
+						psprintf("%s%s%s%s", nullable ? "LEFT " : "",
+								 quote_identifier(get_rel_name(rte->relid)),
+								 alias ? " " : "",
+								 alias ? quote_identifier(alias) : ""));
+	}
+	ExplainPropertyList("Graph Relations", names, es);
+}
+
+/*
+ * explain_counters
+ *		What was done, for EXPLAIN ANALYZE.
+ */
+static void
+explain_counters(const GraphScanCounters *counters, ExplainState *es)
+{
+	ExplainPropertyInteger("Graph Requests", NULL, counters->requests, es);
+	ExplainPropertyInteger("Graph Retries", NULL, counters->retries, es);
+	ExplainPropertyInteger("Graph Pages", NULL, counters->pages, es);
+	ExplainPropertyInteger("Graph Records", NULL, counters->records, es);
+	if (!es->costs && !es->timing)
+		return;					/* the rest varies from run to run */
+	ExplainPropertyInteger("Graph Bytes", NULL, counters->bytes, es);
+	if (es->timing)
+		ExplainPropertyFloat("Graph Time Waited", "ms",
+							 counters->waited / 1000.0, 3, es);
+}
+
+/*
+ * graph_explain
+ *		Show the request, and why not more is sent; counters are those of an
+ *		execution, or NULL.
+ */
+void
+graph_explain(ForeignScanState *node, const GraphScanCounters *counters,
+			  ExplainState *es)
+{
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+
+	if (list_length(plan->fdw_private) > GRAPH_PLAN_MEMBERS &&
+		graph_plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
+		explain_members(plan, es);
+	if (es->verbose)
+	{
+		ExplainPropertyText("Graph Request", explain_request(node, es), es);
+		explain_clauses(node, es);
+	}
+	if (counters)
+		explain_counters(counters, es);
+}

@@ -1,0 +1,204 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan_private.c
+ *		What does a plan hold?
+ *
+ * The values that clauses are compared with get numbers while the clauses are
+ * classified.  Constants are known at once, and what depends on them is decided
+ * while planning; the others are known when a scan starts.
+ *
+ * The elements of ForeignScan.fdw_private are put together here and read again:
+ * plain nodes, which can be copied and printed, without a secret.
+ *
+ * What this file refuses to know: paths, prices, how the plan is executed.
+ *
+ * IDENTIFICATION
+ *		src/plan/plan_private.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/nodeFuncs.h"
+#include "nodes/value.h"
+
+#include "plan/graph_plan.h"
+
+/*
+ * The first page of a list of which a part is wanted and checked here holds
+ * at least so many alerts: fewer would make more requests likely.
+ */
+#define SMALLEST_CHECKED_PAGE	100
+
+/* There is room for so many values at first. */
+#define FEW_VALUES	16
+
+/*
+ * graph_value_of
+ *		What is known of an expression while planning.
+ */
+GraphValue
+graph_value_of(const Expr *expr)
+{
+	const Const *constant = (const Const *) expr;
+	GraphValue	value = {0};
+
+	value.type = exprType((const Node *) expr);
+	if (IsA(expr, Const))
+	{
+		value.known = value.constant = true;
+		value.value = constant->constvalue;
+		value.isnull = constant->constisnull;
+	}
+	return value;
+}
+
+/*
+ * graph_value_add
+ *		Add an expression to the values of a scan, and give its number.
+ *
+ * One that is written twice is evaluated twice, as the executor does it.
+ */
+int
+graph_value_add(GraphPushdown *pushdown, Expr *expr)
+{
+	int			number = list_length(pushdown->values);
+
+	if (pushdown->known == NULL)
+		pushdown->known = palloc(FEW_VALUES * sizeof(GraphValue));
+	else if (number >= FEW_VALUES && (number & (number - 1)) == 0)
+		pushdown->known = repalloc(pushdown->known,
+								   2 * number * sizeof(GraphValue));
+	pushdown->known[number] = graph_value_of(expr);
+	pushdown->values = lappend(pushdown->values, expr);
+	return number;
+}
+
+/*
+ * graph_values_forget
+ *		Keep so many values; nothing refers to the others.
+ */
+void
+graph_values_forget(GraphPushdown *pushdown, int count)
+{
+	pushdown->values = list_truncate(pushdown->values, count);
+}
+
+/*
+ * graph_plan_int, graph_plan_list
+ *		An element of a plan's private list.
+ */
+int
+graph_plan_int(const ForeignScan *plan, enum GraphPlanPrivate which)
+{
+	return intVal(list_nth(plan->fdw_private, which));
+}
+
+List *
+graph_plan_list(const ForeignScan *plan, enum GraphPlanPrivate which)
+{
+	return list_nth(plan->fdw_private, which);
+}
+
+/*
+ * graph_make_private
+ *		The plan's private list; see GraphPlanPrivate.
+ */
+List *
+graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
+				   const GraphPushdown *pushdown, List *order, List *select,
+				   int first)
+{
+	List	   *result = list_make4(makeInteger(mode), columns,
+									pushdown->keys, pushdown->filters);
+
+	result = lappend(result, order);
+	result = lappend(result, select);
+	result = lappend(result, makeInteger(first));
+	result = lappend(result, makeInteger(graph_most_keys(info)));
+	result = lappend(result, makeInteger(list_length(pushdown->values)));
+	return lappend(result, pushdown->labels);
+}
+
+/*
+ * graph_first_page
+ *		How many alerts the first page should hold; INT_MAX if all are wanted.
+ *
+ * With LIMIT, or EXISTS, a part of the list may do.  This is about sizes
+ * only: should more rows be wanted, more are read.  pathkeys are those of the
+ * scan; exact tells whether each alert gives a row that is wanted.
+ */
+int
+graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
+{
+	double		wanted = root->limit_tuples;
+
+	if (wanted <= 0 && root->tuple_fraction >= 1)
+		wanted = root->tuple_fraction;
+	if (wanted <= 0 || !bms_is_subset(root->all_baserels, rel->relids) ||
+		(root->query_pathkeys && pathkeys == NIL))
+		return INT_MAX;
+
+	/* of a few alerts it could not be seen that they are the first in order */
+	if (pathkeys)
+		wanted = Max(wanted, GRAPH_SMALLEST_PROOF);
+
+	/* an incremental sort looks one row further, for the end of a group */
+	if (list_length(root->query_pathkeys) > list_length(pathkeys))
+		wanted++;
+	if (!exact)
+		wanted = Max(wanted, SMALLEST_CHECKED_PAGE);
+	return (int) Min(wanted, INT_MAX);
+}
+
+/*
+ * add_property
+ *		Append a property's name to a list that has each once.
+ */
+static List *
+add_property(List *select, const char *name, size_t len)
+{
+	return list_append_unique(select, makeString(pnstrdup(name, len)));
+}
+
+/*
+ * graph_selected_properties
+ *		The properties that the columns read, for $select; NIL if all may be
+ *		needed.
+ *
+ * The id and the time of creation are read in any case: a scan tells alerts
+ * apart by the one, and cuts long lists by the other.
+ */
+List *
+graph_selected_properties(RelOptInfo *baserel, List *attnums)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	const char *rows_member = info->resource->rows_member;
+	List	   *select = list_make2(makeString(pstrdup(info->resource->key)),
+									makeString(pstrdup(info->resource->default_order)));
+	ListCell   *cell;
+
+	if (!info->options.pushdown.select || list_member_int(attnums, 0))
+		return NIL;
+	if (rows_member)
+		select = add_property(select, rows_member, strlen(rows_member));
+
+	foreach(cell, attnums)
+	{
+		GraphColumn *column = graph_relation_column(baserel, lfirst_int(cell));
+		ListCell   *path;
+		ListCell   *in_alert;
+
+		forboth(path, column->paths, in_alert, column->in_alert)
+		{
+			const char *name = lfirst(path);
+
+			if (rows_member && !lfirst_int(in_alert))
+				continue;		/* inside rows_member */
+			if (strcmp(name, ".") == 0)
+				return NIL;
+			select = add_property(select, name, strcspn(name, "/"));
+		}
+	}
+	return select;
+}

@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * price.c
+ *		What does a scan cost?
+ *
+ * A request is the unit of cost: it takes some 100 ms and is one of 150 a
+ * minute, so it is dear.  An alert in a list is about 8 kB to transfer and to
+ * read, so a page of 1000 of them costs as much as ten requests, which is what
+ * it takes the service too.  In time, a request is worth more of the planner's
+ * page reads than this; but the time is spent waiting, and a list that seemed
+ * to be as much work as that would be compiled (jit_above_cost), which only
+ * costs more.
+ *
+ * What this file refuses to know: which paths there are.
+ *
+ * IDENTIFICATION
+ *		src/plan/price.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "utils/selfuncs.h"
+
+#include "plan/graph_plan.h"
+
+/* Prices, in the planner's unit. */
+#define REQUEST_COST	100.0
+#define ALERT_COST		1.0
+
+/* Up to so many ids are always asked for one by one. */
+#define FEW_KEYS	20
+
+/*
+ * list_cost
+ *		The cost of a list of so many alerts.
+ */
+static Cost
+list_cost(const GraphRelInfo *info, double alerts)
+{
+	return REQUEST_COST * ceil(Max(alerts, 1.0) / info->options.limits.page_size) +
+		ALERT_COST * alerts;
+}
+
+/*
+ * key_cost
+ *		The cost of one of several lookups, of which some are under way at
+ *		once.
+ */
+static Cost
+key_cost(const GraphRelInfo *info)
+{
+	return REQUEST_COST / info->options.limits.concurrency + ALERT_COST;
+}
+
+/*
+ * graph_most_keys
+ *		Above so many ids, the list costs less.
+ */
+int
+graph_most_keys(const GraphRelInfo *info)
+{
+	double		keys = list_cost(info, info->alerts) / key_cost(info);
+
+	return (int) Min(Max(keys, FEW_KEYS), INT_MAX);
+}
+
+/*
+ * count_keys
+ *		About how many ids do the values hold?
+ */
+static double
+count_keys(PlannerInfo *root, const GraphPushdown *pushdown)
+{
+	double		result = 0;
+	ListCell   *cell;
+
+	foreach(cell, pushdown->keys)
+	{
+		Node	   *value = list_nth(pushdown->values, lfirst_int(cell));
+
+		result += exprType(value) == TEXTOID ? 1 :
+			graph_estimate_array_length(root, value);
+	}
+	return result;
+}
+
+/*
+ * graph_price_alerts
+ *		How many alerts a request with these clauses gives, and what it costs to
+ *		read them.
+ */
+void
+graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
+				   const GraphPushdown *pushdown, GraphPrice *price)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	Cost		run;
+
+	Assert(info->alerts >= 1);
+	price->startup = REQUEST_COST + ALERT_COST;
+	if (pushdown->keys)
+	{
+		double		keys = Max(count_keys(root, pushdown), 1.0);
+
+		price->rows = Min(keys, info->alerts);
+		run = keys <= 1 ? 0 :
+			Min((keys - 1) * key_cost(info), list_cost(info, info->alerts));
+	}
+	else
+	{
+		price->rows = clamp_row_est(info->alerts *
+									clauselist_selectivity(root, pushdown->sent, 0,
+														   JOIN_INNER, NULL));
+		run = list_cost(info, price->rows) - REQUEST_COST;
+	}
+	price->total = price->startup + run;
+}
+
+/*
+ * graph_price_scan
+ *		What a scan of one table costs whose clauses are classified so, and that
+ *		gives so many rows after all clauses have been checked.
+ */
+void
+graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
+				 const GraphPushdown *pushdown, double rows, GraphPrice *price)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	double		read;
+
+	graph_price_alerts(root, baserel, pushdown, price);
+	read = price->rows * info->resource->rows_per_record;
+	price->startup += baserel->baserestrictcost.startup;
+	price->total += baserel->baserestrictcost.startup +
+		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) * read;
+	price->rows = clamp_row_est(pushdown->keys ? Min(rows, read) : rows);
+}
+
+/*
+ * graph_price_count
+ *		What it costs to have the service count.
+ */
+void
+graph_price_count(GraphPrice *price)
+{
+	price->rows = 1;
+	price->startup = REQUEST_COST;
+	price->total = REQUEST_COST + cpu_tuple_cost;
+}

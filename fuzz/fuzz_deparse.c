@@ -261,7 +261,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	Input		input = {data, data + size};
 	GraphValue	values[MOST_VALUES] = {0};
 	GraphRequest request = {0};
-	GraphWindow window = {DT_NOBEGIN, DT_NOEND, false};
+	GraphWindow window = {.lower = DT_NOBEGIN, .upper = DT_NOEND};
 	int			nvalues = 0;
 	List	   *filters = NIL;
 	GraphDeparsedFilter filter;

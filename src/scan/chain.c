@@ -179,7 +179,7 @@ graph_chain_resume(GraphChain *chain, int64 count)
 	bool		resume = graph_can_resume(shared);
 	const GraphTask list = {
 		.kind = GRAPH_TASK_LIST,
-		.window = {DT_NOBEGIN, DT_NOEND, false},
+		.window = {.lower = DT_NOBEGIN, .upper = DT_NOEND},
 		.page_size = shared->request->page_size,
 	};
 
@@ -497,14 +497,19 @@ ask_in_order(GraphChain *chain)
  * shows_order
  *		Is what has come in order for all that is known?
  *
- * Where nothing was asked for in order, and alerts are not counted, so that
- * nothing else will tell, a few of them may be in order by chance, and one time
- * shows none.
+ * The beginning of a list does not tell that it was sorted as it was asked to
+ * be, unless the plan relies on that and it was looked at.  Where alerts are not
+ * counted, so that nothing else will tell, a few of them may be in order by
+ * chance, and one time shows no order.
  */
 static bool
 shows_order(const GraphChain *chain)
 {
-	return (chain->parts & GRAPH_PART_ORDER) || chain->tally.count >= 0 ||
+	bool		asked = (chain->parts & GRAPH_PART_ORDER) &&
+		(chain->shared->request->order_needed ||
+		 !graph_task_is_whole(&chain->task));
+
+	return asked || chain->tally.count >= 0 ||
 		(chain->times.first != chain->times.last &&
 		 chain->tally.records >= ORDERED_RECORDS);
 }

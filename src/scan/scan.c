@@ -128,7 +128,11 @@ push(GraphScan *scan, GraphTaskKind kind, TimestampTz lower, int page_size)
 {
 	const GraphTask task = {
 		.kind = kind,
-		.window = {lower, DT_NOEND, kind == GRAPH_TASK_NULLS},
+		.window = {
+			.lower = lower,
+			.upper = DT_NOEND,
+			.nulls = kind == GRAPH_TASK_NULLS,
+		},
 		.page_size = page_size,
 		.head = kind == GRAPH_TASK_HEAD,
 	};

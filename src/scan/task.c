@@ -101,7 +101,10 @@ graph_task_parts(const GraphShared *shared, const GraphTask *task)
 char *
 graph_task_path(const GraphShared *shared, const GraphTask *task, int parts)
 {
-	const GraphWindow timed = {graph_first_time() + 1, DT_NOEND, false};
+	const GraphWindow timed = {
+		.lower = graph_first_time() + 1,
+		.upper = DT_NOEND,
+	};
 	GraphRequest request = *shared->request;
 	int			page_size = task->page_size;
 

@@ -29,17 +29,18 @@ sub counts { return $node->result("SELECT count(*), count(DISTINCT id) FROM $row
 # More than is remembered
 #------------------------------------------------------------------------------
 
-# One a second, newest first: pages of a thousand, and four windows of ten.
-my $MANY = 40_000;
+# One a second, newest first: pages of a thousand, and four windows of ten of
+# them, each of which ends at the very time of an alert, as it is rounded here.
+my $MANY = 41_000;
 $emulator->set_alerts(map { alert(id => sprintf('m%05d', $_),
-			createdDateTime => sprintf '2026-07-01T%02d:%02d:%02dZ', int($_ / 3600), int($_ / 60) % 60, $_ % 60) } 0 .. $MANY - 1);
+			createdDateTime => sprintf '2026-07-01T%02d:%02d:%02d.9999996Z', int($_ / 3600), int($_ / 60) % 60, $_ % 60) } 0 .. $MANY - 1);
 $node->set_server(page_size => 1000, concurrency => 4);
 
-# The newest window breaks after some three hundred alerts, and goes on from there
+# The newest window breaks after some two hundred alerts, and goes on from there
 # when all others have been read: the last of them comes again.
 $emulator->settings(gzip => $FALSE);
-$emulator->fault(kind => 'cut', after => 18_000, path => 'lt 2026-07-01T10:50:00');
-$emulator->fault(kind => 'latency', ms => 6000, path => 'lt 2026-07-01T10:4');
+$emulator->fault(kind => 'cut', after => 12_000, path => 'lt 2026-07-01T11:06:41');
+$emulator->fault(kind => 'latency', ms => 6000, path => 'lt 2026-07-01T11:0', nth => 2);
 is(counts(), "$MANY|$MANY", 'a window that breaks, and all others are read meanwhile');
 my @late = grep { "@{ $_->{faults} }" =~ /latency/ } $emulator->records;
 is(scalar(@late), 1, 'it went on where it broke');

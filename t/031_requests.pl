@@ -396,6 +396,15 @@ $emulator->settings(select => 'ignore');
 is($node->sql("SELECT count(title), count(evidence) FROM alerts $new"), '250|250', '$select ignored: the rows');
 $emulator->settings(select => 'honour');
 
+# A service that does not count is not taken for one that does not sort.
+$emulator->settings(count => 'refuse');
+$emulator->clear;
+is($node->sql("SELECT string_agg(id, ' ') FROM (SELECT id FROM alerts ORDER BY created_date_time LIMIT 3) AS a;" x 2), "a2500 a2499 a2498\na2500 a2499 a2498", '$count refused: the oldest');
+like((asked())[-1], qr/orderby=createdDateTime asc/, '$count refused: $orderby is still asked for');
+$node->sql('SELECT id FROM alerts ORDER BY created_date_time; SELECT count(title) FROM alerts');
+like((asked())[-1], qr/orderby=createdDateTime desc/, '$count refused: and after a query that asked for both');
+$emulator->settings(count => 'honour');
+
 # A service that does not sort: the list is read as it comes, and sorted here.
 my $oldest = q{SELECT string_agg(id, ' ') FROM (SELECT id FROM alerts ORDER BY created_date_time NULLS FIRST LIMIT 5) AS a};
 foreach my $treatment (qw(ignore refuse))

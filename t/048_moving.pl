@@ -101,6 +101,20 @@ foreach my $list (@lists)
 	}
 }
 
+# More alerts of one time than a page holds, in both orders, of which some leave
+# while those after them are read.
+foreach my $ties (200, 250, 300)
+{
+	foreach my $order ('', ' DESC')
+	{
+		foreach my $seed ($SEEDS ? 1 .. $SEEDS : 1 .. 3)
+		{
+			check_list({ links => 'skip', leave => 1, from => 'given', ties => $ties, alerts => 900, seed => $seed, name => ++$number }, 1,
+				"many of one time$order", "SELECT id FROM defender.alerts ORDER BY created_date_time$order");
+		}
+	}
+}
+
 # A list that nobody changes is read with as few requests as its pages have.
 my ($ids, $error, $state) = read_list({ alerts => 1000, name => 'still' }, 'SELECT id FROM defender.alerts OFFSET 0');
 is(scalar(@$ids), 1000, 'a list that does not move');

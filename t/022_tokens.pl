@@ -96,6 +96,16 @@ like(run($count), qr/28000.*status 401/s, 'a token that is refused again is an e
 is(logins(), 1, 'after one renewal');
 $emulator->no_fault;
 
+# One that was taken before may be taken again, but not for ever.
+$node->set_server(max_retries => 1);
+$emulator->fault(kind => 'status', code => 401, path => 'skiptoken', times => -1);
+like(run("SET statement_timeout = '20s'; $count"), qr/28000.*status 401/s, 'a token that is refused from the second page on is an error');
+is(scalar(grep { /skiptoken/ } $emulator->requests), 3, 'after one renewal and one attempt more');
+run('RESET statement_timeout');
+$node->set_server(max_retries => undef);
+$emulator->no_fault;
+$emulator->clear;
+
 $emulator->settings(token_lifetime => 1);
 $node->set_server(page_size => undef);
 run($count);

@@ -88,6 +88,8 @@ foreach my $concurrency (1, 4)
 	my @timeless = (@alerts[ 0 .. 69 ], map { alert(%$_, createdDateTime => undef) } @alerts[ 70 .. 89 ]);
 	service({}, @timeless);
 	complete("some without a time, $lanes", 30, @timeless);
+	service({}, @timeless[ 67 .. 72 ]);
+	complete("some without a time on the only page, $lanes", 10, @timeless[ 67 .. 72 ]);
 	service({ max_pages => 2 }, @timeless);
 	complete("some without a time and links that end, $lanes", 40, @timeless);
 	my @unreadable = (@alerts[ 0 .. 79 ], map { alert(%$_, createdDateTime => 'soon') } @alerts[ 80 .. 83 ]);
@@ -98,7 +100,7 @@ foreach my $concurrency (1, 4)
 	service({ filter => 'refuse' });
 	is(ids_of($rows), ids(@alerts), "filters refused, $lanes");
 	service({ filter => 'ignore' });
-	complete("filters ignored, $lanes", 40);
+	complete("filters ignored, $lanes", $concurrency == 1 ? 12 : 40);
 	service({ orderby => 'ignore' });
 	complete("orders ignored, $lanes", 30);
 	service({ orderby => 'refuse' });

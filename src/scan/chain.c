@@ -50,12 +50,6 @@
 #define MAX_BARREN_PAGES	1000
 #define BARREN_PAUSE_MS		10
 
-/*
- * So many alerts in a row that nobody has sorted are hardly in order by chance:
- * it is one case in 40,000.
- */
-#define ORDERED_RECORDS	8
-
 static bool restart_by_time(GraphChain *chain, bool again);
 
 /*-------------------------------------------------------------------------
@@ -309,23 +303,6 @@ find_next(GraphChain *chain)
 }
 
 /*
- * can_be_ordered
- *		Is the list not in order so far, and can it be asked for in order?
- */
-static bool
-can_be_ordered(const GraphChain *chain)
-{
-	const GraphShared *shared = chain->shared;
-
-	return chain->task.kind == GRAPH_TASK_LIST && !chain->times.sorted &&
-		!chain->times.timeless && shared->time_slot >= 0 &&
-		!shared->course.order_tried && !shared->request->order_needed &&
-		!shared->ledger.filter_ignored &&
-		!graph_parts_refused(&shared->parts,
-							 GRAPH_PART_ORDER | GRAPH_PART_WINDOW);
-}
-
-/*
  * prefetch
  *		Where the answer names the next page before its records, ask for that
  *		page while these are read.
@@ -339,7 +316,7 @@ prefetch(GraphChain *chain)
 	GraphShared *shared = chain->shared;
 
 	if (!graph_task_is_list(&chain->task) || shared->request->limited ||
-		graph_goes_by_time(chain) || can_be_ordered(chain) ||
+		graph_goes_by_time(chain) || graph_can_be_ordered(chain) ||
 		chain->prefetch->wanted ||
 		shared->pool.wanted >= shared->session->options.limits.concurrency ||
 		graph_page_next_link(chain->page).data == NULL ||
@@ -507,7 +484,7 @@ ask_in_order(GraphChain *chain)
 {
 	GraphShared *shared = chain->shared;
 
-	if (!can_be_ordered(chain))
+	if (!graph_can_be_ordered(chain))
 		return false;
 	shared->course.order_tried = true;
 	graph_seen_keep(shared->seen, chain->worker, true);
@@ -518,34 +495,13 @@ ask_in_order(GraphChain *chain)
 }
 
 /*
- * shows_order
- *		Is what has come in order for all that is known?
- *
- * The beginning of a list does not tell that it was sorted as it was asked to
- * be, unless the plan relies on that and it was looked at.  Where alerts are not
- * counted, so that nothing else will tell, a few of them may be in order by
- * chance, and one time shows no order.
- */
-static bool
-shows_order(const GraphChain *chain)
-{
-	bool		asked = (chain->parts & GRAPH_PART_ORDER) &&
-		(chain->shared->request->order_needed ||
-		 !graph_task_is_whole(&chain->task));
-
-	return asked || chain->tally.count >= 0 ||
-		(chain->times.first != chain->times.last &&
-		 chain->tally.records >= ORDERED_RECORDS);
-}
-
-/*
  * turn
  *		Go on to the next page, which is there: by time, or by its link.
  */
 static void
 turn(GraphChain *chain)
 {
-	if (!(shows_order(chain) && restart_by_time(chain, false)) &&
+	if (!(graph_shows_order(chain) && restart_by_time(chain, false)) &&
 		!ask_in_order(chain))
 		follow_link(chain);
 }

@@ -32,6 +32,12 @@
 #define CHECKED_BYTES	(1024 * 1024)
 
 /*
+ * So many alerts in a row that nobody has sorted are hardly in order by chance:
+ * it is one case in 40,000.
+ */
+#define ORDERED_RECORDS	8
+
+/*
  * comes_before
  *		Does one time come before another in the order of the list?
  */
@@ -314,6 +320,44 @@ graph_can_restart(const GraphChain *chain)
 
 	/* among alerts of one time that is so only if they are counted */
 	return times->first == times->last && (chain->parts & GRAPH_PART_COUNT);
+}
+
+/*
+ * graph_can_be_ordered
+ *		Is the list not in order so far, and can it be asked for in order?
+ */
+bool
+graph_can_be_ordered(const GraphChain *chain)
+{
+	const GraphShared *shared = chain->shared;
+
+	return chain->task.kind == GRAPH_TASK_LIST && !chain->times.sorted &&
+		!chain->times.timeless && shared->time_slot >= 0 &&
+		!shared->course.order_tried && !shared->request->order_needed &&
+		!shared->ledger.filter_ignored &&
+		!graph_parts_refused(&shared->parts,
+							 GRAPH_PART_ORDER | GRAPH_PART_WINDOW);
+}
+
+/*
+ * graph_shows_order
+ *		Is what has come in order for all that is known?
+ *
+ * The beginning of a list does not tell that it was sorted as it was asked to
+ * be, unless the plan relies on that and it was looked at.  Where alerts are not
+ * counted, so that nothing else will tell, a few of them may be in order by
+ * chance, and one time shows no order.
+ */
+bool
+graph_shows_order(const GraphChain *chain)
+{
+	bool		asked = (chain->parts & GRAPH_PART_ORDER) &&
+		(chain->shared->request->order_needed ||
+		 !graph_task_is_whole(&chain->task));
+
+	return asked || chain->tally.count >= 0 ||
+		(chain->times.first != chain->times.last &&
+		 chain->tally.records >= ORDERED_RECORDS);
 }
 
 /*

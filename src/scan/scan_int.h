@@ -366,6 +366,8 @@ extern GraphOrderCheck graph_order_examine(GraphShared *shared,
 										   GraphTransfer *transfer);
 extern bool graph_goes_by_time(const GraphChain *chain);
 extern bool graph_can_restart(const GraphChain *chain);
+extern bool graph_can_be_ordered(const GraphChain *chain);
+extern bool graph_shows_order(const GraphChain *chain);
 extern bool graph_can_resume(const GraphShared *shared);
 extern void graph_times_reset(GraphTimes *times);
 extern void graph_times_break(GraphTimes *times);

@@ -1,10 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * answer.c
- *		What does the status of an answer mean for its chain?
+ *		What is to be done about an answer?
  *
  * Its body is read, or the request is sent again, in another way perhaps, or
- * it was the last one; everything else is an error.
+ * it was the last one; everything else is an error, raised here.  Where it is
+ * sent again, the fetch is set up for that, with a new token if need be; the
+ * chain itself is only read.
  *
  * What this file refuses to know: records, and how the chain goes on.
  *
@@ -40,10 +42,9 @@ suspect_part(const GraphChain *chain)
  *		After 400: how to go on in another way; GRAPH_VERDICT_ERROR if there is
  *		none.
  *
- * Without $orderby the list's own order may do for a window: it is newest first,
- * and whether it is is seen as ever.  Where the plan relies on an order the scan
- * ends, and the caller sorts.  A count is a help, and where there is no null
- * time there is none to ask for, so an answer to these is not needed.
+ * A window is asked for without $orderby: lists come newest first by themselves,
+ * which is checked.  Where the plan relies on an order the scan ends, and the
+ * caller sorts.  A count or a query for null times that is refused is no error.
  */
 static GraphVerdict
 judge_bad_request(const GraphChain *chain, int *part)
@@ -68,8 +69,8 @@ judge_bad_request(const GraphChain *chain, int *part)
 
 /*
  * judge_lookup
- *		Does the refusal of a lookup say that there is no such alert?  Perhaps;
- *		or what it says was cut off, and is asked for again.
+ *		See whether the refusal of a lookup says that there is no such alert; if
+ *		what it says was cut off, have it asked for again.
  *
  * Only the service's own error document says so, and not what is in between.
  * After 404 that is all.  After 400 the service takes no such id, if it has

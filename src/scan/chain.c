@@ -3,18 +3,20 @@
  * chain.c
  *		How is one task read, page by page?
  *
- * A chain asks for one alert, for a count, or for a list or a part of it, and
- * hands out the records that are its own and new.
+ * A chain asks for one alert, for a count, or for a list or a part of it, or
+ * whether the service answers at all, and hands out the records that are its own
+ * and new.
  *
- * A short list is never the end in silence.  A list is complete when its last
- * page had no nextLink and the service counts no more than came; or, where it
- * does not count, when that page was not full.  Any other apparent end is
- * verified, and reported if it cannot be (graph_report_short()).
+ * A list is complete when its last page had no nextLink and the service counts
+ * no more than came.  If it counts more, the rest is looked for, and reported as
+ * missing if it is not found (graph_report_short()).  Where it does not count,
+ * an end on a page that is not full is believed; after a full one the list is
+ * asked for once more by time, if it is in order.
  *
  * A link may be an offset, and then what leaves the list while it is read
  * shifts other alerts to where nobody looks.  So a list that is seen to be in
  * the order of a time is not followed by its links: it is restarted at the
- * last time seen, and each page is the first of a list of its own, whose count
+ * last time seen (keyset paging), and each page is the first of a list of its own, whose count
  * is of the same moment as its records.  Only where that leads no further, as
  * among alerts of one time, or where the order is not seen, links are followed;
  * then a list that turns out short is read again, and what is new is given.
@@ -73,8 +75,8 @@ forget_next(GraphChain *chain)
 
 /*
  * begin
- *		The chain has read nothing; it remembers what its chains from keep_from
- *		on have had (0: none).
+ *		A new run of pages begins.  The ids of the worker's runs from number
+ *		keep_from on are remembered (0: only its own).
  */
 static void
 begin(GraphChain *chain, uint32 keep_from)
@@ -523,7 +525,7 @@ end_of_short_chain(GraphChain *chain)
 	GraphPass  *pass = &chain->pass;
 	int64		count = graph_page_count(chain->page);
 	bool		moves = tally->count != pass->count ||
-		tally->print != pass->print || (count >= 0 && count != tally->count);
+		tally->checksum != pass->checksum || (count >= 0 && count != tally->count);
 	bool		enough = moves &&
 		pass->number >= (tally->given == 0 ? 2 : MAX_REREADS);
 
@@ -535,7 +537,7 @@ end_of_short_chain(GraphChain *chain)
 	{
 		pass->number++;
 		pass->count = tally->count;
-		pass->print = tally->print;
+		pass->checksum = tally->checksum;
 		graph_order_restart(shared);
 		ask(chain, tally->keep_from, false);
 		return;

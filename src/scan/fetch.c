@@ -8,7 +8,8 @@
  * after a while; the waiting is done by whoever waits for all of a scan's
  * chains.
  *
- * What this file refuses to know: what a status means, records, pages.
+ * What this file refuses to know: records, and what an answer means for its
+ * chain.
  *
  * IDENTIFICATION
  *		src/scan/fetch.c

@@ -9,7 +9,10 @@
  * seen to hold: at its beginning before anything is handed out, and with each
  * record after that.
  *
- * What this file refuses to know: windows, pages, what is asked next.
+ * Whether the order that is seen is enough to go on by time is answered here as
+ * well; going on is chain.c's.
+ *
+ * What this file refuses to know: how a request is spelled, what an answer says.
  *
  * IDENTIFICATION
  *		src/scan/order.c
@@ -132,7 +135,7 @@ graph_order_take(GraphShared *shared, const GraphFetch *fetch)
 
 /*
  * examine_beginning
- *		Is as much of the list as has come in order?
+ *		See whether as much of the list as has come is in order.
  *
  * A record that comes twice says nothing.  Trouble with the bytes is found when
  * they are read.

@@ -8,8 +8,11 @@
  * complete when its document is well-formed and has arrived whole; what ends
  * otherwise is told apart from that, and never looks like an end.
  *
- * What this file refuses to know: what was asked, which records are wanted,
- * what is asked next.
+ * The link to the next page is part of the answer, and is refused here if it
+ * leads to another origin.
+ *
+ * What this file refuses to know: what was asked, which records are wanted, and
+ * whether a link is followed.
  *
  * IDENTIFICATION
  *		src/scan/page.c
@@ -90,7 +93,8 @@ report_too_large(const GraphPage *page)
 
 /*
  * check_size
- *		Is a record of so many bytes, or what may become one, not too large?
+ *		Raise an error if a record of so many bytes, or what may become one, is
+ *		too large.
  */
 static void
 check_size(const GraphPage *page, uint64 bytes)

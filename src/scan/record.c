@@ -8,7 +8,8 @@
  * its time, so that each alert is given once; and what was found is counted,
  * for the chain and for the whole list.
  *
- * What this file refuses to know: requests, and what is asked next.
+ * What this file refuses to know: how a request is spelled, and what is asked
+ * next.
  *
  * IDENTIFICATION
  *		src/scan/record.c
@@ -46,8 +47,8 @@ graph_ledger_go(GraphShared *shared, bool by_time)
 
 /*
  * graph_tally_begin
- *		A chain begins; it remembers what its worker's chains from keep_from on
- *		have had (0: only its own).
+ *		A new run of pages begins.  The ids of the worker's runs from number
+ *		keep_from on are remembered (0: only its own).
  */
 void
 graph_tally_begin(GraphChain *chain, uint32 keep_from)
@@ -157,7 +158,7 @@ check_key(const GraphChain *chain)
 
 /*
  * place_timeless
- *		Is a record without a time given where the list holds it?
+ *		A record has no time: true if it is given where the list holds it.
  *
  * Where the plan relies on an order, those records are asked for by
  * themselves, before the others or after them.  What has no time is in no
@@ -193,8 +194,8 @@ place_timeless(GraphChain *chain)
 
 /*
  * note_filter
- *		Does the service mind the bounds that a window's filter has?  They are
- *		a microsecond wider than the window.
+ *		Note whether the service minds the bounds of a window's filter, of which
+ *		the lower one is a microsecond wider than the window.
  *
  * If it does not, a list that is restarted begins at its very beginning.
  */
@@ -287,7 +288,7 @@ take_alert(GraphChain *chain, bool *past)
 	if (!again)
 	{
 		tally->alerts++;
-		tally->print ^= graph_seen_hash(shared->seen);
+		tally->checksum ^= graph_seen_hash(shared->seen);
 	}
 	here = place(chain, given, again, past);
 

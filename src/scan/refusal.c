@@ -6,8 +6,8 @@
  * A service, or a gateway before it, may answer a part of a request with
  * status 400: $select, $count, $orderby, a window's bounds in $filter.  Then
  * the scan goes on without.  When the service has answered without, that is
- * remembered for the user mapping until the session ends or the mapping or
- * server changes.
+ * remembered for the user mapping, until the session ends or any user mapping or
+ * foreign server is altered.
  *
  * What this file refuses to know: how a request is spelled and what is done
  * without a part.

@@ -9,12 +9,12 @@
  * and is seen to come newest first, the rest of it becomes windows of time
  * (window.c).
  *
- * The service counts a list with its first page.  When the queue is empty, what
- * was found is held against that count, and what is missing is looked for where
- * it can be, in the stages of the table below.
+ * The service counts a list with its first page, unless that is a small one.
+ * When the queue is empty, what was found is held against that count, and what
+ * is missing is looked for where it can be, in the stages below.
  *
- * What this file refuses to know: requests and answers, the planner's nodes,
- * columns and types.
+ * What this file refuses to know: how a request is spelled, what an answer says,
+ * the planner's nodes, columns and types.
  *
  * IDENTIFICATION
  *		src/scan/scan.c
@@ -31,15 +31,17 @@
 #include "scan/scan_int.h"
 
 /*
- * The stages of reading a list, in order.  Each is entered when all tasks are
- * done and fewer alerts were found than the service counts.
+ * The stages of reading a list, in order.  Each but the first is entered when all
+ * tasks are done and fewer alerts were found than the service counts, or it does
+ * not count.
  */
 typedef enum Stage
 {
 	STAGE_READ,					/* what the request itself asks for */
 	STAGE_NULLS,				/* alerts without a time */
 	STAGE_HEAD,					/* what the beginning has left out */
-	STAGE_RECOUNT,				/* four counts: have alerts left the list? */
+	STAGE_RECOUNT,				/* four counts, each a stage of its own, and
+								 * one that compares: see recount() */
 	STAGE_LINKS = STAGE_RECOUNT + 5,	/* follow the links, or report */
 	STAGE_END,
 } Stage;
@@ -120,8 +122,8 @@ prepare_times(GraphShared *shared, const GraphRequest *request)
 
 /*
  * push
- *		The same for a task of which only the kind, the bound and the size of a
- *		page matter.
+ *		Queue a task of which only the kind, the bound and the size of a page
+ *		matter.
  */
 static void
 push(GraphScan *scan, GraphTaskKind kind, TimestampTz lower, int page_size)

@@ -4,12 +4,12 @@
  *		What the files of src/scan tell each other.
  *
  * A struct is written by one file only, which is named with it; the others
- * read it.  From top to bottom:
+ * read it.  A GraphTask is a value, which is copied.  From top to bottom:
  *
  *		scan.c			the queue of tasks, the stages, the one loop
  *		window.c		a long list, cut into windows of time
  *		chain.c			one task, page by page
- *		answer.c		what a status means for it
+ *		answer.c		what is to be done about an answer
  *		record.c		is this record its own, and new?
  *		page.c			the records of one answer
  *		order.c			times: is the list in order?
@@ -58,8 +58,8 @@ typedef struct GraphTask
 
 /*
  * graph_task_is_list, graph_task_is_part, graph_task_is_whole
- *		Does a task read the list or a part of it?  With a filter and an order of
- *		its own?  All of it, though perhaps in another order?
+ *		list: does a task read the list or a part of it?  part: has its request
+ *		bounds and an order of its own?  whole: is it without bounds?
  */
 static inline bool
 graph_task_is_list(const GraphTask *task)
@@ -136,8 +136,8 @@ typedef struct GraphTimes
 } GraphTimes;
 
 /*
- * What is known of the whole list: what was found is held against what the
- * service counts.  record.c writes it.
+ * What was found of the whole list, and what the service counts; scan.c
+ * compares.  record.c writes it.
  */
 typedef struct GraphLedger
 {
@@ -182,7 +182,7 @@ typedef struct GraphFetch
 	int			attempt;		/* how often it was sent before */
 	bool		wanted;			/* an answer is */
 	bool		token_renewed;	/* since something else than 401 came */
-	bool		stale;			/* its first connection had been given up */
+	bool		stale;			/* 408 came on a kept connection */
 	GraphTime	not_before;		/* when it may be sent, 0: at once */
 } GraphFetch;
 
@@ -201,7 +201,7 @@ typedef struct GraphShared
 	const char *time_property;	/* by which the list is in order */
 	bool		descending;
 	bool		polled;			/* somebody waits for other scans as well */
-	List	   *queue;			/* of GraphTask *: see graph_queue_push() */
+	List	   *queue;			/* of GraphTask *; task.c puts them in */
 	GraphSeen  *seen;
 	GraphParts	parts;
 	GraphPool	pool;
@@ -230,7 +230,7 @@ typedef struct GraphTally
 	uint32		keep_from;		/* ids of chains from this on are remembered */
 	int64		count;			/* what the service counts there, or -1 */
 	uint64		alerts;
-	uint64		print;			/* a number for just these ids, in any order */
+	uint64		checksum;		/* of their ids, in any order */
 	uint64		nameless;		/* those without an id */
 	uint64		deferred;		/* those that are asked for by themselves */
 	uint64		records;		/* as they came, of complete pages */
@@ -245,7 +245,7 @@ typedef struct GraphPass
 {
 	int			number;			/* of readings before this one */
 	int64		count;			/* what the last one was said to have, */
-	uint64		print;			/* and what it had */
+	uint64		checksum;		/* and what it had */
 } GraphPass;
 
 /* One task, page by page; chain.c writes it. */
@@ -266,7 +266,7 @@ typedef struct GraphChain
 	int			barren_pages;	/* in a row in which nothing was new */
 	char	   *next_url;		/* of the next page, once known, or NULL */
 	bool		next_known;
-	HTAB	   *followed;		/* the links of this chain: see is_loop() */
+	HTAB	   *followed;		/* the links of this chain: see find_next() */
 	GraphTimes	times;
 	GraphTally	tally;
 	GraphPass	pass;

@@ -3,7 +3,8 @@
  * task.c
  *		What is there to read, and how is it asked?
  *
- * A task is one alert, a count, or a list or a part of it.
+ * A task is one alert, a count, a list or a part of it, or the question whether
+ * the service answers at all.
  *
  * What this file refuses to know: answers.
  *

@@ -4,10 +4,10 @@
  *		How is a long list cut into windows of time?
  *
  * nextLinks can only be followed one after the other, but windows do not know
- * of each other, so that several chains read them side by side.  Each of them
- * costs a page that is not full.
+ * of each other, so that several chains read them side by side.  Each may cost a
+ * request more, for its last page, which is not full.
  *
- * What this file refuses to know: requests, answers, records.
+ * What this file refuses to know: how a request is spelled, answers, records.
  *
  * IDENTIFICATION
  *		src/scan/window.c

@@ -494,9 +494,10 @@ def repeat_first(hit):
 
 @on_page
 def count(hit, *, text="0"):
-    """Any JSON text as @odata.count, where it was asked for."""
-    if hit.response.body.count is not None:
-        hit.response.body.count = text.encode()
+    """Any JSON text, or (page) the rows of this page, as @odata.count, where it was asked for."""
+    page = hit.response.body
+    if page.count is not None:
+        page.count = (str(len(page.rows)) if text == "page" else text).encode()
 
 
 @on_page

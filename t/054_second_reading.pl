@@ -53,6 +53,42 @@ foreach my $order ('', ' ORDER BY created_date_time DESC NULLS LAST')
 	$emulator->no_fault;
 }
 
+# A service whose own order is nearly that of creation, and that does not sort or
+# count: an old alert stands last on the first page, as if nothing came between.
+my @hundred = map { alert(id => sprintf('h%03d', $_), createdDateTime => sprintf('2026-07-01T10:%02d:00Z', $_ % 60), lastUpdateDateTime => '2026-07-02T00:00:00Z') } 0 .. 59;
+
+$node->set_server(page_size => 10, count_pushdown => 'true', max_retries => 2, concurrency => 4);
+$emulator->set_alerts(@hundred);
+foreach my $counts (qw(ignore refuse))
+{
+	foreach my $orders (qw(ignore refuse))
+	{
+		foreach my $fault (0, 1)
+		{
+			$emulator->settings(count => $counts, orderby => $orders, misplaced => 'h001 9');
+			$emulator->fault(kind => 'status', code => 503, path => 'skiptoken', times => 1) if $fault;
+			is($node->sql('SELECT count(id), count(DISTINCT id) FROM (SELECT id FROM defender.alerts OFFSET 0) AS a'),
+				'60|60', "an old alert on the first page, \$count: $counts, \$orderby: $orders, faults: $fault");
+			$emulator->no_fault;
+		}
+	}
+}
+
+# A count that is the size of the page is none.
+$emulator->settings(count => 'honour', orderby => 'ignore');
+$emulator->fault(kind => 'count', text => 'page', times => -1);
+is($node->sql('SELECT count(id), count(DISTINCT id) FROM (SELECT id FROM defender.alerts OFFSET 0) AS a'), '60|60', 'the size of the page for a count');
+$emulator->no_fault;
+
+# Bounds are refused, and the list does not come newest first: it is read by its links.
+$emulator->settings(orderby => 'honour', misplaced => '', listed => 'oldest', filter => 'refuse');
+foreach my $concurrency (1, 4)
+{
+	$node->set_server(concurrency => $concurrency);
+	is($node->sql('SELECT count(id), count(DISTINCT id) FROM (SELECT id FROM defender.alerts OFFSET 0) AS a'), '60|60', "oldest first, bounds refused, concurrency $concurrency");
+}
+$emulator->settings(listed => 'newest', filter => 'honour');
+
 # A page that holds nothing costs nothing to make up: there is a little while
 # between two of them, also where the next one is asked for early.
 my $odd = OddServer->new(

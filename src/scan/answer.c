@@ -50,6 +50,8 @@ static GraphVerdict
 judge_bad_request(const GraphChain *chain, int *part)
 {
 	GraphTaskKind kind = chain->task.kind;
+	bool		can_read_again = !chain->shared->request->order_needed &&
+		!graph_seen_has_forgotten(chain->shared->seen);
 
 	*part = suspect_part(chain);
 	if (*part == GRAPH_PART_ORDER && chain->shared->request->order_needed)
@@ -60,7 +62,7 @@ judge_bad_request(const GraphChain *chain, int *part)
 		return GRAPH_VERDICT_BY_TIME;
 	if ((kind == GRAPH_TASK_WINDOW || kind == GRAPH_TASK_TIES) &&
 		!graph_task_is_whole(&chain->task) &&
-		graph_can_resume(chain->shared))
+		(graph_can_resume(chain->shared) || can_read_again))
 		return GRAPH_VERDICT_NO_WINDOWS;
 	if (kind == GRAPH_TASK_COUNT || kind == GRAPH_TASK_NULLS)
 		return GRAPH_VERDICT_UNKNOWN;

@@ -503,8 +503,7 @@ ask_in_order(GraphChain *chain)
 static void
 turn(GraphChain *chain)
 {
-	if (!(graph_shows_order(chain) && restart_by_time(chain, false)) &&
-		!ask_in_order(chain))
+	if (!restart_by_time(chain, false) && !ask_in_order(chain))
 		follow_link(chain);
 }
 

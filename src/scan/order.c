@@ -310,7 +310,8 @@ graph_can_restart(const GraphChain *chain)
 	const GraphTimes *times = &chain->times;
 	const GraphWindow *window = &chain->task.window;
 
-	if (!graph_goes_by_time(chain) || !times->seen)
+	if (!graph_goes_by_time(chain) || !times->seen ||
+		!graph_shows_order(chain))
 		return false;
 
 	/* what links may have left out is seen by the count, at the end */
@@ -346,19 +347,22 @@ graph_can_be_ordered(const GraphChain *chain)
  * graph_shows_order
  *		Is what has come in order for all that is known?
  *
- * The beginning of a list does not tell that it was sorted as it was asked to
- * be, unless the plan relies on that and it was looked at.  Where alerts are not
- * counted, so that nothing else will tell, a few of them may be in order by
- * chance, and one time shows no order.
+ * A count will tell at the end, and where the plan relies on an order that was
+ * looked at.  Without these a service is believed to have sorted a window as it
+ * was asked to, but not the list itself, nor what its head has left out; and a
+ * few alerts may be in order by chance.
  */
 bool
 graph_shows_order(const GraphChain *chain)
 {
-	bool		asked = (chain->parts & GRAPH_PART_ORDER) &&
-		(chain->shared->request->order_needed ||
-		 !graph_task_is_whole(&chain->task));
+	const GraphShared *shared = chain->shared;
+	bool		whole = graph_task_is_whole(&chain->task);
 
-	return asked || chain->tally.count >= 0 ||
+	if (chain->tally.count >= 0 || shared->request->order_needed)
+		return true;
+	if (chain->task.head || (whole && shared->course.order_tried))
+		return false;
+	return (!whole && (chain->parts & GRAPH_PART_ORDER)) ||
 		(chain->times.first != chain->times.last &&
 		 chain->tally.records >= ORDERED_RECORDS);
 }

@@ -237,8 +237,14 @@ place(GraphChain *chain, bool given, bool again, bool *past)
 	note_filter(chain, time);
 	if (time < window->lower)
 	{
-		/* one that is out of place is no end where no order was asked for */
-		*past = shared->descending && chain->times.sorted &&
+		/*
+		 * The rest is other chains', if they have taken a part, or nobody's,
+		 * if the filter is ignored; but one that is out of place is no end
+		 * where no order was asked for.
+		 */
+		*past = (window->lower > chain->asked_lower ||
+				 shared->ledger.filter_ignored) &&
+			shared->descending && chain->times.sorted &&
 			chain->task.kind != GRAPH_TASK_TIES &&
 			(chain->parts & GRAPH_PART_ORDER);
 		return false;
@@ -360,6 +366,16 @@ void
 graph_tally_close(GraphChain *chain)
 {
 	note_count(chain);
+
+	/* there is more than a page, so that its size is no count of the list */
+	if (chain->page_number == 1 && chain->tally.count >= 0 &&
+		chain->tally.count <= graph_tally_alerts(chain) &&
+		graph_page_next_link(chain->page).data)
+	{
+		chain->tally.count = -1;
+		if (graph_task_is_whole(&chain->task))
+			chain->shared->ledger.count = -1;
+	}
 	if (graph_task_is_whole(&chain->task))
 		chain->shared->ledger.found = graph_tally_alerts(chain) -
 			(int64) chain->tally.deferred;

@@ -67,11 +67,12 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 }
 
 /*
- * is_counted
- *		Does an alert satisfy the clauses?  The slot is empty before and after.
+ * run_clauses
+ *		Run the clauses on an alert; true if it counts.  They may raise an
+ *		error.  The slot is empty before and after.
  */
 static bool
-is_counted(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
+run_clauses(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
 {
 	MemoryContext old;
 	bool		result;
@@ -107,7 +108,7 @@ ask_for_count(GraphCount *count, GraphScan *scan, TupleTableSlot *slot)
 	bool		all = true;
 
 	while (graph_scan_next(scan, &record))
-		all = all && is_counted(count, &record, slot);
+		all = all && run_clauses(count, &record, slot);
 	return all ? graph_scan_count(scan) : -1;
 }
 
@@ -130,7 +131,7 @@ count_alerts(GraphCount *count, GraphScan *scan, GraphRequest *request,
 	request->first_page = request->page_size;
 	graph_scan_start(scan, request);
 	while (graph_scan_next(scan, &record))
-		result += is_counted(count, &record, slot);
+		result += run_clauses(count, &record, slot);
 	return result;
 }
 

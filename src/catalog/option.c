@@ -116,7 +116,7 @@ static const GraphOptionRow option_table[] = {
 	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
 };
 
-/* The endpoints of a cloud; facts and Graph's "national cloud deployments". */
+/* The endpoints of each cloud: Graph, "National cloud deployments". */
 typedef struct GraphCloud
 {
 	const char *name;

@@ -8,8 +8,11 @@
  * alert that is seen is checked against the clauses, in case the service
  * ignores the filter.
  *
- * What this file refuses to know: requests, JSON, when a count means the same
- * as the query (src/plan/path.c).
+ * Where the alerts have to be read, the request for a count is changed into
+ * one for the list.
+ *
+ * What this file refuses to know: how a request is spelled, JSON, when a count
+ * means the same as the query (src/plan/path.c).
  *
  * IDENTIFICATION
  *		src/exec/count.c
@@ -137,8 +140,9 @@ count_alerts(GraphCount *count, GraphScan *scan, GraphRequest *request,
 
 /*
  * graph_count_next
- *		Put the one row of a count into the slot, which is empty and stays so
- *		the next time.  A NULL request: no alert can match.
+ *		Put the one row of a count into the slot, which is empty.  When that row
+ *		was given before, the slot stays empty, which is the end of the scan.  A
+ *		NULL request: no alert can match.
  */
 void
 graph_count_next(GraphCount *count, GraphScan *scan, GraphRequest *request,

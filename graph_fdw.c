@@ -4,9 +4,9 @@
  *		What does PostgreSQL want now?  Foreign tables over the security
  *		alerts of Microsoft Graph.
  *
- * The handler, and the callbacks of a scan in the order in which they run:
- * begin, iterate, rescan, end, explain, and those of an Append that reads
- * several tables in turns.  The handler says where the others are.
+ * The handler, and the callbacks of a scan: begin, iterate, rescan, end,
+ * explain (which the executor calls before the end), and those of an Append
+ * that reads several tables in turns.  The handler says where the others are.
  *
  * All state of a scan hangs on one memory context, which is deleted at the end
  * or, after an error, with the query's.
@@ -123,7 +123,7 @@ graph_fdw_version(PG_FUNCTION_ARGS)
 
 /*
  * open_session
- *		Whatever is needed to ask the service for a plan's alerts.
+ *		Open the session of a scan, for the role whose privileges it uses.
  */
 static GraphSession *
 open_session(ForeignScanState *node)

@@ -146,7 +146,8 @@ get_code(GraphSession *session, const char *scope, GraphDeviceCode *code)
 
 /*
  * poll_once
- *		Has somebody signed in?  What cannot change any more is an error.
+ *		Ask once whether somebody has signed in; what cannot change any more
+ *		is an error.
  */
 static Outcome
 poll_once(GraphSession *session, const GraphDeviceCode *code,

@@ -4,12 +4,13 @@
  *		One request and the whole answer: is it good, is it asked for again, or
  *		which error is it?
  *
- * Logins, and whatever else wants one small document, all go the same way.
- * The caller makes a request and sends it; if it cannot use the answer it
- * says so, and either waits here for the next attempt or gets the error.  What
- * may be sent again is in the tables of error.c and login_error.c.  A request
- * is made anew for each attempt, as an assertion may be used once and a file
- * with a token may have been replaced meanwhile.
+ * This is for logins, and whatever else wants one small document.  The caller
+ * fills in a request and sends it with graph_exchange_send().  If that fails,
+ * or the caller cannot use the answer, it calls graph_exchange_retry(), which
+ * waits until the request may be sent again, or raises the error.  What may be
+ * sent again is in the tables of error.c and login_error.c.  A request is made
+ * anew for each attempt, as an assertion may be used once and a file with a
+ * token may have been replaced meanwhile.
  *
  * A transfer belongs to the memory context in which it is sent, and holds the
  * answer's bytes until the caller ends it.

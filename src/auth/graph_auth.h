@@ -24,7 +24,8 @@
 
 /*
  * Who asks, and where: everything that a request needs and the plan must not
- * hold.  Made when a scan starts, in the scan's memory context.
+ * hold.  Made when a scan, ANALYZE, graph_fdw_login() or graph_fdw_check()
+ * starts, in the memory context that is current then.
  */
 typedef struct GraphSession
 {

@@ -3,10 +3,11 @@
  * login.c
  *		How does this login ask for a token?
  *
- * One table has a function for each login, which makes its request.  Most post
- * a form to the token endpoint: an application asks for itself, or with the
- * refresh token of somebody who logged in, and adds what proves that it is the
- * one.  A managed identity asks a service of the machine instead
+ * One table has a function for each login that asks for a token, which makes
+ * the request; an access token of the user mapping is used as it is.  Most
+ * post a form to the token endpoint: an application asks for itself, or with
+ * the refresh token of somebody who logged in, and adds what proves that it is
+ * the one.  A managed identity asks a service of the machine instead
  * (managed_identity.c); a login by device code begins elsewhere
  * (device_code.c) and is renewed here.  Sending the request, and sending it
  * again, is the same for all (exchange.c).

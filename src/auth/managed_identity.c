@@ -200,9 +200,8 @@ challenge_file(const char *challenge)
 
 /*
  * graph_managed_identity_answer_challenge
- *		The service answered 401: does it want to see a file, and has not yet?
- *
- * If so the request is completed and true returned.
+ *		The service answered 401: if it wants to see a file, and has not yet,
+ *		read that into the request; false if that is not what it wants.
  */
 bool
 graph_managed_identity_answer_challenge(GraphSession *session,

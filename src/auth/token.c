@@ -168,6 +168,7 @@ fingerprint_of(const GraphOptions *options)
 		options->credentials.client_secret,
 		options->credentials.certificate_file,
 		options->credentials.private_key_file,
+		options->credentials.private_key_password,
 		options->credentials.federated_token_file,
 		options->credentials.refresh_token,
 		options->service.ca_file,

@@ -10,9 +10,6 @@
  *
  * What this file refuses to know: where the text comes from.
  *
- * What this file refuses to know: where the text comes from; it has been made
- * valid UTF-8 before.
- *
  * IDENTIFICATION
  *		src/base/encoding.c
  *

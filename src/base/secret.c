@@ -5,11 +5,12 @@
  *
  * Two kinds of memory hold secrets.  What is palloc'd here comes from
  * graph_secret_alloc(): it is overwritten when its memory context goes,
- * whether the end was good or an error.  What libraries allocate for
- * themselves, requests and answers and the documents in them, comes from
- * graph_wipe_malloc() and its like, which overwrite whatever is given back;
- * the libraries would not.  Files of the server's host are read into memory of
- * the first kind.
+ * whether the end was good or an error.  What libcurl allocates for itself
+ * comes from graph_wipe_malloc() and its like, which overwrite whatever is
+ * given back; libcurl would not.  Answers (src/net/buffer.c) and the documents
+ * in them (src/json/document.c) are in memory of their own, which is
+ * overwritten there if a secret may be in it.  Files of the server's host are
+ * read into memory of the first kind.
  *
  * What this file refuses to know: which secret it is, and whose.
  *
@@ -202,12 +203,11 @@ graph_read_file(const char *what, const char *path, bool private_key)
 }
 
 /*-------------------------------------------------------------------------
- * Allocators for libraries: none of them may throw.
+ * The allocators that libcurl is given: none of them may throw.
  *
- * What a library makes of an allocation that fails is not always told from
- * other failures: to libcurl a header line that is too long ends alike, and to
- * jansson a text may be wrong.  So those that fail are counted.  libcurl calls
- * these from its own threads, too.
+ * libcurl does not always say that an allocation failed: a header line that is
+ * too long ends with the same code.  So those that fail are counted.  libcurl
+ * calls these from its own threads, too.
  *-------------------------------------------------------------------------
  */
 

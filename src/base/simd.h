@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * simd.h
- *		Which of the next bytes are like that?
+ *		Which of the next bytes are a given character, or a control character?
  *
  * Most bytes of an answer are in strings, and most of those mean nothing but
  * themselves.  They are looked at one chunk at a time: 16 bytes where the

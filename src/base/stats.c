@@ -7,7 +7,10 @@
  * and the times of the last minute's requests, by which the option
  * requests_per_minute is kept.
  *
- * What this file refuses to know: what is asked, and of whom.
+ * A server is known by its OID, so that the counts go on when it is renamed;
+ * its name is looked up when they are shown.
+ *
+ * What this file refuses to know: what is asked, and the server's options.
  *
  * IDENTIFICATION
  *		src/base/stats.c

@@ -200,7 +200,8 @@ add_paths(GraphColumn *column, const char *value)
 
 /*
  * resolve_pseudo
- *		Is it something that a child row has without a property for it?
+ *		Find what a child row has without a property for it; false if the
+ *		name is none of that.
  *
  * The name is a column's or the value of its option.
  */
@@ -224,8 +225,8 @@ resolve_pseudo(GraphColumn *column, const GraphResourceInfo *resource,
 
 /*
  * resolve_flattened
- *		Is the name that of a property and of a property of its value, as
- *		in vm_metadata_vm_id?
+ *		Find what a name reads that is made of a property's and of that of a
+ *		property of its value, as vm_metadata_vm_id is; false if it is not.
  */
 static bool
 resolve_flattened(GraphColumn *column, const char *type_name)
@@ -258,7 +259,8 @@ resolve_flattened(GraphColumn *column, const char *type_name)
 
 /*
  * resolve_parent
- *		Is it a property of the alert that a child row belongs to?
+ *		Find the property of the alert that a child row belongs to; false if
+ *		there is none of that name.
  *
  * Those are named alert_title and so on.  Properties that speak of the alert
  * or its incident already, such as incidentId, need no prefix.
@@ -314,7 +316,8 @@ add_spellings(GraphColumn *column, bool forgiving)
 
 /*
  * resolve_any_evidence
- *		Is it something that some type of evidence has?
+ *		Find what some type of evidence has under the name; false if no type
+ *		has anything.
  */
 static bool
 resolve_any_evidence(GraphColumn *column)

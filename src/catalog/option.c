@@ -116,7 +116,7 @@ static const GraphOptionRow option_table[] = {
 	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
 };
 
-/* The endpoints of a cloud; facts and Graph's "national cloud deployments". */
+/* The endpoints of each cloud: Graph, "National cloud deployments". */
 typedef struct GraphCloud
 {
 	const char *name;
@@ -267,7 +267,8 @@ parse_number(const GraphOptionRow *row, const char *value, int *number,
 
 /*
  * graph_parse_option
- *		Is this a value of the option?  If not, *problem is a sentence.
+ *		Read a value of the option; false if it is none, with a sentence in
+ *		*problem.
  *
  * *number is set for options that are integers in GraphOptions.
  */

@@ -5,8 +5,10 @@
  *		sort?
  *
  * A resource is a row of one table: where it is, what identifies its records,
- * which part of them are the rows.  No other layer asks which resource it is.
- * What Microsoft says of types, properties and enums is in resource_data.h,
+ * which part of them are the rows.  The other layers go by that row, and do
+ * not ask which resource it is; but all resources so far are read from alerts,
+ * and what takes that for granted is listed in CONTRIBUTING.md.  What
+ * Microsoft says of types, properties and enums is in resource_data.h,
  * generated from the files in metadata/; what we say (the resources, and the
  * properties that the service filters and sorts by) is below.
  *
@@ -354,6 +356,9 @@ graph_enum_member(const char *enum_name, const char *literal)
  * graph_query_property
  *		What the service can do with a property of a resource's records, or NULL
  *		if it can neither filter nor sort by it.
+ *
+ * All resources so far are read from alerts, so there is one table, and it is
+ * not yet looked at which resource it is.
  */
 const GraphQueryProperty *
 graph_query_property(const GraphResourceInfo *resource, const char *name)

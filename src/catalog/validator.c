@@ -3,14 +3,16 @@
  * validator.c
  *		Who may set which option to what?
  *
- * Two rules are kept here.  A secret may be given on a user mapping only, and
- * no message repeats one.  An option that chooses where a secret is sent, or
- * that reads a file of the server's host, may be set by a superuser only: the
- * owner of a foreign server could otherwise collect the secrets of every role
- * that has a mapping for it.
+ * Two rules about secrets are kept here.  A secret may be given on a user
+ * mapping only, and no message repeats one.  An option that chooses where a
+ * secret is sent, or that reads a file of the server's host, may be set by a
+ * superuser only: the owner of a foreign server could otherwise collect the
+ * secrets of every role that has a mapping for it.
  *
- * Validation looks at text and nothing else; it never touches the network, so
- * that a dump can be restored while the service is away.
+ * Besides, each value has to be one that its option can have, and options that
+ * depend on each other have to fit together.  Nothing is asked of the network
+ * and no file is read, so that a dump can be restored while the service is
+ * away, and on another host.
  *
  * What this file refuses to know: what an option is used for.
  *

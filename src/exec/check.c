@@ -111,7 +111,7 @@ check_login(Check *check)
 
 /*
  * check_permission
- *		Does the service let us read alerts?  It says so by the status.
+ *		Ask for a page of alerts: the status says whether we may read them.
  */
 static char *
 check_permission(Check *check)
@@ -182,7 +182,7 @@ count_rows(Check *check, GraphSlice body)
 
 /*
  * check_first_page
- *		Is the answer a whole page of alerts?
+ *		Read the answer, which has to be a whole page of alerts.
  */
 static char *
 check_first_page(Check *check)

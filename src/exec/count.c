@@ -8,8 +8,11 @@
  * alert that is seen is checked against the clauses, in case the service
  * ignores the filter.
  *
- * What this file refuses to know: requests, JSON, when a count means the same
- * as the query (src/plan/path.c).
+ * Where the alerts have to be read, the request for a count is changed into
+ * one for the list.
+ *
+ * What this file refuses to know: how a request is spelled, JSON, when a count
+ * means the same as the query (src/plan/path.c).
  *
  * IDENTIFICATION
  *		src/exec/count.c
@@ -67,11 +70,12 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 }
 
 /*
- * is_counted
- *		Does an alert satisfy the clauses?  The slot is empty before and after.
+ * run_clauses
+ *		Run the clauses on an alert; true if it counts.  They may raise an
+ *		error.  The slot is empty before and after.
  */
 static bool
-is_counted(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
+run_clauses(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
 {
 	MemoryContext old;
 	bool		result;
@@ -107,7 +111,7 @@ ask_for_count(GraphCount *count, GraphScan *scan, TupleTableSlot *slot)
 	bool		all = true;
 
 	while (graph_scan_next(scan, &record))
-		all = all && is_counted(count, &record, slot);
+		all = all && run_clauses(count, &record, slot);
 	return all ? graph_scan_count(scan) : -1;
 }
 
@@ -130,14 +134,15 @@ count_alerts(GraphCount *count, GraphScan *scan, GraphRequest *request,
 	request->first_page = request->page_size;
 	graph_scan_start(scan, request);
 	while (graph_scan_next(scan, &record))
-		result += is_counted(count, &record, slot);
+		result += run_clauses(count, &record, slot);
 	return result;
 }
 
 /*
  * graph_count_next
- *		Put the one row of a count into the slot, which is empty and stays so
- *		the next time.  A NULL request: no alert can match.
+ *		Put the one row of a count into the slot, which is empty.  When that row
+ *		was given before, the slot stays empty, which is the end of the scan.  A
+ *		NULL request: no alert can match.
  */
 void
 graph_count_next(GraphCount *count, GraphScan *scan, GraphRequest *request,

@@ -148,11 +148,12 @@ fill_slot(GraphJoinRows *join, TupleTableSlot *slot)
 }
 
 /*
- * passes
- *		Does a member's row satisfy the clauses that go with the table?
+ * run_clauses
+ *		Run the clauses that go with a table on the member's row; true if it
+ *		passes.  They may raise an error.
  */
 static bool
-passes(GraphJoinRows *join, RowMember *member, TupleTableSlot *slot)
+run_clauses(GraphJoinRows *join, RowMember *member, TupleTableSlot *slot)
 {
 	bool		result;
 
@@ -183,7 +184,7 @@ next_of_member(GraphJoinRows *join, RowMember *member, TupleTableSlot *slot)
 		old = MemoryContextSwitchTo(member->context);
 		found = graph_row_next(member->reader, join->values, join->isnull);
 		MemoryContextSwitchTo(old);
-	} while (found && !passes(join, member, slot));
+	} while (found && !run_clauses(join, member, slot));
 
 	if (found)
 		member->matched = true;

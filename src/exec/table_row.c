@@ -5,9 +5,10 @@
  *
  * Rows are given as the scan's records come.  If the plan relies on an order
  * that the service turns out not to keep, before a row was given, the list is
- * read whole and sorted here.
+ * read whole and sorted here; the request is changed into one for that.
  *
- * What this file refuses to know: requests, JSON, which alert comes next.
+ * What this file refuses to know: how a request is spelled, JSON, which alert
+ * comes next.
  *
  * IDENTIFICATION
  *		src/exec/table_row.c

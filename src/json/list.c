@@ -157,7 +157,7 @@ frame_string(ListFrame *frame, const char *data, size_t len)
 	{
 		p = skip_plain(p, end);
 
-		/* a backslash waits for the byte that it makes harmless */
+		/* a backslash waits for the byte that it escapes */
 		if (p == end || (*p == '\\' && p + 1 == end))
 			break;
 		if (*p == '"')

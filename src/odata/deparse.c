@@ -12,7 +12,8 @@
  * locally.
  *
  * Only forms with evidence that the service answers them are used: eq and ne,
- * ge and lt on times, and, or, parentheses, null.  IN is a chain of or.
+ * ge and lt on times, and, or, parentheses, null; and any() on evidence, if
+ * the option evidence_filter allows it.  IN is a chain of or.
  *
  * A bound of a time is moved outward by a microsecond where rounding could
  * matter (literal.c says why):
@@ -64,8 +65,9 @@ typedef enum FilterResult
 
 /*
  * datum_string
- *		The characters of a text.  Below, "text" is the name of results, which
- *		the macro does not bear.
+ *		The characters of a text.  TextDatumGetCString() uses the type "text",
+ *		so it does not compile in the functions below, which have a parameter
+ *		of that name.
  */
 static char *
 datum_string(Datum value)

@@ -7,13 +7,13 @@
  * An id is data: whatever is in it, the request asks for the alert of that id,
  * or it is not made.
  *
- * None is made for what cannot be an id.  Those of Graph are of letters,
- * digits, "-" and "_", but that is only what was seen, so no more is taken for
- * impossible than what could not be looked up at the service itself: a path
- * cannot hold an empty segment, "." and "..", or what OData reserves, and Graph
- * takes a path apart at "/" before and after it decodes it, as Microsoft's
- * servers do at "\".  The others are asked for, and if the service finds one
- * malformed it is no alert's.
+ * No request is made for what cannot be an id.  All ids that were seen consist
+ * of letters, digits, "-" and "_", but nobody promises that.  So a text is
+ * taken for impossible only if no path can hold it: if it is empty or too
+ * long, is "." or "..", begins with "$" as OData's own segments do, or has a
+ * "/" or "\", at which Graph and Microsoft's servers take a path apart even
+ * where it is encoded.  Any other is asked for; if the service calls it
+ * malformed, no alert has that id.
  *
  * Sources: RFC 3986, 6.2.2.3; OData 4.01 URL conventions, 4.8.
  *

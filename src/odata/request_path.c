@@ -4,7 +4,7 @@
  *		How is the path of a list or a count written, with its query options?
  *
  * What is meant for the service is escaped, what is shown to a person is not.
- * Nothing here fails.
+ * What cannot be escaped is an error (graph_url_escape()).
  *
  * What this file refuses to know: conditions, when to ask for which part.
  *

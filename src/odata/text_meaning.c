@@ -3,9 +3,9 @@
  * text_meaning.c
  *		Which texts of the service are shown as this one?
  *
- * src/row/decode.c replaces what the database cannot hold.  So a text here may
- * stand for several there, and a condition on it, sent as it is, would lose
- * those.
+ * What the database cannot hold is replaced (src/json/text.c and
+ * src/base/encoding.c).  So a text here may stand for several there, and a
+ * condition on it, sent as it is, would lose those.
  *
  * What this file refuses to know: what the text is compared with.
  *

@@ -116,6 +116,10 @@ graph_is_text(Oid type)
 /*
  * graph_is_key_column
  *		Is this expression a column that reads the alert's id as text?
+ *
+ * This may be the first time that somebody asks what the column reads: then
+ * the answer is kept, and a column that reads nothing is an error
+ * (graph_relation_column()).
  */
 bool
 graph_is_key_column(RelOptInfo *baserel, Expr *expr)

@@ -87,6 +87,8 @@ as_join(RelOptInfo *rel)
 /*
  * is_member_key
  *		Is this expression the alert's id in a table that always has a row?
+ *
+ * Like graph_is_key_column(), an error for a column that reads nothing.
  */
 static bool
 is_member_key(GraphJoinInfo *join, Expr *expr)
@@ -106,6 +108,8 @@ is_member_key(GraphJoinInfo *join, Expr *expr)
 /*
  * joins_by_id
  *		Does this clause say that both sides are of the same alert?
+ *
+ * Like graph_is_key_column(), an error for a column that reads nothing.
  */
 static bool
 joins_by_id(GraphJoinInfo *outer, GraphJoinInfo *inner, Expr *clause)

@@ -193,7 +193,8 @@ add_ordered_path(PlannerInfo *root, RelOptInfo *baserel, const GraphPrice *price
  *		attribute number *arg, and could a value for it be sent?
  *
  * Asked by generate_implied_equalities_for_column().  The clause that will be
- * made is classified again.
+ * made is classified again.  Like graph_is_key_column(), an error for a column
+ * that reads nothing.
  */
 static bool
 is_useful_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,

@@ -7,10 +7,13 @@
  * classified.  Constants are known at once, and what depends on them is decided
  * while planning; the others are known when a scan starts.
  *
- * The elements of ForeignScan.fdw_private are put together here and read again:
- * plain nodes, which can be copied and printed, without a secret.
+ * The elements of ForeignScan.fdw_private are put together here and read
+ * again: plain nodes, which can be copied and printed, without a secret.  Two
+ * of them are also decided here: how large the first page should be, and which
+ * properties $select names.
  *
- * What this file refuses to know: paths, prices, how the plan is executed.
+ * What this file refuses to know: which paths exist, which of them is taken,
+ * how the plan is executed.
  *
  * IDENTIFICATION
  *		src/plan/plan_private.c

@@ -5,11 +5,14 @@
  *
  * A request is the unit of cost: it takes some 100 ms and is one of 150 a
  * minute, so it is dear.  An alert in a list is about 8 kB to transfer and to
- * read, so a page of 1000 of them costs as much as ten requests, which is what
- * it takes the service too.  In time, a request is worth more of the planner's
- * page reads than this; but the time is spent waiting, and a list that seemed
- * to be as much work as that would be compiled (jit_above_cost), which only
- * costs more.
+ * read, and costs a hundredth of a request.  So the alerts of a page of 1000
+ * cost as much as ten requests, and the service, too, takes about that much
+ * longer for such a page.
+ *
+ * The prices are lower than the time would have it: in 100 ms PostgreSQL reads
+ * far more than 100 pages.  But that time is spent waiting.  Were the prices
+ * higher, many scans would be above jit_above_cost, and compiling their
+ * expressions would cost time and gain nothing.
  *
  * What this file refuses to know: which paths there are.
  *

@@ -7,7 +7,8 @@
  * there is a shorter way from the bytes of a JSON value to the Datum.  Then
  * each value goes straight from its bytes: strings are unescaped once, numbers
  * reach their type as the digits that they are written with, json gets the
- * bytes as they stand, and jsonb is made of them by jsonb.c.
+ * bytes as they stand but for odd strings, and jsonb is made of them by
+ * jsonb.c.
  *
  * Odd strings become clean text in text.c.  Anything else that a type does not
  * accept is the type's own error.

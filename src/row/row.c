@@ -18,7 +18,8 @@
  * A reader and all that it points to live in the memory context in which it
  * was created; the bytes of a record belong to the scan.
  *
- * What this file refuses to know: requests, the syntax of JSON.
+ * What this file refuses to know: requests, and the syntax of JSON but for the
+ * first character of a value ("[" or "{") and the quotes around a string.
  *
  * IDENTIFICATION
  *		src/row/row.c

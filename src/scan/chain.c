@@ -155,8 +155,12 @@ graph_chain_start(GraphChain *chain, const GraphTask *task)
 
 	Assert(chain->phase == GRAPH_CHAIN_IDLE);
 
-	/* some of the ties may come again: see that the page holds more */
-	if (task->after_ties && chain->task.kind == GRAPH_TASK_TIES)
+	/*
+	 * Some of the ties may come again.  If there is no second reading, as the
+	 * plan relies on the order, see that the page holds more.
+	 */
+	if (task->after_ties && chain->task.kind == GRAPH_TASK_TIES &&
+		chain->shared->request->order_needed)
 		page_size += graph_tally_alerts(chain);
 	chain->task = *task;
 	chain->task.page_size = (int) Min(page_size,

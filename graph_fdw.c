@@ -311,17 +311,22 @@ is_first_pending(const AsyncRequest *areq)
  *		The Append is about to wait: tell it for what.
  *
  * All transfers of the backend go on whenever one scan looks at its own, so
- * there may be a row by now.
+ * there may be a row by now.  Then the Append must not wait, although it does
+ * not know that; nor if looking has taken the alarm by which another scan is to
+ * be looked at again.
  */
 static void
 graphForeignAsyncConfigureWait(AsyncRequest *areq)
 {
 	AppendState *append = castNode(AppendState, areq->requestor);
 	GraphExecState *state = ((ForeignScanState *) areq->requestee)->fdw_state;
+	bool		was_set = graph_multi_alarm_is_set();
 	pgsocket	descriptor;
 
 	areq->callback_pending = false;
 	graphForeignAsyncRequest(areq);
+	if (areq->request_complete || (was_set && !graph_multi_alarm_is_set()))
+		graph_multi_alarm(0);
 	if (areq->request_complete)
 	{
 		ExecAsyncResponse(areq);

@@ -251,13 +251,13 @@ graph_events_open(void)
 
 /*
  * graph_events_alarm
- *		Have the descriptor become readable at a time at the latest, whatever
- *		happens.
+ *		Have the descriptor, if there is one, become readable at a time at the
+ *		latest, whatever happens.
  */
 void
 graph_events_alarm(GraphTime when)
 {
-	if (alarm_time != 0 && alarm_time <= when)
+	if (events_fd < 0 || (alarm_time != 0 && alarm_time <= when))
 		return;
 	alarm_time = when;
 	set_alarm(graph_milliseconds_until(when));

@@ -67,6 +67,7 @@ extern void graph_http_free_descriptors(void);
 /* in multi.c */
 extern pgsocket graph_multi_descriptor(void);
 extern void graph_multi_alarm(long timeout);
+extern bool graph_multi_alarm_is_set(void);
 extern bool graph_http_disconnect(void);
 extern void graph_block_signals(sigset_t *saved);
 extern void graph_restore_signals(const sigset_t *saved);

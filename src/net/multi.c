@@ -499,3 +499,14 @@ graph_multi_alarm(long timeout)
 		timeout = check_client(timeout);
 	graph_events_alarm(graph_after(timeout));
 }
+
+/*
+ * graph_multi_alarm_is_set
+ *		Will it go off?  Not any more once somebody has looked at transfers after
+ *		its time.
+ */
+bool
+graph_multi_alarm_is_set(void)
+{
+	return graph_events_alarm_is_set();
+}

@@ -547,8 +547,10 @@ poll_chains(GraphScan *scan)
 pgsocket
 graph_scan_descriptor(const GraphScan *scan)
 {
+	pgsocket	descriptor = graph_multi_descriptor();
+
 	graph_multi_alarm(graph_milliseconds_until(scan->look_again));
-	return graph_multi_descriptor();
+	return descriptor;
 }
 
 /*

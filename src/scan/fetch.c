@@ -38,14 +38,10 @@
 GraphFetch *
 graph_fetch_create(GraphShared *shared)
 {
-	MemoryContext old = MemoryContextSwitchTo(shared->context);
-	GraphFetch *fetch = palloc0(sizeof(GraphFetch));
+	GraphFetch *fetch = MemoryContextAllocZero(shared->context,
+											   sizeof(GraphFetch));
 
 	fetch->shared = shared;
-	fetch->context = AllocSetContextCreate(shared->context,
-										   "graph_fdw request",
-										   ALLOCSET_SMALL_SIZES);
-	MemoryContextSwitchTo(old);
 	return fetch;
 }
 
@@ -61,11 +57,28 @@ graph_fetch_reset_pool(GraphShared *shared)
 }
 
 /*
- * set_url
- *		Fetch something else.
+ * forget_url
+ *		Fetch nothing.
  */
 static void
-set_url(GraphFetch *fetch, const char *title, const char *url, uint64 page)
+forget_url(GraphFetch *fetch)
+{
+	if (fetch->url)
+	{
+		pfree(fetch->title);
+		pfree(fetch->url);
+	}
+	fetch->title = fetch->url = NULL;
+}
+
+/*
+ * set_url
+ *		Fetch something else; again tells that it takes the place of what has
+ *		failed.
+ */
+static void
+set_url(GraphFetch *fetch, const char *title, const char *url, uint64 page,
+		bool again)
 {
 	MemoryContext old = MemoryContextSwitchTo(fetch->shared->context);
 	char	   *new_title = pstrdup(title);
@@ -73,17 +86,17 @@ set_url(GraphFetch *fetch, const char *title, const char *url, uint64 page)
 
 	MemoryContextSwitchTo(old);
 	graph_fetch_end(fetch);
-	if (fetch->url)
-	{
-		pfree(fetch->title);
-		pfree(fetch->url);
-	}
+	forget_url(fetch);
 	fetch->shared->pool.wanted += !fetch->wanted;
 	fetch->wanted = true;
 	fetch->title = new_title;
 	fetch->url = new_url;
 	fetch->page = page;
 	fetch->request_id[0] = '\0';
+	if (again)
+		return;
+	fetch->attempt = 0;
+	fetch->token_renewed = fetch->stale = false;
 }
 
 /*
@@ -98,12 +111,7 @@ graph_fetch_set(GraphFetch *fetch, const char *path, bool again)
 
 	set_url(fetch, psprintf("GET %s", path),
 			psprintf("%s/%s%s", service->endpoint, service->api_version, path),
-			1);
-	if (!again)
-	{
-		fetch->attempt = 0;
-		fetch->token_renewed = fetch->stale = false;
-	}
+			1, again);
 }
 
 /*
@@ -114,9 +122,7 @@ void
 graph_fetch_follow(GraphFetch *fetch, const GraphFetch *first, const char *url,
 				   uint64 page)
 {
-	set_url(fetch, first->title, url, page);
-	fetch->attempt = 0;
-	fetch->token_renewed = fetch->stale = false;
+	set_url(fetch, first->title, url, page, false);
 }
 
 /*
@@ -138,6 +144,10 @@ send_request(GraphFetch *fetch, bool early)
 	Assert(fetch->url && fetch->transfer == NULL);
 	graph_token_get(session);
 
+	if (fetch->context == NULL)
+		fetch->context = AllocSetContextCreate(shared->context,
+											   "graph_fdw request",
+											   ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(fetch->context);
 	graph_session_request(session, fetch->url, &request);
 	request.headers = lappend(request.headers,
@@ -188,6 +198,18 @@ has_descriptor(GraphShared *shared)
 }
 
 /*
+ * book
+ *		When requests_per_minute lets a request be sent; 0 for now, for which it
+ *		is booked.
+ */
+static GraphTime
+book(GraphShared *shared)
+{
+	return graph_stats_book(shared->stats,
+							shared->session->options.limits.requests_per_minute);
+}
+
+/*
  * graph_fetch_start
  *		Send the request, unless that was done already; false if it has to wait.
  */
@@ -205,9 +227,7 @@ graph_fetch_start(GraphFetch *fetch)
 		fetch->not_before = graph_after(STARVING_PAUSE_MS);
 		return false;
 	}
-	fetch->not_before =
-		graph_stats_book(shared->stats,
-							 shared->session->options.limits.requests_per_minute);
+	fetch->not_before = book(shared);
 	if (fetch->not_before != 0)
 		return false;
 	send_request(fetch, false);
@@ -225,8 +245,7 @@ graph_fetch_start_early(GraphFetch *fetch)
 	GraphShared *shared = fetch->shared;
 
 	if (!graph_http_has_descriptor() || shared->pool.pause > graph_now() ||
-		graph_stats_book(shared->stats,
-						 shared->session->options.limits.requests_per_minute) != 0)
+		book(shared) != 0)
 		return false;
 	send_request(fetch, true);
 	return true;
@@ -273,12 +292,7 @@ void
 graph_fetch_clear(GraphFetch *fetch)
 {
 	graph_fetch_close(fetch);
-	if (fetch->url)
-	{
-		pfree(fetch->title);
-		pfree(fetch->url);
-	}
-	fetch->title = fetch->url = NULL;
+	forget_url(fetch);
 	fetch->not_before = 0;
 }
 

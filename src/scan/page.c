@@ -28,7 +28,7 @@
 struct GraphPage
 {
 	GraphShared *shared;
-	MemoryContext context;		/* of the reader */
+	MemoryContext context;		/* of the reader, or NULL */
 	GraphFetch *fetch;			/* whose answer it is */
 	GraphListReader *reader;	/* NULL: the answer is one record */
 	size_t		used;			/* bytes of the window to drop first */
@@ -42,13 +42,10 @@ struct GraphPage
 GraphPage *
 graph_page_create(GraphShared *shared)
 {
-	MemoryContext old = MemoryContextSwitchTo(shared->context);
-	GraphPage  *page = palloc0(sizeof(GraphPage));
+	GraphPage  *page = MemoryContextAllocZero(shared->context,
+											  sizeof(GraphPage));
 
 	page->shared = shared;
-	page->context = AllocSetContextCreate(shared->context, "graph_fdw page",
-										  ALLOCSET_SMALL_SIZES);
-	MemoryContextSwitchTo(old);
 	return page;
 }
 
@@ -61,12 +58,17 @@ graph_page_start(GraphPage *page, GraphFetch *fetch, bool is_list)
 {
 	MemoryContext old;
 
-	MemoryContextReset(page->context);
+	if (page->context)
+		MemoryContextReset(page->context);
 	page->fetch = fetch;
 	page->reader = NULL;
 	page->used = page->idle_bytes = 0;
 	if (!is_list)
 		return;
+	if (page->context == NULL)
+		page->context = AllocSetContextCreate(page->shared->context,
+											  "graph_fdw page",
+											  ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(page->context);
 	page->reader = graph_list_reader_create(page->shared->projection);
 	MemoryContextSwitchTo(old);

@@ -172,7 +172,8 @@ typedef struct GraphPage GraphPage;
 typedef struct GraphFetch
 {
 	struct GraphShared *shared;
-	MemoryContext context;		/* of one request; owns the transfer */
+	MemoryContext context;		/* of one request, whose transfer it owns; or
+								 * NULL */
 	char	   *title;			/* "GET /security/alerts_v2?...", for messages */
 	char	   *url;			/* or NULL */
 	uint64		page;			/* of its chain, for messages */

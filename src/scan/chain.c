@@ -93,18 +93,22 @@ begin(GraphChain *chain, uint32 keep_from)
 /*
  * ask
  *		Set the chain up to ask for its task from the beginning; again tells that
- *		this takes the place of what has failed.
+ *		this takes the place of what has failed.  The chain stays idle if the id
+ *		that is to be looked up is none that an alert can have.
  */
 static void
 ask(GraphChain *chain, uint32 keep_from, bool again)
 {
+	char	   *path;
+
 	chain->parts = graph_task_parts(chain->shared, &chain->task);
 	chain->left_out = 0;
 	chain->asked_lower = chain->task.window.lower;
 	begin(chain, keep_from);
-	graph_fetch_set(chain->fetch,
-					graph_task_path(chain->shared, &chain->task, chain->parts),
-					again);
+	path = graph_task_path(chain->shared, &chain->task, chain->parts);
+	if (path == NULL)
+		return;
+	graph_fetch_set(chain->fetch, path, again);
 	chain->phase = GRAPH_CHAIN_SENDS;
 }
 
@@ -401,18 +405,16 @@ keep_head(GraphChain *chain)
  * read_ties
  *		More alerts have one time than a page holds, so that the list does not
  *		go on by time.  Read those by their links, as a list of their own that
- *		is held against its own count, and leave what comes after them for later;
- *		false if that cannot be done.
+ *		is held against its own count, and leave what comes after them for later.
  */
-static bool
+static void
 read_ties(GraphChain *chain, bool again)
 {
 	const GraphShared *shared = chain->shared;
 	TimestampTz time = chain->times.last;
 	GraphTask	rest = chain->task;
 
-	if (chain->times.first != time || !(chain->parts & GRAPH_PART_COUNT))
-		return false;
+	Assert(chain->times.first == time && (chain->parts & GRAPH_PART_COUNT));
 	rest.page_size = shared->request->page_size;
 	rest.continued = false;
 	rest.after_ties = true;
@@ -434,7 +436,6 @@ read_ties(GraphChain *chain, bool again)
 								shared->resource->largest_page);
 	chain->pass.number = 0;
 	ask(chain, chain->tally.number, again);
-	return true;
 }
 
 /*
@@ -450,29 +451,30 @@ static bool
 restart_by_time(GraphChain *chain, bool again)
 {
 	GraphShared *shared = chain->shared;
-	GraphWindow window = chain->task.window;
+	GraphTask  *task = &chain->task;
 
 	if (!graph_can_restart(chain))
 		return false;
-	if (shared->descending)
-		window.upper = chain->times.last + 1;
-	else
+	if (graph_stands_still(chain))
 	{
-		window.lower = chain->times.last;
-		window.after = false;
+		read_ties(chain, again);
+		return true;
 	}
-	if (chain->task.continued && window.upper == chain->task.window.upper &&
-		window.lower == chain->task.window.lower)
-		return read_ties(chain, again);
 
 	graph_tally_close(chain);
 	keep_head(chain);
-	if (chain->task.kind == GRAPH_TASK_LIST)
-		chain->task.kind = GRAPH_TASK_WINDOW;
-	chain->task.continued = true;
-	chain->task.window = window;
-	chain->task.page_size = Min(shared->request->page_size + chain->times.ties,
-								shared->resource->largest_page);
+	if (task->kind == GRAPH_TASK_LIST)
+		task->kind = GRAPH_TASK_WINDOW;
+	task->continued = true;
+	if (shared->descending)
+		task->window.upper = chain->times.last + 1;
+	else
+	{
+		task->window.lower = chain->times.last;
+		task->window.after = false;
+	}
+	task->page_size = Min(shared->request->page_size + chain->times.ties,
+						  shared->resource->largest_page);
 	chain->pass.number = 0;
 	graph_ledger_go(shared, true);
 	ask(chain, chain->tally.number, again);

@@ -301,6 +301,21 @@ graph_goes_by_time(const GraphChain *chain)
 }
 
 /*
+ * graph_stands_still
+ *		Has a chain that goes on by time come no further than the time at which
+ *		it began?
+ */
+bool
+graph_stands_still(const GraphChain *chain)
+{
+	const GraphWindow *window = &chain->task.window;
+
+	return chain->task.continued &&
+		(chain->shared->descending ? chain->times.last + 1 == window->upper :
+		 chain->times.last == window->lower);
+}
+
+/*
  * graph_can_restart
  *		Can it be asked for by time now?
  */
@@ -308,7 +323,6 @@ bool
 graph_can_restart(const GraphChain *chain)
 {
 	const GraphTimes *times = &chain->times;
-	const GraphWindow *window = &chain->task.window;
 
 	if (!graph_goes_by_time(chain) || !times->seen ||
 		!graph_shows_order(chain))
@@ -317,13 +331,10 @@ graph_can_restart(const GraphChain *chain)
 	/* what links may have left out is seen by the count, at the end */
 	if (chain->page_number > 1 && chain->tally.count >= 0)
 		return false;
-	if (!chain->task.continued || (chain->shared->descending ?
-								   times->last + 1 != window->upper :
-								   times->last != window->lower))
-		return true;
 
 	/* among alerts of one time that is so only if they are counted */
-	return times->first == times->last && (chain->parts & GRAPH_PART_COUNT);
+	return !graph_stands_still(chain) ||
+		(times->first == times->last && (chain->parts & GRAPH_PART_COUNT));
 }
 
 /*

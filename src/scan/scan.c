@@ -392,48 +392,53 @@ enter_stages(GraphScan *scan)
  */
 
 /*
- * push_next_key
- *		Leave the next id that an alert can have to a chain.
+ * next_task
+ *		The next task, which the caller frees; NULL if there is none.
+ *
+ * Where the queue is empty it gets the next id to look up, or a part of what is
+ * left for other chains.
  */
-static void
-push_next_key(GraphScan *scan)
+static GraphTask *
+next_task(GraphScan *scan)
 {
-	const GraphRequest *request = scan->shared.request;
+	GraphShared *shared = &scan->shared;
+	const GraphRequest *request = shared->request;
+	GraphTask  *task;
 
-	while (scan->next_key < request->nkeys)
+	if (shared->queue == NIL && request->mode == GRAPH_SCAN_KEYS &&
+		scan->next_key < request->nkeys)
 	{
-		const GraphTask task = {
+		const GraphTask lookup = {
 			.kind = GRAPH_TASK_KEY,
 			.key = request->keys[scan->next_key++],
 		};
 
-		if (graph_key_path(request->entity_set, task.key) == NULL)
-			continue;
-		graph_queue_push(&scan->shared, &task);
-		break;
+		graph_queue_push(shared, &lookup);
 	}
+	if (shared->queue == NIL && request->mode == GRAPH_SCAN_LIST)
+		graph_window_share(scan->chains, scan->nchains);
+	if (shared->queue == NIL)
+		return NULL;
+	task = linitial(shared->queue);
+	shared->queue = list_delete_first(shared->queue);
+	return task;
 }
 
 /*
  * take_task
- *		Give an idle chain the next task, if there is one.
+ *		Give an idle chain something to do, if there is anything.
  */
 static void
 take_task(GraphScan *scan, GraphChain *chain)
 {
-	GraphShared *shared = &scan->shared;
 	GraphTask  *task;
 
-	if (shared->queue == NIL && shared->request->mode == GRAPH_SCAN_KEYS)
-		push_next_key(scan);
-	if (shared->queue == NIL && shared->request->mode == GRAPH_SCAN_LIST)
-		graph_window_share(scan->chains, scan->nchains);
-	if (shared->queue == NIL)
-		return;
-	task = linitial(shared->queue);
-	shared->queue = list_delete_first(shared->queue);
-	graph_chain_start(chain, task);
-	pfree(task);
+	while (chain->phase == GRAPH_CHAIN_IDLE &&
+		   (task = next_task(scan)) != NULL)
+	{
+		graph_chain_start(chain, task);
+		pfree(task);
+	}
 }
 
 /*
@@ -458,8 +463,7 @@ has_work(GraphScan *scan)
 
 		for (int i = 0; i < most; i++)
 		{
-			if (scan->chains[i]->phase == GRAPH_CHAIN_IDLE)
-				take_task(scan, scan->chains[i]);
+			take_task(scan, scan->chains[i]);
 			any = any || scan->chains[i]->phase != GRAPH_CHAIN_IDLE;
 		}
 		if (any)

@@ -366,6 +366,7 @@ extern bool graph_order_take(GraphShared *shared, const GraphFetch *fetch);
 extern GraphOrderCheck graph_order_examine(GraphShared *shared,
 										   GraphTransfer *transfer);
 extern bool graph_goes_by_time(const GraphChain *chain);
+extern bool graph_stands_still(const GraphChain *chain);
 extern bool graph_can_restart(const GraphChain *chain);
 extern bool graph_can_be_ordered(const GraphChain *chain);
 extern bool graph_shows_order(const GraphChain *chain);

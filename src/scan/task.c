@@ -93,7 +93,8 @@ graph_task_parts(const GraphShared *shared, const GraphTask *task)
 
 /*
  * graph_task_path
- *		The path that a task is asked with, with these parts.
+ *		The path that a task is asked with, with these parts; NULL for an id that
+ *		no alert can have.
  *
  * A part of the list is asked for in order, so that it can be restarted.  If a
  * count is the question, some alerts come with it, so that it is seen whether

@@ -24,7 +24,7 @@ CREATE SERVER s FOREIGN DATA WRAPPER graph_fdw OPTIONS (
   ca_file '/etc/ssl/certs/ca-certificates.crt', proxy 'http://proxy.example:3128',
   connect_timeout '2s', request_timeout '5min', max_retries '0', page_size '100', concurrency '32',
   requests_per_minute '150',
-  select_pushdown 'off', order_pushdown 'no', count_pushdown '0', evidence_filter 'yes',
+  select_pushdown 'off', order_pushdown 'no', count_pushdown '0', join_pushdown 'off', evidence_filter 'yes',
   max_record_size '1MB', on_partial 'warning');
 SELECT unnest(srvoptions) AS option FROM pg_foreign_server WHERE srvname = 's';
 ALTER SERVER s OPTIONS (SET cloud 'china', DROP proxy, DROP ca_file);

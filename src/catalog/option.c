@@ -88,6 +88,7 @@ static const GraphOptionRow option_table[] = {
 	{"select_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.select), "true"},
 	{"order_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.order), "true"},
 	{"count_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.count), "true"},
+	{"join_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.join), "true"},
 	{"evidence_filter", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.evidence_filter), "false"},
 	{"max_record_size", SERVER, OPTION_SIZE, 0, INT_AT(limits.max_record_size, 1024, MAX_RECORD_BYTES), "64MB"},
 	{"on_partial", SERVER, OPTION_CHOICE, 0, ENUM_AT(limits.on_partial, partial_words), "error"},

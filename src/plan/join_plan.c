@@ -62,7 +62,8 @@ typedef struct GraphJoinInfo
 
 /*
  * as_join
- *		A base relation, or one that was joined here before, as a join.
+ *		A base relation, or one that was joined here before, as a join; NULL
+ *		where that may not be, by the server's option or by what it is.
  */
 static GraphJoinInfo *
 as_join(RelOptInfo *rel)
@@ -74,7 +75,8 @@ as_join(RelOptInfo *rel)
 		return NULL;
 	if (IS_JOIN_REL(rel))
 		return rel->fdw_private;
-	if (rel->reloptkind != RELOPT_BASEREL)
+	if (rel->reloptkind != RELOPT_BASEREL ||
+		!((GraphRelInfo *) rel->fdw_private)->options.pushdown.join)
 		return NULL;
 	member = palloc0(sizeof(JoinMember));
 	member->rel = rel;

@@ -47,6 +47,7 @@ typedef struct GraphExecState
 	GraphBinding *binding;		/* of the plan to its values */
 	GraphRequest *request;		/* NULL: no row can come */
 	bool		started;		/* the request is made */
+	GraphAtHand *hand;			/* where scans see each other's records */
 
 	/* one of these makes the rows */
 	GraphTableRows *table;
@@ -159,16 +160,54 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 	state->context = context;
 	session = open_session(node);
 	projection = graph_projection_create();
+	state->hand = graph_at_hand_create(node, session, projection);
 	if (node->ss.ss_currentRelation)
-		state->table = graph_table_create(node, &session->options, projection);
+		state->table = graph_table_create(node, &session->options, projection,
+										  state->hand);
 	else if (graph_plan_int(plan, GRAPH_PLAN_MODE) == GRAPH_SCAN_COUNT)
 		state->count = graph_count_create(node, &session->options, projection);
 	else
-		state->join = graph_join_create(node, projection);
+		state->join = graph_join_create(node, projection, state->hand);
 	state->scan = graph_scan_create(session, projection);
 	state->binding = graph_binding_create(node, &session->options);
 	MemoryContextSwitchTo(old);
 	node->fdw_state = state;
+}
+
+/*
+ * take_at_hand
+ *		Begin with the one alert that is wanted, if another scan of the query has
+ *		it in its hands; else false.
+ */
+static bool
+take_at_hand(GraphExecState *state)
+{
+	const GraphRequest *request = state->request;
+	const GraphRecord *record;
+
+	if (request == NULL || request->mode != GRAPH_SCAN_KEYS || request->nkeys != 1)
+		return false;
+	record = graph_at_hand_take(state->hand, request->keys[0]);
+	if (record == NULL)
+		return false;
+	if (state->join)
+		graph_join_take(state->join, record);
+	else
+		graph_table_take(state->table, record);
+	return true;
+}
+
+/*
+ * start
+ *		Ask for what the plan and its values at hand say.
+ */
+static void
+start(GraphExecState *state)
+{
+	state->request = graph_bind(state->binding);
+	graph_scan_start(state->scan,
+					 take_at_hand(state) ? NULL : state->request);
+	state->started = true;
 }
 
 /*
@@ -183,11 +222,7 @@ graphIterateForeignScan(ForeignScanState *node)
 
 	ExecClearTuple(slot);
 	if (!state->started)
-	{
-		state->request = graph_bind(state->binding);
-		graph_scan_start(state->scan, state->request);
-		state->started = true;
-	}
+		start(state);
 	if (state->count)
 		graph_count_next(state->count, state->scan, state->request, slot);
 	else if (state->join)
@@ -211,6 +246,7 @@ stop(GraphExecState *state)
 		graph_join_stop(state->join);
 	if (state->count)
 		graph_count_stop(state->count);
+	graph_at_hand_drop(state->hand);
 	state->started = false;
 }
 

@@ -29,6 +29,7 @@ typedef struct GraphBinding GraphBinding;
 typedef struct GraphTableRows GraphTableRows;
 typedef struct GraphJoinRows GraphJoinRows;
 typedef struct GraphCount GraphCount;
+typedef struct GraphAtHand GraphAtHand;
 
 /* in bind.c */
 extern RangeTblEntry *graph_scanned_entry(ForeignScanState *node);
@@ -40,6 +41,15 @@ extern bool graph_make_request(const ForeignScan *plan,
 							   const GraphValue *values,
 							   GraphRequest *request);
 
+/* in at_hand.c */
+extern GraphAtHand *graph_at_hand_create(ForeignScanState *node,
+										 const GraphSession *session,
+										 GraphProjection *projection);
+extern void graph_at_hand_show(GraphAtHand *hand, const GraphRecord *record);
+extern const GraphRecord *graph_at_hand_take(GraphAtHand *hand,
+											 const char *key);
+extern void graph_at_hand_drop(GraphAtHand *hand);
+
 /* in explain.c */
 extern void graph_explain(ForeignScanState *node,
 						  const GraphScanCounters *counters, ExplainState *es);
@@ -47,7 +57,9 @@ extern void graph_explain(ForeignScanState *node,
 /* in table_row.c */
 extern GraphTableRows *graph_table_create(ForeignScanState *node,
 										  const GraphOptions *options,
-										  GraphProjection *projection);
+										  GraphProjection *projection,
+										  GraphAtHand *hand);
+extern void graph_table_take(GraphTableRows *table, const GraphRecord *record);
 extern void graph_table_next(GraphTableRows *table, GraphScan *scan,
 							 GraphRequest *request, TupleTableSlot *slot);
 extern bool graph_table_waits(const GraphTableRows *table);
@@ -55,7 +67,9 @@ extern void graph_table_stop(GraphTableRows *table);
 
 /* in join_row.c */
 extern GraphJoinRows *graph_join_create(ForeignScanState *node,
-										GraphProjection *projection);
+										GraphProjection *projection,
+										GraphAtHand *hand);
+extern void graph_join_take(GraphJoinRows *join, const GraphRecord *record);
 extern void graph_join_next(GraphJoinRows *join, GraphScan *scan,
 							TupleTableSlot *slot);
 extern void graph_join_stop(GraphJoinRows *join);

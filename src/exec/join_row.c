@@ -41,6 +41,7 @@ struct GraphJoinRows
 	int			level;			/* the member whose row is wanted next; -1: no
 								 * alert is at hand */
 	GraphRecord record;
+	GraphAtHand *hand;			/* where other scans see the record */
 	ExprContext *econtext;		/* of the members' clauses */
 
 	/* the combined row; a slot's arrays may not be kept from row to row */
@@ -90,7 +91,8 @@ begin_member(RowMember *member, List *private, ForeignScanState *node,
  *		context; the projection gets what has to be located in each alert.
  */
 GraphJoinRows *
-graph_join_create(ForeignScanState *node, GraphProjection *projection)
+graph_join_create(ForeignScanState *node, GraphProjection *projection,
+				  GraphAtHand *hand)
 {
 	List	   *members = graph_plan_list((ForeignScan *) node->ss.ps.plan,
 										  GRAPH_PLAN_MEMBERS);
@@ -99,6 +101,7 @@ graph_join_create(ForeignScanState *node, GraphProjection *projection)
 
 	join->members = palloc0(list_length(members) * sizeof(RowMember));
 	join->level = -1;
+	join->hand = hand;
 	join->econtext = node->ss.ps.ps_ExprContext;
 	join->natts = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor->natts;
 	join->values = palloc0(join->natts * sizeof(Datum));
@@ -130,6 +133,7 @@ start_member(GraphJoinRows *join, int level)
 void
 graph_join_stop(GraphJoinRows *join)
 {
+	graph_at_hand_show(join->hand, NULL);
 	for (int i = 0; i < join->nmembers; i++)
 		graph_row_stop(join->members[i].reader);
 	join->level = -1;
@@ -221,6 +225,29 @@ next_of_alert(GraphJoinRows *join, TupleTableSlot *slot)
 }
 
 /*
+ * start_record
+ *		Give the rows of the record next.
+ */
+static void
+start_record(GraphJoinRows *join)
+{
+	graph_at_hand_show(join->hand, &join->record);
+	start_member(join, 0);
+}
+
+/*
+ * graph_join_take
+ *		Give the rows of a record that did not come from the scan, before those
+ *		of the scan.  It stays as it is until graph_join_stop().
+ */
+void
+graph_join_take(GraphJoinRows *join, const GraphRecord *record)
+{
+	join->record = *record;
+	start_record(join);
+}
+
+/*
  * graph_join_next
  *		Put the next row into the slot, which is empty and stays so at the end.
  */
@@ -233,6 +260,6 @@ graph_join_next(GraphJoinRows *join, GraphScan *scan, TupleTableSlot *slot)
 		graph_join_stop(join);	/* its bytes go with the next call */
 		if (!graph_scan_next(scan, &join->record))
 			return;
-		start_member(join, 0);
+		start_record(join);
 	}
 }

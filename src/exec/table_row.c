@@ -28,6 +28,8 @@ struct GraphTableRows
 	GraphRowReader *reader;
 	bool		in_turns;		/* below an Append that reads several tables */
 	bool		waits;			/* the next row has not come yet */
+	GraphAtHand *hand;			/* where other scans see the record */
+	GraphRecord record;			/* whose rows are given */
 
 	/* an order that the plan relies on, should the service not keep it */
 	List	   *order;			/* GRAPH_PLAN_ORDER */
@@ -44,7 +46,7 @@ struct GraphTableRows
  */
 GraphTableRows *
 graph_table_create(ForeignScanState *node, const GraphOptions *options,
-				   GraphProjection *projection)
+				   GraphProjection *projection, GraphAtHand *hand)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	GraphTableRows *table = palloc0(sizeof(GraphTableRows));
@@ -54,6 +56,7 @@ graph_table_create(ForeignScanState *node, const GraphOptions *options,
 											graph_plan_list(plan, GRAPH_PLAN_COLUMNS),
 											options, projection);
 	table->in_turns = node->ss.ps.async_capable;
+	table->hand = hand;
 	table->order = graph_plan_list(plan, GRAPH_PLAN_ORDER);
 	if (table->order == NIL)
 		return table;
@@ -71,6 +74,40 @@ graph_table_create(ForeignScanState *node, const GraphOptions *options,
 							   &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(table->context);
 	return table;
+}
+
+/*
+ * start_record
+ *		Give the rows of the record next.
+ */
+static void
+start_record(GraphTableRows *table)
+{
+	graph_row_start(table->reader, &table->record);
+	graph_at_hand_show(table->hand, &table->record);
+}
+
+/*
+ * stop_record
+ *		Forget the record: its bytes go.
+ */
+static void
+stop_record(GraphTableRows *table)
+{
+	graph_at_hand_show(table->hand, NULL);
+	graph_row_stop(table->reader);
+}
+
+/*
+ * graph_table_take
+ *		Give the rows of a record that did not come from the scan, before those
+ *		of the scan.  It stays as it is until graph_table_stop().
+ */
+void
+graph_table_take(GraphTableRows *table, const GraphRecord *record)
+{
+	table->record = *record;
+	start_record(table);
 }
 
 /*
@@ -97,14 +134,12 @@ next_record(GraphTableRows *table, GraphScan *scan, GraphRecord *record)
 static bool
 fill_row(GraphTableRows *table, GraphScan *scan, TupleTableSlot *slot)
 {
-	GraphRecord record;
-
 	while (!graph_row_next(table->reader, slot->tts_values, slot->tts_isnull))
 	{
-		graph_row_stop(table->reader);	/* its bytes go with the next call */
-		if (!next_record(table, scan, &record))
+		stop_record(table);		/* its bytes go with the next call */
+		if (!next_record(table, scan, &table->record))
 			return false;
-		graph_row_start(table->reader, &record);
+		start_record(table);
 	}
 	ExecStoreVirtualTuple(slot);
 	return true;
@@ -180,7 +215,7 @@ graph_table_waits(const GraphTableRows *table)
 void
 graph_table_stop(GraphTableRows *table)
 {
-	graph_row_stop(table->reader);
+	stop_record(table);
 	if (table->sort)
 		graph_sort_end(table->sort);
 	table->sort = NULL;

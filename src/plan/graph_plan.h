@@ -187,6 +187,10 @@ extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
 							 List *pathkeys, bool exact);
 extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
 
+/* in correlated.c */
+extern List *graph_select_for_subplans(PlannerInfo *root, RelOptInfo *baserel,
+									   List *clauses, List *select);
+
 /* in join_plan.c */
 extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 									 RelOptInfo *outerrel,

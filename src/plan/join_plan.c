@@ -494,10 +494,11 @@ plan_member(GraphJoinInfo *join, JoinMember *member, List *target, List **exprs)
 
 /*
  * selected_by_all
- *		The properties that all members together read; NIL if all may be.
+ *		The properties that all members together read, and with them sub-selects
+ *		of the alert at hand; NIL if all may be.
  */
 static List *
-selected_by_all(GraphJoinInfo *join, List *members)
+selected_by_all(PlannerInfo *root, GraphJoinInfo *join, List *members)
 {
 	List	   *select = NIL;
 	ListCell   *cell;
@@ -513,6 +514,12 @@ selected_by_all(GraphJoinInfo *join, List *members)
 		if (own == NIL)
 			return NIL;
 		select = list_concat_unique(select, own);
+	}
+	foreach(cell, join->members)
+	{
+		JoinMember *member = lfirst(cell);
+
+		select = graph_select_for_subplans(root, member->rel, NIL, select);
 	}
 	return select;
 }
@@ -543,7 +550,7 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
 
 	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
 								 first->rel->fdw_private, NIL, &pushdown, NIL,
-								 selected_by_all(join, members),
+								 selected_by_all(root, join, members),
 								 graph_first_page(root, joinrel, NIL, false));
 	private = lappend(private, members);
 	return make_foreignscan(tlist, clauses, 0, exprs, private, target, NIL,

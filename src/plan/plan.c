@@ -144,7 +144,9 @@ plan_table(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 	GraphRelInfo *info = baserel->fdw_private;
 	List	   *clauses = extract_actual_clauses(scan_clauses, false);
 	List	   *columns = needed_columns(baserel, clauses);
-	List	   *select = graph_selected_properties(baserel, columns);
+	List	   *select =
+		graph_select_for_subplans(root, baserel, clauses,
+								  graph_selected_properties(baserel, columns));
 	List	   *order = find_order(baserel, best_path);
 	GraphPushdown pushdown;
 	int			first = INT_MAX;

@@ -91,7 +91,7 @@ graph_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ImportForeignSchema = graphImportForeignSchema;
 	routine->AnalyzeForeignTable = graphAnalyzeForeignTable;
 
-	/* src/plan: path.c, join_plan.c, plan.c */
+	/* src/plan: path.c, join_plan.c, count_path.c, plan.c */
 	routine->GetForeignRelSize = graphGetForeignRelSize;
 	routine->GetForeignPaths = graphGetForeignPaths;
 	routine->GetForeignJoinPaths = graphGetForeignJoinPaths;

@@ -12,7 +12,7 @@
  * one for the list.
  *
  * What this file refuses to know: how a request is spelled, JSON, when a count
- * means the same as the query (src/plan/path.c).
+ * means the same as the query (src/plan/count_path.c).
  *
  * IDENTIFICATION
  *		src/exec/count.c

@@ -163,14 +163,18 @@ extern void graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 								   Oid relid);
 extern void graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 								 Oid relid);
-extern void graphGetForeignUpperPaths(PlannerInfo *root,
-									  UpperRelationKind stage,
-									  RelOptInfo *input_rel,
-									  RelOptInfo *output_rel, void *extra);
 extern bool graphIsForeignPathAsyncCapable(ForeignPath *path);
 extern const GraphQueryProperty *graph_find_order(RelOptInfo *baserel,
 												  PathKey *pathkey,
 												  AttrNumber *attnum);
+
+/* in count_path.c */
+extern void graphGetForeignUpperPaths(PlannerInfo *root,
+									  UpperRelationKind stage,
+									  RelOptInfo *input_rel,
+									  RelOptInfo *output_rel, void *extra);
+extern ForeignScan *graph_plan_count(RelOptInfo *upper_rel,
+									 ForeignPath *best_path, List *tlist);
 
 /* in plan_private.c */
 extern GraphValue graph_value_of(const Expr *expr);

@@ -5,14 +5,14 @@
  *
  * For a table: the list of alerts under what can be filtered, the same in the
  * order that the query wants, lookups by ids that the query names, and both
- * with values that come from the rows of other tables.  For count(*): the
- * service's own count, where it means the same.  All are offered, and with
- * honest prices (price.c) the planner picks.
+ * with values that come from the rows of other tables.  All are offered, and
+ * with honest prices (price.c) the planner picks.
  *
  * Nothing is asked of the service while planning: that would happen before
  * permissions are checked, and a plan would fail when the service is away.
  *
- * What this file refuses to know: HTTP, JSON, how a condition is written.
+ * What this file refuses to know: counts (count_path.c), HTTP, JSON, how a
+ * condition is written.
  *
  * IDENTIFICATION
  *		src/plan/path.c
@@ -28,7 +28,6 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -300,87 +299,4 @@ graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 		return;
 	add_ordered_path(root, baserel, &price);
 	add_parameterized_paths(root, baserel);
-}
-
-/*-------------------------------------------------------------------------
- * Counts
- *-------------------------------------------------------------------------
- */
-
-/*
- * is_row_count
- *		Is this count(*), or count() of a constant that is not null?
- */
-static bool
-is_row_count(Node *expr)
-{
-	Aggref	   *agg = (Aggref *) expr;
-	TargetEntry *arg;
-
-	if (!IsA(expr, Aggref) || agg->aggfilter || agg->aggdistinct ||
-		agg->aggorder || agg->aggsplit != AGGSPLIT_SIMPLE)
-		return false;
-	if (agg->aggfnoid == F_COUNT_)
-		return true;
-	if (agg->aggfnoid != F_COUNT_ANY)
-		return false;
-	arg = linitial_node(TargetEntry, agg->args);
-	return IsA(arg->expr, Const) && !((Const *) arg->expr)->constisnull;
-}
-
-/*
- * can_count
- *		Does the service's count of what this scan asks for answer the query's
- *		grouping step?
- *
- * Only where every clause is sent and exact, each record is a row, and nothing
- * but rows is counted.
- */
-static bool
-can_count(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel)
-{
-	Query	   *parse = root->parse;
-	GraphRelInfo *info = input_rel->fdw_private;
-	List	   *wanted = root->upper_targets[UPPERREL_GROUP_AGG]->exprs;
-	ListCell   *cell;
-
-	if (!IS_SIMPLE_REL(input_rel) || info == NULL || output_rel->fdw_private ||
-		parse->groupClause || parse->groupingSets || parse->havingQual ||
-		parse->hasTargetSRFs || parse->rowMarks || root->hasPseudoConstantQuals ||
-		!bms_is_empty(input_rel->lateral_relids))
-		return false;
-	if (info->resource->rows_member != NULL ||
-		!info->options.pushdown.count || info->pushdown.keys ||
-		!info->pushdown.exact)
-		return false;
-	if (wanted == NIL)
-		return false;
-	foreach(cell, wanted)
-	{
-		if (!is_row_count(lfirst(cell)))
-			return false;
-	}
-	return true;
-}
-
-/*
- * graphGetForeignUpperPaths
- *		Offer to do a step after the scan, which is to count.
- */
-void
-graphGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
-						  RelOptInfo *input_rel, RelOptInfo *output_rel,
-						  void *extra)
-{
-	GraphPrice	price;
-
-	if (stage != UPPERREL_GROUP_AGG || !can_count(root, input_rel, output_rel))
-		return;
-	output_rel->fdw_private = input_rel->fdw_private;
-	graph_price_count(&price);
-	add_path(output_rel, (Path *)
-			 graph_create_foreign_upper_path(root, output_rel,
-											 root->upper_targets[UPPERREL_GROUP_AGG],
-											 price.rows, price.startup,
-											 price.total, NIL, NULL, NIL));
 }

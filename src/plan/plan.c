@@ -19,12 +19,10 @@
 
 #include "access/stratnum.h"
 #include "access/sysattr.h"
-#include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "optimizer/tlist.h"
 
 #include "plan/graph_plan.h"
 
@@ -49,67 +47,6 @@ needed_columns(RelOptInfo *baserel, List *clauses)
 			result = lappend_int(result, attnum);
 	}
 	return result;
-}
-
-/*
- * count_target
- *		What the row of a count has: what the query wants of it and, for an
- *		alert that comes with the count, the columns of the clauses.
- *
- * Their attribute numbers, and where they are in the row, are appended to the
- * lists.
- */
-static List *
-count_target(const PathTarget *target, List *clauses, List **attnums,
-			 List **indexes)
-{
-	List	   *result = make_tlist_from_pathtarget((PathTarget *) target);
-	ListCell   *cell;
-
-	result = add_to_flat_tlist(result,
-							   pull_var_clause((Node *) clauses,
-											   PVC_RECURSE_PLACEHOLDERS));
-	foreach(cell, result)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, cell);
-
-		if (!IsA(entry->expr, Var))
-			continue;
-		*attnums = lappend_int(*attnums, ((Var *) entry->expr)->varattno);
-		*indexes = lappend_int(*indexes, entry->resno - 1);
-	}
-	return result;
-}
-
-/*
- * plan_count
- *		The plan node of the service's count.
- *
- * All of its clauses are sent, and exact.  They are held against some alerts
- * that come with the count, in case the service ignores them.
- */
-static ForeignScan *
-plan_count(RelOptInfo *upper_rel, ForeignPath *best_path, List *tlist)
-{
-	GraphRelInfo *info = upper_rel->fdw_private;
-	GraphPushdown *pushdown = &info->pushdown;
-	List	   *attnums = NIL;
-	List	   *indexes = NIL;
-	List	   *scan_tlist = count_target(best_path->path.pathtarget,
-										  pushdown->clauses, &attnums, &indexes);
-	List	   *select = list_make1(makeString(pstrdup(info->resource->key)));
-	List	   *private;
-
-	if (!info->options.pushdown.select)
-		select = NIL;
-	else if (attnums)
-		select = graph_selected_properties(info->baserel, attnums);
-	private = graph_make_private(GRAPH_SCAN_COUNT, info, attnums, pushdown, NIL,
-								 select,
-								 pushdown->clauses ? GRAPH_SMALLEST_PROOF : 1);
-	return make_foreignscan(tlist, NIL, 0,
-							list_concat_copy(pushdown->values, pushdown->clauses),
-							lappend(private, indexes), scan_tlist, NIL, NULL);
 }
 
 /*
@@ -183,7 +120,7 @@ graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid,
 					Plan *outer_plan)
 {
 	if (rel->reloptkind == RELOPT_UPPER_REL)
-		return plan_count(rel, best_path, tlist);
+		return graph_plan_count(rel, best_path, tlist);
 	if (IS_JOIN_REL(rel))
 		return graph_plan_join(root, rel, tlist, outer_plan);
 	return plan_table(root, rel, best_path, tlist, scan_clauses, outer_plan);

@@ -293,6 +293,8 @@ is(scalar(my @none = asked()), 0, 'EXPLAIN: nothing is asked');
 $node->set_server(evidence_filter => 'true');
 check('evidence and a filter on it', 1, q{SELECT alert_id FROM device_evidence WHERE device_dns_name = 'ws-1'},
 	q{?$filter=evidence/any(e: e/microsoft.graph.security.deviceEvidence/deviceDnsName eq 'ws-1')&$top=1000});
+check('evidence and a filter on it, with its alert', 1, q{SELECT a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE e.device_dns_name = 'ws-1'},
+	q{?$filter=evidence/any(e: e/microsoft.graph.security.deviceEvidence/deviceDnsName eq 'ws-1')&$top=1000});
 $node->set_server(evidence_filter => undef);
 
 $node->set_server(count_pushdown => 'false', order_pushdown => 'false');

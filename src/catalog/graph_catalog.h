@@ -80,8 +80,8 @@ typedef struct GraphSwitches
 	int			select;
 	int			order;
 	int			count;
-	int			join;			/* tables of the same alerts in one scan, and what
-								 * else is made of joins */
+	int			join;			/* tables of the same alerts in one scan, and
+								 * what else is made of joins */
 	int			evidence_filter;
 } GraphSwitches;
 

@@ -432,7 +432,8 @@ deparse_compare(DeparseContext *context, const GraphQueryProperty *property,
  * the reference, so the option evidence_filter has to allow it.
  */
 static FilterResult
-deparse_evidence(DeparseContext *context, const char *type, const char *path,
+deparse_evidence(DeparseContext *context, const char *member,
+				 const char *type, const char *path,
 				 const GraphValue *value, char **text)
 {
 	FilterResult result = FILTER_TEXT;
@@ -446,7 +447,7 @@ deparse_evidence(DeparseContext *context, const char *type, const char *path,
 								  datum_string(value->value), text);
 	if (result == FILTER_TEXT)
 		*text = psprintf("%s/any(e: e/" GRAPH_NAMESPACE ".%s/%s)",
-						 context->resource->rows_member, type, *text);
+						 member, type, *text);
 	return result;
 }
 
@@ -574,7 +575,8 @@ deparse_condition(DeparseContext *context, List *condition, char **text)
 	if (kind == GRAPH_FILTER_EVIDENCE)
 		return deparse_evidence(context, strVal(lsecond(condition)),
 								strVal(lthird(condition)),
-								value_of(context, intVal(lfourth(condition))),
+								strVal(lfourth(condition)),
+								value_of(context, intVal(llast(condition))),
 								text);
 
 	property = graph_query_property(context->resource, strVal(lsecond(condition)));

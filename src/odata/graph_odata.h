@@ -37,7 +37,7 @@ typedef enum GraphFilterKind
 	GRAPH_FILTER_ALL,			/* property, value (an array): <> ALL */
 	GRAPH_FILTER_NULL,			/* property: IS NULL */
 	GRAPH_FILTER_NOT_NULL,		/* property: IS NOT NULL */
-	GRAPH_FILTER_EVIDENCE,		/* evidence type, path in it, value: = */
+	GRAPH_FILTER_EVIDENCE,		/* member, evidence type, path in it, value: = */
 } GraphFilterKind;
 
 typedef enum GraphComparison

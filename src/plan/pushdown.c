@@ -143,7 +143,8 @@ convert_evidence(ClassifyContext *context, const GraphCompared *compared)
 		return NIL;
 	}
 	context->exact = false;
-	return list_make4(makeInteger(GRAPH_FILTER_EVIDENCE),
+	return list_make5(makeInteger(GRAPH_FILTER_EVIDENCE),
+					  makeString(pstrdup(context->info->resource->rows_member)),
 					  makeString(pstrdup(type)), makeString(path),
 					  makeInteger(graph_value_add(context->pushdown,
 												  compared->value)));

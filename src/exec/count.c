@@ -31,6 +31,7 @@ struct GraphCount
 	GraphRowReader *reader;		/* of the columns in the clauses */
 	ExprState  *quals;			/* NULL: every alert counts */
 	ExprContext *econtext;
+	int			naggregates;	/* of the row; what follows is an alert's */
 	const char *key;			/* $select of a count ... */
 	const char *key_and_time;	/* ... and of a list */
 	bool		given;			/* the one row */
@@ -66,6 +67,8 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 									graph_plan_int(plan, GRAPH_PLAN_NVALUES)),
 					 &node->ss.ps);
 	count->econtext = CreateExprContext(node->ss.ps.state);
+	count->naggregates = tupdesc->natts -
+		list_length(graph_plan_list(plan, GRAPH_PLAN_INDEXES));
 	return count;
 }
 
@@ -156,7 +159,9 @@ graph_count_next(GraphCount *count, GraphScan *scan, GraphRequest *request,
 		result = ask_for_count(count, scan, slot);
 	if (result < 0)
 		result = count_alerts(count, scan, request, slot);
-	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+	memset(slot->tts_isnull, true,
+		   slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < count->naggregates; i++)
 	{
 		slot->tts_values[i] = Int64GetDatum(result);
 		slot->tts_isnull[i] = false;

@@ -35,6 +35,8 @@ typedef struct GraphPushdown
 	List	   *labels;			/* String: ... and what is done with it */
 	int			bytes;			/* of the constant conditions' $filter */
 	bool		exact;			/* everything is sent, and exact */
+	bool		countable;		/* the same, or it will be for values that the
+								 * service knows */
 } GraphPushdown;
 
 /*
@@ -155,7 +157,8 @@ extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 extern void graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 							 const GraphPushdown *pushdown, double rows,
 							 GraphPrice *price);
-extern void graph_price_count(GraphPrice *price);
+extern void graph_price_count(PlannerInfo *root, RelOptInfo *baserel,
+							  GraphPrice *price);
 extern int	graph_most_keys(const GraphRelInfo *info);
 
 /* in path.c */
@@ -173,7 +176,7 @@ extern void graphGetForeignUpperPaths(PlannerInfo *root,
 									  UpperRelationKind stage,
 									  RelOptInfo *input_rel,
 									  RelOptInfo *output_rel, void *extra);
-extern ForeignScan *graph_plan_count(RelOptInfo *upper_rel,
+extern ForeignScan *graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
 									 ForeignPath *best_path, List *tlist);
 
 /* in plan_private.c */

@@ -120,7 +120,7 @@ graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid,
 					Plan *outer_plan)
 {
 	if (rel->reloptkind == RELOPT_UPPER_REL)
-		return graph_plan_count(rel, best_path, tlist);
+		return graph_plan_count(root, rel, best_path, tlist);
 	if (IS_JOIN_REL(rel))
 		return graph_plan_join(root, rel, tlist, outer_plan);
 	return plan_table(root, rel, best_path, tlist, scan_clauses, outer_plan);

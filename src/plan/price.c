@@ -148,12 +148,23 @@ graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 
 /*
  * graph_price_count
- *		What it costs to have the service count.
+ *		What it costs to have the service count the rows of a table.
+ *
+ * If a value is not known yet, the list may have to be read instead: then the
+ * price is half way to that.
  */
 void
-graph_price_count(GraphPrice *price)
+graph_price_count(PlannerInfo *root, RelOptInfo *baserel, GraphPrice *price)
 {
+	GraphRelInfo *info = baserel->fdw_private;
+	Cost		count = REQUEST_COST;
+
+	if (!info->pushdown.exact)
+	{
+		graph_price_scan(root, baserel, &info->pushdown, baserel->rows, price);
+		count = (REQUEST_COST + price->total) / 2;
+	}
 	price->rows = 1;
-	price->startup = REQUEST_COST;
-	price->total = REQUEST_COST + cpu_tuple_cost;
+	price->startup = count;
+	price->total = count + cpu_tuple_cost;
 }

@@ -16,7 +16,8 @@
  *
  * A condition is kept without its values, which src/odata/deparse.c adds when
  * they are known.  What that would leave out is left out here already if the
- * value is a constant, and nothing is called exact that has others.
+ * value is a constant, and nothing is called exact that has others: at most
+ * countable, which is for those who look again when the values are known.
  *
  * What this file refuses to know: tokens, transfers, paths of the planner.
  *
@@ -39,6 +40,7 @@ typedef struct ClassifyContext
 	GraphRelInfo *info;
 	GraphPushdown *pushdown;
 	bool		exact;			/* of the condition made last */
+	bool		countable;		/* the same but for values not known yet */
 	const char *reason;			/* why there is none */
 } ClassifyContext;
 
@@ -304,7 +306,7 @@ void
 graph_pushdown_init(GraphPushdown *pushdown)
 {
 	memset(pushdown, 0, sizeof(GraphPushdown));
-	pushdown->exact = true;
+	pushdown->exact = pushdown->countable = true;
 }
 
 /*
@@ -325,6 +327,7 @@ find_condition(ClassifyContext *context, Expr *clause)
 	{
 		shippable = graph_filter_reserve(context->info->resource, condition,
 										 pushdown->known, &pushdown->bytes);
+		context->countable = context->exact && shippable.left_out == NULL;
 		context->exact = context->exact && shippable.is_whole;
 		if (shippable.is_sent)
 			return condition;
@@ -372,6 +375,7 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 	List	   *condition;
 
 	context->exact = true;
+	context->countable = false;
 	context->reason = GRAPH_NO_FORM;
 	if (pushdown->keys)
 	{
@@ -396,7 +400,7 @@ void
 graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 					   GraphPushdown *pushdown)
 {
-	ClassifyContext context = {baserel, baserel->fdw_private, pushdown, false, NULL};
+	ClassifyContext context = {baserel, baserel->fdw_private, pushdown, false, false, NULL};
 	Expr	   *key_clause = find_key_clause(baserel, rinfos, pushdown);
 	ListCell   *cell;
 
@@ -415,6 +419,7 @@ graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 		else
 			label = psprintf("local: %s", context.reason);
 		pushdown->exact = pushdown->exact && context.exact;
+		pushdown->countable = pushdown->countable && context.countable;
 		pushdown->clauses = lappend(pushdown->clauses, rinfo->clause);
 		pushdown->labels = lappend(pushdown->labels, makeString(label));
 	}

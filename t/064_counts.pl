@@ -1,0 +1,149 @@
+
+# Is the number of alerts asked for, wherever a query wants no more than that?
+#
+# Each statement runs over the foreign tables and over local copies of them: the
+# rows are the same, and so many requests are made, each of which asks for a
+# count or for a few alerts.  Below them stand those that must not be left to the
+# service, and services that count in their own way.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster;
+use GraphEmulator qw(alert);
+use Test::More;
+
+my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
+my $node = GraphCluster->connected_to($emulator, server => { page_size => 100 });
+my @severity = qw(high medium low informational medium);
+my @status = qw(new inProgress resolved);
+
+sub at { my ($seconds, $fraction) = @_; return sprintf '2026-07-%02dT%02d:%02d:%02d.%07dZ', 1 + $seconds / 86400, $seconds / 3600 % 24, $seconds / 60 % 60, $seconds % 60, $fraction }
+
+# a minute apart, from 2026-07-01 on; some are less than a microsecond from a minute
+sub some_alert
+{
+	my ($n) = @_;
+	my $odd = $n % 50;
+	return alert(
+		id => sprintf('a%04d', $n), title => 'Title ' . $n % 7, severity => $severity[ $n % 5 ], status => $status[ $n % 3 ],
+		serviceSource => $n % 90 ? 'microsoftDefenderForEndpoint' : 'microsoftSentinel',
+		($n % 4 ? () : (classification => 'truePositive')), assignedTo => $n % 10 ? undef : 'Adele@contoso.test',
+		createdDateTime => $odd == 1 ? at(60 * $n - 1, 9_999_996) : $odd == 2 ? at(60 * $n, 4) : $odd == 3 ? at(60 * $n - 1, 9_999_994) : at(60 * $n, 0),
+		lastUpdateDateTime => $n % 6 ? at(60 * $n + 30, 0) : undef);
+}
+$emulator->set_alerts(map { some_alert($_) } 0 .. 599);
+
+my $columns = 'id, title, severity, status, service_source, classification, assigned_to, created_date_time, last_update_date_time';
+$node->sql(<<"SQL");
+ALTER DATABASE postgres SET timezone = 'UTC';
+CREATE SCHEMA copies;
+SET timezone = 'UTC';
+CREATE TABLE copies.alerts AS SELECT $columns FROM defender.alerts;
+ALTER TABLE copies.alerts ALTER id SET NOT NULL;
+CREATE TABLE levels (name text, rank int);
+INSERT INTO levels VALUES ('low', 1), ('medium', 2), ('high', 3), (NULL, 4), ('High', 5), ('unheard of', 6);
+ANALYZE levels, copies.alerts;
+SQL
+
+# What a statement gives over the foreign tables, or over their copies.
+sub answer { my ($schema, @statements) = @_; return $node->sql(join ";\n", "SET search_path = $schema, public", @statements) }
+
+# Is the answer right, and does it take so many requests?  Each asks for 20
+# alerts at most, unless the number is negative, and then for any.
+sub check
+{
+	my ($name, $requests, @statements) = @_;
+	my @parts = map { split /;\s*/ } @statements;
+	my $expected = answer('copies', @parts);
+
+	$emulator->clear;
+	my $got = answer('defender', @parts);
+	my @asked = $emulator->requests;
+	my $size = $requests < 0 ? qr/./ : qr/top=(1|20)$/;
+
+	is($got, $expected, "$name: the rows");
+	is(scalar(@asked) . ' requests: ' . join(', ', grep { !/$size/ } @asked), abs($requests) . ' requests: ', "$name: the requests")
+	  or note(join "\n", @asked);
+}
+
+#------------------------------------------------------------------------------
+# Expressions
+#------------------------------------------------------------------------------
+
+my $high = "FROM alerts WHERE severity = 'high'";
+check('a cast', 1, "SELECT count(*)::int $high");
+check('with a constant', 1, "SELECT 'x', count(*) $high");
+check('a comparison', 1, "SELECT count(*) > 0, count(*) > 120 $high");
+check('HAVING', 1, "SELECT count(*) $high HAVING count(*) > 100");
+check('HAVING that is false', 1, "SELECT count(*) $high HAVING count(*) > 1000");
+check('HAVING alone', 1, "SELECT 'many' $high HAVING count(*) > 100");
+check('HAVING of a constant that is false', 0, "SELECT count(*) $high HAVING 1 = 2");
+check('no column', 1, "SELECT $high HAVING count(*) > 100");
+check('several times', 1, "SELECT count(*), count(*) + count(*), count(1), -count(*), count('x') $high");
+check('CASE', 1, "SELECT CASE WHEN count(*) > 5 THEN 'many' ELSE 'few' END, coalesce(count(*), 0), greatest(count(*), 7) $high");
+check('in text', 1, "SELECT 'there are ' || count(*) || ' alerts' $high");
+check('count(id)', 1, "SELECT count(id) $high");
+check('count(DISTINCT id)', 1, "SELECT count(DISTINCT id), count(id), count(*) $high");
+check('of all', 1, 'SELECT count(*) * 2 FROM alerts');
+check('a parameter', 1, "PREPARE p (int) AS SELECT count(*) > \$1, \$1 $high HAVING count(*) > \$1 - 1000; SET plan_cache_mode = force_generic_plan; EXECUTE p (5)");
+check('with a sub-select', 1, "SELECT count(*) + (SELECT max(rank) FROM levels) $high");
+check('with a correlated sub-select', 1, "SELECT (SELECT max(name) FROM levels WHERE rank > count(alerts.id) - 118) $high");
+check('in a sub-select', 1, "SELECT n, n + 1 FROM (SELECT count(*) AS n $high) AS c WHERE n > 1");
+check('in a WITH', 1, "WITH c AS MATERIALIZED (SELECT count(*)::int AS n $high) SELECT a.n, b.n FROM c AS a, c AS b");
+check('a set', 1, "SELECT generate_series(1, count(*) / 40) $high");
+check('a window', 1, "SELECT sum(count(*)) OVER () $high");
+check('ORDER BY, DISTINCT, LIMIT', 1, "SELECT DISTINCT count(*) AS n $high ORDER BY n LIMIT 5");
+check('into a table', 1, "CREATE TEMP TABLE t AS SELECT count(*)::int AS n $high; SELECT n FROM t");
+check('in PL/pgSQL', 1, "DO \$\$ DECLARE n int; BEGIN SELECT count(*)::int INTO n $high; PERFORM set_config('my.n', n::text, false); END \$\$; SELECT current_setting('my.n')");
+check('a cursor', 1, "BEGIN; DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT count(*)::int $high; FETCH 2 FROM c; FETCH BACKWARD 2 FROM c; COMMIT; FETCH FORWARD ALL FROM c");
+check('a view with a barrier', -1, "CREATE TEMP VIEW v WITH (security_barrier) AS SELECT id, severity, status $high; SELECT count(*)::text FROM v WHERE status = 'new'");
+check('twice in one statement', 2, "SELECT (SELECT count(*)::int $high), (SELECT count(*) > 3 FROM alerts WHERE status = 'new')");
+
+# not the number of rows
+check('count() of what may be null', -2, "SELECT count(classification) $high");
+check('count(DISTINCT) of something else', -2, "SELECT count(DISTINCT status) $high");
+check('count(NULL)', -2, "SELECT count(NULL) $high");
+check('beside another aggregate', -2, "SELECT count(*), max(title) $high");
+check('ids that are cut', -2, "CREATE FOREIGN TABLE pg_temp.cut (id varchar(4), severity text) SERVER graph OPTIONS (resource 'alerts'); SELECT count(DISTINCT left(id, 4)) $high");
+
+#------------------------------------------------------------------------------
+# EXISTS
+#------------------------------------------------------------------------------
+
+check('EXISTS', 1, "SELECT EXISTS (SELECT $high)");
+check('EXISTS of none', 1, "SELECT EXISTS (SELECT 1 FROM alerts WHERE severity = 'unknown')");
+check('NOT EXISTS', 1, "SELECT rank FROM levels WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE severity = 'unknown') ORDER BY rank");
+check('EXISTS in WHERE', 1, "SELECT rank FROM levels WHERE EXISTS (SELECT * $high AND status = 'new') ORDER BY rank");
+check('EXISTS by a time', -1, "SELECT EXISTS (SELECT FROM alerts WHERE created_date_time >= '2026-07-01 05:00' AND severity = 'high')");
+
+#------------------------------------------------------------------------------
+# Values that are known when the scan starts
+#------------------------------------------------------------------------------
+
+my $each = '(SELECT count(*) FROM alerts AS a WHERE a.severity = s.name)';
+check('a count for each value', 3, "SELECT name, $each FROM levels AS s WHERE rank < 4 ORDER BY rank");
+check('a count for NULL', 0, "SELECT name, $each FROM levels AS s WHERE rank = 4");
+check('a count for what is no member', -7, "SELECT name, $each FROM levels AS s WHERE rank = 5");
+check('a count for all of these', -17, "SELECT name, $each FROM levels AS s ORDER BY rank");
+check('a count in a condition', 3, "SELECT name FROM levels AS s WHERE rank < 4 AND $each > 120 ORDER BY rank");
+check('LATERAL', 3, "SELECT name, n FROM levels AS s, LATERAL (SELECT count(*)::int AS n FROM alerts AS a WHERE a.severity = s.name AND a.status = 'new') AS c WHERE rank < 4 ORDER BY rank");
+check('an array of the row', 1, "SELECT (SELECT count(*) FROM alerts AS a WHERE a.severity = ANY (ARRAY['low', s.name])) FROM levels AS s WHERE rank = 3");
+check('a value of a sub-select', 1, "SELECT count(*) FROM alerts WHERE severity = (SELECT name FROM levels WHERE rank = 2)");
+check('not a value', 1, "SELECT count(*) FROM alerts WHERE severity <> (SELECT name FROM levels WHERE rank = 2)");
+check('DISTINCT FROM a value', 2, "SELECT (SELECT count(*) FROM alerts AS a WHERE a.classification IS NOT DISTINCT FROM CASE rank WHEN 1 THEN 'truePositive' END) FROM levels WHERE rank < 3 ORDER BY rank");
+check('a person', -1, "SELECT count(*) FROM alerts WHERE assigned_to = (SELECT 'adele\@contoso.test' FROM levels WHERE rank = 2)");
+for my $mode (qw(force_generic_plan force_custom_plan auto))
+{
+	check("a parameter, $mode", 3, "SET plan_cache_mode = $mode; PREPARE p (text, text[]) AS SELECT count(*)::int FROM alerts WHERE severity = \$1 AND status = ANY (\$2) HAVING count(*) >= 0",
+		"EXECUTE p ('high', '{new,resolved}'); EXECUTE p ('low', '{new}'); EXECUTE p (NULL, '{new}'); EXECUTE p ('low', NULL); EXECUTE p ('low', '{}'); EXECUTE p ('medium', '{new,NULL}')");
+	check("a parameter that is no member, $mode", -9, "SET plan_cache_mode = $mode; PREPARE p (text, text[]) AS SELECT count(*)::int FROM alerts WHERE severity = \$1 AND status = ANY (\$2)",
+		"EXECUTE p ('HIGH', '{new,resolved}'); EXECUTE p ('low', '{new,NEW}'); EXECUTE p ('', '{new}'); EXECUTE p ('low', '{resolved}')");
+}
+$node->sql('SET search_path = defender, public; CREATE FUNCTION public.how_many(text) RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT count(*) FROM alerts WHERE severity = $1 $$');
+check('a function', 3, 'SELECT name, how_many(name) FROM levels WHERE rank < 4 ORDER BY rank');
+check('an update', 3, "BEGIN; UPDATE levels AS s SET rank = $each WHERE rank < 4; SELECT * FROM levels ORDER BY rank; ROLLBACK");
+
+done_testing;

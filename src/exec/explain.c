@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "nodes/makefuncs.h"
 #include "nodes/value.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
@@ -162,29 +163,83 @@ explain_clauses(ForeignScanState *node, ExplainState *es)
 }
 
 /*
- * explain_members
- *		The tables that are read together.
+ * join_word
+ *		How a table is joined to those before it.
+ */
+static const char *
+join_word(JoinType jointype)
+{
+	switch (jointype)
+	{
+		case JOIN_LEFT:
+			return "LEFT ";
+		case JOIN_SEMI:
+			return "SEMI ";
+		case JOIN_ANTI:
+			return "ANTI ";
+		default:
+			return "";
+	}
+}
+
+/*
+ * explain_quals
+ *		The clauses that a joined scan checks: what makes a match of a left,
+ *		semi or anti join, or (filters) all others.
  */
 static void
-explain_members(const ForeignScan *plan, ExplainState *es)
+explain_quals(ForeignScanState *node, ExplainState *es, bool filters)
 {
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List	   *quals = NIL;
+	ListCell   *cell;
+
+	foreach(cell, graph_plan_list(plan, GRAPH_PLAN_MEMBERS))
+	{
+		JoinType	jointype;
+
+		(void) graph_join_member(plan, lfirst(cell), &jointype);
+		for (int kind = 0; kind < GRAPH_QUALS_KINDS; kind++)
+		{
+			if ((kind == GRAPH_QUALS_FILTER || jointype == JOIN_INNER) == filters)
+				quals = list_concat(quals,
+									graph_member_quals(plan, lfirst(cell), kind));
+		}
+	}
+	if (quals)
+		ExplainPropertyText(filters ? "Graph Filter" : "Graph Join Filter",
+							explain_expression(node, es,
+											   (Node *) make_ands_explicit(quals)),
+							es);
+}
+
+/*
+ * explain_members
+ *		The tables that are read together, and the clauses on their rows.
+ */
+static void
+explain_members(ForeignScanState *node, ExplainState *es)
+{
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	List	   *names = NIL;
 	ListCell   *cell;
 
 	foreach(cell, graph_plan_list(plan, GRAPH_PLAN_MEMBERS))
 	{
-		bool		nullable;
-		Index		rti = graph_join_member(plan, lfirst(cell), &nullable);
+		JoinType	jointype;
+		Index		rti = graph_join_member(plan, lfirst(cell), &jointype);
 		RangeTblEntry *rte = rt_fetch(rti, es->rtable);
 		char	   *alias = list_nth(es->rtable_names, rti - 1);
 
 		names = lappend(names,
-						psprintf("%s%s%s%s", nullable ? "LEFT " : "",
+						psprintf("%s%s%s%s", join_word(jointype),
 								 quote_identifier(get_rel_name(rte->relid)),
 								 alias ? " " : "",
 								 alias ? quote_identifier(alias) : ""));
 	}
 	ExplainPropertyList("Graph Relations", names, es);
+	explain_quals(node, es, false);
+	explain_quals(node, es, true);
 }
 
 /*
@@ -219,7 +274,7 @@ graph_explain(ForeignScanState *node, const GraphScanCounters *counters,
 
 	if (list_length(plan->fdw_private) > GRAPH_PLAN_MEMBERS &&
 		graph_plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
-		explain_members(plan, es);
+		explain_members(node, es);
 	if (es->verbose)
 	{
 		ExplainPropertyText("Graph Request", explain_request(node, es), es);

@@ -116,12 +116,46 @@ enum GraphMemberPrivate
 {
 	GRAPH_MEMBER_POSITION,		/* Integer: which of the plan's relations, in
 								 * the order of the range table, from 0 */
-	GRAPH_MEMBER_NULLABLE,		/* Boolean */
+	GRAPH_MEMBER_JOINTYPE,		/* Integer: see GraphJoinMember */
 	GRAPH_MEMBER_COLUMNS,		/* IntList: attribute numbers ... */
 	GRAPH_MEMBER_INDEXES,		/* IntList: ... and where they go in the row */
 	GRAPH_MEMBER_FIRST_QUAL,	/* Integer: in fdw_exprs */
-	GRAPH_MEMBER_QUALS,			/* Integer: how many */
+	GRAPH_MEMBER_QUALS,			/* IntList: how many clauses of each kind, see
+								 * GraphMemberQuals */
 };
+
+/* The clauses that a joined scan checks when it comes to a member. */
+enum GraphMemberQuals
+{
+	GRAPH_QUALS_OWN,			/* on the member's row alone */
+	GRAPH_QUALS_MATCH,			/* what else makes a match, with the rows of
+								 * the members before it */
+	GRAPH_QUALS_FILTER,			/* on the combined row so far, which may have
+								 * NULLs for this member */
+	GRAPH_QUALS_KINDS,
+};
+
+/*
+ * One table of a joined scan, while planning.  It is joined to those before
+ * it: inner, left, semi (is there a row?) or anti (is there none?).
+ */
+typedef struct GraphJoinMember
+{
+	RelOptInfo *rel;
+	JoinType	jointype;
+	List	   *match;			/* RestrictInfo: what makes a match beside the
+								 * id and the table's own restrictions; NIL
+								 * for inner */
+} GraphJoinMember;
+
+/* What the planner knows of a joined scan: RelOptInfo.fdw_private. */
+typedef struct GraphJoinInfo
+{
+	const char *entity_set;		/* which all members are read from */
+	List	   *members;		/* of GraphJoinMember *; the first is inner */
+	List	   *filters;		/* RestrictInfo: checked on the combined row */
+	Selectivity selectivity;	/* of the filters */
+} GraphJoinInfo;
 
 /* in comparison.c */
 extern Var *graph_own_var(RelOptInfo *baserel, Expr *expr);
@@ -203,10 +237,18 @@ extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 									 RelOptInfo *outerrel,
 									 RelOptInfo *innerrel, JoinType jointype,
 									 JoinPathExtraData *extra);
+extern void graph_classify_members(GraphJoinInfo *join,
+								   GraphPushdown *pushdown);
+extern List *graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join);
+
+/* in join_node.c */
 extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
 									List *tlist, Plan *outer_plan);
+extern bool graph_is_alert(RelOptInfo *rel);
 extern Index graph_join_member(const ForeignScan *plan, List *member,
-							   bool *nullable);
+							   JoinType *jointype);
+extern List *graph_member_quals(const ForeignScan *plan, List *member,
+								enum GraphMemberQuals kind);
 
 /* in plan.c */
 extern ForeignScan *graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel,

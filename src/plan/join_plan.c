@@ -5,18 +5,19 @@
  *
  * Alerts, their evidence and their comments come in the same answers, so
  * tables of them that are joined by the alert's id need no more requests
- * together than one of them alone.  Such a join, inner or left, of any number
- * of them, is one scan: each alert is read once, and its rows are the product
- * of what the tables find in it (exec/join_row.c).
+ * together than one of them alone.  Such a join of any number of them, inner,
+ * left, semi or anti, is one scan: each alert is read once, and its rows are
+ * the product of what the tables find in it (exec/join_row.c).
  *
- * For inner joins all clauses stay in the plan's qual and are checked on the
- * combined row.  What restricts the nullable side of a left join has to be
- * checked before its columns become NULL, so those clauses go with the table.
- * The alert's id needs no check: all sides read it from the same alert.
+ * The alert's id needs no check: all sides read it from the same alert.  Every
+ * other clause is checked in the scan, as early as the rows that it is about
+ * are there: a table's own restrictions on its row, what makes a match of a
+ * left, semi or anti join before that is known, and the rest as soon as the
+ * last table that it reads has a row.
  *
  * A query that changes or locks rows may have to check a row again, which a
  * joined scan cannot do without a local plan at hand; such queries are not
- * joined here.
+ * joined here.  An INSERT changes no row that it reads.
  *
  * What this file refuses to know: HTTP, JSON, how a condition is written.
  *
@@ -44,22 +45,6 @@
 
 #include "plan/graph_plan.h"
 
-/* One table of a joined scan, while planning. */
-typedef struct JoinMember
-{
-	RelOptInfo *rel;
-	bool		nullable;		/* on the inner side of a left join */
-} JoinMember;
-
-/* What the planner knows of a joined scan: RelOptInfo.fdw_private. */
-typedef struct GraphJoinInfo
-{
-	const char *entity_set;		/* which all members are read from */
-	List	   *members;		/* of JoinMember *; the first is not nullable */
-	List	   *rinfos;			/* RestrictInfo: of the joins, checked on the
-								 * combined row */
-} GraphJoinInfo;
-
 /*
  * as_join
  *		A base relation, or one that was joined here before, as a join; NULL
@@ -69,7 +54,7 @@ static GraphJoinInfo *
 as_join(RelOptInfo *rel)
 {
 	GraphJoinInfo *join;
-	JoinMember *member;
+	GraphJoinMember *member;
 
 	if (rel->fdw_private == NULL)
 		return NULL;
@@ -78,9 +63,11 @@ as_join(RelOptInfo *rel)
 	if (rel->reloptkind != RELOPT_BASEREL ||
 		!((GraphRelInfo *) rel->fdw_private)->options.pushdown.join)
 		return NULL;
-	member = palloc0(sizeof(JoinMember));
+	member = palloc0(sizeof(GraphJoinMember));
 	member->rel = rel;
+	member->jointype = JOIN_INNER;
 	join = palloc0(sizeof(GraphJoinInfo));
+	join->selectivity = 1;
 	join->entity_set = ((GraphRelInfo *) rel->fdw_private)->resource->entity_set;
 	join->members = list_make1(member);
 	return join;
@@ -99,9 +86,10 @@ is_member_key(GraphJoinInfo *join, Expr *expr)
 
 	foreach(cell, join->members)
 	{
-		JoinMember *member = lfirst(cell);
+		GraphJoinMember *member = lfirst(cell);
 
-		if (!member->nullable && graph_is_key_column(member->rel, expr))
+		if (member->jointype == JOIN_INNER &&
+			graph_is_key_column(member->rel, expr))
 			return true;
 	}
 	return false;
@@ -139,13 +127,13 @@ only_key(GraphJoinInfo *join)
 
 	foreach(cell, join->members)
 	{
-		JoinMember *member = lfirst(cell);
+		GraphJoinMember *member = lfirst(cell);
 		GraphRelInfo *info = member->rel->fdw_private;
 		List	   *keys = info->pushdown.keys;
 		Node	   *key;
 
 		/* what a nullable table is restricted to restricts no other */
-		if (member->nullable || list_length(keys) != 1)
+		if (member->jointype != JOIN_INNER || list_length(keys) != 1)
 			continue;
 		key = list_nth(info->pushdown.values, linitial_int(keys));
 		if (exprType(key) == TEXTOID)
@@ -226,37 +214,37 @@ is_true(Expr *clause)
 
 /*
  * find_join_clauses
- *		Find the clauses to check on the combined row of two; false if they
- *		cannot be one scan.
+ *		Find the clauses that make a match of two, if that is left, semi or anti,
+ *		and those to check on their combined row; false if they cannot be one
+ *		scan.
  */
 static bool
 find_join_clauses(GraphJoinInfo *outer, GraphJoinInfo *inner,
 				  RelOptInfo *joinrel, JoinType jointype, List *restrictlist,
-				  List **rinfos)
+				  List **match, List **filters)
 {
 	bool		by_id = have_same_key(outer, inner);
 	ListCell   *cell;
 
-	*rinfos = NIL;
-	if (jointype == JOIN_LEFT && list_length(inner->members) > 1)
+	*match = *filters = NIL;
+	if (jointype != JOIN_INNER && list_length(inner->members) > 1)
 		return false;
 	foreach(cell, restrictlist)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		bool		is_id = joins_by_id(outer, inner, rinfo->clause);
+		bool		is_filter = jointype == JOIN_INNER ||
+			(jointype != JOIN_SEMI &&
+			 RINFO_IS_PUSHED_DOWN(rinfo, joinrel->relids));
 
 		if (is_true(rinfo->clause))
 			continue;
-		if (jointype == JOIN_LEFT &&
-			!RINFO_IS_PUSHED_DOWN(rinfo, joinrel->relids))
-		{
-			if (!is_id)
-				return false;	/* would have to be checked before the NULLs */
+		if ((!is_filter || jointype == JOIN_INNER) &&
+			joins_by_id(outer, inner, rinfo->clause))
 			by_id = true;
-			continue;
-		}
-		by_id = by_id || (is_id && jointype == JOIN_INNER);
-		*rinfos = lappend(*rinfos, rinfo);
+		else if (is_filter)
+			*filters = lappend(*filters, rinfo);
+		else
+			*match = lappend(*match, rinfo);
 	}
 	return by_id;
 }
@@ -272,7 +260,7 @@ members_are_plain(GraphJoinInfo *join)
 
 	foreach(cell, join->members)
 	{
-		JoinMember *member = lfirst(cell);
+		GraphJoinMember *member = lfirst(cell);
 
 		if (!are_plain(member->rel->baserestrictinfo) ||
 			!bms_is_empty(member->rel->lateral_relids))
@@ -287,35 +275,45 @@ members_are_plain(GraphJoinInfo *join)
  */
 static GraphJoinInfo *
 combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
-		List *rinfos)
+		List *match, List *filters)
 {
 	GraphJoinInfo *join = palloc0(sizeof(GraphJoinInfo));
 	ListCell   *cell;
 
 	join->entity_set = outer->entity_set;
 	join->members = list_copy(outer->members);
+	join->filters = list_concat_copy(outer->filters, inner->filters);
+	join->selectivity = outer->selectivity * inner->selectivity;
 	foreach(cell, inner->members)
 	{
-		JoinMember *member = palloc(sizeof(JoinMember));
+		GraphJoinMember *member = palloc(sizeof(GraphJoinMember));
 
-		*member = *(JoinMember *) lfirst(cell);
-		member->nullable = member->nullable || jointype == JOIN_LEFT;
+		*member = *(GraphJoinMember *) lfirst(cell);
+		if (jointype == JOIN_SEMI && graph_is_alert(member->rel))
+		{
+			/* it gives one row at most anyway */
+			filters = list_concat_copy(filters, match);
+		}
+		else if (jointype != JOIN_INNER)
+		{
+			member->jointype = jointype;
+			member->match = match;
+		}
 		join->members = lappend(join->members, member);
 	}
-	join->rinfos = list_concat(list_concat_copy(outer->rinfos, inner->rinfos),
-							   rinfos);
+	join->filters = list_concat(join->filters, filters);
 	return join;
 }
 
 /*
- * classify_members
+ * graph_classify_members
  *		What of a joined scan's restrictions is sent.
  *
- * The nullable side's are not: alerts without a match are wanted too.  A
- * table whose restrictions name ids comes first.
+ * Those of a left or anti join's inner side are not: alerts without a match
+ * are wanted too.  A table whose restrictions name ids comes first.
  */
-static void
-classify_members(GraphJoinInfo *join, GraphPushdown *pushdown)
+void
+graph_classify_members(GraphJoinInfo *join, GraphPushdown *pushdown)
 {
 	ListCell   *cell;
 
@@ -324,15 +322,76 @@ classify_members(GraphJoinInfo *join, GraphPushdown *pushdown)
 	{
 		foreach(cell, join->members)
 		{
-			JoinMember *member = lfirst(cell);
+			GraphJoinMember *member = lfirst(cell);
 			GraphRelInfo *info = member->rel->fdw_private;
 
-			if (!member->nullable && (info->pushdown.keys != NIL) == with_keys)
+			if ((member->jointype == JOIN_INNER ||
+				 member->jointype == JOIN_SEMI) &&
+				(info->pushdown.keys != NIL) == with_keys)
 				graph_classify_clauses(member->rel,
 									   member->rel->baserestrictinfo,
 									   pushdown);
 		}
 	}
+}
+
+/*
+ * matches_per_alert
+ *		About how many rows that pass its own restrictions has a table for each
+ *		alert that is read?
+ */
+static double
+matches_per_alert(const GraphJoinMember *member, double alerts)
+{
+	const GraphRelInfo *info = member->rel->fdw_private;
+	double		per_alert = member->rel->rows / info->alerts;
+
+	/*
+	 * what restricts a table of which rows are required, also chose the
+	 * alerts
+	 */
+	if (member->jointype == JOIN_INNER || member->jointype == JOIN_SEMI)
+		per_alert = Min(per_alert * info->alerts / alerts,
+						member->rel->tuples / info->alerts);
+	return per_alert;
+}
+
+/*
+ * price_members
+ *		Add to a price, which is that of reading the alerts, what it costs to
+ *		check each table's rows in them and to combine these: price->rows becomes
+ *		their number.
+ */
+static void
+price_members(GraphJoinInfo *join, GraphPrice *price)
+{
+	double		alerts = price->rows;
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		GraphJoinMember *member = lfirst(cell);
+		RelOptInfo *rel = member->rel;
+		double		elements = alerts * rel->tuples /
+			((GraphRelInfo *) rel->fdw_private)->alerts;
+		double		matches = matches_per_alert(member, alerts);
+
+		price->startup += rel->baserestrictcost.startup;
+		price->total += rel->baserestrictcost.startup +
+			rel->baserestrictcost.per_tuple * elements;
+		price->total += cpu_operator_cost * price->rows * Max(matches, 1.0) *
+			(1 + list_length(member->match));
+		if (member->jointype == JOIN_LEFT)
+			matches = Max(matches, 1.0);
+		else if (member->jointype == JOIN_SEMI)
+			matches = Min(matches, 1.0);
+		else if (member->jointype == JOIN_ANTI)
+			matches = 1.0 - Min(matches, 0.5);
+		price->rows *= matches;
+	}
+	price->total += cpu_operator_cost * price->rows * list_length(join->filters);
+	price->rows = clamp_row_est(price->rows * join->selectivity);
+	price->total += cpu_tuple_cost * price->rows;
 }
 
 /*
@@ -342,72 +401,54 @@ classify_members(GraphJoinInfo *join, GraphPushdown *pushdown)
 static void
 price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 {
-	JoinMember *first = linitial(join->members);
+	GraphJoinMember *first = linitial(join->members);
 	GraphPushdown pushdown;
-	double		alerts;
-	ListCell   *cell;
 
-	classify_members(join, &pushdown);
+	graph_classify_members(join, &pushdown);
 	graph_price_alerts(root, first->rel, &pushdown, price);
-	alerts = price->rows;
-	foreach(cell, join->members)
-	{
-		JoinMember *member = lfirst(cell);
-		GraphRelInfo *info = member->rel->fdw_private;
-		double		per_alert = member->rel->rows / info->alerts;
-
-		price->rows *= member->nullable ? Max(per_alert, 1.0) :
-			Min(per_alert * info->alerts / alerts, info->resource->rows_per_record);
-	}
-	price->rows = clamp_row_est(price->rows);
-	price->total += cpu_tuple_cost * price->rows;
+	price_members(join, price);
 }
 
 /*
- * combined_clauses
- *		What is checked on the combined row: the joins' clauses and those of
- *		tables that always have a row.
- */
-static List *
-combined_clauses(GraphJoinInfo *join)
-{
-	List	   *rinfos = list_copy(join->rinfos);
-	ListCell   *cell;
-
-	foreach(cell, join->members)
-	{
-		JoinMember *member = lfirst(cell);
-
-		if (!member->nullable)
-			rinfos = list_concat(rinfos, member->rel->baserestrictinfo);
-	}
-	return extract_actual_clauses(rinfos, false);
-}
-
-/*
- * scan_target
+ * graph_join_target
  *		The columns of the combined row: all that the query and the clauses
  *		use.
  */
-static List *
-scan_target(RelOptInfo *joinrel, GraphJoinInfo *join, List *clauses)
+List *
+graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join)
 {
-	List	   *exprs = pull_var_clause((Node *) joinrel->reltarget->exprs,
-										PVC_INCLUDE_PLACEHOLDERS);
+	List	   *exprs = list_copy(joinrel->reltarget->exprs);
+	List	   *clauses = extract_actual_clauses(join->filters, false);
 	ListCell   *cell;
 
-	exprs = list_concat(exprs, pull_var_clause((Node *) clauses,
-											   PVC_INCLUDE_PLACEHOLDERS));
 	foreach(cell, join->members)
 	{
-		JoinMember *member = lfirst(cell);
-		List	   *own = extract_actual_clauses(member->rel->baserestrictinfo,
-												 false);
+		GraphJoinMember *member = lfirst(cell);
 
-		exprs = list_concat(exprs, pull_var_clause((Node *) own,
-												   PVC_INCLUDE_PLACEHOLDERS));
+		clauses = list_concat(clauses,
+							  extract_actual_clauses(member->rel->baserestrictinfo,
+													 false));
+		clauses = list_concat(clauses,
+							  extract_actual_clauses(member->match, false));
 	}
-	return add_to_flat_tlist(NIL, exprs);
+	exprs = list_concat(exprs, clauses);
+	return add_to_flat_tlist(NIL, pull_var_clause((Node *) exprs,
+												  PVC_INCLUDE_PLACEHOLDERS));
+}
+
+/*
+ * may_be_joined
+ *		Is this a kind of join, in a kind of query, that can be one scan?
+ */
+static bool
+may_be_joined(PlannerInfo *root, const RelOptInfo *joinrel, JoinType jointype)
+{
+	if (jointype != JOIN_INNER && jointype != JOIN_LEFT &&
+		jointype != JOIN_SEMI && jointype != JOIN_ANTI)
+		return false;
+	return (root->parse->commandType == CMD_SELECT ||
+			root->parse->commandType == CMD_INSERT) &&
+		root->rowMarks == NIL && bms_is_empty(joinrel->lateral_relids);
 }
 
 /*
@@ -423,153 +464,30 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 	GraphJoinInfo *outer = as_join(outerrel);
 	GraphJoinInfo *inner = as_join(innerrel);
 	GraphJoinInfo *join;
-	List	   *rinfos;
+	List	   *match;
+	List	   *filters;
 	GraphPrice	price;
 
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
 		strcmp(outer->entity_set, inner->entity_set) != 0 ||
-		(jointype != JOIN_INNER && jointype != JOIN_LEFT) ||
-		root->parse->commandType != CMD_SELECT || root->rowMarks ||
-		!bms_is_empty(joinrel->lateral_relids) ||
+		!may_be_joined(root, joinrel, jointype) ||
 		!are_plain(extra->restrictlist) ||
 		!members_are_plain(outer) || !members_are_plain(inner) ||
 		!find_join_clauses(outer, inner, joinrel, jointype,
-						   extra->restrictlist, &rinfos))
+						   extra->restrictlist, &match, &filters))
 		return;
 
-	join = combine(outer, inner, jointype, rinfos);
-	if (!has_plain_target(get_tlist_exprs(scan_target(joinrel, join,
-													  combined_clauses(join)),
+	join = combine(outer, inner, jointype, match, filters);
+	if (!has_plain_target(get_tlist_exprs(graph_join_target(joinrel, join),
 										  true)))
 		return;
 
+	join->selectivity *= clauselist_selectivity(root, filters, 0, jointype,
+												extra->sjinfo);
 	joinrel->fdw_private = join;
 	price_join(root, join, &price);
 	add_path(joinrel, (Path *)
 			 graph_create_foreign_join_path(root, joinrel, NULL, price.rows,
 											price.startup, price.total, NIL,
 											joinrel->lateral_relids, NULL, NIL));
-}
-
-/*
- * plan_member
- *		A member's element of the plan; its own clauses are appended to *exprs.
- */
-static List *
-plan_member(GraphJoinInfo *join, JoinMember *member, List *target, List **exprs)
-{
-	int			position = 0;
-	List	   *columns = NIL;
-	List	   *indexes = NIL;
-	List	   *quals = NIL;
-	List	   *result;
-	ListCell   *cell;
-
-	foreach(cell, target)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, cell);
-		Var		   *var = castNode(Var, entry->expr);
-
-		if ((Index) var->varno != member->rel->relid)
-			continue;
-		columns = lappend_int(columns, var->varattno);
-		indexes = lappend_int(indexes, entry->resno - 1);
-	}
-	if (member->nullable)
-		quals = extract_actual_clauses(member->rel->baserestrictinfo, false);
-
-	/* a range table index would have to be adjusted when plans are combined */
-	foreach(cell, join->members)
-	{
-		if (((JoinMember *) lfirst(cell))->rel->relid < member->rel->relid)
-			position++;
-	}
-	result = list_make4(makeInteger(position),
-						makeBoolean(member->nullable), columns, indexes);
-	result = lappend(result, makeInteger(list_length(*exprs)));
-	result = lappend(result, makeInteger(list_length(quals)));
-	*exprs = list_concat(*exprs, quals);
-	return result;
-}
-
-/*
- * selected_by_all
- *		The properties that all members together read, and with them sub-selects
- *		of the alert at hand; NIL if all may be.
- */
-static List *
-selected_by_all(PlannerInfo *root, GraphJoinInfo *join, List *members)
-{
-	List	   *select = NIL;
-	ListCell   *cell;
-	ListCell   *private;
-
-	forboth(cell, join->members, private, members)
-	{
-		JoinMember *member = lfirst(cell);
-		List	   *own = graph_selected_properties(member->rel,
-													list_nth(lfirst(private),
-															 GRAPH_MEMBER_COLUMNS));
-
-		if (own == NIL)
-			return NIL;
-		select = list_concat_unique(select, own);
-	}
-	foreach(cell, join->members)
-	{
-		JoinMember *member = lfirst(cell);
-
-		select = graph_select_for_subplans(root, member->rel, NIL, select);
-	}
-	return select;
-}
-
-/*
- * graph_plan_join
- *		GetForeignPlan for a joined scan.
- */
-ForeignScan *
-graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
-				Plan *outer_plan)
-{
-	GraphJoinInfo *join = joinrel->fdw_private;
-	JoinMember *first = linitial(join->members);
-	List	   *clauses = combined_clauses(join);
-	List	   *target = scan_target(joinrel, join, clauses);
-	List	   *members = NIL;
-	List	   *exprs;
-	List	   *private;
-	GraphPushdown pushdown;
-	ListCell   *cell;
-
-	classify_members(join, &pushdown);
-	exprs = list_concat_copy(pushdown.values, pushdown.clauses);
-	foreach(cell, join->members)
-		members = lappend(members, plan_member(join, lfirst(cell), target,
-											   &exprs));
-
-	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
-								 first->rel->fdw_private, NIL, &pushdown, NIL,
-								 selected_by_all(root, join, members),
-								 graph_first_page(root, joinrel, NIL, false));
-	private = lappend(private, members);
-	return make_foreignscan(tlist, clauses, 0, exprs, private, target, NIL,
-							outer_plan);
-}
-
-/*
- * graph_join_member
- *		The range table index of a member of a joined scan's plan, and whether
- *		it is on the nullable side.
- */
-Index
-graph_join_member(const ForeignScan *plan, List *member, bool *nullable)
-{
-	int			position = intVal(list_nth(member, GRAPH_MEMBER_POSITION));
-	int			rti = -1;
-
-	for (int i = 0; i <= position; i++)
-		rti = bms_next_member(graph_base_relids(plan), rti);
-	*nullable = boolVal(list_nth(member, GRAPH_MEMBER_NULLABLE));
-	return rti;
 }

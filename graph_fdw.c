@@ -76,6 +76,7 @@ void
 _PG_init(void)
 {
 	graph_set_wrapper(graph_fdw_handler, graph_fdw_validator);
+	graph_count_append_init();
 }
 
 /*
@@ -91,7 +92,10 @@ graph_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ImportForeignSchema = graphImportForeignSchema;
 	routine->AnalyzeForeignTable = graphAnalyzeForeignTable;
 
-	/* src/plan: path.c, join_plan.c, count_path.c, plan.c */
+	/*
+	 * src/plan: path.c, join_plan.c, count_path.c, plan.c; count_append.c has
+	 * a hook
+	 */
 	routine->GetForeignRelSize = graphGetForeignRelSize;
 	routine->GetForeignPaths = graphGetForeignPaths;
 	routine->GetForeignJoinPaths = graphGetForeignJoinPaths;
@@ -311,7 +315,8 @@ graphForeignAsyncRequest(AsyncRequest *areq)
 	GraphExecState *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ps.ExecProcNodeReal(&node->ss.ps);
 
-	if (TupIsNull(slot) && graph_table_waits(state->table))
+	if (TupIsNull(slot) && (state->table ? graph_table_waits(state->table) :
+							graph_count_waits(state->count)))
 		ExecAsyncRequestPending(areq);
 	else
 		ExecAsyncRequestDone(areq, slot);

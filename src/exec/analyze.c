@@ -146,7 +146,7 @@ count_alerts(GraphSession *session)
 						 &request);
 	while (graph_scan_next(scan, &record))
 		;						/* the count comes with an alert */
-	count = graph_scan_count(scan);
+	count = graph_scan_count(scan, 0);
 	graph_scan_stop(scan);
 	return count;
 }

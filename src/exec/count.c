@@ -34,6 +34,11 @@ struct GraphCount
 	int			naggregates;	/* of the row; what follows is an alert's */
 	const char *key;			/* $select of a count ... */
 	const char *key_and_time;	/* ... and of a list */
+	bool		in_turns;		/* below an Append that reads several tables */
+	bool		waits;			/* not all has come yet */
+	bool		listed;			/* the list is read, and counted here */
+	int64		found;			/* of the alerts that came, so many match ... */
+	bool		contradicted;	/* ... and some do not */
 	bool		given;			/* the one row */
 };
 
@@ -67,6 +72,7 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 									graph_plan_int(plan, GRAPH_PLAN_NVALUES)),
 					 &node->ss.ps);
 	count->econtext = CreateExprContext(node->ss.ps.state);
+	count->in_turns = node->ss.ps.async_capable;
 	count->naggregates = tupdesc->natts -
 		list_length(graph_plan_list(plan, GRAPH_PLAN_INDEXES));
 	return count;
@@ -103,62 +109,103 @@ run_clauses(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
 }
 
 /*
- * ask_for_count
- *		The service's count, or -1 if it does not count, contradicts itself or
- *		ignores the filter.
- */
-static int64
-ask_for_count(GraphCount *count, GraphScan *scan, TupleTableSlot *slot)
-{
-	GraphRecord record;
-	bool		all = true;
-
-	while (graph_scan_next(scan, &record))
-		all = all && run_clauses(count, &record, slot);
-	return all ? graph_scan_count(scan) : -1;
-}
-
-/*
- * count_alerts
+ * read_list
  *		Read the list and count it here.
  */
-static int64
-count_alerts(GraphCount *count, GraphScan *scan, GraphRequest *request,
-			 TupleTableSlot *slot)
+static void
+read_list(GraphCount *count, GraphScan *scan, GraphRequest *request)
 {
-	GraphRecord record;
-	int64		result = 0;
-
 	/* a count needs no more than the id, a list its time as well */
 	if (request->select && strcmp(request->select, count->key) == 0)
 		request->select = count->key_and_time;
 	request->mode = GRAPH_SCAN_LIST;
 	request->limited = false;
 	request->first_page = request->page_size;
+	count->listed = true;
+	count->found = 0;
 	graph_scan_start(scan, request);
-	while (graph_scan_next(scan, &record))
-		result += run_clauses(count, &record, slot);
-	return result;
+}
+
+/*
+ * next_record
+ *		The next record; false if there is none, or none yet.
+ */
+static bool
+next_record(GraphCount *count, GraphScan *scan, GraphRecord *record)
+{
+	GraphScanStep step;
+
+	if (!count->in_turns)
+		return graph_scan_next(scan, record);
+	step = graph_scan_poll(scan, record);
+	count->waits = step == GRAPH_SCAN_WAITS;
+	return step == GRAPH_SCAN_RECORD;
+}
+
+/*
+ * answer
+ *		The number of alerts, after all that was asked for has come; -1 if the
+ *		service does not count, contradicts itself or ignores the filter.
+ */
+static int64
+answer(const GraphCount *count, const GraphScan *scan)
+{
+	if (count->listed)
+		return count->found;
+	return count->contradicted ? -1 : graph_scan_count(scan, 0);
+}
+
+/*
+ * find_answer
+ *		The number of alerts; -1 if not all has come.
+ */
+static int64
+find_answer(GraphCount *count, GraphScan *scan, GraphRequest *request,
+			TupleTableSlot *slot)
+{
+	GraphRecord record;
+	int64		result;
+
+	if (request == NULL)
+		return 0;
+	if (!request->whole_filter && !count->listed)
+		read_list(count, scan, request);
+	for (;;)
+	{
+		while (next_record(count, scan, &record))
+		{
+			bool		counts = run_clauses(count, &record, slot);
+
+			count->found += counts;
+			count->contradicted = count->contradicted || !counts;
+		}
+		if (count->waits)
+			return -1;
+		result = answer(count, scan);
+		if (result >= 0)
+			return result;
+		read_list(count, scan, request);
+	}
 }
 
 /*
  * graph_count_next
- *		Put the one row of a count into the slot, which is empty.  When that row
- *		was given before, the slot stays empty, which is the end of the scan.  A
- *		NULL request: no alert can match.
+ *		Put the one row of a count into the slot, which is empty and stays so
+ *		while not all has come.  When that row was given before, it stays empty
+ *		as well, which is the end of the scan.  A NULL request: no alert can
+ *		match.
  */
 void
 graph_count_next(GraphCount *count, GraphScan *scan, GraphRequest *request,
 				 TupleTableSlot *slot)
 {
-	int64		result = request ? -1 : 0;
+	int64		result;
 
 	if (count->given)
 		return;
-	if (request && request->whole_filter)
-		result = ask_for_count(count, scan, slot);
+	result = find_answer(count, scan, request, slot);
 	if (result < 0)
-		result = count_alerts(count, scan, request, slot);
+		return;
 	memset(slot->tts_isnull, true,
 		   slot->tts_tupleDescriptor->natts * sizeof(bool));
 	for (int i = 0; i < count->naggregates; i++)
@@ -171,6 +218,16 @@ graph_count_next(GraphCount *count, GraphScan *scan, GraphRequest *request,
 }
 
 /*
+ * graph_count_waits
+ *		Did the last call give no row because not all has come yet?
+ */
+bool
+graph_count_waits(const GraphCount *count)
+{
+	return count->waits;
+}
+
+/*
  * graph_count_stop
  *		Begin again with the next row.
  */
@@ -178,5 +235,7 @@ void
 graph_count_stop(GraphCount *count)
 {
 	graph_row_stop(count->reader);
-	count->given = false;
+	count->given = count->waits = false;
+	count->listed = count->contradicted = false;
+	count->found = 0;
 }

@@ -80,6 +80,7 @@ extern GraphCount *graph_count_create(ForeignScanState *node,
 									  GraphProjection *projection);
 extern void graph_count_next(GraphCount *count, GraphScan *scan,
 							 GraphRequest *request, TupleTableSlot *slot);
+extern bool graph_count_waits(const GraphCount *count);
 extern void graph_count_stop(GraphCount *count);
 
 /* in analyze.c */

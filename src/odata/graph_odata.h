@@ -127,7 +127,14 @@ typedef struct GraphRequest
 	int			page_size;
 	int			first_page;		/* a first, smaller page */
 	bool		limited;		/* a part of the list may be enough */
+
+	/* GRAPH_SCAN_COUNT: counts beside that of the filter, at the same time */
+	char	  **parts;			/* by filters of their own */
+	int			nparts;
 } GraphRequest;
+
+/* Most counts of one request, that of its filter included. */
+#define GRAPH_MOST_COUNTS	32
 
 /*
  * A part of the list by the time of its alerts, as it is known here, in whole

@@ -64,6 +64,19 @@ is_unique(RelOptInfo *baserel, Expr *expr, Oid collation)
 }
 
 /*
+ * graph_is_count
+ *		Is this count(*) or count() of something, without FILTER?
+ */
+bool
+graph_is_count(Node *expr)
+{
+	Aggref	   *agg = (Aggref *) expr;
+
+	return IsA(expr, Aggref) && agg->agglevelsup == 0 && !agg->aggfilter &&
+		(agg->aggfnoid == F_COUNT_ || agg->aggfnoid == F_COUNT_ANY);
+}
+
+/*
  * is_row_count
  *		Is this count(*), or another aggregate that counts the rows: count() of
  *		what is never null, count(DISTINCT) of the id?
@@ -74,12 +87,10 @@ is_row_count(RelOptInfo *baserel, Node *expr)
 	Aggref	   *agg = (Aggref *) expr;
 	Expr	   *arg;
 
-	if (!IsA(expr, Aggref) || agg->aggfilter || agg->agglevelsup > 0)
+	if (!graph_is_count(expr))
 		return false;
 	if (agg->aggfnoid == F_COUNT_)
 		return true;
-	if (agg->aggfnoid != F_COUNT_ANY)
-		return false;
 	arg = linitial_node(TargetEntry, agg->args)->expr;
 	if (agg->aggdistinct)
 		return is_unique(baserel, arg, agg->inputcollid);
@@ -87,16 +98,18 @@ is_row_count(RelOptInfo *baserel, Node *expr)
 }
 
 /*
- * wanted_aggregates
- *		The aggregates in some expressions, and whatever else they take from
- *		below.
+ * graph_wanted_aggregates
+ *		The aggregates in a target and in HAVING, and whatever else these take
+ *		from below.
  */
-static List *
-wanted_aggregates(List *exprs)
+List *
+graph_wanted_aggregates(List *exprs, List *having)
 {
-	return pull_var_clause((Node *) exprs,
-						   PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
-						   PVC_INCLUDE_PLACEHOLDERS);
+	int			flags = PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+		PVC_INCLUDE_PLACEHOLDERS;
+
+	return list_concat(pull_var_clause((Node *) exprs, flags),
+					   pull_var_clause((Node *) having, flags));
 }
 
 /*
@@ -134,10 +147,45 @@ can_count_rows(PlannerInfo *root, RelOptInfo *baserel)
 		info->pushdown.countable;
 }
 
+/*
+ * graph_can_count
+ *		Is the service's count of what a scan asks for the value of all these
+ *		aggregates?
+ */
+bool
+graph_can_count(PlannerInfo *root, RelOptInfo *baserel, List *wanted)
+{
+	return can_count_rows(root, baserel) && are_row_counts(baserel, wanted);
+}
+
 /*-------------------------------------------------------------------------
  * Paths
  *-------------------------------------------------------------------------
  */
+
+/*
+ * graph_count_path
+ *		The path of the service's count, which belongs to the next step or, as
+ *		the count of one of several tables, to a part of it.
+ *
+ * In the latter case they may be asked for side by side.
+ */
+Path *
+graph_count_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper)
+{
+	GraphPrice	price;
+
+	graph_price_count(root, baserel, &price);
+	upper->serverid = baserel->serverid;
+	upper->userid = baserel->userid;
+	upper->useridiscurrent = baserel->useridiscurrent;
+	upper->fdwroutine = baserel->fdwroutine;
+	upper->fdw_private = baserel->fdw_private;
+	return (Path *)
+		graph_create_foreign_upper_path(root, upper, upper->reltarget,
+										price.rows, price.startup, price.total,
+										NIL, NULL, list_make1(makeBoolean(true)));
+}
 
 /*
  * graphGetForeignUpperPaths
@@ -149,24 +197,14 @@ graphGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 						  void *extra)
 {
 	Query	   *parse = root->parse;
-	List	   *wanted;
-	GraphPrice	price;
 
 	if (stage != UPPERREL_GROUP_AGG || output_rel->fdw_private ||
 		parse->groupClause || parse->groupingSets ||
-		!can_count_rows(root, input_rel))
+		!graph_can_count(root, input_rel,
+						 graph_wanted_aggregates(output_rel->reltarget->exprs,
+												 (List *) parse->havingQual)))
 		return;
-	wanted = list_concat(wanted_aggregates(output_rel->reltarget->exprs),
-						 wanted_aggregates((List *) parse->havingQual));
-	if (!are_row_counts(input_rel, wanted))
-		return;
-	output_rel->fdw_private = input_rel->fdw_private;
-	graph_price_count(root, input_rel, &price);
-	add_path(output_rel, (Path *)
-			 graph_create_foreign_upper_path(root, output_rel,
-											 output_rel->reltarget,
-											 price.rows, price.startup,
-											 price.total, NIL, NULL, NIL));
+	add_path(output_rel, graph_count_path(root, input_rel, output_rel));
 }
 
 /*-------------------------------------------------------------------------
@@ -209,7 +247,7 @@ count_target(List *wanted, List *clauses, List **attnums, List **indexes)
  *
  * All of its clauses are sent, and exact.  They are held against some alerts
  * that come with the count, in case the service ignores them.  HAVING is the
- * node's own qual.
+ * node's own qual, unless it counts one of several tables.
  */
 ForeignScan *
 graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
@@ -217,9 +255,10 @@ graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
 {
 	GraphRelInfo *info = upper_rel->fdw_private;
 	GraphPushdown *pushdown = &info->pushdown;
-	List	   *having = (List *) root->parse->havingQual;
-	List	   *wanted = list_concat(wanted_aggregates(best_path->path.pathtarget->exprs),
-									 wanted_aggregates(having));
+	List	   *having = upper_rel->reloptkind == RELOPT_UPPER_REL ?
+		(List *) root->parse->havingQual : NIL;
+	List	   *wanted = graph_wanted_aggregates(best_path->path.pathtarget->exprs,
+												 having);
 	List	   *attnums = NIL;
 	List	   *indexes = NIL;
 	List	   *scan_tlist = count_target(wanted, pushdown->clauses, &attnums,

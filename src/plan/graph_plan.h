@@ -205,7 +205,16 @@ extern const GraphQueryProperty *graph_find_order(RelOptInfo *baserel,
 												  PathKey *pathkey,
 												  AttrNumber *attnum);
 
+/* in count_append.c */
+extern void graph_count_append_init(void);
+
 /* in count_path.c */
+extern List *graph_wanted_aggregates(List *exprs, List *having);
+extern bool graph_is_count(Node *expr);
+extern bool graph_can_count(PlannerInfo *root, RelOptInfo *baserel,
+							List *wanted);
+extern Path *graph_count_path(PlannerInfo *root, RelOptInfo *baserel,
+							  RelOptInfo *upper);
 extern void graphGetForeignUpperPaths(PlannerInfo *root,
 									  UpperRelationKind stage,
 									  RelOptInfo *input_rel,

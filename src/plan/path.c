@@ -79,7 +79,7 @@ graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 bool
 graphIsForeignPathAsyncCapable(ForeignPath *path)
 {
-	return IS_SIMPLE_REL(path->path.parent) && path->fdw_private &&
+	return !IS_JOIN_REL(path->path.parent) && path->fdw_private &&
 		boolVal(linitial(path->fdw_private));
 }
 

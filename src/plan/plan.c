@@ -119,7 +119,7 @@ graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid,
 					ForeignPath *best_path, List *tlist, List *scan_clauses,
 					Plan *outer_plan)
 {
-	if (rel->reloptkind == RELOPT_UPPER_REL)
+	if (IS_UPPER_REL(rel))
 		return graph_plan_count(root, rel, best_path, tlist);
 	if (IS_JOIN_REL(rel))
 		return graph_plan_join(root, rel, tlist, outer_plan);

@@ -145,7 +145,8 @@ graph_chain_reset_course(GraphShared *shared)
 	if (shared->course.head_link)
 		pfree(shared->course.head_link);
 	memset(&shared->course, 0, sizeof(GraphCourse));
-	shared->course.counted = -1;
+	for (int i = 0; i < GRAPH_MOST_COUNTS; i++)
+		shared->course.counts[i] = -1;
 }
 
 /*
@@ -173,7 +174,7 @@ graph_chain_start(GraphChain *chain, const GraphTask *task)
 	chain->barren_pages = 0;
 	chain->pass.number = 0;
 	if (task->kind == GRAPH_TASK_COUNT)
-		chain->shared->course.counted = -1;
+		chain->shared->course.counts[task->number] = -1;
 	ask(chain, 0, false);
 }
 
@@ -600,7 +601,7 @@ end_of_count(GraphChain *chain)
 	if (count < records || (records == 0 && count > 0) ||
 		(more && count == records))
 		count = -1;
-	chain->shared->course.counted = count;
+	chain->shared->course.counts[chain->task.number] = count;
 	finish(chain);
 }
 

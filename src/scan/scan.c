@@ -143,6 +143,24 @@ push(GraphScan *scan, GraphTaskKind kind, TimestampTz lower, int page_size)
 }
 
 /*
+ * push_counts
+ *		Queue what is to be counted.
+ */
+static void
+push_counts(GraphScan *scan)
+{
+	GraphShared *shared = &scan->shared;
+
+	Assert(shared->request->nparts < GRAPH_MOST_COUNTS);
+	for (int i = 0; i <= shared->request->nparts; i++)
+	{
+		const GraphTask task = {.kind = GRAPH_TASK_COUNT, .number = i};
+
+		graph_queue_push(shared, &task);
+	}
+}
+
+/*
  * graph_scan_start
  *		Ask for something, from the beginning; nothing is sent before the first
  *		record is wanted.  A NULL request is an empty scan.
@@ -171,7 +189,7 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 										   sizeof(GraphSlice));
 	first = Min(request->first_page, request->page_size);
 	if (request->mode == GRAPH_SCAN_COUNT)
-		push(scan, GRAPH_TASK_COUNT, DT_NOBEGIN, 0);
+		push_counts(scan);
 	else if (request->mode == GRAPH_SCAN_LIST)
 	{
 		if (graph_nulls_come_first(shared))
@@ -289,7 +307,7 @@ recount(GraphScan *scan)
 	const GraphShared *shared = &scan->shared;
 	int			number = scan->stage - STAGE_RECOUNT;
 	const GraphTask task = {.kind = GRAPH_TASK_COUNT, .timed = number % 2 == 1};
-	int64		last = shared->course.counted;
+	int64		last = shared->course.counts[0];
 
 	switch (number)
 	{
@@ -686,11 +704,23 @@ graph_scan_gave_nulls(const GraphScan *scan)
  * graph_scan_count
  *		What a request for a count was answered, after the alerts that came with
  *		it were read; -1 if the service did not count, or contradicts itself.
+ *
+ * number: 0 is the count of the request's filter, 1 that of its first part.
  */
 int64
-graph_scan_count(const GraphScan *scan)
+graph_scan_count(const GraphScan *scan, int number)
 {
-	return scan->shared.course.counted;
+	return scan->shared.course.counts[number];
+}
+
+/*
+ * graph_scan_count_number
+ *		With which count has the last record come?
+ */
+int
+graph_scan_count_number(const GraphScan *scan)
+{
+	return scan->chains[scan->current]->task.number;
 }
 
 /*

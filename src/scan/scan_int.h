@@ -54,6 +54,7 @@ typedef struct GraphTask
 	bool		after_ties;		/* WINDOW: ... of TIES */
 	bool		head;			/* HEAD, and the TIES in it */
 	bool		timed;			/* COUNT: of the alerts with a time only */
+	int			number;			/* COUNT: 0, or which of the request's parts */
 } GraphTask;
 
 /*
@@ -154,7 +155,8 @@ typedef struct GraphLedger
  */
 typedef struct GraphCourse
 {
-	int64		counted;		/* the last answer to a COUNT, or -1 */
+	int64		counts[GRAPH_MOST_COUNTS];	/* the last answers to COUNT, by
+											 * number, or -1 */
 	bool		doubtful;		/* a part of the list was not counted */
 	bool		order_tried;	/* a list out of order was asked for in order */
 	bool		has_head;		/* there is a head: */

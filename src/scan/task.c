@@ -123,6 +123,8 @@ graph_task_path(const GraphShared *shared, const GraphTask *task, int parts)
 			page_size = request.mode == GRAPH_SCAN_COUNT ? request.first_page : 1;
 			request.mode = GRAPH_SCAN_COUNT;
 			request.order_property = NULL;
+			if (task->number > 0)
+				request.filter = request.parts[task->number - 1];
 			if (task->timed)
 				request.filter = graph_window_filter(request.filter,
 													 shared->time_property,

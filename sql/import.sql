@@ -15,9 +15,11 @@ GROUP BY c.oid, relname ORDER BY relname COLLATE "C";
 \d defender.alert_evidence
 \d defender.alert_comments
 \d defender.device_evidence
--- no column is declared NOT NULL, whatever the metadata promises
-SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
-WHERE relnamespace = 'defender'::regnamespace AND attnum > 0 AND attnotnull;
+-- no column is declared NOT NULL, whatever the metadata promises, but those
+-- without which there is no row
+SELECT attname, count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+WHERE relnamespace = 'defender'::regnamespace AND attnum > 0 AND attnotnull
+GROUP BY 1 ORDER BY 1;
 -- types
 SELECT format_type(atttypid, atttypmod) AS type, count(*)
 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid

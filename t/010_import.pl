@@ -57,7 +57,10 @@ is($node->result('SELECT count(*) FROM "Odd ""name".alerts'), 101, 'a schema wit
 is($node->result(q{SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
 	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND attname !~ '^[a-z][a-z0-9_]*$'}), 0, 'no name needs quotes');
 is($node->result(q{SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND (attnotnull OR atthasdef)}), 0, 'nothing is promised');
+	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND atthasdef}), 0, 'nothing has a default');
+is($node->result(q{SELECT string_agg(DISTINCT CASE relname WHEN 'alerts' THEN 'alerts' ELSE 'other' END || '.' || attname, ' ' ORDER BY CASE relname WHEN 'alerts' THEN 'alerts' ELSE 'other' END || '.' || attname)
+	FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND attnotnull}), 'alerts.id other.alert_id other.ordinal', 'no more is promised than that there is a row');
 is($node->result(q{SELECT string_agg(DISTINCT format_type(atttypid, atttypmod), ' ' ORDER BY format_type(atttypid, atttypmod))
 	FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'everything'::regnamespace AND attnum > 0}),
 	'bigint boolean double precision integer jsonb text text[] timestamp with time zone uuid', 'the types');

@@ -9,7 +9,8 @@
  * reads is written down, so that a user who reads the DDL sees where a value
  * comes from and can copy it.
  *
- * No column is NOT NULL: the planner would believe it, and the service
+ * NOT NULL are the alert's id and the position in it, without which there is
+ * no row.  No other column is: the planner would believe it, and the service
  * leaves out members that its metadata promises.
  *
  * What this file refuses to know: the network, what an answer looks like.
@@ -120,6 +121,16 @@ add_column(TableText *text, const char *name, const char *type,
 }
 
 /*
+ * forbid_null
+ *		The column that was appended last has a value in each row.
+ */
+static void
+forbid_null(TableText *text)
+{
+	appendStringInfoString(&text->ddl, " NOT NULL");
+}
+
+/*
  * add_named_columns
  *		Append columns whose names say what they read, with the option that says
  *		it too.
@@ -156,10 +167,10 @@ add_flattened_columns(TableText *text, const GraphProperty *outer)
 /*
  * add_property_columns
  *		Append a column for each property of a row, and for each one of its
- *		nested values.
+ *		nested values.  key is the property that each row has, or NULL.
  */
 static void
-add_property_columns(TableText *text, const char *row_type)
+add_property_columns(TableText *text, const char *row_type, const char *key)
 {
 	List	   *properties = graph_type_properties(row_type);
 	ListCell   *lc;
@@ -170,6 +181,8 @@ add_property_columns(TableText *text, const char *row_type)
 
 		add_column(text, graph_snake_case(property->name),
 				   column_type(property), NULL);
+		if (key && strcmp(property->name, key) == 0)
+			forbid_null(text);
 		if (property->type == GRAPH_EDM_COMPLEX && !property->collection)
 			add_flattened_columns(text, property);
 	}
@@ -193,13 +206,15 @@ add_columns(TableText *text)
 	if (is_child)
 	{
 		add_column(text, "alert_id", "text", NULL);
+		forbid_null(text);
 		add_column(text, "ordinal", "integer", NULL);
+		forbid_null(text);
 	}
 	if (is_any_evidence)
 		add_column(text, "evidence_type", "text", NULL);
 
 	add_property_columns(text, table->evidence_type ? table->evidence_type :
-						 resource->row_type);
+						 resource->row_type, is_child ? NULL : resource->key);
 
 	if (is_any_evidence)
 		add_named_columns(text, join, count);

@@ -69,11 +69,23 @@ join_names(List *names)
 }
 
 /*
+ * list_instead
+ *		A list is read instead of lookups: all of it.
+ */
+static void
+list_instead(GraphRequest *request)
+{
+	request->mode = GRAPH_SCAN_LIST;
+	request->first_page = request->page_size;
+}
+
+/*
  * ask_for_keys
  *		Make the request one for lookups by id; false if there are none to make.
  *
- * If one list costs less, or only a list can tell which alerts are meant, the
- * whole list is read instead, and the clauses are checked here as always.
+ * If one list costs less, or only a list can tell which alerts are meant, that
+ * is read instead, with what else can be sent, and the clauses are checked here
+ * as always.
  */
 static bool
 ask_for_keys(const ForeignScan *plan, const GraphValue *values,
@@ -84,26 +96,43 @@ ask_for_keys(const ForeignScan *plan, const GraphValue *values,
 	request->keys = graph_key_list(graph_plan_list(plan, GRAPH_PLAN_KEYS),
 								   values, &request->nkeys, &all);
 	if (!all || request->nkeys > graph_plan_int(plan, GRAPH_PLAN_MOST_KEYS))
-	{
-		request->mode = GRAPH_SCAN_LIST;
-		request->first_page = request->page_size;
-	}
+		list_instead(request);
 	return request->nkeys > 0;
 }
 
 /*
- * graph_make_request
- *		What a plan asks for, with these values; false if no row can come of
- *		it, so that nothing has to be asked.
+ * ask_for_list
+ *		Give the request its $filter; false if no alert can match.
  */
-bool
-graph_make_request(const ForeignScan *plan, const GraphOptions *options,
-				   const GraphValue *values, GraphRequest *request)
+static bool
+ask_for_list(const ForeignScan *plan, const GraphOptions *options,
+			 const GraphValue *values, GraphRequest *request)
+{
+	const GraphResourceInfo *resource = graph_resource_info(options->resource);
+	GraphDeparsedFilter filter;
+
+	graph_deparse_filter(resource, graph_plan_list(plan, GRAPH_PLAN_FILTERS),
+						 values,
+						 request->order_property ? request->order_property :
+						 resource->default_order,
+						 &filter);
+	request->filter = filter.text;
+	request->whole_filter = filter.is_whole;
+	request->no_nulls = filter.no_nulls;
+	return !filter.no_rows;
+}
+
+/*
+ * start_request
+ *		What a plan asks for, whatever the values are.
+ */
+static void
+start_request(const ForeignScan *plan, const GraphOptions *options,
+			  GraphRequest *request)
 {
 	const GraphResourceInfo *resource = graph_resource_info(options->resource);
 	List	   *order = graph_plan_list(plan, GRAPH_PLAN_ORDER);
 	int			first = graph_plan_int(plan, GRAPH_PLAN_FIRST_PAGE);
-	GraphDeparsedFilter filter;
 
 	Assert(list_length(plan->fdw_private) > GRAPH_PLAN_LABELS);
 	Assert(first > 0);
@@ -121,17 +150,36 @@ graph_make_request(const ForeignScan *plan, const GraphOptions *options,
 		request->nulls_first = boolVal(lthird(order));
 		request->order_needed = true;
 	}
-	if (request->mode == GRAPH_SCAN_KEYS)
-		return ask_for_keys(plan, values, request);
+}
 
-	graph_deparse_filter(resource, graph_plan_list(plan, GRAPH_PLAN_FILTERS),
-						 values,
-						 order ? request->order_property : resource->default_order,
-						 &filter);
-	request->filter = filter.text;
-	request->whole_filter = filter.is_whole;
-	request->no_nulls = filter.no_nulls;
-	return !filter.no_rows;
+/*
+ * graph_make_request
+ *		What a plan asks for, with these values; false if no row can come of
+ *		it, so that nothing has to be asked.
+ */
+bool
+graph_make_request(const ForeignScan *plan, const GraphOptions *options,
+				   const GraphValue *values, GraphRequest *request)
+{
+	start_request(plan, options, request);
+	if (request->mode == GRAPH_SCAN_KEYS &&
+		!ask_for_keys(plan, values, request))
+		return false;
+	return request->mode == GRAPH_SCAN_KEYS ||
+		ask_for_list(plan, options, values, request);
+}
+
+/*
+ * graph_make_list_request
+ *		The same for the list that a plan of lookups reads if they are too many.
+ */
+bool
+graph_make_list_request(const ForeignScan *plan, const GraphOptions *options,
+						const GraphValue *values, GraphRequest *request)
+{
+	start_request(plan, options, request);
+	list_instead(request);
+	return ask_for_list(plan, options, values, request);
 }
 
 /*
@@ -162,24 +210,58 @@ graph_binding_create(ForeignScanState *node, const GraphOptions *options)
 }
 
 /*
- * evaluate_values
- *		The values of the plan for the parameters at hand.
+ * evaluate
+ *		Evaluate a value of the plan, for the parameters at hand, unless it was.
+ */
+static void
+evaluate(const GraphBinding *binding, GraphValue *values, int number)
+{
+	GraphValue *value = &values[number];
+
+	if (value->known)
+		return;
+	value->known = true;
+	value->value = ExecEvalExpr(list_nth(binding->values, number),
+								binding->node->ss.ps.ps_ExprContext,
+								&value->isnull);
+}
+
+/*
+ * evaluate_keys, evaluate_all
+ *		Those values that hold ids, and all.
+ */
+static void
+evaluate_keys(const GraphBinding *binding, GraphValue *values)
+{
+	const ForeignScan *plan = (ForeignScan *) binding->node->ss.ps.plan;
+	ListCell   *cell;
+
+	foreach(cell, graph_plan_list(plan, GRAPH_PLAN_KEYS))
+		evaluate(binding, values, lfirst_int(cell));
+}
+
+static void
+evaluate_all(const GraphBinding *binding, GraphValue *values)
+{
+	for (int i = 0; i < list_length(binding->values); i++)
+		evaluate(binding, values, i);
+}
+
+/*
+ * plain_values
+ *		The values of the plan, none of which is evaluated.
  */
 static GraphValue *
-evaluate_values(const GraphBinding *binding)
+plain_values(const GraphBinding *binding)
 {
-	ForeignScanState *node = binding->node;
-	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	ForeignScan *plan = (ForeignScan *) binding->node->ss.ps.plan;
 	int			count = list_length(binding->values);
 	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
 
 	for (int i = 0; i < count; i++)
 	{
 		values[i] = graph_value_of(list_nth(plan->fdw_exprs, i));
-		values[i].known = true;
-		values[i].value = ExecEvalExpr(list_nth(binding->values, i),
-									   node->ss.ps.ps_ExprContext,
-									   &values[i].isnull);
+		values[i].known = false;
 	}
 	return values;
 }
@@ -187,18 +269,36 @@ evaluate_values(const GraphBinding *binding)
 /*
  * graph_bind
  *		The request for the parameters at hand; NULL if no row can come of it.
+ *
+ * What a filter compares with is not evaluated where ids are looked up, or none
+ * is named.
  */
 GraphRequest *
 graph_bind(GraphBinding *binding)
 {
-	const GraphValue *values = evaluate_values(binding);
+	const ForeignScan *plan = (ForeignScan *) binding->node->ss.ps.plan;
+	GraphRequest *request = &binding->request;
+	GraphValue *values = plain_values(binding);
 	MemoryContext old;
-	bool		has_rows;
+	bool		has_rows = true;
 
 	MemoryContextReset(binding->context);
 	old = MemoryContextSwitchTo(binding->context);
-	has_rows = graph_make_request((ForeignScan *) binding->node->ss.ps.plan,
-								  binding->options, values, &binding->request);
+	start_request(plan, binding->options, request);
+	if (request->mode == GRAPH_SCAN_KEYS)
+	{
+		MemoryContextSwitchTo(old);
+		evaluate_keys(binding, values);
+		MemoryContextSwitchTo(binding->context);
+		has_rows = ask_for_keys(plan, values, request);
+	}
+	if (has_rows && request->mode != GRAPH_SCAN_KEYS)
+	{
+		MemoryContextSwitchTo(old);
+		evaluate_all(binding, values);
+		MemoryContextSwitchTo(binding->context);
+		has_rows = ask_for_list(plan, binding->options, values, request);
+	}
 	MemoryContextSwitchTo(old);
-	return has_rows ? &binding->request : NULL;
+	return has_rows ? request : NULL;
 }

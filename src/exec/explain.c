@@ -48,16 +48,16 @@ explain_expression(ForeignScanState *node, ExplainState *es, Node *expr)
 /*
  * explain_values
  *		The values of a plan as far as they are known without evaluating
- *		anything.
+ *		anything, and whether all that hold ids are.
  */
 static GraphValue *
-explain_values(ForeignScanState *node, ExplainState *es, bool *all_known)
+explain_values(ForeignScanState *node, ExplainState *es, bool *keys_known)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	int			count = graph_plan_int(plan, GRAPH_PLAN_NVALUES);
 	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
+	ListCell   *cell;
 
-	*all_known = true;
 	for (int i = 0; i < count; i++)
 	{
 		Node	   *expr = list_nth(plan->fdw_exprs, i);
@@ -66,8 +66,10 @@ explain_values(ForeignScanState *node, ExplainState *es, bool *all_known)
 		if (values[i].known)
 			continue;
 		values[i].label = explain_expression(node, es, expr);
-		*all_known = false;
 	}
+	*keys_known = true;
+	foreach(cell, graph_plan_list(plan, GRAPH_PLAN_KEYS))
+		* keys_known = *keys_known && values[lfirst_int(cell)].known;
 	return values;
 }
 
@@ -97,6 +99,47 @@ explain_keys(const GraphRequest *request)
 }
 
 /*
+ * explain_list
+ *		The request of a list or a count.
+ */
+static char *
+explain_list(const GraphRequest *request, const GraphOptions *options)
+{
+	bool		with_count = options->pushdown.count &&
+		request->first_page == request->page_size;
+
+	return psprintf("GET %s", graph_request_path(request, request->first_page,
+												 true, with_count, false));
+}
+
+/*
+ * explain_later_keys
+ *		The lookups of a plan by ids that are known when it runs, and the list
+ *		that is read instead if they turn out too many.
+ */
+static char *
+explain_later_keys(ForeignScanState *node, ExplainState *es,
+				   const GraphOptions *options, const GraphValue *values)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List	   *keys = graph_plan_list(plan, GRAPH_PLAN_KEYS);
+	Node	   *first = list_nth(plan->fdw_exprs, linitial_int(keys));
+	char	   *lookups;
+	GraphRequest request;
+
+	lookups = psprintf("GET %s/{%s}%s",
+					   graph_resource_info(options->resource)->entity_set,
+					   explain_expression(node, es, first),
+					   list_length(keys) > 1 ? ", ..." : "");
+	if (graph_plan_list(plan, GRAPH_PLAN_FILTERS) == NIL)
+		return lookups;
+	if (!graph_make_list_request(plan, options, values, &request))
+		return psprintf("%s, or none for many ids", lookups);
+	return psprintf("%s, or for many ids %s", lookups,
+					explain_list(&request, options));
+}
+
+/*
  * explain_request
  *		The request that a scan would make.
  */
@@ -109,26 +152,17 @@ explain_request(ForeignScanState *node, ExplainState *es)
 	GraphOptions options;
 	GraphValue *values;
 	GraphRequest request;
-	bool		all_known;
+	bool		keys_known;
 
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
-	values = explain_values(node, es, &all_known);
-	if (keys && !all_known)
-		return psprintf("GET %s/{%s}%s",
-						graph_resource_info(options.resource)->entity_set,
-						explain_expression(node, es,
-										   list_nth(plan->fdw_exprs,
-													linitial_int(keys))),
-						list_length(keys) > 1 ? ", ..." : "");
+	values = explain_values(node, es, &keys_known);
+	if (keys && !keys_known)
+		return explain_later_keys(node, es, &options, values);
 	if (!graph_make_request(plan, &options, values, &request))
 		return pstrdup("none (no alert can match)");
 	if (request.mode == GRAPH_SCAN_KEYS)
 		return explain_keys(&request);
-	return psprintf("GET %s",
-					graph_request_path(&request, request.first_page, true,
-									   options.pushdown.count &&
-									   request.first_page == request.page_size,
-									   false));
+	return explain_list(&request, &options);
 }
 
 /*

@@ -41,6 +41,11 @@ extern bool graph_make_request(const ForeignScan *plan,
 							   const GraphValue *values,
 							   GraphRequest *request);
 
+extern bool graph_make_list_request(const ForeignScan *plan,
+									const GraphOptions *options,
+									const GraphValue *values,
+									GraphRequest *request);
+
 /* in at_hand.c */
 extern GraphAtHand *graph_at_hand_create(ForeignScanState *node,
 										 const GraphSession *session,

@@ -572,6 +572,8 @@ deparse_condition(DeparseContext *context, List *condition, char **text)
 	if (kind == GRAPH_FILTER_AND || kind == GRAPH_FILTER_OR)
 		return deparse_junction(context, condition, kind == GRAPH_FILTER_AND,
 								text);
+	if (kind == GRAPH_FILTER_ALWAYS || kind == GRAPH_FILTER_NEVER)
+		return kind == GRAPH_FILTER_ALWAYS ? FILTER_EVERY : FILTER_NONE;
 	if (kind == GRAPH_FILTER_EVIDENCE)
 		return deparse_evidence(context, strVal(lsecond(condition)),
 								strVal(lthird(condition)),

@@ -37,6 +37,8 @@ typedef enum GraphFilterKind
 	GRAPH_FILTER_ALL,			/* property, value (an array): <> ALL */
 	GRAPH_FILTER_NULL,			/* property: IS NULL */
 	GRAPH_FILTER_NOT_NULL,		/* property: IS NOT NULL */
+	GRAPH_FILTER_ALWAYS,		/* every alert has it */
+	GRAPH_FILTER_NEVER,			/* none can */
 	GRAPH_FILTER_EVIDENCE,		/* member, evidence type, path in it, value: = */
 } GraphFilterKind;
 

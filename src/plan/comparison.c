@@ -136,6 +136,32 @@ graph_is_key_column(RelOptInfo *baserel, Expr *expr)
 }
 
 /*
+ * graph_is_never_null
+ *		Is this expression a column that has a value in each row, whatever its
+ *		type and whether or not it is declared NOT NULL?
+ *
+ * Those are the id, as an alert without one is an error wherever alerts are
+ * read, and the position in the alert.  Like graph_is_key_column(), an error
+ * for a column that reads nothing.
+ */
+bool
+graph_is_never_null(RelOptInfo *baserel, Expr *expr)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	Var		   *var = graph_own_var(baserel, expr);
+	bool		in_alert;
+	char	   *path;
+
+	/* a row may be null although it has a value */
+	if (var == NULL || type_is_rowtype(var->vartype))
+		return false;
+	if (graph_relation_column(baserel, var->varattno)->source == GRAPH_SOURCE_ORDINAL)
+		return true;
+	path = graph_only_path(baserel, var, &in_alert);
+	return path && in_alert && strcmp(path, info->resource->key) == 0;
+}
+
+/*
  * graph_var_property
  *		The property of the alert that a column reads, if the service can filter
  *		or sort by it and the column's type keeps its meaning; else NULL.

@@ -29,11 +29,15 @@ typedef struct GraphPushdown
 	GraphValue *known;			/* the same, as far as they are constants */
 	List	   *keys;			/* int: the values that hold the wanted ids,
 								 * texts and arrays of them; or NIL */
-	List	   *filters;		/* conditions, all of which must hold */
-	List	   *sent;			/* RestrictInfo: those that are sent */
+	List	   *filters;		/* conditions, all of which must hold; beside
+								 * keys they are for the list that is read if
+								 * these are too many */
+	List	   *sent;			/* RestrictInfo: what the filters are made of */
 	List	   *clauses;		/* Expr: each clause ... */
 	List	   *labels;			/* String: ... and what is done with it */
 	int			bytes;			/* of the constant conditions' $filter */
+	bool		no_lookups;		/* the list is read in any case */
+	bool		may_be_listed;	/* the keys may be too many: not known yet */
 	bool		exact;			/* everything is sent, and exact */
 	bool		countable;		/* the same, or it will be for values that the
 								 * service knows */
@@ -45,6 +49,7 @@ typedef struct GraphPushdown
  */
 typedef struct GraphRelInfo
 {
+	PlannerInfo *root;
 	RelOptInfo *baserel;
 	Oid			relid;
 	char	   *table_name;
@@ -167,6 +172,7 @@ extern bool graph_is_text(Oid type);
 extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
 extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
 													Expr *expr);
+extern bool graph_is_never_null(RelOptInfo *baserel, Expr *expr);
 extern bool graph_is_known_at_start(RelOptInfo *baserel, Expr *expr);
 extern bool graph_is_text_equality(Oid operator, Oid collation);
 extern GraphComparison graph_negated(GraphComparison comparison);
@@ -178,6 +184,8 @@ extern bool graph_find_comparison(RelOptInfo *baserel, List *args,
 extern List *graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown,
 							   Expr *expr);
 extern bool graph_is_only_lookup(Expr *expr);
+extern int	graph_named_ids(const GraphPushdown *pushdown, List *keys,
+							int *most);
 
 /* in pushdown.c */
 extern void graph_pushdown_init(GraphPushdown *pushdown);
@@ -193,7 +201,9 @@ extern void graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 							 GraphPrice *price);
 extern void graph_price_count(PlannerInfo *root, RelOptInfo *baserel,
 							  GraphPrice *price);
-extern int	graph_most_keys(const GraphRelInfo *info);
+extern int	graph_most_keys(const GraphRelInfo *info, double alerts);
+extern double graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
+								  const GraphPushdown *pushdown);
 
 /* in path.c */
 extern void graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,

@@ -109,30 +109,54 @@ find_keys(RelOptInfo *baserel, GraphPushdown *pushdown, Expr *expr)
 }
 
 /*
+ * graph_named_ids
+ *		How many ids do the values name that are constants, and in *most, how
+ *		many can they all name?  An array that is known later may have any number.
+ */
+int
+graph_named_ids(const GraphPushdown *pushdown, List *keys, int *most)
+{
+	const GraphValue *known = pushdown->known;
+	List	   *constants = NIL;
+	int			later = 0;
+	bool		any_number = false;
+	ListCell   *cell;
+	int			count = 0;
+	bool		all;
+
+	foreach(cell, keys)
+	{
+		const GraphValue *value = &known[lfirst_int(cell)];
+
+		if (value->constant)
+			constants = lappend_int(constants, lfirst_int(cell));
+		else if (value->type == TEXTOID)
+			later++;
+		else
+			any_number = true;
+	}
+	if (constants)
+		(void) graph_key_list(constants, known, &count, &all);
+	*most = any_number ? INT_MAX : count + later;
+	return count;
+}
+
+/*
  * are_too_many
- *		Are so many ids named that one list costs less?
- *
- * If the planner can see that, the list is asked for with the other clauses.
- * Values that are known later are held against the same bound.
+ *		Are so many ids named that the whole list costs less?
  */
 static bool
 are_too_many(const GraphRelInfo *info, const GraphPushdown *pushdown,
 			 List *keys)
 {
-	const GraphValue *known = pushdown->known;
-	ListCell   *cell;
-	int			count;
-	bool		all;
+	int			most;
 
-	if (list_length(keys) == 1 && known[linitial_int(keys)].type == TEXTOID)
+	/* the usual case, which needs no hash table */
+	if (list_length(keys) == 1 &&
+		pushdown->known[linitial_int(keys)].type == TEXTOID)
 		return false;
-	foreach(cell, keys)
-	{
-		if (!known[lfirst_int(cell)].constant)
-			return false;
-	}
-	(void) graph_key_list(keys, known, &count, &all);
-	return count > graph_most_keys(info);
+	return graph_named_ids(pushdown, keys, &most) >
+		graph_most_keys(info, info->alerts);
 }
 
 /*

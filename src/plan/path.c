@@ -48,6 +48,7 @@ graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	GraphPrice	price;
 
 	baserel->fdw_private = info;
+	info->root = root;
 	info->baserel = baserel;
 	info->relid = relid;
 	info->table_name = get_rel_name(relid);

@@ -89,6 +89,7 @@ plan_table(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 	int			first = INT_MAX;
 
 	graph_pushdown_init(&pushdown);
+	pushdown.no_lookups = order != NIL;
 	graph_classify_clauses(baserel, scan_clauses, &pushdown);
 	if (order)
 		columns = list_append_unique_int(columns, intVal(lfourth(order)));

@@ -114,11 +114,16 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 {
 	List	   *result = list_make4(makeInteger(mode), columns,
 									pushdown->keys, pushdown->filters);
+	int			most_keys = INT_MAX;
 
 	result = lappend(result, order);
 	result = lappend(result, select);
 	result = lappend(result, makeInteger(first));
-	result = lappend(result, makeInteger(graph_most_keys(info)));
+	if (pushdown->may_be_listed)
+		most_keys = graph_most_keys(info, graph_listed_alerts(info->root,
+															  info->baserel,
+															  pushdown));
+	result = lappend(result, makeInteger(most_keys));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
 	return lappend(result, pushdown->labels);
 }

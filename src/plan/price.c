@@ -64,14 +64,34 @@ key_cost(const GraphRelInfo *info)
 
 /*
  * graph_most_keys
- *		Above so many ids, the list costs less.
+ *		Above so many ids, a list of so many alerts costs less.
+ *
+ * That number is an estimate.  The whole list is the worst that it can turn out
+ * as, so lookups that are no more than its pages are made in any case.
  */
 int
-graph_most_keys(const GraphRelInfo *info)
+graph_most_keys(const GraphRelInfo *info, double alerts)
 {
-	double		keys = list_cost(info, info->alerts) / key_cost(info);
+	double		keys = list_cost(info, alerts) / key_cost(info);
 
-	return (int) Min(Max(keys, FEW_KEYS), INT_MAX);
+	keys = Max(keys, FEW_KEYS);
+	keys = Max(keys, ceil(info->alerts / info->options.limits.page_size));
+	return (int) Min(keys, INT_MAX);
+}
+
+/*
+ * graph_listed_alerts
+ *		How many alerts a list gives with what is sent.
+ */
+double
+graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
+					const GraphPushdown *pushdown)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+
+	return clamp_row_est(info->alerts *
+						 clauselist_selectivity(root, pushdown->sent, 0,
+												JOIN_INNER, NULL));
 }
 
 /*
@@ -104,6 +124,7 @@ graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 				   const GraphPushdown *pushdown, GraphPrice *price)
 {
 	GraphRelInfo *info = baserel->fdw_private;
+	double		listed = graph_listed_alerts(root, baserel, pushdown);
 	Cost		run;
 
 	Assert(info->alerts >= 1);
@@ -114,13 +135,11 @@ graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 
 		price->rows = Min(keys, info->alerts);
 		run = keys <= 1 ? 0 :
-			Min((keys - 1) * key_cost(info), list_cost(info, info->alerts));
+			Min((keys - 1) * key_cost(info), list_cost(info, listed));
 	}
 	else
 	{
-		price->rows = clamp_row_est(info->alerts *
-									clauselist_selectivity(root, pushdown->sent, 0,
-														   JOIN_INNER, NULL));
+		price->rows = listed;
 		run = list_cost(info, price->rows) - REQUEST_COST;
 	}
 	price->total = price->startup + run;

@@ -39,6 +39,8 @@ typedef struct ClassifyContext
 	RelOptInfo *baserel;
 	GraphRelInfo *info;
 	GraphPushdown *pushdown;
+	bool		filtered;		/* the last clause has become a filter */
+	const char *decided;		/* its label, if it is so for every alert */
 	bool		exact;			/* of the condition made last */
 	bool		countable;		/* the same but for values not known yet */
 	const char *reason;			/* why there is none */
@@ -49,6 +51,9 @@ static List *convert(ClassifyContext *context, Expr *expr, bool negate);
 /* Why a clause stays local; comparison.c and deparse.c know more reasons. */
 static const char reason_case[] = "the service may ignore case";
 static const char reason_key[] = "alerts are asked for by their id";
+
+/* What is sent only then, where the ids may be too many. */
+static const char label_listed[] = ", if the list is read instead of lookups";
 
 /*-------------------------------------------------------------------------
  * Comparisons
@@ -153,6 +158,43 @@ convert_evidence(ClassifyContext *context, const GraphCompared *compared)
 }
 
 /*
+ * convert_null_test
+ *		Is an expression null, or is it not?
+ */
+static List *
+convert_null_test(ClassifyContext *context, Expr *expr, bool null)
+{
+	const GraphQueryProperty *property;
+
+	if (graph_is_never_null(context->baserel, expr))
+	{
+		context->exact = true;
+		return list_make1(makeInteger(null ? GRAPH_FILTER_NEVER :
+									  GRAPH_FILTER_ALWAYS));
+	}
+	property = graph_var_property(context->baserel, expr);
+	if (property == NULL)
+	{
+		context->reason = GRAPH_NO_PROPERTY;
+		return NIL;
+	}
+	context->exact = true;
+	return list_make2(makeInteger(null ? GRAPH_FILTER_NULL :
+								  GRAPH_FILTER_NOT_NULL),
+					  makeString(pstrdup(property->name)));
+}
+
+/*
+ * is_null_constant
+ *		Is this expression NULL?
+ */
+static bool
+is_null_constant(Expr *expr)
+{
+	return IsA(expr, Const) && ((Const *) expr)->constisnull;
+}
+
+/*
  * convert_operator
  *		"column operator value", and "column IS [NOT] DISTINCT FROM value", whose
  *		node has the form of an equality.
@@ -163,6 +205,10 @@ convert_operator(ClassifyContext *context, OpExpr *op, bool negate)
 	bool		distinct = IsA(op, DistinctExpr);
 	GraphCompared compared;
 
+	if (distinct && is_null_constant(lsecond(op->args)))
+		return convert_null_test(context, linitial(op->args), negate);
+	if (distinct && is_null_constant(linitial(op->args)))
+		return convert_null_test(context, lsecond(op->args), negate);
 	if (list_length(op->args) != 2 ||
 		!find_comparison(context, op->args, op->opno, op->inputcollid, false,
 						 negate != distinct, &compared))
@@ -197,29 +243,6 @@ convert_array(ClassifyContext *context, ScalarArrayOpExpr *op, bool negate)
 	}
 	return make_condition(context, any ? GRAPH_FILTER_ANY : GRAPH_FILTER_ALL,
 						  &compared);
-}
-
-/*
- * convert_null_test
- *		"column IS [NOT] NULL".
- */
-static List *
-convert_null_test(ClassifyContext *context, NullTest *test, bool negate)
-{
-	const GraphQueryProperty *property;
-	bool		null = (test->nulltesttype == IS_NULL) != negate;
-
-	property = test->argisrow ? NULL :
-		graph_var_property(context->baserel, test->arg);
-	if (property == NULL)
-	{
-		context->reason = GRAPH_NO_PROPERTY;
-		return NIL;
-	}
-	context->exact = true;
-	return list_make2(makeInteger(null ? GRAPH_FILTER_NULL :
-								  GRAPH_FILTER_NOT_NULL),
-					  makeString(pstrdup(property->name)));
 }
 
 /*-------------------------------------------------------------------------
@@ -277,7 +300,8 @@ convert(ClassifyContext *context, Expr *expr, bool negate)
 		case T_ScalarArrayOpExpr:
 			return convert_array(context, (ScalarArrayOpExpr *) expr, negate);
 		case T_NullTest:
-			return convert_null_test(context, (NullTest *) expr, negate);
+			return convert_null_test(context, ((NullTest *) expr)->arg,
+									 (((NullTest *) expr)->nulltesttype == IS_NULL) != negate);
 		case T_BoolExpr:
 			if (junction->boolop == NOT_EXPR)
 				return convert(context, linitial(junction->args), !negate);
@@ -351,7 +375,7 @@ find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
 
-		if (rinfo->pseudoconstant || pushdown->keys)
+		if (rinfo->pseudoconstant || pushdown->keys || pushdown->no_lookups)
 			continue;
 		pushdown->keys = graph_find_lookup(baserel, pushdown, rinfo->clause);
 		if (pushdown->keys)
@@ -361,34 +385,123 @@ find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
 }
 
 /*
+ * is_decided
+ *		Is a clause a test for null of a column that has a value in each row?
+ */
+static bool
+is_decided(RelOptInfo *baserel, Expr *clause)
+{
+	return IsA(clause, NullTest) &&
+		graph_is_never_null(baserel, ((NullTest *) clause)->arg);
+}
+
+/*
+ * decide
+ *		Add a condition to those that are sent.  Where one says that no alert can
+ *		match, none is looked up either.
+ */
+static void
+decide(ClassifyContext *context, List *condition)
+{
+	GraphPushdown *pushdown = context->pushdown;
+	GraphFilterKind kind = intVal(linitial(condition));
+
+	pushdown->filters = lappend(pushdown->filters, condition);
+	if (kind == GRAPH_FILTER_ALWAYS)
+		context->decided = "always true, exact";
+	else if (kind == GRAPH_FILTER_NEVER)
+	{
+		context->decided = "never true, exact";
+		pushdown->keys = NIL;
+		pushdown->may_be_listed = false;
+	}
+}
+
+/*
+ * list_costs_less
+ *		Are so many ids dearer than a list with what else can be sent?
+ */
+static bool
+list_costs_less(RelOptInfo *baserel, List *rinfos, Expr *key_clause, int ids)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	GraphPushdown others;
+	List	   *rest = NIL;
+	ListCell   *cell;
+
+	/* not even the shortest list */
+	if (ids <= graph_most_keys(info, 1))
+		return false;
+	foreach(cell, rinfos)
+	{
+		if (lfirst_node(RestrictInfo, cell)->clause != key_clause)
+			rest = lappend(rest, lfirst(cell));
+	}
+	graph_pushdown_init(&others);
+	others.no_lookups = true;
+	graph_classify_clauses(baserel, rest, &others);
+	return ids > graph_most_keys(info, graph_listed_alerts(info->root, baserel,
+														   &others));
+}
+
+/*
+ * choose_lookups
+ *		Find the clause whose ids are looked up, and take those for the keys;
+ *		NULL if there is none, or a list costs less.
+ *
+ * Where it depends on values of run time how many ids there are, the plan has
+ * the keys, and what to send if they are too many.
+ */
+static Expr *
+choose_lookups(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
+{
+	int			before = list_length(pushdown->values);
+	Expr	   *key_clause = find_key_clause(baserel, rinfos, pushdown);
+	int			least;
+	int			most;
+
+	if (key_clause == NULL)
+		return NULL;
+	least = graph_named_ids(pushdown, pushdown->keys, &most);
+	pushdown->may_be_listed = most > least &&
+		most > graph_most_keys(baserel->fdw_private, 1);
+	if (most > least ||
+		!list_costs_less(baserel, rinfos, key_clause, most))
+		return key_clause;
+	pushdown->keys = NIL;
+	graph_values_forget(pushdown, before);
+	return NULL;
+}
+
+/*
  * classify_clause
  *		Add the condition of a clause to those that are sent; false if it is
  *		local.  The context says whether it is exact, or why it is local.
  *
- * Where alerts are asked for by id, key_clause names those, and nothing else is
- * sent.
+ * Where alerts are asked for by id, key_clause names those, and others are sent
+ * only if the list is read instead.
  */
 static bool
 classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 {
 	GraphPushdown *pushdown = context->pushdown;
-	List	   *condition;
+	List	   *condition = NIL;
 
 	context->exact = true;
 	context->countable = false;
-	context->reason = GRAPH_NO_FORM;
-	if (pushdown->keys)
-	{
-		context->exact = clause == key_clause && graph_is_only_lookup(clause);
-		context->reason = reason_key;
-		return clause == key_clause;
-	}
-	condition = find_condition(context, clause);
+	context->reason = pushdown->keys ? reason_key : GRAPH_NO_FORM;
+	context->decided = NULL;
+	if (pushdown->keys == NIL || pushdown->may_be_listed ||
+		is_decided(context->baserel, clause))
+		condition = find_condition(context, clause);
 	if (condition)
-		pushdown->filters = lappend(pushdown->filters, condition);
-	else
+		decide(context, condition);
+	context->filtered = condition && clause != key_clause;
+	if (clause == key_clause)
+		context->exact = graph_is_only_lookup(clause);
+	else if (condition == NIL)
 		context->exact = false;
-	return condition != NIL;
+	return condition || clause == key_clause;
 }
 
 /*
@@ -400,24 +513,32 @@ void
 graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 					   GraphPushdown *pushdown)
 {
-	ClassifyContext context = {baserel, baserel->fdw_private, pushdown, false, false, NULL};
-	Expr	   *key_clause = find_key_clause(baserel, rinfos, pushdown);
+	ClassifyContext context = {.baserel = baserel, .info = baserel->fdw_private,
+	.pushdown = pushdown};
+	Expr	   *key_clause = choose_lookups(baserel, rinfos, pushdown);
 	ListCell   *cell;
 
 	foreach(cell, rinfos)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		bool		is_sent;
+		bool		beside_keys;
 		char	   *label;
 
 		if (rinfo->pseudoconstant)
 			continue;
-		if (classify_clause(&context, rinfo->clause, key_clause))
-		{
-			label = pstrdup(context.exact ? "sent, exact" : "sent, superset");
-			pushdown->sent = lappend(pushdown->sent, rinfo);
-		}
-		else
+		is_sent = classify_clause(&context, rinfo->clause, key_clause);
+		beside_keys = pushdown->keys && rinfo->clause != key_clause;
+		if (!is_sent)
 			label = psprintf("local: %s", context.reason);
+		else if (context.decided)
+			label = pstrdup(context.decided);
+		else
+			label = psprintf("sent, %s%s", context.exact ? "exact" : "superset",
+							 beside_keys ? label_listed : "");
+		if (context.filtered)
+			pushdown->sent = lappend(pushdown->sent, rinfo);
+		context.exact = context.exact && !beside_keys;
 		pushdown->exact = pushdown->exact && context.exact;
 		pushdown->countable = pushdown->countable && context.countable;
 		pushdown->clauses = lappend(pushdown->clauses, rinfo->clause);

@@ -146,7 +146,7 @@ my @SHAPES = (
 		'?$filter=createdDateTime lt 2026-07-30T00:00:00Z&$top=100' ],
 	[ 'LIMIT and a local clause', 1, q{SELECT title FROM alerts WHERE title = 'Title 1' LIMIT 10}, '?$top=100' ],
 	[ 'LIMIT and OFFSET', 1, q{SELECT title FROM alerts LIMIT 10 OFFSET 20}, '?$top=30' ],
-	[ 'LIMIT of more than a page', 2, q{SELECT title FROM alerts LIMIT 1500}, @ALL[ 0, 1 ] ],
+	[ 'LIMIT of more than a page', 2, q{SELECT title FROM alerts LIMIT 1500}, $ALL[0], $ALL[1] =~ s/1000$/521/r ],
 	[ 'LIMIT 0', 0, q{SELECT title FROM alerts LIMIT 0} ],
 	[ 'WITH TIES', 1, q{SELECT title FROM alerts ORDER BY created_date_time DESC FETCH FIRST 3 ROWS WITH TIES},
 		'?$orderby=createdDateTime desc&$top=20' ],
@@ -350,7 +350,8 @@ cmp_ok($kinds->{next} + $kinds->{window}, '<=', 9 + 4, 'four lanes: at most one 
   or diag(explain($kinds));
 check('ten pages in order, four lanes', 10, q{SELECT title FROM alerts ORDER BY created_date_time},
 	'?$orderby=createdDateTime asc&$top=260', @oldest_first);
-check('three pages, four lanes', 3, q{SELECT title FROM alerts LIMIT 700}, '?$top=260', @newest_first[ 0, 1 ]);
+is($node->sql('SELECT count(DISTINCT title) FROM (SELECT title FROM alerts LIMIT 700) AS s'), 7, 'three pages, four lanes: the rows');
+is(scalar(asked()), 3, 'three pages, four lanes: no more than three');
 $node->set_server(page_size => undef, concurrency => undef);
 
 # While the rows of a page arrive, its link is known and the next page may be
@@ -359,9 +360,9 @@ $emulator->settings(bandwidth => 400_000, gzip => JSON::PP::false);
 check('everything, slowly', 3, q{SELECT title FROM alerts}, @ALL);
 check('LIMIT, slowly', 1, q{SELECT title FROM alerts LIMIT 10}, '?$top=10');
 check('LIMIT of a page, slowly', 1, q{SELECT title FROM alerts LIMIT 1000}, $ALL[0]);
-check('LIMIT of more than a page, slowly', 2, q{SELECT title FROM alerts LIMIT 1900}, @ALL[ 0, 1 ]);
+check('LIMIT of more than a page, slowly', 2, q{SELECT title FROM alerts LIMIT 1900}, $ALL[0], $ALL[1] =~ s/1000$/921/r);
 check('WITH TIES, slowly', 2, q{SELECT title FROM alerts ORDER BY created_date_time DESC FETCH FIRST 1900 ROWS WITH TIES},
-	'?$orderby=createdDateTime desc&$top=1000', $ALL[1]);
+	'?$orderby=createdDateTime desc&$top=1000', $ALL[1] =~ s/1000$/931/r);
 $emulator->settings(bandwidth => 0, gzip => JSON::PP::true);
 
 # The properties that a query asks for; the requests as they are.

@@ -52,6 +52,44 @@
 #define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
 #endif
 
+/*
+ * The members of an equivalence class that are of some relations.  From 18 on
+ * those of an Append's children are kept elsewhere.
+ */
+#if PG_VERSION_NUM >= 180000
+#define GraphMemberIterator	EquivalenceMemberIterator
+#define graph_start_members(it, ec, relids)	setup_eclass_member_iterator(it, ec, relids)
+#define graph_next_member(it)	eclass_member_iterator_next(it)
+#else
+typedef struct GraphMemberIterator
+{
+	List	   *members;
+	int			next;
+} GraphMemberIterator;
+#define graph_start_members(it, ec, relids) \
+	((it)->members = (ec)->ec_members, (it)->next = 0)
+#define graph_next_member(it) \
+	((it)->next >= list_length((it)->members) ? NULL : \
+	 (EquivalenceMember *) list_nth((it)->members, (it)->next++))
+#endif
+
+/*
+ * The conditions by which the rows that window functions look at end early, and
+ * what one of them compares the function with.
+ */
+#if PG_VERSION_NUM >= 170000
+#define graph_run_conditions(clause, func)	((func)->runCondition)
+#define graph_run_condition_bound(condition, func) \
+	((Node *) ((WindowFuncRunCondition *) (condition))->arg)
+#else
+#define graph_run_conditions(clause, func)	((clause)->runCondition)
+#define graph_run_condition_bound(condition, func) \
+	((Node *) (equal(linitial(((OpExpr *) (condition))->args), func) ? \
+			   lsecond(((OpExpr *) (condition))->args) : \
+			   equal(lsecond(((OpExpr *) (condition))->args), func) ? \
+			   linitial(((OpExpr *) (condition))->args) : NULL))
+#endif
+
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif

@@ -141,7 +141,8 @@ start_request(const ForeignScan *plan, const GraphOptions *options,
 	request->entity_set = resource->entity_set;
 	request->page_size = Min(options->limits.page_size, resource->largest_page);
 	request->first_page = Min(first, request->page_size);
-	request->limited = first != INT_MAX;
+	request->limited = first <= request->page_size;
+	request->wanted = request->limited || first == INT_MAX ? 0 : first;
 	request->select = join_names(graph_plan_list(plan, GRAPH_PLAN_SELECT));
 	if (order)
 	{

@@ -163,6 +163,7 @@ sort_rows(GraphTableRows *table, GraphScan *scan, GraphRequest *request,
 									boolVal(lthird(table->order)));
 	request->order_property = NULL;
 	request->order_needed = request->limited = false;
+	request->wanted = 0;
 	request->no_nulls = false;	/* it was of the other time */
 	request->first_page = request->page_size;
 	graph_scan_start(scan, request);

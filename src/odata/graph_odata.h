@@ -128,7 +128,9 @@ typedef struct GraphRequest
 								 * the time by which the list is in order */
 	int			page_size;
 	int			first_page;		/* a first, smaller page */
-	bool		limited;		/* a part of the list may be enough */
+	bool		limited;		/* a part of the first page may be enough */
+	int64		wanted;			/* so many alerts are likely to be enough;
+								 * more than a page, or 0: all are wanted */
 
 	/* GRAPH_SCAN_COUNT: counts beside that of the filter, at the same time */
 	char	  **parts;			/* by filters of their own */

@@ -243,9 +243,12 @@ extern List *graph_plan_list(const ForeignScan *plan,
 extern List *graph_make_private(GraphScanMode mode, const GraphRelInfo *info,
 								List *columns, const GraphPushdown *pushdown,
 								List *order, List *select, int first);
+extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
+
+/* in first_page.c */
+extern bool graph_is_all_of_query(PlannerInfo *root, RelOptInfo *rel);
 extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
 							 List *pathkeys, bool exact);
-extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
 
 /* in correlated.c */
 extern List *graph_select_for_subplans(PlannerInfo *root, RelOptInfo *baserel,

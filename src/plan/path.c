@@ -113,15 +113,16 @@ const GraphQueryProperty *
 graph_find_order(RelOptInfo *baserel, PathKey *pathkey, AttrNumber *attnum)
 {
 	GraphRelInfo *info = baserel->fdw_private;
-	ListCell   *cell;
+	GraphMemberIterator members;
+	EquivalenceMember *member;
 
 	if (!info->options.pushdown.order || pathkey->pk_eclass->ec_has_volatile ||
 		pathkey->pk_opfamily != lookup_type_cache(TIMESTAMPTZOID,
 												  TYPECACHE_BTREE_OPFAMILY)->btree_opf)
 		return NULL;
-	foreach(cell, pathkey->pk_eclass->ec_members)
+	graph_start_members(&members, pathkey->pk_eclass, baserel->relids);
+	while ((member = graph_next_member(&members)) != NULL)
 	{
-		EquivalenceMember *member = lfirst(cell);
 		const GraphQueryProperty *property;
 
 		if (member->em_is_const ||
@@ -148,6 +149,7 @@ static bool
 is_one_page(PlannerInfo *root, const GraphRelInfo *info)
 {
 	return root->limit_tuples > 0 &&
+		graph_is_all_of_query(root, info->baserel) &&
 		root->limit_tuples + 1 <= info->options.limits.page_size &&
 		info->resource->rows_member == NULL &&
 		list_length(info->pushdown.sent) == list_length(info->pushdown.clauses);

@@ -8,9 +8,8 @@
  * while planning; the others are known when a scan starts.
  *
  * The elements of ForeignScan.fdw_private are put together here and read
- * again: plain nodes, which can be copied and printed, without a secret.  Two
- * of them are also decided here: how large the first page should be, and which
- * properties $select names.
+ * again: plain nodes, which can be copied and printed, without a secret.  One
+ * of them is also decided here: which properties $select names.
  *
  * What this file refuses to know: which paths exist, which of them is taken,
  * how the plan is executed.
@@ -26,12 +25,6 @@
 #include "nodes/value.h"
 
 #include "plan/graph_plan.h"
-
-/*
- * The first page of a list of which a part is wanted and checked here holds
- * at least so many alerts: fewer would make more requests likely.
- */
-#define SMALLEST_CHECKED_PAGE	100
 
 /* There is room for so many values at first. */
 #define FEW_VALUES	16
@@ -126,37 +119,6 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	result = lappend(result, makeInteger(most_keys));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
 	return lappend(result, pushdown->labels);
-}
-
-/*
- * graph_first_page
- *		How many alerts the first page should hold; INT_MAX if all are wanted.
- *
- * With LIMIT, or EXISTS, a part of the list may do.  This is about sizes
- * only: should more rows be wanted, more are read.  pathkeys are those of the
- * scan; exact tells whether each alert gives a row that is wanted.
- */
-int
-graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
-{
-	double		wanted = root->limit_tuples;
-
-	if (wanted <= 0 && root->tuple_fraction >= 1)
-		wanted = root->tuple_fraction;
-	if (wanted <= 0 || !bms_is_subset(root->all_baserels, rel->relids) ||
-		(root->query_pathkeys && pathkeys == NIL))
-		return INT_MAX;
-
-	/* of a few alerts it could not be seen that they are the first in order */
-	if (pathkeys)
-		wanted = Max(wanted, GRAPH_SMALLEST_PROOF);
-
-	/* an incremental sort looks one row further, for the end of a group */
-	if (list_length(root->query_pathkeys) > list_length(pathkeys))
-		wanted++;
-	if (!exact)
-		wanted = Max(wanted, SMALLEST_CHECKED_PAGE);
-	return (int) Min(wanted, INT_MAX);
 }
 
 /*

@@ -318,7 +318,7 @@ find_next(GraphChain *chain)
  *		Where the answer names the next page before its records, ask for that
  *		page while these are read.
  *
- * Not with LIMIT, when it may not be wanted, and not where the rest of the list
+ * Not where LIMIT says that it will not be wanted, and not where the rest of the list
  * is to be asked for by time.
  */
 static void
@@ -327,7 +327,7 @@ prefetch(GraphChain *chain)
 	GraphShared *shared = chain->shared;
 
 	if (!graph_task_is_list(&chain->task) || shared->request->limited ||
-		graph_goes_by_time(chain) || graph_can_be_ordered(chain) ||
+		graph_asks_enough(shared) || graph_goes_by_time(chain) || graph_can_be_ordered(chain) ||
 		chain->prefetch->wanted ||
 		shared->pool.wanted >= shared->session->options.limits.concurrency ||
 		graph_page_next_link(chain->page).data == NULL ||
@@ -474,7 +474,7 @@ restart_by_time(GraphChain *chain, bool again)
 		task->window.lower = chain->times.last;
 		task->window.after = false;
 	}
-	task->page_size = Min(shared->request->page_size + chain->times.ties,
+	task->page_size = Min(graph_page_wanted(shared) + chain->times.ties,
 						  shared->resource->largest_page);
 	chain->pass.number = 0;
 	graph_ledger_go(shared, true);

@@ -252,6 +252,16 @@ graph_fetch_start_early(GraphFetch *fetch)
 }
 
 /*
+ * graph_fetch_received
+ *		Bytes of the answer that is under way.
+ */
+uint64
+graph_fetch_received(const GraphFetch *fetch)
+{
+	return fetch->transfer ? graph_http_received(fetch->transfer) : 0;
+}
+
+/*
  * graph_fetch_end
  *		Release the transfer and what belongs to it.
  */

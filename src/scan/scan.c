@@ -443,6 +443,52 @@ next_task(GraphScan *scan)
 }
 
 /*
+ * note_missing
+ *		With LIMIT, work out how many alerts are still to be asked for.
+ *
+ * A page that is under way counts as what was asked for.  If that turns out to
+ * be less, so that all that was wanted was found and more is, there is no bound
+ * any more.
+ */
+static void
+note_missing(GraphScan *scan)
+{
+	GraphShared *shared = &scan->shared;
+	int64		missing = PG_INT64_MAX;
+
+	if (shared->request->wanted > shared->ledger.found)
+	{
+		missing = shared->request->wanted - shared->ledger.found;
+		for (int i = 0; i < scan->nchains; i++)
+		{
+			const GraphChain *chain = scan->chains[i];
+
+			if (chain->phase != GRAPH_CHAIN_IDLE &&
+				chain->phase != GRAPH_CHAIN_TURNS &&
+				graph_task_is_list(&chain->task))
+				missing -= Max(chain->task.page_size -
+							   (chain->phase == GRAPH_CHAIN_SENDS ? 0 :
+								(int64) chain->tally.page_records), 0);
+		}
+	}
+	shared->missing = missing;
+}
+
+/*
+ * is_held
+ *		Does a chain that would go on to its next page wait, since what others
+ *		have asked for is likely to be enough?
+ */
+static bool
+is_held(GraphScan *scan, const GraphChain *chain)
+{
+	if (chain->phase != GRAPH_CHAIN_TURNS || scan->shared.request->wanted == 0)
+		return false;
+	note_missing(scan);
+	return graph_asks_enough(&scan->shared);
+}
+
+/*
  * take_task
  *		Give an idle chain something to do, if there is anything.
  */
@@ -451,9 +497,14 @@ take_task(GraphScan *scan, GraphChain *chain)
 {
 	GraphTask  *task;
 
-	while (chain->phase == GRAPH_CHAIN_IDLE &&
-		   (task = next_task(scan)) != NULL)
+	while (chain->phase == GRAPH_CHAIN_IDLE)
 	{
+		note_missing(scan);
+		if (graph_asks_enough(&scan->shared) ||
+			(task = next_task(scan)) == NULL)
+			break;
+		if (task->kind == GRAPH_TASK_WINDOW)
+			task->page_size = graph_page_wanted(&scan->shared);
 		graph_chain_start(chain, task);
 		pfree(task);
 	}
@@ -496,7 +547,7 @@ has_work(GraphScan *scan)
  *		chain may go on without one, or 0.
  */
 static GraphTransfer **
-waited_for(const GraphScan *scan, int *count, GraphTime *until)
+waited_for(GraphScan *scan, int *count, GraphTime *until)
 {
 	GraphTransfer **transfers = palloc(scan->nchains * sizeof(GraphTransfer *));
 
@@ -507,6 +558,8 @@ waited_for(const GraphScan *scan, int *count, GraphTime *until)
 		const GraphChain *chain = scan->chains[i];
 		GraphTime	due = graph_fetch_due(chain->fetch);
 
+		if (is_held(scan, chain))
+			continue;
 		if (chain->phase == GRAPH_CHAIN_SENDS && (*until == 0 || due < *until))
 			*until = due;
 		else if (chain->phase != GRAPH_CHAIN_SENDS && chain->fetch->transfer)
@@ -588,8 +641,11 @@ step_chains(GraphScan *scan, GraphRecord *record)
 	{
 		int			number = (scan->current + i) % scan->nchains;
 		GraphChain *chain = scan->chains[number];
-		GraphChainStep step = graph_chain_step(chain, record);
+		GraphChainStep step;
 
+		if (is_held(scan, chain))
+			continue;
+		step = graph_chain_step(chain, record);
 		switch (step)
 		{
 			case GRAPH_STEP_WAITS:
@@ -600,6 +656,7 @@ step_chains(GraphScan *scan, GraphRecord *record)
 				scan->shared.stats->records++;
 				return step;
 			case GRAPH_STEP_TURNS:
+				note_missing(scan);
 				if (chain->task.kind == GRAPH_TASK_LIST &&
 					chain->page_number == 1)
 					graph_window_split(chain, scan->nchains);
@@ -726,6 +783,8 @@ graph_scan_count_number(const GraphScan *scan)
 /*
  * graph_scan_counters
  *		What the scan has done so far, for EXPLAIN ANALYZE.
+ *
+ * What was received counts, be it of an answer that was not read to its end.
  */
 const GraphScanCounters *
 graph_scan_counters(GraphScan *scan)
@@ -736,5 +795,8 @@ graph_scan_counters(GraphScan *scan)
 	scan->counters.retries = pool->retries;
 	scan->counters.pages = pool->pages;
 	scan->counters.bytes = pool->bytes;
+	for (int i = 0; i < scan->nchains; i++)
+		scan->counters.bytes += graph_fetch_received(scan->chains[i]->fetch) +
+			graph_fetch_received(scan->chains[i]->prefetch);
 	return &scan->counters;
 }

@@ -204,6 +204,9 @@ typedef struct GraphShared
 	const char *time_property;	/* by which the list is in order */
 	bool		descending;
 	bool		polled;			/* somebody waits for other scans as well */
+	int64		missing;		/* alerts that are wanted, and neither found
+								 * nor asked for so far; see
+								 * graph_asks_enough() */
 	List	   *queue;			/* of GraphTask *; task.c puts them in */
 	GraphSeen  *seen;
 	GraphParts	parts;
@@ -321,6 +324,16 @@ typedef enum GraphOrderCheck
 	GRAPH_ORDER_BROKEN,
 } GraphOrderCheck;
 
+/*
+ * graph_asks_enough
+ *		Will what is asked for be enough for the query, as far as it says?
+ */
+static inline bool
+graph_asks_enough(const GraphShared *shared)
+{
+	return shared->missing <= 0;
+}
+
 /* in window.c */
 extern void graph_window_split(GraphChain *chain, int most);
 extern void graph_window_share(GraphChain *const *chains, int count);
@@ -381,6 +394,7 @@ extern bool graph_times_add(const GraphShared *shared, GraphTimes *times,
 
 /* in task.c */
 extern void graph_queue_push(GraphShared *shared, const GraphTask *task);
+extern int	graph_page_wanted(const GraphShared *shared);
 extern bool graph_nulls_come_first(const GraphShared *shared);
 extern TimestampTz graph_first_time(void);
 extern int	graph_task_parts(const GraphShared *shared, const GraphTask *task);
@@ -395,6 +409,7 @@ extern void graph_fetch_follow(GraphFetch *fetch, const GraphFetch *first,
 							   const char *url, uint64 page);
 extern bool graph_fetch_start(GraphFetch *fetch);
 extern bool graph_fetch_start_early(GraphFetch *fetch);
+extern uint64 graph_fetch_received(const GraphFetch *fetch);
 extern void graph_fetch_end(GraphFetch *fetch);
 extern void graph_fetch_close(GraphFetch *fetch);
 extern void graph_fetch_clear(GraphFetch *fetch);

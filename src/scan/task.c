@@ -21,6 +21,12 @@
 #include "scan/scan_int.h"
 
 /*
+ * So many alerts more than are missing are asked for: some of a page may be known
+ * already.
+ */
+#define SPARE_ALERTS	20
+
+/*
  * graph_queue_push
  *		Leave a task to whichever chain is free first.
  */
@@ -33,6 +39,21 @@ graph_queue_push(GraphShared *shared, const GraphTask *task)
 	*copy = *task;
 	shared->queue = lappend(shared->queue, copy);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * graph_page_wanted
+ *		How many new alerts the next page of a list should hold: a few more than
+ *		are missing.
+ */
+int
+graph_page_wanted(const GraphShared *shared)
+{
+	int			page_size = shared->request->page_size;
+
+	if (graph_asks_enough(shared) || shared->missing >= page_size)
+		return page_size;
+	return (int) Min(page_size, shared->missing + SPARE_ALERTS);
 }
 
 /*
@@ -70,8 +91,8 @@ graph_first_time(void)
  *		takes them.
  *
  * A list is counted with its first page, so that an end that comes too early is
- * known for what it is; but not with a page that is small, since the count is
- * what may take the service long.
+ * known for what it is; but not with a first page that is small, since the count
+ * is what may take the service long.
  */
 int
 graph_task_parts(const GraphShared *shared, const GraphTask *task)
@@ -84,7 +105,7 @@ graph_task_parts(const GraphShared *shared, const GraphTask *task)
 		return task->kind == GRAPH_TASK_COUNT &&
 			request->mode == GRAPH_SCAN_COUNT ? select : 0;
 	if (shared->session->options.pushdown.count &&
-		task->page_size >= request->page_size)
+		(task->page_size >= request->page_size || request->wanted > 0))
 		parts |= GRAPH_PART_COUNT;
 	if (graph_task_is_part(task) || request->order_property)
 		parts |= GRAPH_PART_ORDER;

@@ -34,7 +34,7 @@
  * is_divisible
  *		May what is left of a chain's list be read in windows?
  *
- * Not with LIMIT, where a part of it may be enough, not where the plan relies
+ * Not where a part of its first page may be enough, not where the plan relies
  * on an order, and not if the list is not seen to be newest first.
  */
 static bool
@@ -110,6 +110,10 @@ graph_window_split(GraphChain *chain, int most)
 	int			windows = (int) Min(most, rest / page_size /
 									SMALLEST_WINDOW_PAGES);
 
+	/* with LIMIT, one for each page that is likely to be wanted */
+	if (shared->request->wanted > 0)
+		windows = (int) Min(windows, (shared->missing + page_size - 1) /
+							page_size);
 	if (count >= LONG_LIST_PAGES * page_size && windows > 1 &&
 		is_divisible(chain))
 		divide(chain, rest / windows, windows - 1);

@@ -48,7 +48,7 @@ FROM typed WHERE id = :'sample';
 SELECT id FROM typed WHERE id = :'sample' AND severity < 'medium' AND incident_id > 28000;
 -- the enum's order, not the alphabet's
 SELECT severity, count(*) FROM typed GROUP BY severity ORDER BY severity;
--- comparisons of types that the service does not have stay here
+-- comparisons of types that the service does not have stay here; of a date, they are a range of times
 EXPLAIN (VERBOSE, COSTS OFF)
 SELECT id FROM typed WHERE severity = 'high' AND day = '2026-10-31' AND created_date_time > '2026-10-31' AND status = 'new';
 SELECT count(*) FROM typed WHERE severity = 'high' AND created_date_time > '2026-10-31' AND status = 'new';

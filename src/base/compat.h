@@ -104,6 +104,15 @@ typedef struct GraphMemberIterator
 #define graph_create_wait_set(n)	CreateWaitEventSet(TopMemoryContext, n)
 #endif
 
+/* The kind of a time zone's abbreviation; false if its definition is odd. */
+#if PG_VERSION_NUM >= 160000
+#define graph_decode_timezone_abbrev(name, type, offset, tz) \
+	(DecodeTimezoneAbbrev(0, name, type, offset, tz, &(DateTimeErrorExtra) {0}) == 0)
+#else
+#define graph_decode_timezone_abbrev(name, type, offset, tz) \
+	(*(type) = DecodeTimezoneAbbrev(0, name, offset, tz), true)
+#endif
+
 #if PG_VERSION_NUM >= 160000
 #define graph_scan_user(plan, rte)	((plan)->checkAsUser)
 #define graph_base_relids(plan)	((plan)->fs_base_relids)

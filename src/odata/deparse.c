@@ -110,6 +110,7 @@ static const char too_long_text[] = "the text is too long to be sent";
 static const char odd_text[] = "the text may stand for another one";
 static const char no_member[] = "not a value that the service is known to filter by";
 static const char all_times[] = "all times that the service can have are in it";
+static const char no_range[] = "no range of times can be told from it";
 
 static FilterResult deparse_condition(DeparseContext *context,
 									  List *condition, char **text);
@@ -511,6 +512,26 @@ deparse_elements(DeparseContext *context, const GraphQueryProperty *property,
 }
 
 /*
+ * array_elements
+ *		Take an array apart: how many elements it has.
+ */
+static int
+array_elements(const GraphValue *value, Oid *type, Datum **elements,
+			   bool **nulls)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value->value);
+	int16		len;
+	bool		byval;
+	char		align;
+	int			count;
+
+	*type = ARR_ELEMTYPE(array);
+	get_typlenbyvalalign(*type, &len, &byval, &align);
+	deconstruct_array(array, *type, len, byval, align, elements, nulls, &count);
+	return count;
+}
+
+/*
  * deparse_array
  *		GRAPH_FILTER_ANY and GRAPH_FILTER_ALL.
  *
@@ -520,11 +541,7 @@ static FilterResult
 deparse_array(DeparseContext *context, const GraphQueryProperty *property, bool any,
 			  const GraphValue *value, char **text)
 {
-	ArrayType  *array;
 	Oid			type;
-	int16		len;
-	bool		byval;
-	char		align;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
@@ -536,11 +553,7 @@ deparse_array(DeparseContext *context, const GraphQueryProperty *property, bool 
 										value->label ? value->label : ""), text);
 	if (value->isnull)
 		return FILTER_NONE;
-	array = DatumGetArrayTypeP(value->value);
-	type = ARR_ELEMTYPE(array);
-	get_typlenbyvalalign(type, &len, &byval, &align);
-	deconstruct_array(array, type, len, byval, align,
-					  &elements, &nulls, &count);
+	count = array_elements(value, &type, &elements, &nulls);
 	for (int i = 0; i < count; i++)
 	{
 		if (!nulls[i])
@@ -551,6 +564,161 @@ deparse_array(DeparseContext *context, const GraphQueryProperty *property, bool 
 	if (kept == 0)
 		return any ? FILTER_NONE : FILTER_EVERY;
 	return deparse_elements(context, property, any, type, elements, kept, text);
+}
+
+/*-------------------------------------------------------------------------
+ * Functions of a time
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * add_label
+ *		Add the expression of a value that is not known; true if it is one.
+ */
+static bool
+add_label(DeparseContext *context, int number, StringInfo labels)
+{
+	const GraphValue *value = value_of(context, number);
+
+	if (!value->known && value->label)
+		appendStringInfo(labels, "%s%s", labels->len > 0 ? ", " : "", value->label);
+	return !value->known;
+}
+
+/*
+ * has_unknown_value
+ *		Does a range lack a value, its steps or what it is compared with?  Then
+ *		with the expressions of those.
+ */
+static bool
+has_unknown_value(DeparseContext *context, List *condition, StringInfo labels)
+{
+	bool		result = false;
+	ListCell   *step;
+	ListCell   *number;
+
+	initStringInfo(labels);
+	foreach(step, list_nth(condition, 4))
+	{
+		if (graph_step_uses_session(lfirst(step)))
+			context->constant = false;
+		for_each_from(number, lfirst(step), 2)
+			result = add_label(context, intVal(lfirst(number)), labels) || result;
+	}
+	return add_label(context, intVal(llast(condition)), labels) || result;
+}
+
+/*
+ * deparse_unknown_range
+ *		A range before its values are known.
+ */
+static FilterResult
+deparse_unknown_range(const char *property, bool has_lower, bool has_upper,
+					  const char *labels, char **text)
+{
+	char	   *lower = psprintf("%s ge {first for %s}", property, labels);
+	char	   *upper = psprintf("%s lt {after last for %s}", property, labels);
+
+	*text = has_lower && has_upper ?
+		psprintf("%s" AND_TEXT "%s", lower, upper) : has_lower ? lower : upper;
+	return FILTER_TEXT;
+}
+
+/*
+ * deparse_found_range
+ *		A range of which an end may be missing.
+ */
+static FilterResult
+deparse_found_range(DeparseContext *context, const char *property,
+					const GraphTimeRange *range, char **text)
+{
+	bool		has_lower = !TIMESTAMP_IS_NOBEGIN(range->lower);
+	bool		has_upper = !TIMESTAMP_IS_NOEND(range->upper);
+
+	if (has_lower && has_upper)
+		return deparse_range(context, property, range->lower, range->upper, text);
+	if (has_lower)
+		return deparse_time(context, property, GRAPH_GE, range->lower, text);
+	if (has_upper)
+		return deparse_time(context, property, GRAPH_LE, range->upper, text);
+	return leave_out(context, no_range);
+}
+
+/*
+ * deparse_any_range
+ *		The times for which a function of them is one of some values; the range
+ *		around all of them if there are many.
+ */
+static FilterResult
+deparse_any_range(DeparseContext *context, List *condition,
+				  const GraphValue *value, char **text)
+{
+	const char *property = strVal(lsecond(condition));
+	GraphTimeRange whole = {DT_NOEND, DT_NOBEGIN};
+	Junction	any;
+	Oid			type;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count = array_elements(value, &type, &elements, &nulls);
+
+	start_junction(&any, context, false);
+	for (int i = 0; i < count; i++)
+	{
+		GraphTimeRange range;
+		FilterResult result = FILTER_NONE;
+		char	   *one = NULL;
+
+		if (!nulls[i] &&
+			graph_time_range(list_nth(condition, 4), context->values, GRAPH_EQ,
+							 intVal(lfourth(condition)), type, elements[i], &range))
+		{
+			whole.lower = Min(whole.lower, range.lower);
+			whole.upper = Max(whole.upper, range.upper);
+			result = deparse_found_range(context, property, &range, &one);
+		}
+		if (count <= MAX_ALTERNATIVES && !add_condition(&any, result, one))
+			return any.decided;
+	}
+	if (count <= MAX_ALTERNATIVES)
+		return end_junction(&any, text);
+	if (whole.lower > whole.upper)
+		return FILTER_NONE;
+	(void) leave_out(context, too_long_filter);
+	return deparse_found_range(context, property, &whole, text);
+}
+
+/*
+ * deparse_time_function
+ *		GRAPH_FILTER_RANGE.
+ */
+static FilterResult
+deparse_time_function(DeparseContext *context, List *condition, char **text)
+{
+	const char *property = strVal(lsecond(condition));
+	GraphComparison comparison = intVal(lthird(condition));
+	List	   *steps = list_nth(condition, 4);
+	const GraphValue *value = &context->values[intVal(llast(condition))];
+	bool		greater = comparison == GRAPH_GT || comparison == GRAPH_GE;
+	StringInfoData labels;
+	GraphTimeRange range;
+
+	if (has_unknown_value(context, condition, &labels))
+	{
+		if (graph_steps_reverse(steps, context->values))
+			greater = !greater;
+		return deparse_unknown_range(property, greater || comparison == GRAPH_EQ,
+									 !greater || comparison == GRAPH_EQ,
+									 labels.data, text);
+	}
+	if (value->isnull)
+		return FILTER_NONE;
+	if (OidIsValid(get_element_type(value->type)))
+		return deparse_any_range(context, condition, value, text);
+	if (!graph_time_range(steps, context->values, comparison,
+						  intVal(lfourth(condition)), value->type, value->value,
+						  &range))
+		return FILTER_NONE;
+	return deparse_found_range(context, property, &range, text);
 }
 
 /*-------------------------------------------------------------------------
@@ -580,6 +748,8 @@ deparse_condition(DeparseContext *context, List *condition, char **text)
 								strVal(lfourth(condition)),
 								value_of(context, intVal(llast(condition))),
 								text);
+	if (kind == GRAPH_FILTER_RANGE)
+		return deparse_time_function(context, condition, text);
 
 	property = graph_query_property(context->resource, strVal(lsecond(condition)));
 	Assert(property);
@@ -611,7 +781,7 @@ excludes_null(List *condition, const char *property)
 	GraphFilterKind kind = intVal(linitial(condition));
 
 	return (kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_ANY ||
-			kind == GRAPH_FILTER_NOT_NULL) &&
+			kind == GRAPH_FILTER_RANGE || kind == GRAPH_FILTER_NOT_NULL) &&
 		strcmp(strVal(lsecond(condition)), property) == 0;
 }
 

@@ -40,7 +40,51 @@ typedef enum GraphFilterKind
 	GRAPH_FILTER_ALWAYS,		/* every alert has it */
 	GRAPH_FILTER_NEVER,			/* none can */
 	GRAPH_FILTER_EVIDENCE,		/* member, evidence type, path in it, value: = */
+	GRAPH_FILTER_RANGE,			/* property, GraphComparison, type as which is
+								 * compared, steps, value (perhaps an array,
+								 * any of which): a function of a time */
 } GraphFilterKind;
+
+/*
+ * What a function does on the way from a time of the service to what is
+ * compared, the outermost first: a list of an Integer for the kind, one that
+ * tells more, and one for the number of each value that it takes.
+ */
+typedef enum GraphStepKind
+{
+	GRAPH_STEP_NONE,
+	/* times */
+	GRAPH_STEP_LOCAL,			/* to local time in a zone, or the session's */
+	GRAPH_STEP_UTC,				/* from local time in a zone, or the session's */
+	GRAPH_STEP_TRUNCATE,		/* to a unit, or a day */
+	GRAPH_STEP_TRUNCATE_ZONED,	/* to a unit, in a zone or the session's */
+	GRAPH_STEP_BIN,				/* stride, origin */
+	GRAPH_STEP_ADD_DAYS,		/* number, times what is told */
+	GRAPH_STEP_ADD,				/* interval, times what is told */
+	GRAPH_STEP_ADD_ZONED,		/* the same with days of the session's zone */
+	GRAPH_STEP_ROUND_TIME,		/* to so many decimals of a second */
+	GRAPH_STEP_BLUR,			/* to any time that is so many hours away */
+	/* times to intervals */
+	GRAPH_STEP_SINCE,			/* time since a value */
+	GRAPH_STEP_UNTIL,			/* time until a value */
+	/* times and intervals to numbers */
+	GRAPH_STEP_DAYS,			/* an interval of whole days */
+	GRAPH_STEP_EXTRACT,			/* field */
+	GRAPH_STEP_EXTRACT_ZONED,	/* field, in the session's zone */
+	GRAPH_STEP_EXTRACT_INTERVAL,	/* field */
+	/* numbers to times */
+	GRAPH_STEP_TO_TIMESTAMP,	/* so many seconds after the epoch of Unix */
+	/* numbers */
+	GRAPH_STEP_FLOAT,			/* to or from one of about 15 digits */
+	GRAPH_STEP_FLOOR,
+	GRAPH_STEP_CEIL,
+	GRAPH_STEP_ROUND,			/* to so many decimals, or to a whole number */
+	GRAPH_STEP_CUT,				/* the same, toward zero */
+	GRAPH_STEP_PLUS,
+	GRAPH_STEP_MINUS,
+	GRAPH_STEP_TIMES,
+	GRAPH_STEP_DIVIDED,			/* what is told: as whole numbers */
+} GraphStepKind;
 
 typedef enum GraphComparison
 {
@@ -87,6 +131,23 @@ typedef struct GraphDeparsedFilter
 	bool		is_whole;		/* nothing was left out */
 	bool		no_nulls;		/* no alert without a time comes through */
 } GraphDeparsedFilter;
+
+/* Times, both ends included; an infinite one is no bound. */
+typedef struct GraphTimeRange
+{
+	TimestampTz lower;
+	TimestampTz upper;
+} GraphTimeRange;
+
+/* The same for numbers. */
+typedef struct GraphNumberRange
+{
+	double		lower;
+	double		upper;
+} GraphNumberRange;
+
+/* A time zone: zone_offset.c. */
+typedef struct GraphZone GraphZone;
 
 /* What a text of the database is at the service: graph_text_meaning(). */
 typedef enum GraphTextMeaning
@@ -166,6 +227,30 @@ extern char *graph_string_literal(const char *string);
 extern char *graph_time_literal(TimestampTz time);
 extern TimestampTz graph_as_timestamptz(Oid type, Datum value);
 extern TimestampTz graph_time_moved(TimestampTz time, int microseconds);
+
+/* in zone_offset.c */
+extern GraphZone *graph_zone_fixed(int offset);
+extern GraphZone *graph_zone_named(const char *name, bool as_zone);
+extern GraphZone *graph_zone_of_session(void);
+extern void graph_utc_of_local(const GraphZone *zone, GraphTimeRange *range);
+extern void graph_local_of_utc(const GraphZone *zone, GraphTimeRange *range);
+extern bool graph_zone_offset_near(const GraphZone *zone, TimestampTz utc,
+								   int64 *offset);
+
+/* in number_range.c */
+extern double graph_number_of(Oid type, Datum value);
+extern GraphNumberRange graph_number_range(GraphComparison comparison,
+										   double number);
+extern GraphNumberRange graph_number_undo(GraphStepKind kind, int detail,
+										  const double *number,
+										  GraphNumberRange range);
+
+/* in time_range.c */
+extern bool graph_step_uses_session(List *step);
+extern bool graph_steps_reverse(List *steps, const GraphValue *values);
+extern bool graph_time_range(List *steps, const GraphValue *values,
+							 GraphComparison comparison, Oid as, Oid type,
+							 Datum value, GraphTimeRange *range);
 
 /* in deparse.c */
 extern GraphShippable graph_filter_reserve(const GraphResourceInfo *resource,

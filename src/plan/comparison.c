@@ -219,11 +219,11 @@ graph_is_text_equality(Oid operator, Oid collation)
 }
 
 /*
- * commuted
+ * graph_commuted
  *		The comparison with its sides exchanged.
  */
-static GraphComparison
-commuted(GraphComparison comparison)
+GraphComparison
+graph_commuted(GraphComparison comparison)
 {
 	static const GraphComparison other[] = {
 		GRAPH_EQ, GRAPH_NE, GRAPH_GT, GRAPH_GE, GRAPH_LT, GRAPH_LE,
@@ -247,13 +247,13 @@ graph_negated(GraphComparison comparison)
 }
 
 /*
- * time_comparison
- *		What an operator of timestamptz's own B-tree family compares; false if
- *		it is not one.  Such an operator may take a date or timestamp on one
- *		side.
+ * graph_order_comparison
+ *		What an operator of a type's own B-tree family compares; false if it is
+ *		not one.  Such an operator of timestamptz may take a date or timestamp on
+ *		one side.
  */
-static bool
-time_comparison(Oid operator, GraphComparison *comparison)
+bool
+graph_order_comparison(Oid operator, Oid type, GraphComparison *comparison)
 {
 	static const GraphComparison of_strategy[] = {
 		[BTLessStrategyNumber] = GRAPH_LT,
@@ -262,7 +262,7 @@ time_comparison(Oid operator, GraphComparison *comparison)
 		[BTGreaterEqualStrategyNumber] = GRAPH_GE,
 		[BTGreaterStrategyNumber] = GRAPH_GT,
 	};
-	Oid			family = lookup_type_cache(TIMESTAMPTZOID,
+	Oid			family = lookup_type_cache(type,
 										   TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 	int			strategy = get_op_opfamily_strategy(operator, family);
 
@@ -342,7 +342,7 @@ graph_find_comparison(RelOptInfo *baserel, List *args, Oid operator,
 	if (result->property && result->property->type == GRAPH_EDM_DATETIME)
 	{
 		if (!is_time_type(type) ||
-			!time_comparison(operator, &result->comparison))
+			!graph_order_comparison(operator, TIMESTAMPTZOID, &result->comparison))
 			return false;
 	}
 	else if (type != TEXTOID || !text_comparison(operator, collation, result))
@@ -352,6 +352,6 @@ graph_find_comparison(RelOptInfo *baserel, List *args, Oid operator,
 		return false;
 	}
 	if (column != linitial(args))
-		result->comparison = commuted(result->comparison);
+		result->comparison = graph_commuted(result->comparison);
 	return true;
 }

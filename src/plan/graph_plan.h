@@ -175,10 +175,18 @@ extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
 extern bool graph_is_never_null(RelOptInfo *baserel, Expr *expr);
 extern bool graph_is_known_at_start(RelOptInfo *baserel, Expr *expr);
 extern bool graph_is_text_equality(Oid operator, Oid collation);
+extern GraphComparison graph_commuted(GraphComparison comparison);
 extern GraphComparison graph_negated(GraphComparison comparison);
+extern bool graph_order_comparison(Oid operator, Oid type,
+								   GraphComparison *comparison);
 extern bool graph_find_comparison(RelOptInfo *baserel, List *args,
 								  Oid operator, Oid collation, bool array,
 								  GraphCompared *result);
+
+/* in time_condition.c */
+extern bool graph_is_time_function(RelOptInfo *baserel, Expr *expr);
+extern List *graph_time_condition(RelOptInfo *baserel, GraphPushdown *pushdown,
+								  Expr *clause, bool negate);
 
 /* in lookup.c */
 extern List *graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown,

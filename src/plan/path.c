@@ -206,7 +206,21 @@ is_useful_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 
 	return var && var->varattno == *(AttrNumber *) arg &&
 		(graph_is_key_column(rel, em->em_expr) ||
-		 graph_var_property(rel, em->em_expr) != NULL);
+		 graph_var_property(rel, em->em_expr) != NULL ||
+		 graph_is_time_function(rel, em->em_expr));
+}
+
+/*
+ * is_useful_time
+ *		Callback: is this member of an equivalence class a function of a time
+ *		for which a value could be sent?
+ */
+static bool
+is_useful_time(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+			   EquivalenceMember *em, void *arg)
+{
+	return graph_own_var(rel, em->em_expr) == NULL &&
+		graph_is_time_function(rel, em->em_expr);
 }
 
 /*
@@ -226,7 +240,10 @@ candidate_clauses(PlannerInfo *root, RelOptInfo *baserel)
 																	is_useful_column,
 																	&attnum,
 																	baserel->lateral_referencers));
-	return result;
+	return list_concat(result,
+					   generate_implied_equalities_for_column(root, baserel,
+															  is_useful_time, NULL,
+															  baserel->lateral_referencers));
 }
 
 /*

@@ -282,12 +282,12 @@ convert_junction(ClassifyContext *context, List *args, bool is_and, bool negate)
 }
 
 /*
- * convert
- *		The condition to send for a clause, or for its opposite; NIL if there
- *		is none, with the reason in the context.
+ * convert_form
+ *		The condition of a clause that compares a column, or joins such clauses;
+ *		NIL if there is none, with the reason in the context.
  */
 static List *
-convert(ClassifyContext *context, Expr *expr, bool negate)
+convert_form(ClassifyContext *context, Expr *expr, bool negate)
 {
 	BoolExpr   *junction = (BoolExpr *) expr;
 	BooleanTest *test = (BooleanTest *) expr;
@@ -320,6 +320,22 @@ convert(ClassifyContext *context, Expr *expr, bool negate)
 	}
 	context->reason = GRAPH_NO_FORM;
 	return NIL;
+}
+
+/*
+ * convert
+ *		The condition to send for a clause, or for its opposite; NIL if there
+ *		is none, with the reason in the context.
+ */
+static List *
+convert(ClassifyContext *context, Expr *expr, bool negate)
+{
+	List	   *result = convert_form(context, expr, negate);
+
+	if (result)
+		return result;
+	context->exact = false;
+	return graph_time_condition(context->baserel, context->pushdown, expr, negate);
 }
 
 /*

@@ -622,6 +622,45 @@ sub distinct
 	return $self->chance(25) ? "$value $operator $column" : "$column $operator $value";
 }
 
+# Functions of a time that keep its order, in zones where clocks and days jump.
+sub time_function
+{
+	my ($self) = @_;
+	my $zone = sub { $self->pick("'UTC'", "'Europe/Berlin'", "'America/Sao_Paulo'", "'Pacific/Apia'", "'MSK'", "interval '-03:30'", '(SELECT \'Asia/Kathmandu\' OFFSET 0)') };
+	my $unit = sub { $self->pick("'day'", "'day'", "'week'", "'hour'", "'month'", "'second'", "'decade'", "(SELECT 'day' OFFSET 0)") };
+	my $interval = sub { $self->pick("interval '1 day'", "interval '-1 month'", "interval '1 month 2 days -3 hours'", "interval '36 hours'", "interval '0.000001'") };
+	my $time = $self->column('time');
+
+	$time = "($time)::timestamptz";
+	$time = "$time " . $self->pick('+', '-') . ' ' . $interval->() if $self->chance(15);
+	$time = "($time AT TIME ZONE " . $zone->() . ')' if $self->chance(25);
+	$time = "($time AT TIME ZONE 'UTC' AT TIME ZONE " . $zone->() . ')' if $time !~ /ZONE/ && $self->chance(15);
+	$time = "date_trunc(" . $unit->() . ", $time)" if $self->chance(35);
+	$time = "date_bin(interval '17 min', $time, '2027-01-01')" if $self->chance(10);
+	return "($time)::date" if $self->chance(40);
+	return $self->chance(50) ? "$time" : "($time)::timestamp";
+}
+
+sub function_clause
+{
+	my ($self) = @_;
+	my $time = $self->time_function;
+	my $operator = $self->pick(qw(= = < <= > >= <>));
+	my $seconds = "extract(epoch FROM $time)";
+	my $number = 1784541600 + $self->pick(-86400, -1, 0, 0, 1, 300, 86400);
+
+	return "$seconds $operator $number" if $self->chance(10);
+	return "floor($seconds / 300) * 300 $operator floor($number / 300) * 300" if $self->chance(8);
+	return "${seconds}::bigint / 3600 $operator $number / 3600" if $self->chance(5);
+	return "date_part('epoch', $time) $operator ${number}.5" if $self->chance(5);
+	return "timestamptz '2026-07-21 10:00:00+00' - ($time)::timestamptz $operator interval '1 day'" if $self->chance(8);
+	return "$time IS " . $self->pick('', 'NOT ') . 'NULL' if $self->chance(6);
+	return "$time BETWEEN " . $self->time_value . '::timestamptz AND ' . $self->time_value . '::timestamptz' if $self->chance(10);
+	return "($time)::date IN ('2026-07-20', '2026-07-19', (" . $self->time_value . ')::date)' if $self->chance(10);
+	return "(" . $self->time_value . ")::timestamptz $operator $time" if $self->chance(20);
+	return "$time $operator (" . $self->time_value . ')::' . $self->pick(qw(timestamptz timestamp date));
+}
+
 # What stays here.
 sub local_clause
 {
@@ -638,8 +677,7 @@ sub local_clause
 		"$word NOT LIKE 'l_w'",
 		"lower($text COLLATE \"C\") = 'adele\@contoso.test'",
 		"length($text) > 7",
-		"$time + interval '1 us' > '2026-07-20 10:00:00+00'",
-		"extract(year FROM $time) = 2026",
+		"extract(hour FROM $time) = 10",
 		"$word = $text",
 		"$time = $time",
 		"$time <> $time",
@@ -665,7 +703,7 @@ sub leaf
 	my ($self) = @_;
 	return $self->pick_method([
 		('comparison') x 8, ('in_list') x 4, ('array_clause') x 4, ('between') x 2,
-		('null_test') x 2, ('distinct') x 2, ('local_clause') x 2 ]);
+		('null_test') x 2, ('distinct') x 2, ('local_clause') x 2, ('function_clause') x 3 ]);
 }
 
 # A clause, nested to a depth.

@@ -309,6 +309,8 @@ sub simple
 	my $column = $self->col($item, $kind);
 	my $way = $self->pick_number(100);
 
+	return $self->pick("$column\::date", "date_trunc('hour', $column)", "($column AT TIME ZONE 'Asia/Tokyo')\::date", "$column + interval '1 day'")
+	  . ' ' . $self->pick(qw(= < >=)) . ' (' . $self->simple_value($kind) . ')::date' if $kind eq 'time' && $self->chance(20);
 	return "$column IS " . ($self->chance(50) ? 'NOT ' : '') . 'NULL' if $way < 8;
 	return "$column = ANY (ARRAY(SELECT 'qa' || lpad(i::text, 3, '0') FROM generate_series(" . $self->pick(1, 90) . ', ' . $self->pick(3, 60, 200) . ') AS i))' if $way < 14 && $kind eq 'id';
 	return "$column " . $self->pick('IN', 'IN', 'NOT IN') . ' (' . join(', ', map { $self->simple_value($kind) } 0 .. $self->pick(1, 2, 4)) . ')' if $way < 28;

@@ -230,7 +230,7 @@ graphIterateForeignScan(ForeignScanState *node)
 	if (state->count)
 		graph_count_next(state->count, state->scan, state->request, slot);
 	else if (state->join)
-		graph_join_next(state->join, state->scan, slot);
+		graph_join_next(state->join, state->scan, state->request, slot);
 	else
 		graph_table_next(state->table, state->scan, state->request, slot);
 	return slot;

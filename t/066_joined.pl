@@ -172,6 +172,31 @@ foreach my $statement (
 	same("TRUNCATE kept; $statement; SELECT id, n FROM kept ORDER BY 1, 2", 1);
 }
 
+# The newest first: few alerts are asked for, whatever of them is dropped; and an
+# order that the service does not keep is made here.
+sub newest
+{
+	my ($query, $request) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	request_is($query, $request);
+	foreach my $orderby (qw(ignore refuse))
+	{
+		$emulator->settings(orderby => $orderby);
+		same($query);
+		$session->query("ALTER SERVER graph OPTIONS (ADD max_retries '5'); ALTER SERVER graph OPTIONS (DROP max_retries)");
+	}
+	$emulator->settings(orderby => 'honour');
+	return;
+}
+newest('SELECT a.id, e.ordinal FROM alerts AS a JOIN alert_evidence AS e ON e.alert_id = a.id ORDER BY a.created_date_time DESC, e.ordinal LIMIT 10', qr/\$orderby=createdDateTime desc&.*\$top=100$/);
+newest('SELECT a.id, e.ordinal FROM alerts AS a LEFT JOIN alert_evidence AS e ON e.alert_id = a.id ORDER BY a.created_date_time DESC, e.ordinal LIMIT 10', qr/\$orderby=createdDateTime desc&.*\$top=21$/);
+newest(q{SELECT a.id, e.ordinal FROM alerts AS a LEFT JOIN alert_evidence AS e ON e.alert_id = a.id AND e.ordinal = 3 WHERE a.severity = 'high' ORDER BY a.created_date_time, e.ordinal LIMIT 25}, qr/\$filter=severity eq 'high'.*\$orderby=createdDateTime asc&.*\$top=26$/);
+newest('SELECT e.alert_id, e.ordinal FROM alert_evidence AS e JOIN device_evidence AS d USING (alert_id) WHERE d.ordinal < 3 ORDER BY e.alert_created_date_time DESC, e.ordinal, d.ordinal LIMIT 7', qr/\$orderby=createdDateTime desc&.*\$top=100$/);
+newest('SELECT a.id FROM alerts AS a WHERE EXISTS (SELECT FROM alert_comments AS c WHERE c.alert_id = a.id) ORDER BY a.created_date_time DESC, a.id LIMIT 7', qr/\$orderby=createdDateTime desc&.*\$top=100$/);
+same('SELECT a.id, e.ordinal FROM alerts AS a JOIN alert_evidence AS e ON e.alert_id = a.id ORDER BY a.last_update_date_time DESC, e.ordinal LIMIT 10');
+same(q{SELECT a.id, e.ordinal FROM alerts AS a JOIN alert_evidence AS e ON e.alert_id = a.id WHERE a.id = 's4' ORDER BY a.created_date_time DESC, e.ordinal LIMIT 10}, 1);
+same('SELECT e.ordinal, a.id FROM alert_evidence AS e LEFT JOIN alerts AS a ON e.alert_id = a.id AND e.ordinal = 2 ORDER BY a.created_date_time DESC, e.alert_id, e.ordinal LIMIT 10', 1);
+
 # Errors of a clause are the user's, and only for rows that it sees.
 same('SELECT count(*) FROM alerts AS a JOIN alert_evidence AS e ON e.alert_id = a.id WHERE noisy(e.ordinal) > 1', 1);
 $session->{stderr} = '';

@@ -30,6 +30,14 @@ typedef struct GraphTableRows GraphTableRows;
 typedef struct GraphJoinRows GraphJoinRows;
 typedef struct GraphCount GraphCount;
 typedef struct GraphAtHand GraphAtHand;
+typedef struct GraphInOrder GraphInOrder;
+
+/*
+ * Put the next row of a scan into an empty slot, as the records come; false if
+ * there is none.
+ */
+typedef bool (*GraphFillRow) (void *rows, GraphScan *scan,
+							  TupleTableSlot *slot);
 
 /* in bind.c */
 extern RangeTblEntry *graph_scanned_entry(ForeignScanState *node);
@@ -59,6 +67,13 @@ extern void graph_at_hand_drop(GraphAtHand *hand);
 extern void graph_explain(ForeignScanState *node,
 						  const GraphScanCounters *counters, ExplainState *es);
 
+/* in in_order.c */
+extern GraphInOrder *graph_in_order_create(ForeignScanState *node,
+										   GraphFillRow fill_row, void *rows);
+extern void graph_in_order_next(GraphInOrder *in_order, GraphScan *scan,
+								GraphRequest *request, TupleTableSlot *slot);
+extern void graph_in_order_stop(GraphInOrder *in_order);
+
 /* in table_row.c */
 extern GraphTableRows *graph_table_create(ForeignScanState *node,
 										  const GraphOptions *options,
@@ -76,7 +91,7 @@ extern GraphJoinRows *graph_join_create(ForeignScanState *node,
 										GraphAtHand *hand);
 extern void graph_join_take(GraphJoinRows *join, const GraphRecord *record);
 extern void graph_join_next(GraphJoinRows *join, GraphScan *scan,
-							TupleTableSlot *slot);
+							GraphRequest *request, TupleTableSlot *slot);
 extern void graph_join_stop(GraphJoinRows *join);
 
 /* in count.c */

@@ -60,6 +60,7 @@ struct GraphJoinRows
 	GraphAtHand *hand;			/* where other scans see the record */
 	ExprContext *econtext;		/* of the clauses */
 	TupleTableSlot *row;		/* the combined row, as far as it is made */
+	GraphInOrder *in_order;		/* NULL: rows are given as alerts come */
 };
 
 /*
@@ -131,47 +132,6 @@ begin_member(GraphJoinRows *join, RowMember *member, List *private,
 }
 
 /*
- * graph_join_create
- *		What a joined scan needs to make its rows, in the current memory
- *		context; the projection gets what has to be located in each alert.
- */
-GraphJoinRows *
-graph_join_create(ForeignScanState *node, GraphProjection *projection,
-				  GraphAtHand *hand)
-{
-	List	   *members = graph_plan_list((ForeignScan *) node->ss.ps.plan,
-										  GRAPH_PLAN_MEMBERS);
-	TupleDesc	row = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
-	EState	   *estate = node->ss.ps.state;
-	GraphJoinRows *join = palloc0(sizeof(GraphJoinRows));
-	bool		several = false;
-	ListCell   *cell;
-
-	join->context = CurrentMemoryContext;
-	join->members = palloc0(list_length(members) * sizeof(RowMember));
-	join->level = -1;
-	join->hand = hand;
-	join->econtext = CreateExprContext(estate);
-	MemoryContextSwitchTo(estate->es_query_cxt);
-	join->row = ExecInitExtraTupleSlot(estate, row, &TTSOpsVirtual);
-	MemoryContextSwitchTo(join->context);
-	memset(join->row->tts_isnull, true, row->natts * sizeof(bool));
-	ExecStoreVirtualTuple(join->row);
-	foreach(cell, members)
-	{
-		RowMember  *member = &join->members[join->nmembers++];
-		bool		has_several = begin_member(join, member, lfirst(cell), node,
-											   projection);
-
-		if (several)
-			init_store(join, member, estate);
-		member->nstored = -1;
-		several = several || has_several;
-	}
-	return join;
-}
-
-/*
  * start_member
  *		Let a member begin, with other rows of those before it or with another
  *		alert.
@@ -219,6 +179,8 @@ void
 graph_join_stop(GraphJoinRows *join)
 {
 	leave_alert(join);
+	if (join->in_order)
+		graph_in_order_stop(join->in_order);
 	for (int i = 0; i < join->nmembers; i++)
 	{
 		RowMember  *member = &join->members[i];
@@ -455,25 +417,83 @@ graph_join_take(GraphJoinRows *join, const GraphRecord *record)
 }
 
 /*
- * graph_join_next
- *		Put the next row into the slot, which is empty and stays so at the end.
+ * fill_row
+ *		GraphFillRow: the next row as the alerts come.
  *
  * A slot's arrays may not be kept from row to row, so the row is copied.
  */
-void
-graph_join_next(GraphJoinRows *join, GraphScan *scan, TupleTableSlot *slot)
+static bool
+fill_row(void *rows, GraphScan *scan, TupleTableSlot *slot)
 {
+	GraphJoinRows *join = rows;
 	int			natts = slot->tts_tupleDescriptor->natts;
 
-	Assert(TTS_EMPTY(slot));
 	while (!next_of_alert(join))
 	{
 		leave_alert(join);		/* its bytes go with the next call */
 		if (!graph_scan_next(scan, &join->record))
-			return;
+			return false;
 		start_record(join);
 	}
 	memcpy(slot->tts_values, join->row->tts_values, natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, join->row->tts_isnull, natts * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+/*
+ * graph_join_create
+ *		What a joined scan needs to make its rows, in the current memory
+ *		context; the projection gets what has to be located in each alert.
+ */
+GraphJoinRows *
+graph_join_create(ForeignScanState *node, GraphProjection *projection,
+				  GraphAtHand *hand)
+{
+	List	   *members = graph_plan_list((ForeignScan *) node->ss.ps.plan,
+										  GRAPH_PLAN_MEMBERS);
+	TupleDesc	row = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	EState	   *estate = node->ss.ps.state;
+	GraphJoinRows *join = palloc0(sizeof(GraphJoinRows));
+	bool		several = false;
+	ListCell   *cell;
+
+	join->context = CurrentMemoryContext;
+	join->members = palloc0(list_length(members) * sizeof(RowMember));
+	join->level = -1;
+	join->hand = hand;
+	join->econtext = CreateExprContext(estate);
+	MemoryContextSwitchTo(estate->es_query_cxt);
+	join->row = ExecInitExtraTupleSlot(estate, row, &TTSOpsVirtual);
+	MemoryContextSwitchTo(join->context);
+	memset(join->row->tts_isnull, true, row->natts * sizeof(bool));
+	ExecStoreVirtualTuple(join->row);
+	foreach(cell, members)
+	{
+		RowMember  *member = &join->members[join->nmembers++];
+		bool		has_several = begin_member(join, member, lfirst(cell), node,
+											   projection);
+
+		if (several)
+			init_store(join, member, estate);
+		member->nstored = -1;
+		several = several || has_several;
+	}
+	join->in_order = graph_in_order_create(node, fill_row, join);
+	return join;
+}
+
+/*
+ * graph_join_next
+ *		Put the next row into the slot, which is empty and stays so at the end.
+ */
+void
+graph_join_next(GraphJoinRows *join, GraphScan *scan, GraphRequest *request,
+				TupleTableSlot *slot)
+{
+	Assert(TTS_EMPTY(slot));
+	if (join->in_order)
+		graph_in_order_next(join->in_order, scan, request, slot);
+	else
+		(void) fill_row(join, scan, slot);
 }

@@ -3,9 +3,8 @@
  * table_row.c
  *		What is the next row of one table?
  *
- * Rows are given as the scan's records come.  If the plan relies on an order
- * that the service turns out not to keep, before a row was given, the list is
- * read whole and sorted here; the request is changed into one for that.
+ * Rows are given as the scan's records come, or in the order that the plan
+ * relies on (in_order.c).
  *
  * What this file refuses to know: how a request is spelled, JSON, which alert
  * comes next.
@@ -18,7 +17,6 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "exec/graph_exec.h"
@@ -30,51 +28,8 @@ struct GraphTableRows
 	bool		waits;			/* the next row has not come yet */
 	GraphAtHand *hand;			/* where other scans see the record */
 	GraphRecord record;			/* whose rows are given */
-
-	/* an order that the plan relies on, should the service not keep it */
-	List	   *order;			/* GRAPH_PLAN_ORDER */
-	MemoryContext context;		/* holds all of this */
-	MemoryContext row_context;	/* of a row on its way into the sort */
-	TupleTableSlot *sorted_slot;
-	GraphSort  *sort;			/* NULL: the rows are in order as they come */
+	GraphInOrder *in_order;		/* NULL: as they come */
 };
-
-/*
- * graph_table_create
- *		What a scan of one table needs to make its rows, in the current memory
- *		context; the projection gets what has to be located in each alert.
- */
-GraphTableRows *
-graph_table_create(ForeignScanState *node, const GraphOptions *options,
-				   GraphProjection *projection, GraphAtHand *hand)
-{
-	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	GraphTableRows *table = palloc0(sizeof(GraphTableRows));
-	EState	   *estate = node->ss.ps.state;
-
-	table->reader = graph_row_reader_create(node->ss.ss_currentRelation,
-											graph_plan_list(plan, GRAPH_PLAN_COLUMNS),
-											options, projection);
-	table->in_turns = node->ss.ps.async_capable;
-	table->hand = hand;
-	table->order = graph_plan_list(plan, GRAPH_PLAN_ORDER);
-	if (table->order == NIL)
-		return table;
-
-	table->context = CurrentMemoryContext;
-	table->row_context = AllocSetContextCreate(CurrentMemoryContext,
-											   "graph_fdw sorted row",
-											   ALLOCSET_DEFAULT_SIZES);
-
-	/* the slot is the executor's, which looks at it after our end */
-	MemoryContextSwitchTo(estate->es_query_cxt);
-	table->sorted_slot =
-		ExecInitExtraTupleSlot(estate,
-							   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
-							   &TTSOpsMinimalTuple);
-	MemoryContextSwitchTo(table->context);
-	return table;
-}
 
 /*
  * start_record
@@ -128,12 +83,13 @@ next_record(GraphTableRows *table, GraphScan *scan, GraphRecord *record)
 
 /*
  * fill_row
- *		Put the next row into the slot as the records come; false if there is
- *		none.
+ *		GraphFillRow: the next row as the records come.
  */
 static bool
-fill_row(GraphTableRows *table, GraphScan *scan, TupleTableSlot *slot)
+fill_row(void *rows, GraphScan *scan, TupleTableSlot *slot)
 {
+	GraphTableRows *table = rows;
+
 	while (!graph_row_next(table->reader, slot->tts_values, slot->tts_isnull))
 	{
 		stop_record(table);		/* its bytes go with the next call */
@@ -146,37 +102,24 @@ fill_row(GraphTableRows *table, GraphScan *scan, TupleTableSlot *slot)
 }
 
 /*
- * sort_rows
- *		The service does not sort: read all rows as they come, and sort them, but
- *		for those without a value if they were given already.
+ * graph_table_create
+ *		What a scan of one table needs to make its rows, in the current memory
+ *		context; the projection gets what has to be located in each alert.
  */
-static void
-sort_rows(GraphTableRows *table, GraphScan *scan, GraphRequest *request,
-		  TupleTableSlot *slot)
+GraphTableRows *
+graph_table_create(ForeignScanState *node, const GraphOptions *options,
+				   GraphProjection *projection, GraphAtHand *hand)
 {
-	AttrNumber	attnum = intVal(lfourth(table->order));
-	bool		without_nulls = graph_scan_gave_nulls(scan);
-	MemoryContext old = MemoryContextSwitchTo(table->context);
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	GraphTableRows *table = palloc0(sizeof(GraphTableRows));
 
-	table->sort = graph_sort_create(table->sorted_slot, attnum,
-									boolVal(lsecond(table->order)),
-									boolVal(lthird(table->order)));
-	request->order_property = NULL;
-	request->order_needed = request->limited = false;
-	request->wanted = 0;
-	request->no_nulls = false;	/* it was of the other time */
-	request->first_page = request->page_size;
-	graph_scan_start(scan, request);
-
-	MemoryContextSwitchTo(table->row_context);
-	while (fill_row(table, scan, slot))
-	{
-		if (!without_nulls || !slot->tts_isnull[attnum - 1])
-			graph_sort_add(table->sort, slot);
-		ExecClearTuple(slot);
-		MemoryContextReset(table->row_context);
-	}
-	MemoryContextSwitchTo(old);
+	table->reader = graph_row_reader_create(node->ss.ss_currentRelation,
+											graph_plan_list(plan, GRAPH_PLAN_COLUMNS),
+											options, projection);
+	table->in_turns = node->ss.ps.async_capable;
+	table->hand = hand;
+	table->in_order = graph_in_order_create(node, fill_row, table);
+	return table;
 }
 
 /*
@@ -189,14 +132,11 @@ graph_table_next(GraphTableRows *table, GraphScan *scan, GraphRequest *request,
 				 TupleTableSlot *slot)
 {
 	Assert(TTS_EMPTY(slot));
-	if (table->sort == NULL)
-	{
-		if (fill_row(table, scan, slot) || !graph_scan_order_is_lost(scan))
-			return;
-		Assert(request && table->order && !table->in_turns);
-		sort_rows(table, scan, request, slot);
-	}
-	graph_sort_next(table->sort, slot);
+	Assert(!(table->in_order && table->in_turns));
+	if (table->in_order)
+		graph_in_order_next(table->in_order, scan, request, slot);
+	else
+		(void) fill_row(table, scan, slot);
 }
 
 /*
@@ -217,8 +157,7 @@ void
 graph_table_stop(GraphTableRows *table)
 {
 	stop_record(table);
-	if (table->sort)
-		graph_sort_end(table->sort);
-	table->sort = NULL;
+	if (table->in_order)
+		graph_in_order_stop(table->in_order);
 	table->waits = false;
 }

@@ -267,14 +267,16 @@ extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 									 RelOptInfo *outerrel,
 									 RelOptInfo *innerrel, JoinType jointype,
 									 JoinPathExtraData *extra);
+extern bool graph_is_alert(RelOptInfo *rel);
 extern void graph_classify_members(GraphJoinInfo *join,
 								   GraphPushdown *pushdown);
 extern List *graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join);
+extern Var *graph_find_join_order(GraphJoinInfo *join, PathKey *pathkey);
 
 /* in join_node.c */
 extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
-									List *tlist, Plan *outer_plan);
-extern bool graph_is_alert(RelOptInfo *rel);
+									List *pathkeys, List *tlist,
+									Plan *outer_plan);
 extern Index graph_join_member(const ForeignScan *plan, List *member,
 							   JoinType *jointype);
 extern List *graph_member_quals(const ForeignScan *plan, List *member,

@@ -17,22 +17,14 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
 #include "nodes/value.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
 
 #include "plan/graph_plan.h"
-
-/*
- * graph_is_alert
- *		Is a row of this table a whole alert, so that each has one row at most?
- */
-bool
-graph_is_alert(RelOptInfo *rel)
-{
-	return ((GraphRelInfo *) rel->fdw_private)->resource->rows_member == NULL;
-}
 
 /*
  * in_reading_order
@@ -212,16 +204,59 @@ selected_by_all(PlannerInfo *root, GraphJoinInfo *join, List *target)
 }
 
 /*
+ * plan_order
+ *		GRAPH_PLAN_ORDER of a joined scan; its column is added to the target.
+ */
+static List *
+plan_order(GraphJoinInfo *join, List *pathkeys, List **target)
+{
+	GraphRelInfo *info = ((GraphJoinMember *) linitial(join->members))->rel->fdw_private;
+	PathKey    *key;
+	Var		   *var;
+
+	if (pathkeys == NIL)
+		return NIL;
+	key = linitial_node(PathKey, pathkeys);
+	var = graph_find_join_order(join, key);
+	*target = add_to_flat_tlist(*target, list_make1(var));
+	return list_make4(makeString(pstrdup(info->resource->default_order)),
+					  makeBoolean(graph_pathkey_is_descending(key)),
+					  makeBoolean(key->pk_nulls_first),
+					  makeInteger(tlist_member((Expr *) var, *target)->resno));
+}
+
+/*
+ * gives_each_alert
+ *		Has each alert that the service returns a row that is wanted?
+ */
+static bool
+gives_each_alert(GraphJoinInfo *join, const GraphPushdown *pushdown)
+{
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		GraphJoinMember *member = lfirst(cell);
+
+		if (member->jointype != JOIN_LEFT &&
+			!(member->jointype == JOIN_INNER && graph_is_alert(member->rel)))
+			return false;
+	}
+	return pushdown->exact && join->filters == NIL;
+}
+
+/*
  * graph_plan_join
  *		GetForeignPlan for a joined scan.
  */
 ForeignScan *
-graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
-				Plan *outer_plan)
+graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *pathkeys,
+				List *tlist, Plan *outer_plan)
 {
 	GraphJoinInfo *join = joinrel->fdw_private;
 	GraphJoinMember *first = linitial(join->members);
 	List	   *target = graph_join_target(joinrel, join);
+	List	   *order = plan_order(join, pathkeys, &target);
 	List	   *members = in_reading_order(join);
 	List	   *privates = NIL;
 	List	   *exprs;
@@ -235,9 +270,10 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *tlist,
 						   plan_member(join, members, i, target, &exprs));
 
 	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
-								 first->rel->fdw_private, NIL, &pushdown, NIL,
+								 first->rel->fdw_private, NIL, &pushdown, order,
 								 selected_by_all(root, join, target),
-								 graph_first_page(root, joinrel, NIL, false));
+								 graph_first_page(root, joinrel, pathkeys,
+												  gives_each_alert(join, &pushdown)));
 	private = lappend(private, privates);
 	return make_foreignscan(tlist, NIL, 0, exprs, private, target, NIL,
 							outer_plan);

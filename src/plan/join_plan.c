@@ -270,6 +270,16 @@ members_are_plain(GraphJoinInfo *join)
 }
 
 /*
+ * graph_is_alert
+ *		Is a row of this table a whole alert, so that each has one row at most?
+ */
+bool
+graph_is_alert(RelOptInfo *rel)
+{
+	return ((GraphRelInfo *) rel->fdw_private)->resource->rows_member == NULL;
+}
+
+/*
  * combine
  *		The join of two.
  */
@@ -437,6 +447,64 @@ graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join)
 }
 
 /*
+ * graph_find_join_order
+ *		The column by which the service can sort a joined scan as a path key
+ *		says, of a table that always has a row; or NULL.
+ *
+ * That is the time by which the list is in order anyway: the others may change
+ * while it is read, see add_ordered_path() in path.c.
+ */
+Var *
+graph_find_join_order(GraphJoinInfo *join, PathKey *pathkey)
+{
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		GraphJoinMember *member = lfirst(cell);
+		GraphRelInfo *info = member->rel->fdw_private;
+		const GraphQueryProperty *property;
+		AttrNumber	attnum;
+
+		if (member->jointype != JOIN_INNER)
+			continue;
+		property = graph_find_order(member->rel, pathkey, &attnum);
+		if (property && strcmp(property->name, info->resource->default_order) == 0)
+			return makeVar(member->rel->relid, attnum, TIMESTAMPTZOID, -1,
+						   InvalidOid, 0);
+	}
+	return NULL;
+}
+
+/*
+ * names_ids
+ *		Are the alerts looked up by ids that the restrictions name?
+ */
+static bool
+names_ids(GraphJoinInfo *join)
+{
+	GraphPushdown pushdown;
+
+	graph_classify_members(join, &pushdown);
+	return pushdown.keys != NIL;
+}
+
+/*
+ * add_join_path
+ *		Offer to read a join as one stream.
+ */
+static void
+add_join_path(PlannerInfo *root, RelOptInfo *joinrel, const GraphPrice *price,
+			  List *pathkeys)
+{
+	add_path(joinrel, (Path *)
+			 graph_create_foreign_join_path(root, joinrel, NULL, price->rows,
+											price->startup, price->total,
+											pathkeys, joinrel->lateral_relids,
+											NULL, NIL));
+}
+
+/*
  * may_be_joined
  *		Is this a kind of join, in a kind of query, that can be one scan?
  */
@@ -486,8 +554,9 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 												extra->sjinfo);
 	joinrel->fdw_private = join;
 	price_join(root, join, &price);
-	add_path(joinrel, (Path *)
-			 graph_create_foreign_join_path(root, joinrel, NULL, price.rows,
-											price.startup, price.total, NIL,
-											joinrel->lateral_relids, NULL, NIL));
+	add_join_path(root, joinrel, &price, NIL);
+	if (root->query_pathkeys && !names_ids(join) &&
+		graph_find_join_order(join, linitial(root->query_pathkeys)))
+		add_join_path(root, joinrel, &price,
+					  list_make1(linitial(root->query_pathkeys)));
 }

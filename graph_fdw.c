@@ -64,6 +64,8 @@ static void graphBeginForeignScan(ForeignScanState *node, int eflags);
 static TupleTableSlot *graphIterateForeignScan(ForeignScanState *node);
 static void graphReScanForeignScan(ForeignScanState *node);
 static void graphEndForeignScan(ForeignScanState *node);
+static bool graphRecheckForeignScan(ForeignScanState *node,
+									TupleTableSlot *slot);
 static void graphExplainForeignScan(ForeignScanState *node, ExplainState *es);
 static void graphForeignAsyncRequest(AsyncRequest *areq);
 static void graphForeignAsyncConfigureWait(AsyncRequest *areq);
@@ -108,6 +110,7 @@ graph_fdw_handler(PG_FUNCTION_ARGS)
 	routine->IterateForeignScan = graphIterateForeignScan;
 	routine->ReScanForeignScan = graphReScanForeignScan;
 	routine->EndForeignScan = graphEndForeignScan;
+	routine->RecheckForeignScan = graphRecheckForeignScan;
 	routine->ExplainForeignScan = graphExplainForeignScan;
 	routine->ForeignAsyncRequest = graphForeignAsyncRequest;
 	routine->ForeignAsyncConfigureWait = graphForeignAsyncConfigureWait;
@@ -281,6 +284,38 @@ graphEndForeignScan(ForeignScanState *node)
 	stop(state);
 	MemoryContextDelete(state->context);
 	node->fdw_state = NULL;
+}
+
+/*
+ * graphRecheckForeignScan
+ *		Put the row of a joined scan again into the slot that is made of the rows
+ *		at hand, while a row of another table is checked again; false if there is
+ *		none.
+ *
+ * A joined scan or a count that has no local plan is not of these rows, but in a
+ * sub-select, which is executed as always.
+ */
+static bool
+graphRecheckForeignScan(ForeignScanState *node, TupleTableSlot *slot)
+{
+	PlanState  *local = outerPlanState(node);
+	MemoryContext old;
+
+	if (((ForeignScan *) node->ss.ps.plan)->scan.scanrelid > 0)
+		return true;			/* the executor has the row */
+	if (local)
+	{
+		TupleTableSlot *row = ExecProcNode(local);
+
+		if (!TupIsNull(row))
+			ExecCopySlot(slot, row);
+		return !TupIsNull(row);
+	}
+	old = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+	(void) graphIterateForeignScan(node);
+	MemoryContextSwitchTo(old);
+	Assert(slot == node->ss.ss_ScanTupleSlot);
+	return !TupIsNull(slot);
 }
 
 /*

@@ -172,6 +172,50 @@ foreach my $statement (
 	same("TRUNCATE kept; $statement; SELECT id, n FROM kept ORDER BY 1, 2", 1);
 }
 
+# Statements that change or lock rows of local tables by what is joined.
+$session->query('CREATE TABLE public.owned (id text PRIMARY KEY, n integer, host text)');
+foreach my $statement (
+	"MERGE INTO owned AS o USING (SELECT a.id, count(*) AS n FROM $all GROUP BY 1) AS s ON s.id = o.id WHEN MATCHED THEN UPDATE SET n = s.n WHEN NOT MATCHED THEN INSERT VALUES (s.id, -s.n)",
+	"MERGE INTO owned AS o USING (SELECT a.id, a.title, e.device_dns_name FROM $all WHERE e.ordinal = 2) AS s ON s.id = o.id WHEN MATCHED THEN UPDATE SET host = s.device_dns_name WHEN NOT MATCHED THEN INSERT VALUES (s.id, 0, s.title)",
+	"MERGE INTO owned AS o USING (SELECT a.id, e.device_dns_name FROM alerts AS a LEFT JOIN device_evidence AS e ON e.alert_id = a.id AND e.ordinal = 1) AS s ON s.id = o.id WHEN MATCHED AND s.device_dns_name IS NULL THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id)",
+	"UPDATE owned AS o SET host = e.device_dns_name, n = length(a.title) FROM $all WHERE o.id = a.id AND e.ordinal = 1",
+	"UPDATE owned AS o SET host = (e).ip_address::text FROM $all WHERE o.id = a.id AND e.ordinal = 1",
+	"UPDATE owned AS o SET n = -1 FROM alerts AS a LEFT JOIN user_evidence AS u ON u.alert_id = a.id AND u.ordinal < 3 WHERE o.id = a.id AND u.ordinal IS NULL",
+	"DELETE FROM owned AS o USING alerts AS a JOIN device_evidence AS d ON d.alert_id = a.id WHERE o.id = a.id AND d.ordinal = 1 RETURNING o.id IS NULL",
+	"SELECT o.id, e.ordinal FROM owned AS o JOIN alerts AS a ON a.id = o.id JOIN alert_evidence AS e ON e.alert_id = a.id ORDER BY 1, 2 FOR UPDATE OF o",
+	"SELECT o.id, e, a.title FROM owned AS o JOIN alerts AS a ON a.id = o.id JOIN alert_evidence AS e ON e.alert_id = a.id AND e.ordinal = 2 ORDER BY 1, 3 FOR UPDATE")
+{
+	same("TRUNCATE owned; INSERT INTO owned SELECT 's' || n, n, 'none' FROM generate_series(1, 30) AS n; ANALYZE owned; SET enable_nestloop = off; $statement; RESET enable_nestloop; SELECT id, n, host FROM owned ORDER BY 1, 2", $statement =~ /^SELECT|IS NULL$/ ? undef : 1);
+}
+
+# A row that another session changes meanwhile is checked again, with the same
+# rows of alerts and evidence.
+{
+	my $other = $node->session;
+	foreach my $query (
+		["UPDATE owned AS o SET n = o.n + e.ordinal, host = a.title FROM $all WHERE o.id = a.id AND e.ordinal = 2 AND o.n < 2000", '1006|t4'],
+		["UPDATE owned AS o SET n = o.n + e.ordinal, host = a.title FROM $all WHERE o.id = a.id AND e.ordinal = 2 AND o.n < 1000", '1004|none'],
+		["UPDATE owned AS o SET n = o.n + COALESCE(e.ordinal, 0), host = a.title FROM alerts AS a LEFT JOIN alert_evidence AS e ON e.alert_id = a.id AND e.ordinal = 99 WHERE o.id = a.id AND o.n < 2000", '1004|t4'],
+		['UPDATE owned AS o SET n = o.n + (SELECT count(*) FROM alert_evidence AS e JOIN alerts AS a ON a.id = e.alert_id WHERE e.alert_id = o.id AND e.ordinal < o.n)', '1008|none'],
+		["UPDATE owned AS o SET n = o.n + (SELECT count(*) FROM alerts AS a WHERE a.severity = CASE WHEN o.n > 1 THEN 'low' END)", '1014|none'],
+		["MERGE INTO owned AS o USING (SELECT a.id, a.title, e.ordinal FROM $all WHERE e.ordinal = 3) AS s ON s.id = o.id WHEN MATCHED AND o.n > 1000 THEN UPDATE SET host = s.title, n = o.n + s.ordinal WHEN MATCHED THEN UPDATE SET host = 'too few'", '1007|t4'])
+	{
+		my ($statement, $expected) = @$query;
+		foreach my $join ('', 'SET enable_hashjoin = off', 'SET enable_mergejoin = off; SET enable_hashjoin = off')
+		{
+			$session->query("SET search_path = r, public; TRUNCATE owned; INSERT INTO owned SELECT 's' || n, n, 'none' FROM generate_series(1, 30) AS n; ANALYZE owned");
+			$session->query("BEGIN; UPDATE owned SET n = n + 1000 WHERE id = 's4'");
+			$other->query("RESET ALL; SET search_path = r, public; $join");
+			$other->query_until(qr/begun/, "\\echo begun\n$statement;\n\\echo done\n");
+			$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'});
+			$session->query('COMMIT');
+			$other->query_until(qr/done/, '');
+			is($session->query("SELECT n, host FROM owned WHERE id = 's4'"), $expected, "checked again, $join: $statement");
+		}
+	}
+	$other->quit;
+}
+
 # The newest first: few alerts are asked for, whatever of them is dropped; and an
 # order that the service does not keep is made here.
 sub newest
@@ -223,7 +267,7 @@ $emulator->set_alerts(
 	} 1 .. 3);
 $session->query('SET search_path = r; DROP SCHEMA l CASCADE; CREATE SCHEMA l');
 $session->query("CREATE TABLE l.$_ AS SELECT * FROM r.$_; ANALYZE l.$_") foreach qw(alerts alert_evidence device_evidence user_evidence);
-$session->query("SET work_mem = '64kB'; SET temp_buffers = '800kB'");
+$session->query("SET work_mem = '64kB'");
 same('SELECT count(*), count(DISTINCT e.device_dns_name), sum(length(d.alert_title)) FROM alert_evidence AS e JOIN device_evidence AS d USING (alert_id) WHERE e.ordinal % 7 = 0 AND d.ordinal <> e.ordinal', 1);
 same('SELECT count(*), sum(u.ordinal * e.ordinal) FROM alert_evidence AS e JOIN device_evidence AS d USING (alert_id) JOIN user_evidence AS u USING (alert_id) WHERE e.ordinal = 1 AND d.ordinal < 30 AND u.ordinal < 30', 1);
 

@@ -23,6 +23,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -40,6 +41,11 @@ typedef struct RowMember
 	int			natts;			/* its columns in the row ... */
 	int		   *indexes;		/* ... and where they are */
 	MemoryContext context;		/* of the values of the row that was read last */
+	List	   *attnums;		/* where whole rows are wanted: what goes
+								 * there */
+	TupleDesc	desc;			/* of the whole row; NULL: not wanted */
+	Datum	   *values;			/* its columns */
+	bool	   *isnull;
 	bool		matched;		/* there was a match, or a row of NULLs was
 								 * given instead */
 
@@ -99,6 +105,21 @@ init_store(GraphJoinRows *join, RowMember *member, EState *estate)
 }
 
 /*
+ * init_whole_row
+ *		Prepare to read all columns of a table, whose row is wanted as a value.
+ */
+static void
+init_whole_row(RowMember *member, Relation relation,
+			   const GraphOptions *options, GraphProjection *projection)
+{
+	member->reader = graph_row_reader_create(relation, list_make1_int(0),
+											 options, projection);
+	member->desc = RelationGetDescr(relation);
+	member->values = palloc0(Max(member->desc->natts, 1) * sizeof(Datum));
+	member->isnull = palloc0(Max(member->desc->natts, 1) * sizeof(bool));
+}
+
+/*
  * begin_member
  *		Resolve one table of a joined scan; true if it may have several rows.
  */
@@ -114,12 +135,14 @@ begin_member(GraphJoinRows *join, RowMember *member, List *private,
 	GraphOptions options;
 
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
-	member->reader =
-		graph_row_reader_create_joined(relation,
-									   list_nth(private, GRAPH_MEMBER_COLUMNS),
-									   indexes,
-									   join->row->tts_tupleDescriptor->natts,
-									   &options, projection);
+	member->attnums = list_nth(private, GRAPH_MEMBER_COLUMNS);
+	if (list_member_int(member->attnums, 0))
+		init_whole_row(member, relation, &options, projection);
+	else
+		member->reader =
+			graph_row_reader_create_joined(relation, member->attnums, indexes,
+										   join->row->tts_tupleDescriptor->natts,
+										   &options, projection);
 	member->context = AllocSetContextCreate(CurrentMemoryContext,
 											"graph_fdw joined row",
 											ALLOCSET_SMALL_SIZES);
@@ -207,6 +230,33 @@ passes(GraphJoinRows *join, ExprState *quals)
 }
 
 /*
+ * read_whole_row
+ *		Put a member's next row in the alert, as a value, and its columns into
+ *		the combined row; false if there is none.
+ */
+static bool
+read_whole_row(GraphJoinRows *join, RowMember *member)
+{
+	HeapTuple	tuple;
+	Datum		whole;
+
+	if (!graph_row_next(member->reader, member->values, member->isnull))
+		return false;
+	tuple = heap_form_tuple(member->desc, member->values, member->isnull);
+	whole = heap_copy_tuple_as_datum(tuple, member->desc);
+	for (int i = 0; i < member->natts; i++)
+	{
+		int			attnum = list_nth_int(member->attnums, i);
+		int			index = member->indexes[i];
+
+		join->row->tts_values[index] =
+			attnum == 0 ? whole : member->values[attnum - 1];
+		join->row->tts_isnull[index] = attnum != 0 && member->isnull[attnum - 1];
+	}
+	return true;
+}
+
+/*
  * read_row
  *		The member's next row in the alert that passes its own clauses; false if
  *		there is none.
@@ -221,8 +271,11 @@ read_row(GraphJoinRows *join, RowMember *member)
 	{
 		MemoryContextReset(member->context);
 		old = MemoryContextSwitchTo(member->context);
-		found = graph_row_next(member->reader, join->row->tts_values,
-							   join->row->tts_isnull);
+		if (member->desc)
+			found = read_whole_row(join, member);
+		else
+			found = graph_row_next(member->reader, join->row->tts_values,
+								   join->row->tts_isnull);
 		MemoryContextSwitchTo(old);
 	} while (found && !passes(join, member->quals[GRAPH_QUALS_OWN]));
 	return found;

@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "nodes/makefuncs.h"
 #include "nodes/value.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
@@ -246,6 +247,30 @@ gives_each_alert(GraphJoinInfo *join, const GraphPushdown *pushdown)
 }
 
 /*
+ * local_target
+ *		What the local plan gives in place of the joined scan for rows that are
+ *		checked again: NULL where only the scan's own clauses use a column, which
+ *		the local plan's scans check themselves.
+ */
+static List *
+local_target(const RelOptInfo *joinrel, List *target)
+{
+	List	   *result = copyObject(target);
+	ListCell   *cell;
+
+	foreach(cell, result)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		Var		   *var = castNode(Var, entry->expr);
+
+		if (!list_member(joinrel->reltarget->exprs, var))
+			entry->expr = (Expr *) makeNullConst(var->vartype, var->vartypmod,
+												 var->varcollid);
+	}
+	return result;
+}
+
+/*
  * graph_plan_join
  *		GetForeignPlan for a joined scan.
  */
@@ -275,6 +300,10 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *pathkeys,
 								 graph_first_page(root, joinrel, pathkeys,
 												  gives_each_alert(join, &pushdown)));
 	private = lappend(private, privates);
+
+	if (outer_plan)
+		outer_plan = change_plan_targetlist(outer_plan,
+											local_target(joinrel, target), false);
 	return make_foreignscan(tlist, NIL, 0, exprs, private, target, NIL,
 							outer_plan);
 }

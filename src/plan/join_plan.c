@@ -15,9 +15,10 @@
  * left, semi or anti join before that is known, and the rest as soon as the
  * last table that it reads has a row.
  *
- * A query that changes or locks rows may have to check a row again, which a
- * joined scan cannot do without a local plan at hand; such queries are not
- * joined here.  An INSERT changes no row that it reads.
+ * A query that changes or locks rows of another table may have to check its row
+ * again, with the same rows of ours.  It does so by a local join of whole rows,
+ * which the joined scan then gives and whose plan hangs below it.  An INSERT
+ * never does.
  *
  * What this file refuses to know: HTTP, JSON, how a condition is written.
  *
@@ -180,11 +181,12 @@ are_plain(List *rinfos)
 
 /*
  * has_plain_target
- *		Are the columns that the join gives ordinary ones?  Whole rows, system
- *		columns and placeholders are left to the executor's own join.
+ *		Are the columns that the join gives ordinary ones, or whole rows where
+ *		the query needs these?  Otherwise they, system columns and placeholders
+ *		are left to the executor's own join.
  */
 static bool
-has_plain_target(List *exprs)
+has_plain_target(List *exprs, bool whole_rows)
 {
 	ListCell   *cell;
 
@@ -192,7 +194,7 @@ has_plain_target(List *exprs)
 	{
 		Var		   *var = lfirst(cell);
 
-		if (!IsA(var, Var) || var->varattno <= 0)
+		if (!IsA(var, Var) || var->varattno < (whole_rows ? 0 : 1))
 			return false;
 	}
 	return true;
@@ -495,28 +497,42 @@ names_ids(GraphJoinInfo *join)
  */
 static void
 add_join_path(PlannerInfo *root, RelOptInfo *joinrel, const GraphPrice *price,
-			  List *pathkeys)
+			  List *pathkeys, Path *local_path)
 {
 	add_path(joinrel, (Path *)
 			 graph_create_foreign_join_path(root, joinrel, NULL, price->rows,
 											price->startup, price->total,
 											pathkeys, joinrel->lateral_relids,
-											NULL, NIL));
+											local_path, NIL));
+}
+
+/*
+ * checks_again
+ *		May the query have to check a row again that somebody has changed
+ *		meanwhile?
+ */
+static bool
+checks_again(PlannerInfo *root)
+{
+	return root->rowMarks != NIL ||
+		(root->parse->commandType != CMD_SELECT &&
+		 root->parse->commandType != CMD_INSERT);
 }
 
 /*
  * may_be_joined
  *		Is this a kind of join, in a kind of query, that can be one scan?
+ *
+ * Of a semi or anti join's inner side there may be no row to check again.
  */
 static bool
 may_be_joined(PlannerInfo *root, const RelOptInfo *joinrel, JoinType jointype)
 {
-	if (jointype != JOIN_INNER && jointype != JOIN_LEFT &&
-		jointype != JOIN_SEMI && jointype != JOIN_ANTI)
+	if (!bms_is_empty(joinrel->lateral_relids))
 		return false;
-	return (root->parse->commandType == CMD_SELECT ||
-			root->parse->commandType == CMD_INSERT) &&
-		root->rowMarks == NIL && bms_is_empty(joinrel->lateral_relids);
+	return jointype == JOIN_INNER || jointype == JOIN_LEFT ||
+		((jointype == JOIN_SEMI || jointype == JOIN_ANTI) &&
+		 !checks_again(root));
 }
 
 /*
@@ -534,6 +550,7 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 	GraphJoinInfo *join;
 	List	   *match;
 	List	   *filters;
+	Path	   *local_path = NULL;
 	GraphPrice	price;
 
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
@@ -547,16 +564,22 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 
 	join = combine(outer, inner, jointype, match, filters);
 	if (!has_plain_target(get_tlist_exprs(graph_join_target(joinrel, join),
-										  true)))
+										  true), checks_again(root)))
 		return;
+	if (checks_again(root))
+	{
+		local_path = GetExistingLocalJoinPath(joinrel);
+		if (local_path == NULL)
+			return;
+	}
 
 	join->selectivity *= clauselist_selectivity(root, filters, 0, jointype,
 												extra->sjinfo);
 	joinrel->fdw_private = join;
 	price_join(root, join, &price);
-	add_join_path(root, joinrel, &price, NIL);
+	add_join_path(root, joinrel, &price, NIL, local_path);
 	if (root->query_pathkeys && !names_ids(join) &&
 		graph_find_join_order(join, linitial(root->query_pathkeys)))
 		add_join_path(root, joinrel, &price,
-					  list_make1(linitial(root->query_pathkeys)));
+					  list_make1(linitial(root->query_pathkeys)), local_path);
 }

@@ -188,7 +188,7 @@ sub check_both
 {
 	my ($name, $requests, @statements) = @_;
 
-	foreach my $setting ('SET enable_partitionwise_aggregate = off', 'SET enable_partitionwise_aggregate = on', 'SET enable_async_append = off')
+	foreach my $setting ('SET enable_partitionwise_aggregate = off', 'SET enable_partitionwise_aggregate = on', $name eq 'UNION ALL' ? 'SET enable_async_append = off' : ())
 	{
 		$other->clear;
 		check("$name, $setting", $requests->[0], $setting, @statements);
@@ -210,5 +210,71 @@ check_both('inheritance', [ 1, 0 ], "SELECT count(*), count(*) - 1 FROM base WHE
 check_both('UNION ALL of an expression', [ 1, -5 ], "SELECT count(id) FROM (SELECT id FROM alerts UNION ALL SELECT nullif(title, 'Title 1') FROM others) AS u");
 check_both('UNION ALL in a loop', [ 3, 3 ], "SELECT s.rank, n FROM levels AS s CROSS JOIN LATERAL (SELECT count(*) AS n FROM two WHERE severity = s.name) AS b WHERE rank < 4 ORDER BY 1");
 check_both('an update by UNION ALL', [ 1, 1 ], "BEGIN; UPDATE levels SET rank = (SELECT count(*) FROM two WHERE severity = levels.name) WHERE rank = 1; SELECT * FROM levels ORDER BY rank; ROLLBACK");
+
+#------------------------------------------------------------------------------
+# Between times: the count, and what is near a bound
+#------------------------------------------------------------------------------
+
+check('not analyzed', -7, "SELECT count(*) FROM alerts WHERE created_date_time >= '2026-07-01 01:00'");
+$node->sql('ANALYZE defender.alerts');
+$emulator->clear;
+is($node->sql("SELECT count(*) FROM defender.alerts WHERE created_date_time >= '2026-07-01 01:00'"), 540, 'since a time');
+is_deeply([ map { s/%([0-9A-F]{2})/chr hex $1/gier =~ s/.*\$filter=(.*?)&.*(\$count)/$1 $2/r } $emulator->requests ], [
+		'createdDateTime ge 2026-07-01T00:59:59.999999Z $count=true&$top=20',
+		'createdDateTime ge 2026-07-01T00:59:59.999999Z and (createdDateTime lt 2026-07-01T01:00:00.002000Z) $count=true&$top=20' ],
+	'the requests') or note(join "\n", $emulator->requests);
+
+like($node->sql("EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM defender.alerts WHERE created_date_time >= now() - interval '90 years'"),
+	qr/Graph Request: GET \S+\?\$filter=createdDateTime ge \{\(now\(\).*\}&\$select=.*&\$top=20, GET \S+\?\$filter=createdDateTime ge \{.*\} and \(createdDateTime lt \{.*\}\)&/, 'EXPLAIN');
+
+my @many = map { my $n = $_; map { [ $n, $_ ] } '>=', '>', '<', '<=' } 0, 101, 102, 103, 110;
+check('bounds at what is rounded', -2 * @many,
+	map { my ($n, $operator) = @$_; sprintf "SELECT count(*) FROM alerts WHERE created_date_time $operator timestamptz '2026-07-01 00:00Z' + $n * interval '1 minute' AND created_date_time < '2026-07-01 09:00'" } @many);
+check('two bounds', 2, "SELECT count(*)::int, 'x' FROM alerts WHERE created_date_time >= '2026-07-01 01:00' AND created_date_time < '2026-07-01 08:00' HAVING count(*) > 0");
+check('BETWEEN', 2, "SELECT count(*) FROM alerts WHERE created_date_time BETWEEN '2026-07-01 01:41' AND '2026-07-01 08:22'");
+check('the other way round', 2, "SELECT count(id) FROM alerts WHERE '2026-07-01 01:41:00.000001' < created_date_time");
+check('with other clauses', 2, "SELECT count(*) FROM alerts WHERE created_date_time >= '2026-07-01 01:41' AND status <> 'resolved' AND severity IN ('medium', 'high')");
+check('a date', 2, "SELECT count(*) FROM alerts WHERE created_date_time > date '2026-07-01'");
+check('another time', 2, "SELECT count(*) FROM alerts WHERE last_update_date_time <= '2026-07-01 08:00:30'");
+check('of two times', 2, "SELECT count(*) FROM alerts WHERE last_update_date_time <= '2026-07-01 08:00:30' AND created_date_time >= '2026-07-01 01:42'");
+check('an interval', 2, "SELECT count(*) FROM alerts WHERE created_date_time > now() - interval '100 years'");
+check('a sub-select', 2, "SELECT count(*) FROM alerts WHERE created_date_time < (SELECT timestamptz '2026-07-01 08:22' FROM levels WHERE rank = 3)");
+check('NULL', 0, "SELECT count(*) FROM alerts WHERE created_date_time < (SELECT timestamptz '2026-07-01 08:22' FROM levels WHERE rank = 7)");
+for my $mode (qw(force_generic_plan force_custom_plan))
+{
+	check("a parameter of time, $mode", -10, "SET plan_cache_mode = $mode; PREPARE p (timestamptz, text) AS SELECT count(*) FROM alerts WHERE created_date_time > \$1 AND severity <> \$2",
+		"EXECUTE p ('2026-07-01 01:42', 'low'); EXECUTE p ('2026-07-01 01:43', 'low'); EXECUTE p (NULL, 'low'); EXECUTE p ('infinity', 'low'); EXECUTE p ('-infinity', 'low'); EXECUTE p ('2026-07-01 01:43', NULL)");
+}
+$node->sql("ALTER SERVER graph OPTIONS (SET page_size '2')");
+for my $bounds ([ '05:00', '05:00' ], [ '05:00', '05:00:00.000001' ], [ '05:01', '05:00' ], [ '05:00', '05:00:00.003' ], [ '05:01', '05:03' ])
+{
+	check("bounds @$bounds", -2, "SET plan_cache_mode = force_generic_plan; PREPARE p (timestamptz, timestamptz) AS SELECT count(*) FROM alerts WHERE created_date_time >= \$1 AND created_date_time < \$2",
+		"EXECUTE p ('2026-07-01 $bounds->[0]', '2026-07-01 $bounds->[1]')");
+}
+$node->sql("ALTER SERVER graph OPTIONS (SET page_size '100')");
+
+# what is not a bound
+check('a time that is equal', -1, "SELECT count(*) FROM alerts WHERE created_date_time = '2026-07-01 05:00'");
+check('an OR of times', -7, "SELECT count(*) FROM alerts WHERE created_date_time < '2026-07-01 05:00' OR created_date_time > '2026-07-01 05:10'");
+check('a time and what is local', -5, "SELECT count(*) FROM alerts WHERE created_date_time < '2026-07-01 08:00' AND title <> 'Title 3'");
+check('few alerts', -1, "SELECT count(*) FROM alerts WHERE created_date_time < '2026-07-01 00:50'");
+
+# more at a bound than come with a count
+my @thick = map { { %{ some_alert($_) }, createdDateTime => at(60 * 300, $_ * 7) } } 1000 .. 1030;
+$emulator->add_alerts(@thick);
+$node->sql("SET timezone = 'UTC'; TRUNCATE copies.alerts; INSERT INTO copies.alerts SELECT $columns FROM defender.alerts");
+check('many alerts at a bound', -6, "SELECT count(*) FROM alerts WHERE created_date_time < '2026-07-01 05:00:00.000715' AND severity <> 'unknown'");
+check('many alerts, not at a bound', 2, "SELECT count(*) FROM alerts WHERE created_date_time < '2026-07-01 05:00:00.1'");
+
+# services that do not count or filter as they are asked
+my $between = "SELECT count(*) FROM alerts WHERE created_date_time >= '2026-07-01 01:42' AND created_date_time <= '2026-07-01 08:20'";
+for my $setting ([ count => 'ignore' ], [ filter => 'ignore' ], [ count => 'refuse' ])
+{
+	$emulator->settings(@$setting);
+	is(answer('defender', $between), answer('copies', $between), "$setting->[0]: $setting->[1]");
+	$emulator->settings($setting->[0] => 'honour');
+	$node->sql("ALTER SERVER graph OPTIONS (SET page_size '100')");
+}
+check('all is well again', 2, $between);
 
 done_testing;

@@ -101,6 +101,31 @@ ask_for_keys(const ForeignScan *plan, const GraphValue *values,
 }
 
 /*
+ * ask_near_bounds
+ *		If a count is between times, have what is near these counted as well.
+ *
+ * Where that cannot be asked the count is none.
+ */
+static void
+ask_near_bounds(const ForeignScan *plan, const GraphValue *values,
+				GraphRequest *request)
+{
+	List	   *bounds = graph_plan_list(plan, GRAPH_PLAN_BOUNDS);
+	char	   *near;
+
+	if (bounds == NIL || !request->whole_filter)
+		return;
+	near = graph_margin_filter(request->filter, bounds, values);
+	if (near == NULL)
+	{
+		request->whole_filter = false;
+		return;
+	}
+	request->parts = palloc(sizeof(char *));
+	request->parts[request->nparts++] = near;
+}
+
+/*
  * ask_for_list
  *		Give the request its $filter; false if no alert can match.
  */
@@ -119,6 +144,8 @@ ask_for_list(const ForeignScan *plan, const GraphOptions *options,
 	request->filter = filter.text;
 	request->whole_filter = filter.is_whole;
 	request->no_nulls = filter.no_nulls;
+	if (request->mode == GRAPH_SCAN_COUNT && !filter.no_rows)
+		ask_near_bounds(plan, values, request);
 	return !filter.no_rows;
 }
 

@@ -4,7 +4,8 @@
  *		How many alerts match?
  *
  * The service's count, if it gives one that some alerts which come with it do
- * not contradict; else the alerts are read and counted here.  Either way each
+ * not contradict, less those near the bound of a time that are beyond it; else
+ * the alerts are read and counted here.  Either way each
  * alert that is seen is checked against the clauses, in case the service
  * ignores the filter.
  *
@@ -36,9 +37,11 @@ struct GraphCount
 	const char *key_and_time;	/* ... and of a list */
 	bool		in_turns;		/* below an Append that reads several tables */
 	bool		waits;			/* not all has come yet */
-	bool		listed;			/* the list is read, and counted here */
-	int64		found;			/* of the alerts that came, so many match ... */
-	bool		contradicted;	/* ... and some do not */
+	bool		listed;			/* the list is read, and counted here: */
+	int64		found;			/* so many match */
+	bool		contradicted;	/* an alert has come that does not */
+	int64		near;			/* so many came as near to a bound ... */
+	int64		beyond;			/* ... of which some are beyond it */
 	bool		given;			/* the one row */
 };
 
@@ -146,13 +149,43 @@ next_record(GraphCount *count, GraphScan *scan, GraphRecord *record)
  * answer
  *		The number of alerts, after all that was asked for has come; -1 if the
  *		service does not count, contradicts itself or ignores the filter.
+ *
+ * Between times, the service may count some that are near a bound and beyond it.
+ * All that are near have come by themselves.  The two requests are under way at
+ * once, but not of one moment: to make the answer wrong, an alert has to be
+ * within milliseconds of a bound and to come or go between the two.
  */
 static int64
-answer(const GraphCount *count, const GraphScan *scan)
+answer(const GraphCount *count, const GraphScan *scan,
+	   const GraphRequest *request)
 {
+	int64		result;
+
 	if (count->listed)
 		return count->found;
-	return count->contradicted ? -1 : graph_scan_count(scan, 0);
+	result = graph_scan_count(scan, 0);
+	if (count->contradicted || result < 0 || request->nparts == 0)
+		return count->contradicted ? -1 : result;
+	return count->near == graph_scan_count(scan, 1) && count->near <= result ?
+		result - count->beyond : -1;
+}
+
+/*
+ * take_record
+ *		An alert has come: note whether it counts.
+ */
+static void
+take_record(GraphCount *count, const GraphScan *scan, bool counts)
+{
+	if (count->listed)
+		count->found += counts;
+	else if (graph_scan_count_number(scan) == 0)
+		count->contradicted = count->contradicted || !counts;
+	else
+	{
+		count->near++;
+		count->beyond += !counts;
+	}
 }
 
 /*
@@ -173,15 +206,10 @@ find_answer(GraphCount *count, GraphScan *scan, GraphRequest *request,
 	for (;;)
 	{
 		while (next_record(count, scan, &record))
-		{
-			bool		counts = run_clauses(count, &record, slot);
-
-			count->found += counts;
-			count->contradicted = count->contradicted || !counts;
-		}
+			take_record(count, scan, run_clauses(count, &record, slot));
 		if (count->waits)
 			return -1;
-		result = answer(count, scan);
+		result = answer(count, scan, request);
 		if (result >= 0)
 			return result;
 		read_list(count, scan, request);
@@ -237,5 +265,5 @@ graph_count_stop(GraphCount *count)
 	graph_row_stop(count->reader);
 	count->given = count->waits = false;
 	count->listed = count->contradicted = false;
-	count->found = 0;
+	count->found = count->near = count->beyond = 0;
 }

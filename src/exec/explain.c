@@ -100,16 +100,27 @@ explain_keys(const GraphRequest *request)
 
 /*
  * explain_list
- *		The request of a list or a count.
+ *		The request of a list or a count, and of what is counted beside it.
  */
 static char *
 explain_list(const GraphRequest *request, const GraphOptions *options)
 {
 	bool		with_count = options->pushdown.count &&
 		request->first_page == request->page_size;
+	GraphRequest one = *request;
+	char	   *result = NULL;
 
-	return psprintf("GET %s", graph_request_path(request, request->first_page,
-												 true, with_count, false));
+	for (int i = 0; i <= request->nparts; i++)
+	{
+		char	   *path = graph_request_path(&one, request->first_page, true,
+											  with_count, false);
+
+		result = result ? psprintf("%s, GET %s", result, path) :
+			psprintf("GET %s", path);
+		if (i < request->nparts)
+			one.filter = request->parts[i];
+	}
+	return result;
 }
 
 /*

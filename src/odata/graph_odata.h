@@ -262,6 +262,10 @@ extern void graph_deparse_filter(const GraphResourceInfo *resource,
 								 const char *time_property,
 								 GraphDeparsedFilter *result);
 
+/* in margin.c */
+extern char *graph_margin_filter(const char *filter, List *bounds,
+								 const GraphValue *values);
+
 /* in request_path.c */
 extern char *graph_request_path(const GraphRequest *request, int page_size,
 								bool with_select, bool with_count, bool escape);

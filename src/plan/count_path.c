@@ -9,7 +9,8 @@
  *
  * A clause with a value that is not known yet is exact for the values that the
  * service knows.  Which it is, is seen when the scan starts: for another one
- * the list is read and counted here.
+ * the list is read and counted here.  Bounds of times are never exact, but may
+ * be counted between all the same (count_bounds.c).
  *
  * What this file refuses to know: what a count is checked against when it is
  * there (src/exec/count.c), HTTP, JSON, how a condition is written.
@@ -142,9 +143,11 @@ can_count_rows(PlannerInfo *root, RelOptInfo *baserel)
 		root->hasPseudoConstantQuals ||
 		!bms_is_empty(baserel->lateral_relids))
 		return false;
-	return info->resource->rows_member == NULL &&
-		info->options.pushdown.count && info->pushdown.keys == NIL &&
-		info->pushdown.countable;
+	if (info->resource->rows_member != NULL ||
+		!info->options.pushdown.count || info->pushdown.keys)
+		return false;
+	return info->pushdown.inexact == NIL ||
+		(graph_count_bounds(baserel) && graph_count_bounds_pay(root, baserel));
 }
 
 /*
@@ -175,7 +178,9 @@ graph_count_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper)
 {
 	GraphPrice	price;
 
-	graph_price_count(root, baserel, &price);
+	graph_price_count(root, baserel,
+					  ((GraphRelInfo *) baserel->fdw_private)->pushdown.inexact != NIL,
+					  &price);
 	upper->serverid = baserel->serverid;
 	upper->userid = baserel->userid;
 	upper->useridiscurrent = baserel->useridiscurrent;
@@ -245,7 +250,7 @@ count_target(List *wanted, List *clauses, List **attnums, List **indexes)
  * graph_plan_count
  *		The plan node of the service's count.
  *
- * All of its clauses are sent, and exact.  They are held against some alerts
+ * All of its clauses are sent, and exact but for bounds.  They are held against some alerts
  * that come with the count, in case the service ignores them.  HAVING is the
  * node's own qual, unless it counts one of several tables.
  */
@@ -275,5 +280,8 @@ graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
 								 pushdown->clauses ? GRAPH_SMALLEST_PROOF : 1);
 	return make_foreignscan(tlist, copyObject(having), 0,
 							list_concat_copy(pushdown->values, pushdown->clauses),
-							lappend(private, indexes), scan_tlist, NIL, NULL);
+							list_concat(private,
+										list_make2(indexes,
+												   graph_count_bounds(info->baserel))),
+							scan_tlist, NIL, NULL);
 }

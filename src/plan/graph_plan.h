@@ -39,8 +39,8 @@ typedef struct GraphPushdown
 	bool		no_lookups;		/* the list is read in any case */
 	bool		may_be_listed;	/* the keys may be too many: not known yet */
 	bool		exact;			/* everything is sent, and exact */
-	bool		countable;		/* the same, or it will be for values that the
-								 * service knows */
+	List	   *inexact;		/* RestrictInfo: those that are not, and will
+								 * not be for values that the service knows */
 } GraphPushdown;
 
 /*
@@ -56,7 +56,8 @@ typedef struct GraphRelInfo
 	GraphOptions options;
 	const GraphResourceInfo *resource;
 	GraphColumn **columns;		/* by attribute number, where looked up */
-	double		alerts;			/* in the service, estimated */
+	double		alerts;			/* in the service, estimated, */
+	bool		analyzed;		/* by what ANALYZE has seen */
 	GraphPushdown pushdown;		/* of the restrictions */
 } GraphRelInfo;
 
@@ -114,6 +115,8 @@ enum GraphPlanPrivate
 
 	/* counts only, instead: IntList, where the columns are in the row */
 	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,
+	GRAPH_PLAN_BOUNDS,			/* counts only: List of those conditions that
+								 * are bounds of times; or NIL */
 };
 
 /* The elements of a member in GRAPH_PLAN_MEMBERS. */
@@ -208,7 +211,7 @@ extern void graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 							 const GraphPushdown *pushdown, double rows,
 							 GraphPrice *price);
 extern void graph_price_count(PlannerInfo *root, RelOptInfo *baserel,
-							  GraphPrice *price);
+							  bool bounded, GraphPrice *price);
 extern int	graph_most_keys(const GraphRelInfo *info, double alerts);
 extern double graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
 								  const GraphPushdown *pushdown);
@@ -225,6 +228,10 @@ extern const GraphQueryProperty *graph_find_order(RelOptInfo *baserel,
 
 /* in count_append.c */
 extern void graph_count_append_init(void);
+
+/* in count_bounds.c */
+extern List *graph_count_bounds(RelOptInfo *baserel);
+extern bool graph_count_bounds_pay(PlannerInfo *root, RelOptInfo *baserel);
 
 /* in count_path.c */
 extern List *graph_wanted_aggregates(List *exprs, List *having);

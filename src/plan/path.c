@@ -56,7 +56,8 @@ graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 					  &info->options);
 	info->resource = graph_resource_info(info->options.resource);
 	info->columns = palloc0((baserel->max_attr + 1) * sizeof(GraphColumn *));
-	if (baserel->tuples <= 0)
+	info->analyzed = baserel->tuples > 0;
+	if (!info->analyzed)
 		baserel->tuples = DEFAULT_ALERTS * info->resource->rows_per_record;
 	info->alerts = clamp_row_est(baserel->tuples / info->resource->rows_per_record);
 

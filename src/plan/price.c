@@ -170,15 +170,18 @@ graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
  *		What it costs to have the service count the rows of a table.
  *
  * If a value is not known yet, the list may have to be read instead: then the
- * price is half way to that.
+ * price is half way to that.  Between times (bounded) it takes two requests.
  */
 void
-graph_price_count(PlannerInfo *root, RelOptInfo *baserel, GraphPrice *price)
+graph_price_count(PlannerInfo *root, RelOptInfo *baserel, bool bounded,
+				  GraphPrice *price)
 {
 	GraphRelInfo *info = baserel->fdw_private;
 	Cost		count = REQUEST_COST;
 
-	if (!info->pushdown.exact)
+	if (bounded)
+		count = 2 * REQUEST_COST;
+	else if (!info->pushdown.exact)
 	{
 		graph_price_scan(root, baserel, &info->pushdown, baserel->rows, price);
 		count = (REQUEST_COST + price->total) / 2;

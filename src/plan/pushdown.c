@@ -17,7 +17,8 @@
  * A condition is kept without its values, which src/odata/deparse.c adds when
  * they are known.  What that would leave out is left out here already if the
  * value is a constant, and nothing is called exact that has others: at most
- * countable, which is for those who look again when the values are known.
+ * they are not called inexact, for those who look again when the values are
+ * known.
  *
  * What this file refuses to know: tokens, transfers, paths of the planner.
  *
@@ -346,7 +347,7 @@ void
 graph_pushdown_init(GraphPushdown *pushdown)
 {
 	memset(pushdown, 0, sizeof(GraphPushdown));
-	pushdown->exact = pushdown->countable = true;
+	pushdown->exact = true;
 }
 
 /*
@@ -556,7 +557,8 @@ graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 			pushdown->sent = lappend(pushdown->sent, rinfo);
 		context.exact = context.exact && !beside_keys;
 		pushdown->exact = pushdown->exact && context.exact;
-		pushdown->countable = pushdown->countable && context.countable;
+		if (!context.countable)
+			pushdown->inexact = lappend(pushdown->inexact, rinfo);
 		pushdown->clauses = lappend(pushdown->clauses, rinfo->clause);
 		pushdown->labels = lappend(pushdown->labels, makeString(label));
 	}

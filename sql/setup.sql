@@ -130,7 +130,7 @@ BEGIN
                        '\$filter=(.*?)(?:&\$orderby=[^&]*)?(?:&\$select=[^&]*)?(?:&\$count=true)?&\$top=\d+$'),
                      substring(plan->>'Graph Request' FROM '^none.*'), '-');
   filter := regexp_replace(filter, '\$\d+|\(InitPlan \d+\)\.col1', '$N', 'g');
-  SELECT string_agg(substring(l FROM '(?:sent, exact|sent, superset|local: [a-z ]*)$'), ' + ')
+  SELECT string_agg(substring(l FROM '.*: ((?:sent|local).*)$'), ' + ')
     INTO label FROM jsonb_array_elements_text(plan->'Graph Clauses') AS l;
   EXECUTE format('WITH got AS MATERIALIZED (SELECT * FROM %1$I WHERE %2$s),
                        right_ones AS MATERIALIZED (SELECT * FROM %1$s_copy AS %1$I WHERE %2$s)

@@ -88,6 +88,9 @@ sub asked
 my @ALL = ('?$top=1000',
 	map { "?\$filter=createdDateTime lt $_.000001Z&\$orderby=createdDateTime desc&\$top=1000" } '2026-07-30T07:19:00', '2026-07-29T14:40:00');
 my $NO_CHANGE = 'lastUpdateDateTime eq null';
+my $NO_SOURCE = join ' and ', map { "serviceSource ne '$_'" } qw(unknown microsoftDefenderForEndpoint
+	microsoftDefenderForIdentity microsoftDefenderForCloudApps microsoftDefenderForOffice365 microsoft365Defender
+	azureAdIdentityProtection microsoftAppGovernance dataLossPrevention);
 my $LOW = '$filter=severity eq \'low\'';
 
 #------------------------------------------------------------------------------
@@ -136,8 +139,10 @@ my @SHAPES = (
 		'?$filter=createdDateTime ge 2026-07-29T22:00:00Z and severity eq \'low\'&$top=1000' ],
 	[ 'a time at run time', 1, q{SELECT title FROM alerts WHERE created_date_time > (SELECT last FROM kept)},
 		'?$filter=createdDateTime ge 2026-07-30T23:50:00Z&$top=1000' ],
-	[ 'an enum that is new', 3, q{SELECT title FROM alerts WHERE service_source = 'microsoftSentinel'}, @ALL ],
-	[ 'a word of its own', 3, q{SELECT title FROM alerts WHERE severity = 'Low'}, @ALL ],
+	[ 'an enum that is new', 3, q{SELECT title FROM alerts WHERE service_source = 'microsoftSentinel'},
+		map { my $request = $_; $request =~ s/^\?(?:\$filter=(.*?)&)?/'?$filter=' . join(' and ', $NO_SOURCE, $1 || ()) . '&'/er } @ALL ],
+	[ 'a word of its own', 1, q{SELECT title FROM alerts WHERE severity = 'Low'},
+		'?$filter=' . join(' and ', map { "severity ne '$_'" } qw(unknown informational medium high)) . '&$top=1000' ],
 	[ 'what stays here', 3, q{SELECT title FROM alerts WHERE title = 'Title 1'}, @ALL ],
 
 	[ 'LIMIT', 1, q{SELECT title FROM alerts LIMIT 10}, '?$top=10' ],
@@ -276,8 +281,9 @@ my %LABELS = (
 	q{severity <> 'low'}                   => 'sent, exact',
 	q{created_date_time > '2026-07-30Z'}   => 'sent, superset',
 	q{assigned_to = 'o''neil@contoso.test'} => 'sent, superset',
-	q{service_source = 'microsoftSentinel'} => 'local: ',
-	q{severity = 'Low'}                    => 'local: ',
+	q{service_source = 'microsoftSentinel'} => "sent, superset: 'microsoftSentinel' is not a value that the service is known to filter by: unknown, microsoft",
+	q{severity = 'Low'}                    => "sent, superset: 'Low' is not a value that the service is known to filter by: unknown, informational, low, medium, high",
+	q{severity <> 'hgih'}                  => "local: 'hgih' is not a value that the service is known to filter by: unknown, informational, low, medium, high",
 	q{title = 'Title 1'}                   => 'local: ');
 foreach my $clause (sort keys %LABELS)
 {

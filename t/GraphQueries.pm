@@ -698,12 +698,47 @@ sub local_clause
 		"1 = $n", "now() > '2000-01-01'");
 }
 
+# What an enum's members are tried for, and rows, of which the first column is.
+sub members_clause
+{
+	my ($self) = @_;
+	my $word = $self->column('word');
+	my ($one, $two, $three) = map { quote($self->any_word) } 1 .. 3;
+	my $start = quote(substr($self->any_word, 0, $self->pick(1, 1, 2, 4)) =~ s/[\\()*+?.\[\]{}|^\$%]//gr . '%');
+	my ($plain, $not) = ("$word\::text COLLATE \"C\"", $self->pick('', '', 'NOT '));
+
+	return $self->pick(
+		"$plain ${not}LIKE $start", "$plain ${not}ILIKE $start", "$plain ILIKE $one", "$plain ~* ('^' || left($start, -1))",
+		"lower($plain) ${not}IN (lower($one), $two)", "upper($plain) = upper($one)", "$plain " . $self->pick(qw(< <= > >=)) . " $one",
+		"$plain ${not}BETWEEN $one AND $two", "$plain > ANY (ARRAY[$one, $two])", "length($plain) " . $self->pick('>', '=', '<') . ' length(' . $one . ')',
+		"CASE $plain WHEN $one THEN true WHEN $two THEN NULL ELSE " . $self->pick('true', 'false', 'NULL') . ' END',
+		"CASE WHEN $word = $one THEN $word <> $two ELSE $word IS NULL END", "COALESCE($plain, $one) ${not}IN ($one, $two)",
+		"NULLIF($plain, $one) IS ${not}NULL", "($word = $one) IS ${not}TRUE", "($word <> $one) IS ${not}UNKNOWN",
+		"($word = $one OR $plain LIKE $start OR $word = $two)", "NOT ($plain LIKE $start AND $word <> $one)",
+		"($plain ILIKE $start OR " . $self->comparison . ')', "($plain ILIKE $start AND " . $self->comparison . ')',
+		"(($word = $one) = ($plain < $two))", "($plain > $one) IS DISTINCT FROM ($plain > $two)",
+		"CASE WHEN $plain LIKE $start THEN 1 / (length($plain COLLATE \"C\") + 1) = 0 ELSE $word = $three END");
+}
+
+sub row_clause
+{
+	my ($self) = @_;
+	my ($kind, $operator) = ($self->pick(qw(time time time word key)), $self->pick(qw(< <= > >= = <>)));
+	my ($first, $value) = ($self->column($kind), $self->value($kind));
+	my ($key, $id) = ($self->column('key'), $self->literal('key'));
+	my @sides = $self->chance(20) ? ("($value, $id, 1)", "($first, $key, 1)") : ("($first, $key)", "($value, $id)");
+
+	return $self->pick('', '', 'NOT ') . "($sides[0] $operator $sides[1])" if $self->chance(85);
+	return "($first, $key) IN (($value, $id), (" . $self->value($kind) . ", $id))";
+}
+
 sub leaf
 {
 	my ($self) = @_;
 	return $self->pick_method([
 		('comparison') x 8, ('in_list') x 4, ('array_clause') x 4, ('between') x 2,
-		('null_test') x 2, ('distinct') x 2, ('local_clause') x 2, ('function_clause') x 3 ]);
+		('null_test') x 2, ('distinct') x 2, ('local_clause') x 2, ('function_clause') x 3,
+		('members_clause') x 4, 'row_clause' ]);
 }
 
 # A clause, nested to a depth.

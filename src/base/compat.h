@@ -47,7 +47,9 @@
 #if PG_VERSION_NUM >= 180000
 #define graph_pathkey_is_descending(key)	((key)->pk_cmptype == COMPARE_GT)
 #define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti, false)
+#define graph_row_is_less(row)	((row)->cmptype == COMPARE_LT || (row)->cmptype == COMPARE_LE)
 #else
+#define graph_row_is_less(row)	((row)->rctype == ROWCOMPARE_LT || (row)->rctype == ROWCOMPARE_LE)
 #define graph_pathkey_is_descending(key)	((key)->pk_strategy == BTGreaterStrategyNumber)
 #define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti)
 #endif

@@ -201,6 +201,9 @@ typedef enum GraphEnumMember
 								 * "Prefer: include-unknown-enum-members" */
 } GraphEnumMember;
 
+/* Room for the members of an enum that are looked at one by one. */
+#define GRAPH_MOST_MEMBERS	64
+
 /* What a column of a foreign table reads. */
 typedef enum GraphColumnSource
 {
@@ -262,6 +265,7 @@ extern const GraphProperty *graph_find_path(const char *type_name,
 											const char *path);
 extern GraphEnumMember graph_enum_member(const char *enum_name,
 										 const char *literal);
+extern int	graph_known_members(const char *enum_name, const char **names);
 extern const GraphQueryProperty *graph_query_property(const GraphResourceInfo *resource,
 													  const char *name);
 extern char *graph_snake_case(const char *name);

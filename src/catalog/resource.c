@@ -353,6 +353,35 @@ graph_enum_member(const char *enum_name, const char *literal)
 }
 
 /*
+ * graph_known_members
+ *		The members of an enum that are always shown by their names; how many.
+ *
+ * There is room for GRAPH_MOST_MEMBERS of them.  An enum that has more counts
+ * as one of which nothing is known.
+ */
+int
+graph_known_members(const char *enum_name, const char **names)
+{
+	int			count = 0;
+
+	for (size_t i = 0; i < lengthof(enums); i++)
+	{
+		if (strcmp(enums[i].name, enum_name) != 0)
+			continue;
+		for (int j = 0; j < enums[i].count; j++)
+		{
+			if (enums[i].members[j].gated)
+				continue;
+			if (count == GRAPH_MOST_MEMBERS)
+				return 0;
+			names[count++] = enums[i].members[j].name;
+		}
+	}
+
+	return count;
+}
+
+/*
  * graph_query_property
  *		What the service can do with a property of a resource's records, or NULL
  *		if it can neither filter nor sort by it.

@@ -35,6 +35,7 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "nodes/value.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -51,6 +52,9 @@
 
 /* Longest string literal; user principal names are at most 113 characters. */
 #define MAX_LITERAL_BYTES	256
+
+/* So many bytes of a word that is no member are named. */
+#define MAX_NAMED_BYTES		60
 
 /* Most values of one IN list; a longer one of times becomes a range. */
 #define MAX_ALTERNATIVES	20
@@ -108,7 +112,6 @@ typedef struct Junction
 static const char too_long_filter[] = "the filter would be too long";
 static const char too_long_text[] = "the text is too long to be sent";
 static const char odd_text[] = "the text may stand for another one";
-static const char no_member[] = "not a value that the service is known to filter by";
 static const char all_times[] = "all times that the service can have are in it";
 static const char no_range[] = "no range of times can be told from it";
 
@@ -352,6 +355,28 @@ deparse_time(DeparseContext *context, const char *property,
 }
 
 /*
+ * graph_no_member
+ *		Why a word is not sent: it is none of the members that the metadata
+ *		knows.
+ */
+char *
+graph_no_member(const GraphQueryProperty *property, const char *word)
+{
+	const char *members[GRAPH_MOST_MEMBERS];
+	int			count = graph_known_members(property->enum_name, members);
+	int			len = strlen(word);
+	int			named = pg_mbcliplen(word, len, MAX_NAMED_BYTES);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "'%.*s%s' is not a value that the service is known to filter by",
+					 named, word, named < len ? "..." : "");
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&text, "%s%s", i == 0 ? ": " : ", ", members[i]);
+	return text.data;
+}
+
+/*
  * deparse_word
  *		A comparison of an enum or string property for equality.
  *
@@ -367,7 +392,8 @@ deparse_word(DeparseContext *context, const GraphQueryProperty *property,
 	Assert(comparison == GRAPH_EQ || (comparison == GRAPH_NE && is_enum));
 	if (is_enum &&
 		graph_enum_member(property->enum_name, word) != GRAPH_ENUM_KNOWN)
-		return leave_out(context, no_member);
+		return context->left_out ? FILTER_EVERY :
+			leave_out(context, graph_no_member(property, word));
 	return deparse_equality(context, property->name,
 							comparison == GRAPH_EQ ? "eq" : "ne", word, text);
 }

@@ -253,6 +253,8 @@ extern bool graph_time_range(List *steps, const GraphValue *values,
 							 Datum value, GraphTimeRange *range);
 
 /* in deparse.c */
+extern char *graph_no_member(const GraphQueryProperty *property,
+							 const char *word);
 extern GraphShippable graph_filter_reserve(const GraphResourceInfo *resource,
 										   List *condition,
 										   const GraphValue *values,

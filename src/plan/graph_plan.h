@@ -41,6 +41,7 @@ typedef struct GraphPushdown
 	bool		exact;			/* everything is sent, and exact */
 	List	   *inexact;		/* RestrictInfo: those that are not, and will
 								 * not be for values that the service knows */
+	bool		loose;			/* most of what comes may be dropped here */
 } GraphPushdown;
 
 /*
@@ -70,6 +71,40 @@ typedef struct GraphCompared
 	GraphComparison comparison;
 	const char *reason;			/* why it is not a comparison to be sent */
 } GraphCompared;
+
+/*
+ * What an alert's property, an enum, may be for a condition to be true, as
+ * far as members are known; what is in doubt is in: enum_condition.c.
+ */
+typedef struct GraphMembers
+{
+	const GraphQueryProperty *property;
+	uint64		known;			/* by their place in graph_known_members() */
+	bool		null;			/* NULL is in */
+	bool		no_others;		/* no other word is in; else some may be */
+	bool		all_others;		/* every other word is in */
+	bool		exact;			/* nothing that is in is in doubt, except for
+								 * other words */
+	bool		only_way;		/* the condition is in no other form */
+} GraphMembers;
+
+/* What an expression is for a value: graph_evaluate(). */
+typedef enum GraphTruth
+{
+	GRAPH_FALSE,
+	GRAPH_TRUE,
+	GRAPH_NEITHER,				/* NULL */
+} GraphTruth;
+
+/* Values for which an expression is evaluated. */
+#define GRAPH_MOST_CANDIDATES	(2 * GRAPH_MOST_MEMBERS + 64)
+
+typedef struct GraphCandidates
+{
+	int			count;
+	Datum		values[GRAPH_MOST_CANDIDATES];
+	bool		nulls[GRAPH_MOST_CANDIDATES];
+} GraphCandidates;
 
 /* Why a clause is not sent, where more than one file can tell. */
 #define GRAPH_NO_FORM		"not a form that the service answers"
@@ -197,6 +232,26 @@ extern List *graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown,
 extern bool graph_is_only_lookup(Expr *expr);
 extern int	graph_named_ids(const GraphPushdown *pushdown, List *keys,
 							int *most);
+
+/* in evaluate.c */
+extern bool graph_evaluate(Expr *expr, const Var *var,
+						   const GraphCandidates *candidates,
+						   GraphTruth *truths);
+
+/* in enum_condition.c */
+extern List *graph_members_merge(List *groups, const GraphMembers *members,
+								 bool both);
+extern GraphMembers *graph_members_find(List *groups,
+										const GraphQueryProperty *property);
+extern GraphMembers *graph_members_named(const GraphQueryProperty *property,
+										 const Const *constant, bool equal,
+										 bool distinct, char **why);
+extern GraphMembers *graph_members_null(const GraphQueryProperty *property,
+										bool null);
+extern GraphMembers *graph_members_evaluated(RelOptInfo *baserel, Expr *expr,
+											 bool negate);
+extern List *graph_members_condition(GraphPushdown *pushdown,
+									 const GraphMembers *members, bool *exact);
 
 /* in pushdown.c */
 extern void graph_pushdown_init(GraphPushdown *pushdown);

@@ -152,7 +152,7 @@ is_one_page(PlannerInfo *root, const GraphRelInfo *info)
 	return root->limit_tuples > 0 &&
 		graph_is_all_of_query(root, info->baserel) &&
 		root->limit_tuples + 1 <= info->options.limits.page_size &&
-		info->resource->rows_member == NULL &&
+		info->resource->rows_member == NULL && !info->pushdown.loose &&
 		list_length(info->pushdown.sent) == list_length(info->pushdown.clauses);
 }
 

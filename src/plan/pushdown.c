@@ -14,6 +14,9 @@
  * lose rows.  That keeps SQL's nulls right too: NOT (a = b) is true exactly
  * where a <> b is.
  *
+ * What is about one enum column and in none of the forms that are known here is
+ * evaluated for each member (enum_condition.c).
+ *
  * A condition is kept without its values, which src/odata/deparse.c adds when
  * they are known.  What that would leave out is left out here already if the
  * value is a constant, and nothing is called exact that has others: at most
@@ -29,8 +32,11 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
 
 #include "plan/graph_plan.h"
 
@@ -44,7 +50,9 @@ typedef struct ClassifyContext
 	const char *decided;		/* its label, if it is so for every alert */
 	bool		exact;			/* of the condition made last */
 	bool		countable;		/* the same but for values not known yet */
+	GraphMembers *members;		/* the same as members of one enum, or NULL */
 	const char *reason;			/* why there is none */
+	char	   *no_member;		/* which word is not sent, and why, or NULL */
 } ClassifyContext;
 
 static List *convert(ClassifyContext *context, Expr *expr, bool negate);
@@ -52,6 +60,7 @@ static List *convert(ClassifyContext *context, Expr *expr, bool negate);
 /* Why a clause stays local; comparison.c and deparse.c know more reasons. */
 static const char reason_case[] = "the service may ignore case";
 static const char reason_key[] = "alerts are asked for by their id";
+static const char reason_members[] = "all members that are known are in it";
 
 /* What is sent only then, where the ids may be too many. */
 static const char label_listed[] = ", if the list is read instead of lookups";
@@ -82,6 +91,28 @@ find_comparison(ClassifyContext *context, List *args, Oid operator,
 }
 
 /*
+ * find_named
+ *		The members of an enum that a comparison with a constant means; false if
+ *		the service may not know a word of it.
+ */
+static bool
+find_named(ClassifyContext *context, GraphFilterKind kind,
+		   const GraphCompared *compared)
+{
+	const Const *constant = (const Const *) compared->value;
+	char	   *why;
+
+	if (compared->property->type != GRAPH_EDM_ENUM || !IsA(constant, Const))
+		return true;
+	context->members = graph_members_named(compared->property, constant,
+										   compared->comparison == GRAPH_EQ,
+										   kind == GRAPH_FILTER_DISTINCT, &why);
+	if (why)
+		context->reason = context->no_member = why;
+	return why == NULL;
+}
+
+/*
  * make_condition
  *		The condition of a comparison that the service can decide; NIL if it
  *		cannot, with the reason in the context.
@@ -98,6 +129,8 @@ make_condition(ClassifyContext *context, GraphFilterKind kind,
 	bool		distinct = kind == GRAPH_FILTER_DISTINCT;
 	List	   *result;
 
+	if (!find_named(context, kind, compared))
+		return NIL;
 	if (IsA(constant, Const) && constant->constisnull)
 		context->exact = true;	/* no rows, or a test for null */
 	else if (property->type == GRAPH_EDM_ENUM)
@@ -179,6 +212,8 @@ convert_null_test(ClassifyContext *context, Expr *expr, bool null)
 		context->reason = GRAPH_NO_PROPERTY;
 		return NIL;
 	}
+	if (property->type == GRAPH_EDM_ENUM)
+		context->members = graph_members_null(property, null);
 	context->exact = true;
 	return list_make2(makeInteger(null ? GRAPH_FILTER_NULL :
 								  GRAPH_FILTER_NOT_NULL),
@@ -252,11 +287,124 @@ convert_array(ClassifyContext *context, ScalarArrayOpExpr *op, bool negate)
  */
 
 /*
+ * convert_row
+ *		"(column, ...) < (value, ...)": what the first column has to be.
+ *
+ * Where its values are equal the other columns decide, so that each of the
+ * four operators lets them through.
+ */
+static List *
+convert_row(ClassifyContext *context, RowCompareExpr * row, bool negate)
+{
+	Expr	   *left = linitial(row->largs);
+	Expr	   *right = linitial(row->rargs);
+	bool		less = graph_row_is_less(row) != negate;
+	Oid			operator;
+	Oid			left_type;
+	Oid			right_type;
+	List	   *result;
+
+	op_input_types(linitial_oid(row->opnos), &left_type, &right_type);
+	operator = get_opfamily_member(linitial_oid(row->opfamilies), left_type,
+								   right_type,
+								   less ? BTLessEqualStrategyNumber :
+								   BTGreaterEqualStrategyNumber);
+	if (!OidIsValid(operator))
+		return NIL;
+	result = convert(context,
+					 make_opclause(operator, BOOLOID, false, left, right,
+								   InvalidOid,
+								   linitial_oid(row->inputcollids)), false);
+	context->exact = false;
+	if (context->members)
+		context->members->exact = false;
+	return result;
+}
+
+/* The arms of an AND or an OR, each as convert() has it. */
+typedef struct Arms
+{
+	List	   *conditions;
+	List	   *exact;			/* int */
+	List	   *members;		/* GraphMembers * */
+	List	   *groups;			/* the same, combined by property */
+	bool		all_members;	/* each arm has them */
+} Arms;
+
+/*
+ * convert_arms
+ *		Convert each arm; false if there is one that is needed and is local.
+ */
+static bool
+convert_arms(ClassifyContext *context, List *args, bool is_and, bool negate,
+			 Arms *arms)
+{
+	ListCell   *cell;
+
+	memset(arms, 0, sizeof(Arms));
+	arms->all_members = true;
+	foreach(cell, args)
+	{
+		List	   *one;
+
+		context->exact = true;
+		one = convert(context, lfirst(cell), negate);
+		if (one == NIL && context->members == NULL && !is_and)
+			return false;
+		arms->conditions = lappend(arms->conditions, one);
+		arms->exact = lappend_int(arms->exact, one && context->exact);
+		arms->members = lappend(arms->members, context->members);
+		arms->all_members = arms->all_members && context->members;
+		if (context->members == NULL)
+			continue;
+		context->members->only_way = one == NIL;
+		arms->groups = graph_members_merge(arms->groups, context->members,
+										   is_and);
+	}
+	return true;
+}
+
+/*
+ * add_groups
+ *		Add the conditions on members that have no other form to those of a
+ *		junction; false if one that is needed lets everything through.
+ */
+static bool
+add_groups(ClassifyContext *context, const Arms *arms, bool is_and,
+		   List **result, bool *exact)
+{
+	ListCell   *cell;
+
+	foreach(cell, arms->groups)
+	{
+		GraphMembers *members = lfirst(cell);
+		bool		one_exact;
+		List	   *one;
+
+		if (!members->only_way)
+			continue;
+		one = graph_members_condition(context->pushdown, members, &one_exact);
+		if (one == NIL && !is_and)
+		{
+			context->reason = reason_members;
+			return false;
+		}
+		if (one)
+			*result = lappend(*result, one);
+		*exact = *exact && one && one_exact;
+		context->pushdown->loose = context->pushdown->loose || !one_exact;
+	}
+	return true;
+}
+
+/*
  * convert_junction
  *		AND and OR, after NOT has gone inward: is_and says which it is then.
  *
  * An arm of an AND may be left out, and it is a superset then; of an OR, all
- * arms are needed.
+ * arms are needed.  Where an arm says something of an enum in no other form
+ * than by its members, it takes in the other arms that are about that enum; if
+ * these are all of them, whoever asked decides what becomes of them.
  */
 static List *
 convert_junction(ClassifyContext *context, List *args, bool is_and, bool negate)
@@ -264,20 +412,31 @@ convert_junction(ClassifyContext *context, List *args, bool is_and, bool negate)
 	List	   *result = list_make1(makeInteger(is_and ? GRAPH_FILTER_AND :
 												GRAPH_FILTER_OR));
 	bool		exact = true;
-	ListCell   *cell;
+	Arms		arms;
+	bool		done = convert_arms(context, args, is_and, negate, &arms);
 
-	foreach(cell, args)
+	context->members = NULL;
+	if (!done)
+		return NIL;
+	if (arms.all_members && list_length(arms.groups) == 1)
 	{
-		List	   *one;
-
-		context->exact = true;
-		one = convert(context, lfirst(cell), negate);
-		if (one == NIL && !is_and)
+		context->members = linitial(arms.groups);
+		if (context->members->only_way)
 			return NIL;
+	}
+	for (int i = 0; i < list_length(arms.conditions); i++)
+	{
+		List	   *one = list_nth(arms.conditions, i);
+		GraphMembers *members = list_nth(arms.members, i);
+
+		if (members && graph_members_find(arms.groups, members->property)->only_way)
+			continue;
 		if (one)
 			result = lappend(result, one);
-		exact = exact && one && context->exact;
+		exact = exact && list_nth_int(arms.exact, i);
 	}
+	if (!add_groups(context, &arms, is_and, &result, &exact))
+		return NIL;
 	context->exact = exact;
 	return list_length(result) > 1 ? result : NIL;
 }
@@ -293,6 +452,7 @@ convert_form(ClassifyContext *context, Expr *expr, bool negate)
 	BoolExpr   *junction = (BoolExpr *) expr;
 	BooleanTest *test = (BooleanTest *) expr;
 
+	context->reason = GRAPH_NO_FORM;
 	switch (nodeTag(expr))
 	{
 		case T_OpExpr:
@@ -300,6 +460,8 @@ convert_form(ClassifyContext *context, Expr *expr, bool negate)
 			return convert_operator(context, (OpExpr *) expr, negate);
 		case T_ScalarArrayOpExpr:
 			return convert_array(context, (ScalarArrayOpExpr *) expr, negate);
+		case T_RowCompareExpr:
+			return convert_row(context, (RowCompareExpr *) expr, negate);
 		case T_NullTest:
 			return convert_null_test(context, ((NullTest *) expr)->arg,
 									 (((NullTest *) expr)->nulltesttype == IS_NULL) != negate);
@@ -319,22 +481,29 @@ convert_form(ClassifyContext *context, Expr *expr, bool negate)
 		default:
 			break;
 	}
-	context->reason = GRAPH_NO_FORM;
 	return NIL;
 }
 
 /*
  * convert
- *		The condition to send for a clause, or for its opposite; NIL if there
- *		is none, with the reason in the context.
+ *		The condition to send for a clause, or for its opposite.  What is about
+ *		members of one enum is in the context, too; if there is no condition,
+ *		these may be sent.  NIL and none of them: the reason is in the context.
  */
 static List *
 convert(ClassifyContext *context, Expr *expr, bool negate)
 {
-	List	   *result = convert_form(context, expr, negate);
+	List	   *result;
 
-	if (result)
+	context->members = NULL;
+	result = convert_form(context, expr, negate);
+	if (result || context->members)
 		return result;
+	if (!IsA(expr, BoolExpr))
+		context->members = graph_members_evaluated(context->baserel, expr,
+												   negate);
+	if (context->members)
+		return NIL;
 	context->exact = false;
 	return graph_time_condition(context->baserel, context->pushdown, expr, negate);
 }
@@ -351,10 +520,31 @@ graph_pushdown_init(GraphPushdown *pushdown)
 }
 
 /*
- * find_condition
- *		The condition to send for a clause, or NIL.
+ * is_shipped
+ *		Is something sent for a condition, and room reserved for it?
  *
  * Its constants decide now what of it is sent: a count relies on that.
+ */
+static bool
+is_shipped(ClassifyContext *context, List *condition)
+{
+	GraphPushdown *pushdown = context->pushdown;
+	GraphShippable shippable;
+
+	if (condition == NIL)
+		return false;
+	shippable = graph_filter_reserve(context->info->resource, condition,
+									 pushdown->known, &pushdown->bytes);
+	context->countable = context->exact && shippable.left_out == NULL;
+	context->exact = context->exact && shippable.is_whole;
+	if (!shippable.is_sent)
+		context->reason = shippable.left_out;
+	return shippable.is_sent;
+}
+
+/*
+ * find_condition
+ *		The condition to send for a clause, or NIL.
  */
 static List *
 find_condition(ClassifyContext *context, Expr *clause)
@@ -362,19 +552,20 @@ find_condition(ClassifyContext *context, Expr *clause)
 	GraphPushdown *pushdown = context->pushdown;
 	int			before = list_length(pushdown->values);
 	List	   *condition = convert(context, clause, false);
-	GraphShippable shippable;
+	GraphMembers *members = context->members;
 
-	if (condition)
-	{
-		shippable = graph_filter_reserve(context->info->resource, condition,
-										 pushdown->known, &pushdown->bytes);
-		context->countable = context->exact && shippable.left_out == NULL;
-		context->exact = context->exact && shippable.is_whole;
-		if (shippable.is_sent)
-			return condition;
-		context->reason = shippable.left_out;
-	}
+	if (is_shipped(context, condition))
+		return condition;
 	graph_values_forget(pushdown, before);
+	if (members)
+	{
+		condition = graph_members_condition(pushdown, members, &context->exact);
+		context->reason = context->no_member ? context->no_member : reason_members;
+		pushdown->loose = pushdown->loose || !context->exact;
+		if (is_shipped(context, condition))
+			return condition;
+		graph_values_forget(pushdown, before);
+	}
 	return NIL;
 }
 
@@ -508,6 +699,7 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 	context->countable = false;
 	context->reason = pushdown->keys ? reason_key : GRAPH_NO_FORM;
 	context->decided = NULL;
+	context->no_member = NULL;
 	if (pushdown->keys == NIL || pushdown->may_be_listed ||
 		is_decided(context->baserel, clause))
 		condition = find_condition(context, clause);
@@ -530,8 +722,9 @@ void
 graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 					   GraphPushdown *pushdown)
 {
-	ClassifyContext context = {.baserel = baserel, .info = baserel->fdw_private,
-	.pushdown = pushdown};
+	ClassifyContext context = {
+		.baserel = baserel, .info = baserel->fdw_private, .pushdown = pushdown,
+	};
 	Expr	   *key_clause = choose_lookups(baserel, rinfos, pushdown);
 	ListCell   *cell;
 
@@ -551,8 +744,10 @@ graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 		else if (context.decided)
 			label = pstrdup(context.decided);
 		else
-			label = psprintf("sent, %s%s", context.exact ? "exact" : "superset",
-							 beside_keys ? label_listed : "");
+			label = psprintf("sent, %s%s%s%s", context.exact ? "exact" : "superset",
+							 beside_keys ? label_listed : "",
+							 context.no_member ? ": " : "",
+							 context.no_member ? context.no_member : "");
 		if (context.filtered)
 			pushdown->sent = lappend(pushdown->sent, rinfo);
 		context.exact = context.exact && !beside_keys;

@@ -941,8 +941,9 @@ sub writing
 	my $where = $self->simple($item);
 	my ($body, @items) = $self->body($self->pick(1, 2));
 	my @text = map { $self->col($self->pick(@items), $_) . '::text' } qw(id word);
-	my $way = $self->pick_number(8);
+	my $way = $self->pick_number(10);
 
+	return $self->writing_by_joined if $way > 7;
 	return ('failing', 'rows', 'SELECT ' . join(', ', $self->shown(@items)) . ", 1 / (length($text[0]) - 5) $body") if $way == 5;
 	return ('copy', 'rows', 'COPY (SELECT ' . join(', ', @text) . " $body) TO STDOUT") if $way == 6 && !$self->{big};
 	return ('explain', 'none', 'EXPLAIN (ANALYZE, VERBOSE, COSTS OFF) SELECT ' . join(', ', @text) . " $body") if $way == 7 && !$self->{big};
@@ -952,6 +953,23 @@ sub writing
 	return ('update', 'rows', "UPDATE common.known AS k SET owner = (SELECT max($word) FROM $on WHERE $id = k.id AND $where) WHERE k.n < 60 RETURNING k.n, k.owner") if $way == 3;
 	return ('merge', 'rows', "MERGE INTO common.known AS k USING (SELECT $id AS id, max($word) AS v FROM $on WHERE $where GROUP BY 1) AS s ON s.id = k.id WHEN MATCHED AND s.v = 'low' THEN DELETE"
 		. ' WHEN MATCHED THEN UPDATE SET owner = s.v WHEN NOT MATCHED THEN INSERT VALUES (0, s.id, s.v)', 'SELECT n, id, sev, owner FROM common.known');
+}
+
+# The same by tables that are read together; each local row has one match.
+sub writing_by_joined
+{
+	my ($self) = @_;
+	my ($alert, $item) = ($self->item('alerts'), $self->item($self->pick(qw(alert_evidence alert_comments))));
+	my ($a, $i) = ($alert->{alias}, $item->{alias});
+	my $kind = $self->pick('JOIN', 'JOIN', 'LEFT JOIN');
+	my $from = "alerts AS $a $kind $item->{table} AS $i ON $i.alert_id = $a.id AND $i.ordinal = " . $self->pick(1, 1, 2);
+	my $where = "$a.id = k.id" . ($self->chance(60) ? ' AND ' . $self->simple($self->pick($alert, $item)) : '');
+
+	return $self->pick(
+		[ 'update from', 'rows', "UPDATE common.known AS k SET owner = concat_ws('-', $a.severity, $i.ordinal) FROM $from WHERE $where RETURNING k.n, k.owner" ],
+		[ 'delete using', 'rows', "DELETE FROM common.known AS k USING $from WHERE $where RETURNING k.n, $i.ordinal" ],
+		[ 'merge using', 'rows', "MERGE INTO common.known AS k USING (SELECT $a.id, $a.severity, $i.ordinal FROM $from) AS s ON s.id = k.id WHEN MATCHED AND s.ordinal IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET owner = s.severity"
+			. ' WHEN NOT MATCHED THEN INSERT VALUES (s.ordinal, s.id, s.severity)', 'SELECT n, id, sev, owner FROM common.known' ])->@*;
 }
 
 #------------------------------------------------------------------------------

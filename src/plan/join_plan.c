@@ -408,9 +408,10 @@ price_members(GraphJoinInfo *join, GraphPrice *price)
 
 /*
  * price_join
- *		The rows and the cost of a joined scan: the alerts are read once.
+ *		The rows and the cost of a joined scan: the alerts are read once.  True
+ *		if they are a list, and not looked up by ids that the query names.
  */
-static void
+static bool
 price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 {
 	GraphJoinMember *first = linitial(join->members);
@@ -419,6 +420,7 @@ price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 	graph_classify_members(join, &pushdown);
 	graph_price_alerts(root, first->rel, &pushdown, price);
 	price_members(join, price);
+	return pushdown.keys == NIL;
 }
 
 /*
@@ -476,19 +478,6 @@ graph_find_join_order(GraphJoinInfo *join, PathKey *pathkey)
 						   InvalidOid, 0);
 	}
 	return NULL;
-}
-
-/*
- * names_ids
- *		Are the alerts looked up by ids that the restrictions name?
- */
-static bool
-names_ids(GraphJoinInfo *join)
-{
-	GraphPushdown pushdown;
-
-	graph_classify_members(join, &pushdown);
-	return pushdown.keys != NIL;
 }
 
 /*
@@ -552,6 +541,7 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 	List	   *filters;
 	Path	   *local_path = NULL;
 	GraphPrice	price;
+	bool		is_list;
 
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
 		strcmp(outer->entity_set, inner->entity_set) != 0 ||
@@ -576,9 +566,9 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 	join->selectivity *= clauselist_selectivity(root, filters, 0, jointype,
 												extra->sjinfo);
 	joinrel->fdw_private = join;
-	price_join(root, join, &price);
+	is_list = price_join(root, join, &price);
 	add_join_path(root, joinrel, &price, NIL, local_path);
-	if (root->query_pathkeys && !names_ids(join) &&
+	if (is_list && root->query_pathkeys &&
 		graph_find_join_order(join, linitial(root->query_pathkeys)))
 		add_join_path(root, joinrel, &price,
 					  list_make1(linitial(root->query_pathkeys)), local_path);

@@ -94,6 +94,15 @@ same('NULL for a zone, asked for NULL', "c AT TIME ZONE (SELECT NULL) IS NULL");
 same('a column with fewer decimals', "c0 = '2026-10-25 00:00:00+02'");
 same('a column of another type, NULL', "u::date IS NULL", filter => 'lastUpdateDateTime eq null');
 
+# a count relies on the service only where its filter is exact
+is($node->sql("$BERLIN; SELECT count(*) FROM moments WHERE c::date = '2026-10-25'"), $node->sql("$BERLIN; SELECT count(*) FROM copies WHERE c::date = '2026-10-25'"),
+	'a count of a day');
+is($node->sql("SELECT count(*) FROM moments WHERE d = '2026-10-25'"), $node->sql("SELECT count(*) FROM copies WHERE d = '2026-10-25'"), 'of a date column');
+is($node->sql("SELECT count(*), max(c) FROM moments WHERE c AT TIME ZONE 'UTC' < '2011-12-30'"), $node->sql("SELECT count(*), max(c) FROM copies WHERE c AT TIME ZONE 'UTC' < '2011-12-30'"),
+	'with the last of them');
+is(ids($node->sql("SELECT id FROM moments WHERE c::date >= '2026-10-25' ORDER BY c DESC, id LIMIT 3")),
+	ids($node->sql("SELECT id FROM copies WHERE c::date >= '2026-10-25' ORDER BY c DESC, id LIMIT 3")), 'the newest of them');
+
 # plans for a nested loop
 {
 	my $set = 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET timezone = \'Europe/Berlin\'';

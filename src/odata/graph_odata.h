@@ -237,6 +237,16 @@ extern void graph_local_of_utc(const GraphZone *zone, GraphTimeRange *range);
 extern bool graph_zone_offset_near(const GraphZone *zone, TimestampTz utc,
 								   int64 *offset);
 
+/* in time_unit.c */
+extern void graph_set_unbounded(GraphTimeRange *range);
+extern int	graph_decode_unit(const GraphValue *value);
+extern void graph_undo_truncate(GraphTimeRange *range, const GraphValue *unit);
+extern void graph_undo_truncate_zoned(GraphTimeRange *range,
+									  const GraphValue *unit,
+									  const GraphZone *zone);
+extern void graph_undo_bin(GraphTimeRange *range, int64 width,
+						   Timestamp origin);
+
 /* in number_range.c */
 extern double graph_number_of(Oid type, Datum value);
 extern GraphNumberRange graph_number_range(GraphComparison comparison,

@@ -31,7 +31,6 @@
 #include "common/int.h"
 #include "nodes/pg_list.h"
 #include "nodes/value.h"
-#include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
@@ -70,17 +69,6 @@ typedef struct StepRange
  * Times and intervals in microseconds
  *-------------------------------------------------------------------------
  */
-
-/*
- * set_unbounded
- *		All times.
- */
-static void
-set_unbounded(GraphTimeRange *range)
-{
-	TIMESTAMP_NOBEGIN(range->lower);
-	TIMESTAMP_NOEND(range->upper);
-}
 
 /*
  * widen_to_calendar
@@ -160,7 +148,7 @@ span(const Interval * interval)
 static void
 set_compared(GraphTimeRange *range, GraphComparison comparison, int64 time)
 {
-	set_unbounded(range);
+	graph_set_unbounded(range);
 	if (comparison == GRAPH_EQ || comparison == GRAPH_GE)
 		range->lower = time;
 	if (comparison == GRAPH_EQ || comparison == GRAPH_LE)
@@ -192,178 +180,6 @@ as_timestamp(Oid type, Datum value)
 	else
 		result = date * USECS_PER_DAY;
 	return result;
-}
-
-/*-------------------------------------------------------------------------
- * Units
- *-------------------------------------------------------------------------
- */
-
-/*
- * decode_unit
- *		The number of a unit that a function takes; -1 if there is none.
- */
-static int
-decode_unit(const GraphValue *value)
-{
-	char	   *name = TextDatumGetCString(value->value);
-	int			unit;
-
-	name = downcase_truncate_identifier(name, strlen(name), false);
-	if (strcmp(name, "epoch") == 0)
-		return DTK_EPOCH;
-	return DecodeUnits(0, name, &unit) == UNITS ? unit : -1;
-}
-
-/*
- * unit_length
- *		How long a unit is; false if nothing is cut down to one.
- */
-static bool
-unit_length(int unit, Interval * length)
-{
-	static const struct
-	{
-		int			unit;
-		Interval	length;
-	}			units[] = {
-		{DTK_MICROSEC, {1, 0, 0}},
-		{DTK_MILLISEC, {1000, 0, 0}},
-		{DTK_SECOND, {USECS_PER_SEC, 0, 0}},
-		{DTK_MINUTE, {USECS_PER_MINUTE, 0, 0}},
-		{DTK_HOUR, {USECS_PER_HOUR, 0, 0}},
-		{DTK_DAY, {0, 1, 0}},
-		{DTK_WEEK, {0, 7, 0}},
-		{DTK_MONTH, {0, 0, 1}},
-		{DTK_QUARTER, {0, 0, 3}},
-		{DTK_YEAR, {0, 0, MONTHS_PER_YEAR}},
-		{DTK_DECADE, {0, 0, 10 * MONTHS_PER_YEAR}},
-		{DTK_CENTURY, {0, 0, 100 * MONTHS_PER_YEAR}},
-		{DTK_MILLENNIUM, {0, 0, 1000 * MONTHS_PER_YEAR}},
-	};
-
-	for (size_t i = 0; i < lengthof(units); i++)
-	{
-		if (units[i].unit != unit)
-			continue;
-		*length = units[i].length;
-		return true;
-	}
-	return false;
-}
-
-/*
- * unit_end
- *		The end of the unit that a time is in.
- */
-static Timestamp
-unit_end(Datum unit, Interval * length, Timestamp time)
-{
-	Datum		start = DirectFunctionCall2(timestamp_trunc, unit,
-											TimestampGetDatum(time));
-
-	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval, start,
-												 IntervalPGetDatum(length)));
-}
-
-/*
- * undo_truncate
- *		What was cut down to units is no earlier than the first that begins in
- *		the range and no later than the last that does.
- */
-static void
-undo_truncate(GraphTimeRange *range, Datum unit, Interval * length)
-{
-	if (!TIMESTAMP_NOT_FINITE(range->lower))
-		range->lower = unit_end(unit, length, range->lower - 1);
-	if (!TIMESTAMP_NOT_FINITE(range->upper))
-		range->upper = unit_end(unit, length, range->upper) - 1;
-}
-
-/*
- * undo_truncate_local
- *		The same for a unit that is a value, or a day.
- */
-static void
-undo_truncate_local(GraphTimeRange *range, const GraphValue *unit)
-{
-	Interval	length = {0, 1, 0};
-
-	if (unit == NULL)
-		undo_truncate(range, CStringGetTextDatum("day"), &length);
-	else if (unit_length(decode_unit(unit), &length))
-		undo_truncate(range, unit->value, &length);
-	else
-		set_unbounded(range);
-}
-
-/*
- * undo_truncate_zoned
- *		What was cut down in a zone: from days on in local time, and what is
- *		shorter without a change of the offset.
- */
-static void
-undo_truncate_zoned(GraphTimeRange *range, const GraphValue *unit,
-					const GraphZone *zone)
-{
-	Interval	length;
-	int64		offset;
-
-	if (zone == NULL || !unit_length(decode_unit(unit), &length))
-	{
-		set_unbounded(range);
-		return;
-	}
-	if (length.time == 0)
-	{
-		graph_local_of_utc(zone, range);
-		undo_truncate(range, unit->value, &length);
-		graph_utc_of_local(zone, range);
-		return;
-	}
-	if (!TIMESTAMP_NOT_FINITE(range->lower) &&
-		graph_zone_offset_near(zone, range->lower, &offset))
-		range->lower = unit_end(unit->value, &length,
-								range->lower - 1 + offset) - offset;
-	if (TIMESTAMP_NOT_FINITE(range->upper))
-		return;
-	if (graph_zone_offset_near(zone, range->upper, &offset))
-		range->upper = unit_end(unit->value, &length,
-								range->upper + offset) - offset - 1;
-	else
-		range->upper += length.time;
-}
-
-/*
- * undo_bin
- *		What was cut down to multiples of a stride after an origin.
- *
- * Releases of 15 and before gave the multiple before a time that is one, if the
- * origin is later.
- */
-static void
-undo_bin(GraphTimeRange *range, const Interval * stride, Timestamp origin)
-{
-	int64		width = span(stride);
-	int64		behind;
-
-	if (stride->month != 0 || width <= 0 || width > LAST_TIME ||
-		origin < FIRST_TIME || origin > LAST_TIME)
-	{
-		set_unbounded(range);
-		return;
-	}
-	if (!TIMESTAMP_NOT_FINITE(range->lower))
-	{
-		behind = (range->lower - origin) % width;
-		if (behind != 0)
-			range->lower += behind < 0 ? -behind : width - behind;
-	}
-	if (!TIMESTAMP_NOT_FINITE(range->upper))
-	{
-		behind = (range->upper - origin) % width;
-		range->upper += width - (behind < 0 ? behind + width : behind);
-	}
 }
 
 /*-------------------------------------------------------------------------
@@ -418,7 +234,7 @@ undo_add(GraphTimeRange *range, const Interval * interval, int sign,
 		abs(interval->day / 366) > MOST_YEARS ||
 		fabs((double) interval->time) > (double) MOST_YEARS * 366 * USECS_PER_DAY)
 	{
-		set_unbounded(range);
+		graph_set_unbounded(range);
 		return;
 	}
 	shift(range, sign * interval->time);
@@ -450,7 +266,7 @@ static void
 undo_add_days(GraphTimeRange *range, int64 days)
 {
 	if (Abs(days / 366) > MOST_YEARS)
-		set_unbounded(range);
+		graph_set_unbounded(range);
 	else
 		shift(range, days * USECS_PER_DAY);
 }
@@ -464,7 +280,7 @@ undo_difference(GraphTimeRange *range, TimestampTz time, bool until)
 {
 	GraphTimeRange spans = *range;
 
-	set_unbounded(range);
+	graph_set_unbounded(range);
 	if (TIMESTAMP_NOT_FINITE(time))
 		return;
 	if (!until)
@@ -543,7 +359,7 @@ undo_year(StepRange *range)
 	double		first = ceil(range->numbers.lower);
 	double		last = Max(floor(range->numbers.upper), 1);
 
-	set_unbounded(&range->times);
+	graph_set_unbounded(&range->times);
 	if (first > 1)
 		range->times.lower = year_start(Min(first, 10000));
 	if (last < 10000)
@@ -557,7 +373,7 @@ undo_year(StepRange *range)
 static void
 undo_extract(StepRange *range, GraphStepKind kind, const GraphValue *field)
 {
-	int			unit = decode_unit(field);
+	int			unit = graph_decode_unit(field);
 	bool		of_interval = kind == GRAPH_STEP_EXTRACT_INTERVAL;
 
 	if (unit == DTK_EPOCH)
@@ -577,7 +393,7 @@ undo_extract(StepRange *range, GraphStepKind kind, const GraphValue *field)
 			graph_utc_of_local(graph_zone_of_session(), &range->times);
 	}
 	else
-		set_unbounded(&range->times);
+		graph_set_unbounded(&range->times);
 }
 
 /*-------------------------------------------------------------------------
@@ -620,6 +436,22 @@ zone_of(const GraphValue *value, bool as_zone)
 }
 
 /*
+ * undo_bin
+ *		What was before date_bin(), where it is no error.
+ */
+static void
+undo_bin(GraphTimeRange *range, const Interval * stride, Timestamp origin)
+{
+	int64		width = stride->month == 0 ? span(stride) : 0;
+
+	if (width > 0 && width <= LAST_TIME &&
+		origin >= FIRST_TIME && origin <= LAST_TIME)
+		graph_undo_bin(range, width, origin);
+	else
+		graph_set_unbounded(range);
+}
+
+/*
  * undo_zone
  *		What was before a time was converted to or from local time.
  */
@@ -629,7 +461,7 @@ undo_zone(GraphTimeRange *range, GraphStepKind kind, const GraphValue *name)
 	GraphZone  *zone = zone_of(name, false);
 
 	if (zone == NULL)
-		set_unbounded(range);
+		graph_set_unbounded(range);
 	else if (kind == GRAPH_STEP_LOCAL)
 		graph_utc_of_local(zone, range);
 	else
@@ -668,10 +500,10 @@ undo_time_step(GraphTimeRange *range, List *step, const GraphValue *values)
 			undo_zone(range, kind, first);
 			break;
 		case GRAPH_STEP_TRUNCATE:
-			undo_truncate_local(range, first);
+			graph_undo_truncate(range, first);
 			break;
 		case GRAPH_STEP_TRUNCATE_ZONED:
-			undo_truncate_zoned(range, first, zone_of(second, true));
+			graph_undo_truncate_zoned(range, first, zone_of(second, true));
 			break;
 		case GRAPH_STEP_BIN:
 			undo_bin(range, DatumGetIntervalP(first->value),
@@ -805,6 +637,55 @@ has_null(List *steps, const GraphValue *values)
 }
 
 /*
+ * gives_whole_numbers
+ *		Does a step give nothing else, whatever it takes?
+ */
+static bool
+gives_whole_numbers(List *step, const GraphValue *values)
+{
+	const GraphValue *value = value_of_step(step, values, 0);
+
+	switch ((GraphStepKind) intVal(linitial(step)))
+	{
+		case GRAPH_STEP_DAYS:
+		case GRAPH_STEP_FLOOR:
+		case GRAPH_STEP_CEIL:
+			return true;
+		case GRAPH_STEP_ROUND:
+		case GRAPH_STEP_CUT:
+			return value == NULL;
+		case GRAPH_STEP_DIVIDED:
+			return intVal(lsecond(step)) != 0;
+		case GRAPH_STEP_EXTRACT:
+		case GRAPH_STEP_EXTRACT_ZONED:
+			return graph_decode_unit(value) == DTK_YEAR;
+		case GRAPH_STEP_EXTRACT_INTERVAL:
+			return graph_decode_unit(value) == DTK_DAY;
+		default:
+			return false;
+	}
+}
+
+/*
+ * compared_numbers
+ *		The numbers that compare so with one: of whole numbers, those below it
+ *		are no larger than the next one down.
+ */
+static GraphNumberRange
+compared_numbers(List *steps, const GraphValue *values,
+				 GraphComparison comparison, double number)
+{
+	if (gives_whole_numbers(linitial(steps), values))
+	{
+		if (comparison == GRAPH_LT)
+			return graph_number_range(GRAPH_LE, ceil(number) - 1);
+		if (comparison == GRAPH_GT)
+			return graph_number_range(GRAPH_GE, floor(number) + 1);
+	}
+	return graph_number_range(comparison, number);
+}
+
+/*
  * graph_time_range
  *		The times of which steps make something that compares so with a value;
  *		false if there are none.
@@ -822,10 +703,10 @@ graph_time_range(List *steps, const GraphValue *values,
 
 	if (has_null(steps, values))
 		return false;
-	set_unbounded(&reached.times);
+	graph_set_unbounded(&reached.times);
 	if (as == FLOAT8OID)
-		reached.numbers = graph_number_range(comparison,
-											 graph_number_of(type, value));
+		reached.numbers = compared_numbers(steps, values, comparison,
+										   graph_number_of(type, value));
 	else if (as == INTERVALOID)
 		set_compared(&reached.times, comparison, span(DatumGetIntervalP(value)));
 	else

@@ -93,8 +93,9 @@ graph_zone_named(const char *name, bool as_zone)
 		zone->abbreviation = as_zone ? NULL : pstrdup(name);
 	else
 	{
+		/* where leap seconds are counted, an offset is not all that differs */
 		zone->tz = pg_tzset(name);
-		if (zone->tz == NULL)
+		if (zone->tz == NULL || !pg_tz_acceptable(zone->tz))
 			return NULL;
 	}
 	return zone;

@@ -598,56 +598,24 @@ deparse_array(DeparseContext *context, const GraphQueryProperty *property, bool 
  */
 
 /*
- * add_label
- *		Add the expression of a value that is not known; true if it is one.
+ * look_at_steps
+ *		Are all values known that steps take?
  */
 static bool
-add_label(DeparseContext *context, int number, StringInfo labels)
+look_at_steps(DeparseContext *context, List *steps)
 {
-	const GraphValue *value = value_of(context, number);
-
-	if (!value->known && value->label)
-		appendStringInfo(labels, "%s%s", labels->len > 0 ? ", " : "", value->label);
-	return !value->known;
-}
-
-/*
- * has_unknown_value
- *		Does a range lack a value, its steps or what it is compared with?  Then
- *		with the expressions of those.
- */
-static bool
-has_unknown_value(DeparseContext *context, List *condition, StringInfo labels)
-{
-	bool		result = false;
+	bool		known = true;
 	ListCell   *step;
 	ListCell   *number;
 
-	initStringInfo(labels);
-	foreach(step, list_nth(condition, 4))
+	foreach(step, steps)
 	{
 		if (graph_step_uses_session(lfirst(step)))
 			context->constant = false;
 		for_each_from(number, lfirst(step), 2)
-			result = add_label(context, intVal(lfirst(number)), labels) || result;
+			known = value_of(context, intVal(lfirst(number)))->known && known;
 	}
-	return add_label(context, intVal(llast(condition)), labels) || result;
-}
-
-/*
- * deparse_unknown_range
- *		A range before its values are known.
- */
-static FilterResult
-deparse_unknown_range(const char *property, bool has_lower, bool has_upper,
-					  const char *labels, char **text)
-{
-	char	   *lower = psprintf("%s ge {first for %s}", property, labels);
-	char	   *upper = psprintf("%s lt {after last for %s}", property, labels);
-
-	*text = has_lower && has_upper ?
-		psprintf("%s" AND_TEXT "%s", lower, upper) : has_lower ? lower : upper;
-	return FILTER_TEXT;
+	return known;
 }
 
 /*
@@ -723,18 +691,14 @@ deparse_time_function(DeparseContext *context, List *condition, char **text)
 	const char *property = strVal(lsecond(condition));
 	GraphComparison comparison = intVal(lthird(condition));
 	List	   *steps = list_nth(condition, 4);
-	const GraphValue *value = &context->values[intVal(llast(condition))];
-	bool		greater = comparison == GRAPH_GT || comparison == GRAPH_GE;
-	StringInfoData labels;
+	const GraphValue *value = value_of(context, intVal(llast(condition)));
 	GraphTimeRange range;
 
-	if (has_unknown_value(context, condition, &labels))
+	if (!look_at_steps(context, steps) || !value->known)
 	{
-		if (graph_steps_reverse(steps, context->values))
-			greater = !greater;
-		return deparse_unknown_range(property, greater || comparison == GRAPH_EQ,
-									 !greater || comparison == GRAPH_EQ,
-									 labels.data, text);
+		*text = graph_unknown_range(property, steps, context->values, comparison,
+									value->known ? NULL : value->label);
+		return FILTER_TEXT;
 	}
 	if (value->isnull)
 		return FILTER_NONE;

@@ -257,7 +257,9 @@ extern GraphNumberRange graph_number_undo(GraphStepKind kind, int detail,
 
 /* in time_range.c */
 extern bool graph_step_uses_session(List *step);
-extern bool graph_steps_reverse(List *steps, const GraphValue *values);
+extern char *graph_unknown_range(const char *property, List *steps,
+								 const GraphValue *values,
+								 GraphComparison comparison, const char *label);
 extern bool graph_time_range(List *steps, const GraphValue *values,
 							 GraphComparison comparison, Oid as, Oid type,
 							 Datum value, GraphTimeRange *range);

@@ -29,6 +29,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/int.h"
+#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "nodes/value.h"
 #include "utils/builtins.h"
@@ -589,31 +590,6 @@ graph_step_uses_session(List *step)
 }
 
 /*
- * graph_steps_reverse
- *		Do later times come to less, as far as the values are known?
- */
-bool
-graph_steps_reverse(List *steps, const GraphValue *values)
-{
-	bool		result = false;
-	ListCell   *cell;
-
-	foreach(cell, steps)
-	{
-		GraphStepKind kind = intVal(linitial(lfirst(cell)));
-		const GraphValue *value = value_of_step(lfirst(cell), values, 0);
-
-		if (kind == GRAPH_STEP_UNTIL)
-			result = !result;
-		if ((kind == GRAPH_STEP_TIMES || kind == GRAPH_STEP_DIVIDED) &&
-			value->known && !value->isnull &&
-			graph_number_of(value->type, value->value) < 0)
-			result = !result;
-	}
-	return result;
-}
-
-/*
  * has_null
  *		Is one of the values NULL that steps take?  Then all of what they give
  *		is.
@@ -718,4 +694,70 @@ graph_time_range(List *steps, const GraphValue *values,
 	widen_to_calendar(&reached.times);
 	*range = reached.times;
 	return true;
+}
+
+/*
+ * steps_reverse
+ *		Do later times come to less, as far as the values are known?
+ */
+static bool
+steps_reverse(List *steps, const GraphValue *values)
+{
+	bool		result = false;
+	ListCell   *cell;
+
+	foreach(cell, steps)
+	{
+		GraphStepKind kind = intVal(linitial(lfirst(cell)));
+		const GraphValue *value = value_of_step(lfirst(cell), values, 0);
+
+		if (kind == GRAPH_STEP_UNTIL)
+			result = !result;
+		if ((kind == GRAPH_STEP_TIMES || kind == GRAPH_STEP_DIVIDED) &&
+			value->known && !value->isnull &&
+			graph_number_of(value->type, value->value) < 0)
+			result = !result;
+	}
+	return result;
+}
+
+/*
+ * graph_unknown_range
+ *		The same before all values are known, for a person: with the expressions
+ *		of those that steps take and with another one, which may be NULL.
+ */
+char *
+graph_unknown_range(const char *property, List *steps, const GraphValue *values,
+					GraphComparison comparison, const char *label)
+{
+	bool		greater = comparison == GRAPH_GT || comparison == GRAPH_GE;
+	StringInfoData labels;
+	StringInfoData text;
+	ListCell   *step;
+
+	initStringInfo(&labels);
+	foreach(step, steps)
+	{
+		const GraphValue *value;
+
+		for (int i = 0; (value = value_of_step(lfirst(step), values, i)); i++)
+		{
+			if (!value->known && value->label)
+				appendStringInfo(&labels, "%s%s", labels.len > 0 ? ", " : "",
+								 value->label);
+		}
+	}
+	if (label)
+		appendStringInfo(&labels, "%s%s", labels.len > 0 ? ", " : "", label);
+
+	initStringInfo(&text);
+	if (steps_reverse(steps, values))
+		greater = !greater;
+	if (greater || comparison == GRAPH_EQ)
+		appendStringInfo(&text, "%s ge {first for %s}", property, labels.data);
+	if (comparison == GRAPH_EQ)
+		appendStringInfoString(&text, " and ");
+	if (!greater || comparison == GRAPH_EQ)
+		appendStringInfo(&text, "%s lt {after last for %s}", property, labels.data);
+	return text.data;
 }

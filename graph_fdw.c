@@ -79,6 +79,8 @@ _PG_init(void)
 {
 	graph_set_wrapper(graph_fdw_handler, graph_fdw_validator);
 	graph_count_append_init();
+	graph_batch_register();
+	graph_batch_init();
 }
 
 /*

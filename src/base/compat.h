@@ -44,6 +44,14 @@
 #define graph_create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, outerpath, private) \
 	create_foreign_upper_path(root, rel, target, rows, GRAPH_DISABLED_NODES startup, total, pathkeys, outerpath, GRAPH_RESTRICTINFO private)
 
+/* From 18 on a path knows how many of its nodes the user has disabled. */
+#if PG_VERSION_NUM >= 180000
+#define graph_path_disabled_like(path, other) \
+	((path)->disabled_nodes = (other)->disabled_nodes)
+#else
+#define graph_path_disabled_like(path, other)	((void) 0)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define graph_pathkey_is_descending(key)	((key)->pk_cmptype == COMPARE_GT)
 #define graph_range_table_relation(estate, rti)	ExecGetRangeTableRelation(estate, rti, false)

@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/value.h"
 #include "utils/memutils.h"
@@ -161,7 +162,7 @@ start_request(const ForeignScan *plan, const GraphOptions *options,
 	List	   *order = graph_plan_list(plan, GRAPH_PLAN_ORDER);
 	int			first = graph_plan_int(plan, GRAPH_PLAN_FIRST_PAGE);
 
-	Assert(list_length(plan->fdw_private) > GRAPH_PLAN_LABELS);
+	Assert(list_length(plan->fdw_private) > GRAPH_PLAN_BATCH);
 	Assert(first > 0);
 	memset(request, 0, sizeof(GraphRequest));
 	request->mode = graph_plan_int(plan, GRAPH_PLAN_MODE);
@@ -284,12 +285,26 @@ plain_values(const GraphBinding *binding)
 {
 	ForeignScan *plan = (ForeignScan *) binding->node->ss.ps.plan;
 	int			count = list_length(binding->values);
-	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
+	GraphValue *values = palloc0(Max(list_length(plan->fdw_exprs), 1) *
+								 sizeof(GraphValue));
+	int			batch = graph_plan_int(plan, GRAPH_PLAN_BATCH);
 
 	for (int i = 0; i < count; i++)
 	{
 		values[i] = graph_value_of(list_nth(plan->fdw_exprs, i));
 		values[i].known = false;
+	}
+	if (batch >= 0)
+	{
+		const ParamExecData *ids =
+			&binding->node->ss.ps.state->es_param_exec_vals[batch];
+		GraphValue *value =
+			&values[linitial_int(graph_plan_list(plan, GRAPH_PLAN_KEYS))];
+
+		value->known = true;
+		value->type = TEXTARRAYOID;
+		value->value = ids->value;
+		value->isnull = ids->isnull;
 	}
 	return values;
 }

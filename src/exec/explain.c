@@ -55,7 +55,8 @@ explain_values(ForeignScanState *node, ExplainState *es, bool *keys_known)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	int			count = graph_plan_int(plan, GRAPH_PLAN_NVALUES);
-	GraphValue *values = palloc0(Max(count, 1) * sizeof(GraphValue));
+	GraphValue *values = palloc0(Max(list_length(plan->fdw_exprs), 1) *
+								 sizeof(GraphValue));
 	ListCell   *cell;
 
 	for (int i = 0; i < count; i++)

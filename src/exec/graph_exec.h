@@ -103,6 +103,9 @@ extern void graph_count_next(GraphCount *count, GraphScan *scan,
 extern bool graph_count_waits(const GraphCount *count);
 extern void graph_count_stop(GraphCount *count);
 
+/* in batch_scan.c */
+extern void graph_batch_register(void);
+
 /* in analyze.c */
 extern bool graphAnalyzeForeignTable(Relation relation,
 									 AcquireSampleRowsFunc *func,

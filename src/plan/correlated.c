@@ -23,6 +23,7 @@
 
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
+#include "optimizer/restrictinfo.h"
 
 #include "plan/graph_plan.h"
 
@@ -143,4 +144,21 @@ graph_select_for_subplans(PlannerInfo *root, RelOptInfo *baserel,
 	(void) find_subplans((Node *) root->processed_tlist, &context);
 	(void) find_subplans((Node *) clauses, &context);
 	return context.all ? NIL : context.select;
+}
+
+/*
+ * graph_is_read_by_subplans
+ *		Do sub-selects look up the alert whose row of this table is given?
+ */
+bool
+graph_is_read_by_subplans(PlannerInfo *root, RelOptInfo *baserel)
+{
+	CorrelatedContext context = {root, baserel, baserel->serverid, NIL, false};
+
+	if (root->glob->subplans == NIL)
+		return false;
+	(void) find_subplans((Node *) root->processed_tlist, &context);
+	(void) find_subplans((Node *) extract_actual_clauses(baserel->baserestrictinfo,
+														 false), &context);
+	return context.all || context.select;
 }

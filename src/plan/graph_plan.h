@@ -146,6 +146,9 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_NVALUES,			/* Integer: of fdw_exprs */
 	GRAPH_PLAN_LABELS,			/* List of String: what is done with each
 								 * clause */
+	GRAPH_PLAN_BATCH,			/* Integer: the executor's parameter by which
+								 * a batch tells the ids, or -1; then the one
+								 * value in GRAPH_PLAN_KEYS is that column */
 	GRAPH_PLAN_MEMBERS,			/* joins only: List, see GraphMemberPrivate */
 
 	/* counts only, instead: IntList, where the columns are in the row */
@@ -265,6 +268,8 @@ extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 extern void graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 							 const GraphPushdown *pushdown, double rows,
 							 GraphPrice *price);
+extern void graph_price_lookups(const GraphRelInfo *info, double keys,
+								GraphPrice *price);
 extern void graph_price_count(PlannerInfo *root, RelOptInfo *baserel,
 							  bool bounded, GraphPrice *price);
 extern int	graph_most_keys(const GraphRelInfo *info, double alerts);
@@ -323,6 +328,7 @@ extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
 /* in correlated.c */
 extern List *graph_select_for_subplans(PlannerInfo *root, RelOptInfo *baserel,
 									   List *clauses, List *select);
+extern bool graph_is_read_by_subplans(PlannerInfo *root, RelOptInfo *baserel);
 
 /* in join_plan.c */
 extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
@@ -343,6 +349,34 @@ extern Index graph_join_member(const ForeignScan *plan, List *member,
 							   JoinType *jointype);
 extern List *graph_member_quals(const ForeignScan *plan, List *member,
 								enum GraphMemberQuals kind);
+
+/*
+ * What the plan of a join in batches holds: the elements of
+ * CustomScan.custom_private.  custom_plans are the outer plan and the scan that
+ * looks up; custom_exprs the key of an outer row, the clause by which the key
+ * is found, for EXPLAIN, and what else makes a match.
+ */
+enum GraphBatchPrivate
+{
+	GRAPH_BATCH_JOINTYPE,		/* Integer: inner, left, semi or anti */
+	GRAPH_BATCH_PARAM,			/* Integer: by which the ids are told */
+	GRAPH_BATCH_KEY,			/* Integer: the column of the inner row that
+								 * is the id, from 1 */
+	GRAPH_BATCH_SOURCES,		/* IntList: of each column of the joined row,
+								 * its number in the outer row, or less than
+								 * 0, in the inner */
+	GRAPH_BATCH_FIRST,			/* Integer: ids of the first batch */
+	GRAPH_BATCH_LEAST,			/* Integer: ids of one of large alerts */
+	GRAPH_BATCH_MOST,			/* Integer: ids of the largest */
+};
+
+/* The name of its node. */
+#define GRAPH_BATCH_NAME	"Graph Batch"
+
+/* in batch_plan.c */
+extern void graph_batch_init(void);
+extern Var *graph_batched_key(const ForeignPath *path);
+extern void graph_batch_private(PlannerInfo *root, ForeignScan *plan, Var *key);
 
 /* in plan.c */
 extern ForeignScan *graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel,

@@ -85,11 +85,15 @@ plan_table(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 		graph_select_for_subplans(root, baserel, clauses,
 								  graph_selected_properties(baserel, columns));
 	List	   *order = find_order(baserel, best_path);
+	Var		   *batched_key = graph_batched_key(best_path);
 	GraphPushdown pushdown;
 	int			first = INT_MAX;
+	ForeignScan *plan;
 
 	graph_pushdown_init(&pushdown);
 	pushdown.no_lookups = order != NIL;
+	if (batched_key)
+		pushdown.keys = list_make1_int(0);
 	graph_classify_clauses(baserel, scan_clauses, &pushdown);
 	if (order)
 		columns = list_append_unique_int(columns, intVal(lfourth(order)));
@@ -97,17 +101,20 @@ plan_table(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 		select = list_append_unique(select, linitial(order));
 
 	/* does each alert give a row that is wanted? */
-	if (best_path->path.param_info == NULL)
+	if (best_path->path.param_info == NULL && batched_key == NULL)
 		first = graph_first_page(root, baserel, best_path->path.pathkeys,
 								 pushdown.exact &&
 								 info->options.evidence_type == NULL &&
 								 info->resource->rows_per_record >= 1);
-	return make_foreignscan(tlist, clauses, baserel->relid,
+	plan = make_foreignscan(tlist, clauses, baserel->relid,
 							list_concat_copy(pushdown.values, pushdown.clauses),
 							graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS :
 											   GRAPH_SCAN_LIST, info, columns,
 											   &pushdown, order, select, first),
 							NIL, NIL, outer_plan);
+	if (batched_key)
+		graph_batch_private(root, plan, batched_key);
+	return plan;
 }
 
 /*

@@ -118,7 +118,8 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 															  pushdown));
 	result = lappend(result, makeInteger(most_keys));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
-	return lappend(result, pushdown->labels);
+	result = lappend(result, pushdown->labels);
+	return lappend(result, makeInteger(-1));
 }
 
 /*

@@ -166,6 +166,22 @@ graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 }
 
 /*
+ * graph_price_lookups
+ *		What so many lookups by id cost, and how many rows they give.
+ */
+void
+graph_price_lookups(const GraphRelInfo *info, double keys, GraphPrice *price)
+{
+	double		read = keys * info->resource->rows_per_record;
+	QualCost	quals = info->baserel->baserestrictcost;
+
+	price->rows = clamp_row_est(read);
+	price->startup = REQUEST_COST + ALERT_COST + quals.startup;
+	price->total = price->startup + Max(keys - 1, 0) * key_cost(info) +
+		(cpu_tuple_cost + quals.per_tuple) * read;
+}
+
+/*
  * graph_price_count
  *		What it costs to have the service count the rows of a table.
  *

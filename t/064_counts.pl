@@ -277,4 +277,46 @@ for my $setting ([ count => 'ignore' ], [ filter => 'ignore' ], [ count => 'refu
 }
 check('all is well again', 2, $between);
 
+#------------------------------------------------------------------------------
+# By group: a count for each member, and one of all
+#------------------------------------------------------------------------------
+
+check('few pages by group', -7, 'SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY 1');
+$node->sql("ALTER SERVER graph OPTIONS (SET page_size '20'); ANALYZE defender.alerts");
+check('by severity', 6, 'SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY 1');
+check('by severity, without it', 6, 'SELECT count(*)::int, count(id) FROM alerts GROUP BY severity ORDER BY 1');
+check('HAVING and ORDER BY', 6, "SELECT upper(severity), 'x', count(*) * 2 FROM alerts GROUP BY severity HAVING count(*) > 120 ORDER BY count(*) DESC, 1 LIMIT 2");
+check('with a clause', 6, "SELECT count(*), severity FROM alerts WHERE status <> 'new' GROUP BY 2 ORDER BY 2");
+check('of some members', 6, "SELECT severity, count(*) FROM alerts WHERE severity IN ('high', 'low', 'medium') AND status <> 'new' GROUP BY severity ORDER BY 1");
+check('in a join', 6, 'SELECT rank, n FROM levels JOIN (SELECT severity, count(*) AS n FROM alerts GROUP BY severity) AS c ON c.severity = levels.name ORDER BY 1');
+check('a cursor by group', 6, "BEGIN; DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY 1; FETCH 2 FROM c; FETCH BACKWARD 2 FROM c; COMMIT; FETCH FORWARD ALL FROM c");
+$emulator->clear;
+is(answer('defender', 'SELECT classification, count(*) FROM alerts GROUP BY classification ORDER BY 1'), answer('copies', 'SELECT classification, count(*) FROM alerts GROUP BY classification ORDER BY 1'), 'those without a value');
+my @asked = $emulator->requests;
+ok((!grep { !/top=20$/ } @asked) && (grep { /eq%20null/ } @asked), 'the requests') or note(join "\n", @asked);
+for my $by ('severity, status', 'upper(severity)', 'service_source', 'GROUPING SETS (severity, ())', 'severity COLLATE "C"')
+{
+	my $columns = $by =~ /SETS/ ? 'severity' : $by;
+	my $sql = "SELECT $columns, count(*) FROM alerts GROUP BY $by ORDER BY 1, 2";
+	is(answer('defender', $sql), answer('copies', $sql), "by $by");
+}
+is(answer('defender', 'SELECT severity, count(*), max(title) FROM alerts GROUP BY severity ORDER BY 1'), answer('copies', 'SELECT severity, count(*), max(title) FROM alerts GROUP BY severity ORDER BY 1'), 'beside another aggregate');
+
+# a member that is new, alerts without one
+for my $odd ('brandNew', undef)
+{
+	$emulator->add_alerts(map { { %{ some_alert($_) }, severity => $odd } } 2000 .. 2002);
+	$node->sql("SET timezone = 'UTC'; TRUNCATE copies.alerts; INSERT INTO copies.alerts SELECT $columns FROM defender.alerts");
+	my $sql = "SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY 1";
+	is(answer('defender', $sql), answer('copies', $sql), 'an odd member: ' . ($odd // 'NULL'));
+	is(answer('defender', "$sql LIMIT 3"), answer('copies', "$sql LIMIT 3"), 'LIMIT');
+}
+for my $setting ([ count => 'ignore' ], [ filter => 'ignore' ])
+{
+	my $sql = "SELECT severity, count(*) FROM alerts WHERE status = 'new' GROUP BY severity ORDER BY 1";
+	$emulator->settings(@$setting);
+	is(answer('defender', $sql), answer('copies', $sql), "by group, $setting->[0]: $setting->[1]");
+	$emulator->settings($setting->[0] => 'honour');
+}
+
 done_testing;

@@ -266,6 +266,7 @@ extern const GraphProperty *graph_find_path(const char *type_name,
 extern GraphEnumMember graph_enum_member(const char *enum_name,
 										 const char *literal);
 extern int	graph_known_members(const char *enum_name, const char **names);
+extern List *graph_countable_members(const char *enum_name);
 extern const GraphQueryProperty *graph_query_property(const GraphResourceInfo *resource,
 													  const char *name);
 extern char *graph_snake_case(const char *name);

@@ -382,6 +382,33 @@ graph_known_members(const char *enum_name, const char **names)
 }
 
 /*
+ * graph_countable_members
+ *		The members of an enum (char *), if all values that are to be expected are
+ *		known ones; else NIL.
+ */
+List *
+graph_countable_members(const char *enum_name)
+{
+	List	   *result = NIL;
+
+	for (size_t i = 0; i < lengthof(enums); i++)
+	{
+		if (strcmp(enums[i].name, enum_name) != 0)
+			continue;
+		for (int j = 0; j < enums[i].count; j++)
+		{
+			const EnumMember *member = &enums[i].members[j];
+
+			if (!member->gated)
+				result = lappend(result, pstrdup(member->name));
+			else if (strcmp(member->name, "unknownFutureValue") != 0)
+				return NIL;
+		}
+	}
+	return result;
+}
+
+/*
  * graph_query_property
  *		What the service can do with a property of a resource's records, or NULL
  *		if it can neither filter nor sort by it.

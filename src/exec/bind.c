@@ -127,6 +127,36 @@ ask_near_bounds(const ForeignScan *plan, const GraphValue *values,
 }
 
 /*
+ * ask_for_groups
+ *		If a count is by group, have each member of the enum counted as well, and
+ *		what has no value.
+ */
+static void
+ask_for_groups(const ForeignScan *plan, const GraphResourceInfo *resource,
+			   GraphRequest *request)
+{
+	List	   *group = graph_plan_list(plan, GRAPH_PLAN_GROUP);
+	const GraphQueryProperty *property;
+	const char *before = request->filter ?
+		psprintf("%s and ", request->filter) : "";
+	List	   *members;
+	ListCell   *cell;
+
+	if (group == NIL || !request->whole_filter)
+		return;
+	property = graph_query_property(resource, strVal(linitial(group)));
+	members = graph_countable_members(property->enum_name);
+	request->parts = palloc((list_length(members) + 1) * sizeof(char *));
+	foreach(cell, members)
+		request->parts[request->nparts++] =
+			psprintf("%s%s eq %s", before, property->name,
+					 graph_string_literal(lfirst(cell)));
+	if (property->nullable)
+		request->parts[request->nparts++] =
+			psprintf("%s%s eq null", before, property->name);
+}
+
+/*
  * ask_for_list
  *		Give the request its $filter; false if no alert can match.
  */
@@ -146,7 +176,10 @@ ask_for_list(const ForeignScan *plan, const GraphOptions *options,
 	request->whole_filter = filter.is_whole;
 	request->no_nulls = filter.no_nulls;
 	if (request->mode == GRAPH_SCAN_COUNT && !filter.no_rows)
+	{
 		ask_near_bounds(plan, values, request);
+		ask_for_groups(plan, resource, request);
+	}
 	return !filter.no_rows;
 }
 

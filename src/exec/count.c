@@ -5,9 +5,11 @@
  *
  * The service's count, if it gives one that some alerts which come with it do
  * not contradict, less those near the bound of a time that are beyond it; else
- * the alerts are read and counted here.  Either way each
- * alert that is seen is checked against the clauses, in case the service
- * ignores the filter.
+ * the alerts are read and counted here.  Either way each alert that is seen is
+ * checked against the clauses, in case the service ignores the filter.
+ *
+ * By group, there is a count for each member of an enum, and one of all: if they
+ * do not add up, the alerts are read and grouped here.
  *
  * Where the alerts have to be read, the request for a count is changed into
  * one for the list.
@@ -23,6 +25,7 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "exec/graph_exec.h"
@@ -42,7 +45,15 @@ struct GraphCount
 	bool		contradicted;	/* an alert has come that does not */
 	int64		near;			/* so many came as near to a bound ... */
 	int64		beyond;			/* ... of which some are beyond it */
-	bool		given;			/* the one row */
+	bool		answered;		/* this is the number of all: */
+	int64		result;
+	bool		given;			/* all rows */
+
+	/* a count by group */
+	GraphGroups *groups;		/* NULL: it is none */
+	int			group_index;	/* where the group is in the row */
+	List	   *members;		/* char *: of the enum, in the order of counts */
+	const		text *group;	/* of the alert at hand; NULL: it has none */
 };
 
 /*
@@ -57,6 +68,7 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	const GraphResourceInfo *resource = graph_resource_info(options->resource);
 	TupleDesc	tupdesc = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	List	   *group = graph_plan_list(plan, GRAPH_PLAN_GROUP);
 	GraphCount *count = palloc0(sizeof(GraphCount));
 	int			rti = bms_next_member(graph_base_relids(plan), -1);
 	Relation	relation = graph_range_table_relation(node->ss.ps.state, rti);
@@ -76,6 +88,14 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 					 &node->ss.ps);
 	count->econtext = CreateExprContext(node->ss.ps.state);
 	count->in_turns = node->ss.ps.async_capable;
+	if (group)
+	{
+		count->groups = graph_groups_create();
+		count->group_index = intVal(lsecond(group));
+		count->members =
+			graph_countable_members(graph_query_property(resource,
+														 strVal(linitial(group)))->enum_name);
+	}
 	count->naggregates = tupdesc->natts -
 		list_length(graph_plan_list(plan, GRAPH_PLAN_INDEXES));
 	return count;
@@ -84,7 +104,8 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 /*
  * run_clauses
  *		Run the clauses on an alert; true if it counts.  They may raise an
- *		error.  The slot is empty before and after.
+ *		error.  The slot is empty before and after.  What the alert's group is
+ *		stays known until the next one.
  */
 static bool
 run_clauses(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
@@ -93,7 +114,7 @@ run_clauses(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
 	bool		result;
 
 	Assert(TTS_EMPTY(slot));
-	if (count->quals == NULL)
+	if (count->quals == NULL && count->groups == NULL)
 		return true;
 	ResetExprContext(count->econtext);
 	old = MemoryContextSwitchTo(count->econtext->ecxt_per_tuple_memory);
@@ -107,6 +128,9 @@ run_clauses(GraphCount *count, const GraphRecord *record, TupleTableSlot *slot)
 
 	count->econtext->ecxt_scantuple = slot;
 	result = ExecQual(count->quals, count->econtext);
+	if (count->groups)
+		count->group = slot->tts_isnull[count->group_index] ? NULL :
+			DatumGetTextPP(slot->tts_values[count->group_index]);
 	ExecClearTuple(slot);
 	return result;
 }
@@ -126,6 +150,8 @@ read_list(GraphCount *count, GraphScan *scan, GraphRequest *request)
 	request->first_page = request->page_size;
 	count->listed = true;
 	count->found = 0;
+	if (count->groups)
+		graph_groups_reset(count->groups);
 	graph_scan_start(scan, request);
 }
 
@@ -146,6 +172,44 @@ next_record(GraphCount *count, GraphScan *scan, GraphRecord *record)
 }
 
 /*
+ * is_of_group
+ *		Is the alert at hand of the group whose count it has come with?
+ */
+static bool
+is_of_group(const GraphCount *count, int number)
+{
+	if (number > list_length(count->members))
+		return count->group == NULL;
+	return count->group &&
+		strcmp(text_to_cstring(count->group),
+			   list_nth(count->members, number - 1)) == 0;
+}
+
+/*
+ * add_groups
+ *		Take the service's counts for those of the groups; their sum, or -1 if it
+ *		does not count one.
+ */
+static int64
+add_groups(GraphCount *count, const GraphScan *scan, int ngroups)
+{
+	int64		sum = 0;
+
+	for (int i = 1; i <= ngroups; i++)
+	{
+		int64		one = graph_scan_count(scan, i);
+
+		if (one < 0)
+			return -1;
+		sum += one;
+		graph_groups_add(count->groups,
+						 i > list_length(count->members) ? NULL :
+						 cstring_to_text(list_nth(count->members, i - 1)), one);
+	}
+	return sum;
+}
+
+/*
  * answer
  *		The number of alerts, after all that was asked for has come; -1 if the
  *		service does not count, contradicts itself or ignores the filter.
@@ -156,7 +220,7 @@ next_record(GraphCount *count, GraphScan *scan, GraphRecord *record)
  * within milliseconds of a bound and to come or go between the two.
  */
 static int64
-answer(const GraphCount *count, const GraphScan *scan,
+answer(GraphCount *count, const GraphScan *scan,
 	   const GraphRequest *request)
 {
 	int64		result;
@@ -166,6 +230,8 @@ answer(const GraphCount *count, const GraphScan *scan,
 	result = graph_scan_count(scan, 0);
 	if (count->contradicted || result < 0 || request->nparts == 0)
 		return count->contradicted ? -1 : result;
+	if (count->groups)
+		return add_groups(count, scan, request->nparts) == result ? result : -1;
 	return count->near == graph_scan_count(scan, 1) && count->near <= result ?
 		result - count->beyond : -1;
 }
@@ -177,10 +243,17 @@ answer(const GraphCount *count, const GraphScan *scan,
 static void
 take_record(GraphCount *count, const GraphScan *scan, bool counts)
 {
+	int			number = count->listed ? 0 : graph_scan_count_number(scan);
+
 	if (count->listed)
+	{
 		count->found += counts;
-	else if (graph_scan_count_number(scan) == 0)
-		count->contradicted = count->contradicted || !counts;
+		if (count->groups && counts)
+			graph_groups_add(count->groups, count->group, 1);
+	}
+	else if (number == 0 || count->groups)
+		count->contradicted = count->contradicted || !counts ||
+			(number > 0 && !is_of_group(count, number));
 	else
 	{
 		count->near++;
@@ -218,21 +291,27 @@ find_answer(GraphCount *count, GraphScan *scan, GraphRequest *request,
 
 /*
  * graph_count_next
- *		Put the one row of a count into the slot, which is empty and stays so
- *		while not all has come.  When that row was given before, it stays empty
- *		as well, which is the end of the scan.  A NULL request: no alert can
- *		match.
+ *		Put the one row of a count, or the next of a count by group, into the
+ *		slot, which is empty and stays so while not all has come.  When all rows
+ *		were given, it stays empty as well, which is the end of the scan.  A NULL
+ *		request: no alert can match.
  */
 void
 graph_count_next(GraphCount *count, GraphScan *scan, GraphRequest *request,
 				 TupleTableSlot *slot)
 {
-	int64		result;
+	int64		result = -1;
+	const		text *group = NULL;
 
-	if (count->given)
+	if (!count->answered)
+		count->result = find_answer(count, scan, request, slot);
+	count->answered = count->result >= 0;
+	if (!count->answered || count->given)
 		return;
-	result = find_answer(count, scan, request, slot);
-	if (result < 0)
+	result = count->result;
+	count->given = count->groups == NULL ||
+		!graph_groups_next(count->groups, &group, &result);
+	if (count->given && count->groups)
 		return;
 	memset(slot->tts_isnull, true,
 		   slot->tts_tupleDescriptor->natts * sizeof(bool));
@@ -241,7 +320,11 @@ graph_count_next(GraphCount *count, GraphScan *scan, GraphRequest *request,
 		slot->tts_values[i] = Int64GetDatum(result);
 		slot->tts_isnull[i] = false;
 	}
-	count->given = true;
+	if (group)
+	{
+		slot->tts_values[count->group_index] = PointerGetDatum(group);
+		slot->tts_isnull[count->group_index] = false;
+	}
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -263,7 +346,9 @@ void
 graph_count_stop(GraphCount *count)
 {
 	graph_row_stop(count->reader);
-	count->given = count->waits = false;
+	count->given = count->waits = count->answered = false;
 	count->listed = count->contradicted = false;
 	count->found = count->near = count->beyond = 0;
+	if (count->groups)
+		graph_groups_reset(count->groups);
 }

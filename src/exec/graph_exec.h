@@ -29,6 +29,7 @@ typedef struct GraphBinding GraphBinding;
 typedef struct GraphTableRows GraphTableRows;
 typedef struct GraphJoinRows GraphJoinRows;
 typedef struct GraphCount GraphCount;
+typedef struct GraphGroups GraphGroups;
 typedef struct GraphAtHand GraphAtHand;
 typedef struct GraphInOrder GraphInOrder;
 
@@ -93,6 +94,14 @@ extern void graph_join_take(GraphJoinRows *join, const GraphRecord *record);
 extern void graph_join_next(GraphJoinRows *join, GraphScan *scan,
 							GraphRequest *request, TupleTableSlot *slot);
 extern void graph_join_stop(GraphJoinRows *join);
+
+/* in group_tally.c */
+extern GraphGroups *graph_groups_create(void);
+extern void graph_groups_add(GraphGroups *groups, const text * value,
+							 int64 number);
+extern bool graph_groups_next(GraphGroups *groups, const text * *value,
+							  int64 *number);
+extern void graph_groups_reset(GraphGroups *groups);
 
 /* in count.c */
 extern GraphCount *graph_count_create(ForeignScanState *node,

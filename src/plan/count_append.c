@@ -78,7 +78,7 @@ add_table(CountedTables *tables, RelOptInfo *table, PathTarget *target)
 		table->fdwroutine->GetForeignUpperPaths == graphGetForeignUpperPaths &&
 		graph_can_count(tables->root, table, target->exprs))
 	{
-		path = graph_count_path(tables->root, table, partial);
+		path = graph_count_path(tables->root, table, partial, 1);
 		tables->any = true;
 	}
 	else if (cheapest == NULL || cheapest->param_info != NULL)

@@ -22,144 +22,13 @@
  */
 #include "postgres.h"
 
-#include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/planmain.h"
 #include "optimizer/tlist.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 
 #include "plan/graph_plan.h"
-
-/*-------------------------------------------------------------------------
- * What is counted
- *-------------------------------------------------------------------------
- */
-
-/*
- * is_never_null
- *		Is this a constant, or the alert's id?  An alert without an id is an
- *		error wherever alerts are read.
- */
-static bool
-is_never_null(RelOptInfo *baserel, Expr *expr)
-{
-	if (IsA(expr, Const))
-		return !((Const *) expr)->constisnull;
-	return graph_is_key_column(baserel, expr);
-}
-
-/*
- * is_unique
- *		Has each row another value, as count(DISTINCT) tells them apart?  Ids
- *		that are cut, or compared by a collation of one's own, may be equal.
- */
-static bool
-is_unique(RelOptInfo *baserel, Expr *expr, Oid collation)
-{
-	return graph_is_key_column(baserel, expr) &&
-		graph_own_var(baserel, expr)->vartypmod == -1 &&
-		OidIsValid(collation) && get_collation_isdeterministic(collation);
-}
-
-/*
- * graph_is_count
- *		Is this count(*) or count() of something, without FILTER?
- */
-bool
-graph_is_count(Node *expr)
-{
-	Aggref	   *agg = (Aggref *) expr;
-
-	return IsA(expr, Aggref) && agg->agglevelsup == 0 && !agg->aggfilter &&
-		(agg->aggfnoid == F_COUNT_ || agg->aggfnoid == F_COUNT_ANY);
-}
-
-/*
- * is_row_count
- *		Is this count(*), or another aggregate that counts the rows: count() of
- *		what is never null, count(DISTINCT) of the id?
- */
-static bool
-is_row_count(RelOptInfo *baserel, Node *expr)
-{
-	Aggref	   *agg = (Aggref *) expr;
-	Expr	   *arg;
-
-	if (!graph_is_count(expr))
-		return false;
-	if (agg->aggfnoid == F_COUNT_)
-		return true;
-	arg = linitial_node(TargetEntry, agg->args)->expr;
-	if (agg->aggdistinct)
-		return is_unique(baserel, arg, agg->inputcollid);
-	return is_never_null(baserel, arg);
-}
-
-/*
- * graph_wanted_aggregates
- *		The aggregates in a target and in HAVING, and whatever else these take
- *		from below.
- */
-List *
-graph_wanted_aggregates(List *exprs, List *having)
-{
-	int			flags = PVC_INCLUDE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
-		PVC_INCLUDE_PLACEHOLDERS;
-
-	return list_concat(pull_var_clause((Node *) exprs, flags),
-					   pull_var_clause((Node *) having, flags));
-}
-
-/*
- * are_row_counts
- *		Is there anything in this list, and nothing but counts of rows?
- */
-static bool
-are_row_counts(RelOptInfo *baserel, List *wanted)
-{
-	ListCell   *cell;
-
-	foreach(cell, wanted)
-	{
-		if (!is_row_count(baserel, lfirst(cell)))
-			return false;
-	}
-	return wanted != NIL;
-}
-
-/*
- * can_count_rows
- *		Does the service's count of what a scan asks for mean its rows?
- */
-static bool
-can_count_rows(PlannerInfo *root, RelOptInfo *baserel)
-{
-	GraphRelInfo *info = baserel->fdw_private;
-
-	if (!IS_SIMPLE_REL(baserel) || info == NULL || root->parse->rowMarks ||
-		root->hasPseudoConstantQuals ||
-		!bms_is_empty(baserel->lateral_relids))
-		return false;
-	if (info->resource->rows_member != NULL ||
-		!info->options.pushdown.count || info->pushdown.keys)
-		return false;
-	return info->pushdown.inexact == NIL ||
-		(graph_count_bounds(baserel) && graph_count_bounds_pay(root, baserel));
-}
-
-/*
- * graph_can_count
- *		Is the service's count of what a scan asks for the value of all these
- *		aggregates?
- */
-bool
-graph_can_count(PlannerInfo *root, RelOptInfo *baserel, List *wanted)
-{
-	return can_count_rows(root, baserel) && are_row_counts(baserel, wanted);
-}
 
 /*-------------------------------------------------------------------------
  * Paths
@@ -171,16 +40,21 @@ graph_can_count(PlannerInfo *root, RelOptInfo *baserel, List *wanted)
  *		The path of the service's count, which belongs to the next step or, as
  *		the count of one of several tables, to a part of it.
  *
- * In the latter case they may be asked for side by side.
+ * In the latter case they may be asked for side by side.  Where it is a count by
+ * group, that takes one request for each, and one.
  */
 Path *
-graph_count_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper)
+graph_count_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
+				 int requests)
 {
 	GraphPrice	price;
 
 	graph_price_count(root, baserel,
 					  ((GraphRelInfo *) baserel->fdw_private)->pushdown.inexact != NIL,
 					  &price);
+	price.rows = Max(requests - 1, 1);
+	price.total += (requests - 1) * price.startup;
+	price.startup *= requests;
 	upper->serverid = baserel->serverid;
 	upper->userid = baserel->userid;
 	upper->useridiscurrent = baserel->useridiscurrent;
@@ -202,14 +76,19 @@ graphGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 						  void *extra)
 {
 	Query	   *parse = root->parse;
+	List	   *wanted;
+	int			requests = 1;
 
 	if (stage != UPPERREL_GROUP_AGG || output_rel->fdw_private ||
-		parse->groupClause || parse->groupingSets ||
-		!graph_can_count(root, input_rel,
-						 graph_wanted_aggregates(output_rel->reltarget->exprs,
-												 (List *) parse->havingQual)))
+		parse->groupingSets)
 		return;
-	add_path(output_rel, graph_count_path(root, input_rel, output_rel));
+	wanted = graph_wanted_aggregates(output_rel->reltarget->exprs,
+									 (List *) parse->havingQual);
+	if (parse->groupClause ?
+		graph_count_group(root, input_rel, wanted, &requests) != NULL :
+		graph_can_count(root, input_rel, wanted))
+		add_path(output_rel,
+				 graph_count_path(root, input_rel, output_rel, requests));
 }
 
 /*-------------------------------------------------------------------------
@@ -228,9 +107,15 @@ graphGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 static List *
 count_target(List *wanted, List *clauses, List **attnums, List **indexes)
 {
-	List	   *result = add_to_flat_tlist(NIL, wanted);
+	List	   *result = NIL;
 	ListCell   *cell;
 
+	foreach(cell, wanted)
+	{
+		if (IsA(lfirst(cell), Aggref))
+			result = add_to_flat_tlist(result, list_make1(lfirst(cell)));
+	}
+	result = add_to_flat_tlist(result, wanted);
 	result = add_to_flat_tlist(result,
 							   pull_var_clause((Node *) clauses,
 											   PVC_RECURSE_PLACEHOLDERS));
@@ -244,6 +129,22 @@ count_target(List *wanted, List *clauses, List **attnums, List **indexes)
 		*indexes = lappend_int(*indexes, entry->resno - 1);
 	}
 	return result;
+}
+
+/*
+ * group_private
+ *		What GRAPH_PLAN_GROUP holds.
+ */
+static List *
+group_private(const GraphRelInfo *info, Var *group, List *scan_tlist)
+{
+	const GraphQueryProperty *property;
+
+	if (group == NULL)
+		return NIL;
+	property = graph_var_property(info->baserel, (Expr *) group);
+	return list_make2(makeString(pstrdup(property->name)),
+					  makeInteger(tlist_member((Expr *) group, scan_tlist)->resno - 1));
 }
 
 /*
@@ -264,11 +165,14 @@ graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
 		(List *) root->parse->havingQual : NIL;
 	List	   *wanted = graph_wanted_aggregates(best_path->path.pathtarget->exprs,
 												 having);
+	int			requests;
 	List	   *attnums = NIL;
 	List	   *indexes = NIL;
 	List	   *scan_tlist = count_target(wanted, pushdown->clauses, &attnums,
 										  &indexes);
 	List	   *select = list_make1(makeString(pstrdup(info->resource->key)));
+	Var		   *group = root->parse->groupClause ?
+		graph_count_group(root, info->baserel, wanted, &requests) : NULL;
 	List	   *private;
 
 	if (!info->options.pushdown.select)
@@ -277,11 +181,13 @@ graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
 		select = graph_selected_properties(info->baserel, attnums);
 	private = graph_make_private(GRAPH_SCAN_COUNT, info, attnums, pushdown, NIL,
 								 select,
-								 pushdown->clauses ? GRAPH_SMALLEST_PROOF : 1);
+								 pushdown->clauses || group ?
+								 GRAPH_SMALLEST_PROOF : 1);
 	return make_foreignscan(tlist, copyObject(having), 0,
 							list_concat_copy(pushdown->values, pushdown->clauses),
 							list_concat(private,
-										list_make2(indexes,
-												   graph_count_bounds(info->baserel))),
+										list_make3(indexes,
+												   graph_count_bounds(info->baserel),
+												   group_private(info, group, scan_tlist))),
 							scan_tlist, NIL, NULL);
 }

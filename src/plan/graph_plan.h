@@ -155,6 +155,9 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_INDEXES = GRAPH_PLAN_MEMBERS,
 	GRAPH_PLAN_BOUNDS,			/* counts only: List of those conditions that
 								 * are bounds of times; or NIL */
+	GRAPH_PLAN_GROUP,			/* counts only: List: String property by which
+								 * the query groups, Integer where it is in
+								 * the row; or NIL */
 };
 
 /* The elements of a member in GRAPH_PLAN_MEMBERS. */
@@ -293,13 +296,21 @@ extern void graph_count_append_init(void);
 extern List *graph_count_bounds(RelOptInfo *baserel);
 extern bool graph_count_bounds_pay(PlannerInfo *root, RelOptInfo *baserel);
 
-/* in count_path.c */
+/* in count_rows.c */
 extern List *graph_wanted_aggregates(List *exprs, List *having);
 extern bool graph_is_count(Node *expr);
 extern bool graph_can_count(PlannerInfo *root, RelOptInfo *baserel,
 							List *wanted);
+extern bool graph_can_count_rows(PlannerInfo *root, RelOptInfo *baserel);
+extern bool graph_are_row_counts(RelOptInfo *baserel, List *wanted);
+
+/* in count_group.c */
+extern Var *graph_count_group(PlannerInfo *root, RelOptInfo *baserel,
+							  List *wanted, int *requests);
+
+/* in count_path.c */
 extern Path *graph_count_path(PlannerInfo *root, RelOptInfo *baserel,
-							  RelOptInfo *upper);
+							  RelOptInfo *upper, int requests);
 extern void graphGetForeignUpperPaths(PlannerInfo *root,
 									  UpperRelationKind stage,
 									  RelOptInfo *input_rel,

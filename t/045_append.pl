@@ -120,6 +120,22 @@ foreach my $case (
 like($node->sql('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM every'),
 	qr/Append \(actual rows=@{[ $all + 1 ]}(?:\.00)? loops=1\).*Async Foreign Scan on alerts1 every_\d \(actual rows=$PER_TENANT(?:\.00)? loops=1\)\s+Graph Requests: \d/s, 'EXPLAIN ANALYZE');
 
+# One that cannot be read in turns goes to its end first, while an answer that is
+# larger than what is read ahead of it waits.
+$emulator->settings(gzip => JSON::PP::false);
+$emulator->add_alerts(map { alert(id => "large$_", description => 'x' x 50_000, comments => [ { comment => 'c' } ],
+		createdDateTime => '2026-06-01T00:00:00Z') } 1 .. 40);
+$node->sql('CREATE TABLE large AS SELECT id FROM defender.alerts');
+($rows) = seconds_of(<<'SQL');
+SET statement_timeout = '20s';
+SELECT count(*), count(DISTINCT id) FROM (SELECT a.id, description FROM defender.alerts AS a JOIN defender.alert_comments AS c ON c.alert_id = a.id
+	UNION ALL SELECT id, description FROM defender.alerts) AS u;
+RESET statement_timeout;
+SQL
+is($rows, $node->sql('SELECT count(*) + 40, count(*) FROM large'), 'an answer that waits for another');
+$emulator->set_alerts(map { alert(id => "t$_", title => "x$_", severity => (qw(low high))[ $_ % 2 ],
+		createdDateTime => sprintf '2026-07-01T%02d:%02d:00Z', $_ / 60, $_ % 60) } 1 .. $PER_TENANT);
+
 #------------------------------------------------------------------------------
 # What happens to one of them
 #------------------------------------------------------------------------------

@@ -157,6 +157,16 @@ set_proxy(GraphEasy *easy, const GraphHttpRequest *request, bool plain)
 }
 
 /*
+ * is_plain
+ *		Is it a request without TLS?
+ */
+static bool
+is_plain(const GraphHttpRequest *request)
+{
+	return pg_strncasecmp(request->url, "http://", 7) == 0;
+}
+
+/*
  * set_security
  *		What keeps a token where it belongs: TLS, one protocol, no redirects,
  *		and nothing of what the server process's environment says.
@@ -164,7 +174,7 @@ set_proxy(GraphEasy *easy, const GraphHttpRequest *request, bool plain)
 static void
 set_security(GraphEasy *easy, const GraphHttpRequest *request)
 {
-	bool		plain = pg_strncasecmp(request->url, "http://", 7) == 0;
+	bool		plain = is_plain(request);
 
 #if CURL_AT_LEAST_VERSION(7, 85, 0)
 	SETOPT(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
@@ -206,7 +216,13 @@ set_transport(GraphEasy *easy, const GraphHttpRequest *request)
 	SETOPT(easy, CURLOPT_BUFFERSIZE, request->in_sips ?
 		   (long) GRAPH_SIP_BYTES : (long) GRAPH_RECEIVE_BYTES);
 	SETOPT(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	SETOPT(easy, CURLOPT_PIPEWAIT, 1L);
+
+	/*
+	 * Wait for a connection that may turn out to be shared.  One without TLS
+	 * does not, and libcurl says so only when its transfer has ended, which
+	 * may be after the one that would wait.
+	 */
+	SETOPT(easy, CURLOPT_PIPEWAIT, is_plain(request) ? 0L : 1L);
 	SETOPT(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
 	SETOPT(easy, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
 	SETOPT(easy, CURLOPT_USERAGENT, "graph_fdw/" GRAPH_FDW_VERSION

@@ -81,6 +81,7 @@ _PG_init(void)
 	graph_count_append_init();
 	graph_batch_register();
 	graph_batch_init();
+	graph_assumed_init();
 }
 
 /*

@@ -74,7 +74,8 @@ foreach my $table ('alert_evidence', 'device_evidence', 'alert_comments')
 	$emulator->clear;
 	cmp_ok($rows, '>', 100, "$table: rows");
 	is(analyze($node, $table), "INFO:  \"$table\": read 2400 of about 2400 alerts, containing $rows rows; $rows rows in sample", "$table: what it says");
-	$emulator->is_requests($table, $FIRST, $NEXT, $NEXT);
+	$emulator->is_requests($table, $COUNT, $FIRST, $NEXT, $NEXT);
+	like($node->sql("EXPLAIN (VERBOSE) SELECT * FROM defender.$table"), qr/Graph Estimate: 2400 alerts, 3 requests/, "$table: alerts that the planner sees");
 	is_rows($node, $table, $rows, "$table: rows that the planner sees");
 }
 is(statistic($node, 'alert_evidence', 'alert_severity', 'n_distinct'), $node->sql('SELECT count(DISTINCT severity) FROM alert_copy'),

@@ -4,7 +4,8 @@
  *		What sample stands for a foreign table?
  *
  * ANALYZE reads a bounded number of alerts, and if those are not all, asks the
- * service how many there are.  They are the newest, and where the list is read
+ * service how many there are.  For a table of what is inside the alerts it asks
+ * that in any case, and keeps it.  They are the newest, and where the list is read
  * in several windows of time at once, the newest of each.  That is a sample by
  * time and not at random: dates are seen in parts only, but the mix of
  * severities, sources and devices, by which joins are planned, is seen as it is
@@ -30,9 +31,6 @@
 
 /* Alerts that are read at most: five pages, about 40 MB. */
 #define SAMPLED_ALERTS	5000
-
-/* An alert is about 8 kB, as is a page of PostgreSQL. */
-#define PAGES_PER_ALERT	1
 
 /* What a sample is made of. */
 typedef struct GraphSample
@@ -226,16 +224,45 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 }
 
 /*
+ * count_pages
+ *		How many alerts are there for a table of what is inside of them?
+ *
+ * That is asked for before the sample is read, since then it is kept as the
+ * table's number of pages: an alert is about as large as one.  The table's rows
+ * do not say, as alerts may have many of them or none.
+ */
+static double
+count_pages(Relation relation)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "graph_fdw count",
+												  ALLOCSET_DEFAULT_SIZES);
+	double		count;
+
+	MemoryContextSwitchTo(context);
+	count = count_alerts(graph_session_open(RelationGetRelid(relation),
+											relation->rd_rel->relowner));
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return count;
+}
+
+/*
  * graphAnalyzeForeignTable
- *		How to sample a table.
+ *		How to sample a table, and how many alerts it is read from.
  */
 bool
 graphAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func,
 						 BlockNumber *totalpages)
 {
-	double		tuples = relation->rd_rel->reltuples;
+	double		alerts = relation->rd_rel->reltuples;
+	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
+	GraphOptions options;
 
+	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
+	if (graph_resource_info(options.resource)->rows_member)
+		alerts = count_pages(relation);
 	*func = acquire_sample;
-	*totalpages = (BlockNumber) Max(tuples * PAGES_PER_ALERT, 1);
+	*totalpages = (BlockNumber) Min(Max(alerts, 1), MaxBlockNumber);
 	return true;
 }

@@ -209,6 +209,29 @@ explain_clauses(ForeignScanState *node, ExplainState *es)
 }
 
 /*
+ * explain_estimate
+ *		What the plan expects a scan to take, each time that it runs.
+ */
+static void
+explain_estimate(const ForeignScan *plan, ExplainState *es)
+{
+	List	   *estimate = graph_plan_list(plan, GRAPH_PLAN_ESTIMATE);
+	int			alerts = intVal(linitial(estimate));
+	int			requests = intVal(lsecond(estimate));
+
+	if (es->format == EXPLAIN_FORMAT_TEXT)
+		ExplainPropertyText("Graph Estimate",
+							psprintf("%d alert%s, %d request%s",
+									 alerts, alerts == 1 ? "" : "s",
+									 requests, requests == 1 ? "" : "s"), es);
+	else
+	{
+		ExplainPropertyInteger("Graph Estimated Alerts", NULL, alerts, es);
+		ExplainPropertyInteger("Graph Estimated Requests", NULL, requests, es);
+	}
+}
+
+/*
  * join_word
  *		How a table is joined to those before it.
  */
@@ -325,6 +348,8 @@ graph_explain(ForeignScanState *node, const GraphScanCounters *counters,
 	{
 		ExplainPropertyText("Graph Request", explain_request(node, es), es);
 		explain_clauses(node, es);
+		if (es->costs)
+			explain_estimate(plan, es);
 	}
 	if (counters)
 		explain_counters(counters, es);

@@ -149,6 +149,7 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_BATCH,			/* Integer: the executor's parameter by which
 								 * a batch tells the ids, or -1; then the one
 								 * value in GRAPH_PLAN_KEYS is that column */
+	GRAPH_PLAN_ESTIMATE,		/* List: Integer alerts, Integer requests */
 	GRAPH_PLAN_MEMBERS,			/* joins only: List, see GraphMemberPrivate */
 
 	/* counts only, instead: IntList, where the columns are in the row */
@@ -264,7 +265,13 @@ extern void graph_pushdown_init(GraphPushdown *pushdown);
 extern void graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 								   GraphPushdown *pushdown);
 
+/* in assumed.c */
+extern void graph_assumed_init(void);
+
 /* in price.c */
+extern void graph_estimate(const GraphRelInfo *info, GraphScanMode mode,
+						   const GraphPushdown *pushdown, int first,
+						   double *alerts, double *requests);
 extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 							   const GraphPushdown *pushdown,
 							   GraphPrice *price);

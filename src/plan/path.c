@@ -37,6 +37,28 @@
 #define DEFAULT_ALERTS	10000.0
 
 /*
+ * estimate_alerts
+ *		How many alerts are there, and how many rows do they have in a table?
+ *
+ * Of a table of what is inside the alerts, ANALYZE keeps the number of alerts as
+ * that of pages (src/exec/analyze.c).
+ */
+static void
+estimate_alerts(RelOptInfo *baserel)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	double		per_alert = info->resource->rows_per_record;
+	bool		has_pages = info->resource->rows_member && baserel->pages > 1;
+
+	info->analyzed = baserel->tuples > 0 || (baserel->tuples == 0 && has_pages);
+	if (!info->analyzed)
+		baserel->tuples = DEFAULT_ALERTS * per_alert;
+	info->alerts = clamp_row_est(info->analyzed && has_pages ? baserel->pages :
+								 baserel->tuples / per_alert);
+	baserel->tuples = Max(baserel->tuples, 1.0);
+}
+
+/*
  * graphGetForeignRelSize
  *		How many rows will a scan give?
  */
@@ -56,11 +78,7 @@ graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 					  &info->options);
 	info->resource = graph_resource_info(info->options.resource);
 	info->columns = palloc0((baserel->max_attr + 1) * sizeof(GraphColumn *));
-	info->analyzed = baserel->tuples > 0;
-	if (!info->analyzed)
-		baserel->tuples = DEFAULT_ALERTS * info->resource->rows_per_record;
-	info->alerts = clamp_row_est(baserel->tuples / info->resource->rows_per_record);
-
+	estimate_alerts(baserel);
 	set_baserel_size_estimates(root, baserel);
 	graph_pushdown_init(&info->pushdown);
 	graph_classify_clauses(baserel, baserel->baserestrictinfo, &info->pushdown);

@@ -108,6 +108,8 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	List	   *result = list_make4(makeInteger(mode), columns,
 									pushdown->keys, pushdown->filters);
 	int			most_keys = INT_MAX;
+	double		alerts;
+	double		requests;
 
 	result = lappend(result, order);
 	result = lappend(result, select);
@@ -119,7 +121,11 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	result = lappend(result, makeInteger(most_keys));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
 	result = lappend(result, pushdown->labels);
-	return lappend(result, makeInteger(-1));
+	result = lappend(result, makeInteger(-1));
+	graph_estimate(info, mode, pushdown, first, &alerts, &requests);
+	return lappend(result,
+				   list_make2(makeInteger((int) Min(alerts, INT_MAX)),
+							  makeInteger((int) Min(requests, INT_MAX))));
 }
 
 /*

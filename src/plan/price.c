@@ -37,7 +37,7 @@
 #define REQUEST_COST	100.0
 #define ALERT_COST		1.0
 
-/* Up to so many ids are always asked for one by one. */
+/* Up to so many ids are asked for one by one where nobody knows what a list is. */
 #define FEW_KEYS	20
 
 /*
@@ -74,7 +74,8 @@ graph_most_keys(const GraphRelInfo *info, double alerts)
 {
 	double		keys = list_cost(info, alerts) / key_cost(info);
 
-	keys = Max(keys, FEW_KEYS);
+	if (!info->analyzed)
+		keys = Max(keys, FEW_KEYS);
 	keys = Max(keys, ceil(info->alerts / info->options.limits.page_size));
 	return (int) Min(keys, INT_MAX);
 }
@@ -158,7 +159,7 @@ graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 	double		read;
 
 	graph_price_alerts(root, baserel, pushdown, price);
-	read = price->rows * info->resource->rows_per_record;
+	read = price->rows * baserel->tuples / info->alerts;
 	price->startup += baserel->baserestrictcost.startup;
 	price->total += baserel->baserestrictcost.startup +
 		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) * read;
@@ -172,13 +173,40 @@ graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 void
 graph_price_lookups(const GraphRelInfo *info, double keys, GraphPrice *price)
 {
-	double		read = keys * info->resource->rows_per_record;
+	double		read = keys * info->baserel->tuples / info->alerts;
 	QualCost	quals = info->baserel->baserestrictcost;
 
 	price->rows = clamp_row_est(read);
 	price->startup = REQUEST_COST + ALERT_COST + quals.startup;
 	price->total = price->startup + Max(keys - 1, 0) * key_cost(info) +
 		(cpu_tuple_cost + quals.per_tuple) * read;
+}
+
+/*
+ * graph_estimate
+ *		How many alerts and requests is a scan expected to take, which begins
+ *		with a page of so many?  For EXPLAIN.
+ */
+void
+graph_estimate(const GraphRelInfo *info, GraphScanMode mode,
+			   const GraphPushdown *pushdown, int first, double *alerts,
+			   double *requests)
+{
+	double		listed = graph_listed_alerts(info->root, info->baserel, pushdown);
+
+	*alerts = Min(listed, first);
+	*requests = ceil(*alerts / info->options.limits.page_size);
+	if (mode == GRAPH_SCAN_COUNT)
+		*requests = 1;
+	if (mode == GRAPH_SCAN_KEYS)
+	{
+		double		keys = Max(count_keys(info->root, pushdown), 1.0);
+
+		if (pushdown->may_be_listed && keys > graph_most_keys(info, listed))
+			return;
+		*alerts = Min(keys, info->alerts);
+		*requests = keys;
+	}
 }
 
 /*

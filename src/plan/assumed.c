@@ -77,7 +77,9 @@ assume(RelOptInfo *rel, AttrNumber attnum, float4 * values, float4 * nulls)
 	property = graph_var_property(rel, (Expr *) var);
 	if (property == NULL || property->type != GRAPH_EDM_ENUM)
 		return false;
-	*values = Max(graph_known_members(property->enum_name, names), 1);
+	*values = graph_known_members(property->enum_name, names);
+	if (*values == 0)
+		return false;
 	*nulls = property->nullable ? 1 / (*values + 1) : 0;
 	return true;
 }
@@ -113,7 +115,7 @@ make_statistics(Oid relid, AttrNumber attnum, float4 values, float4 nulls)
  */
 static bool
 give_statistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum,
-				VariableStatData * vardata)
+				VariableStatData *vardata)
 {
 	RelOptInfo *rel;
 	float4		values;

@@ -200,8 +200,10 @@ graph_estimate(const GraphRelInfo *info, GraphScanMode mode,
 		*requests = 1;
 	if (mode == GRAPH_SCAN_KEYS)
 	{
-		double		keys = Max(count_keys(info->root, pushdown), 1.0);
+		double		keys = 1;	/* of a batch, whose values are others' */
 
+		if (pushdown->values)
+			keys = Max(count_keys(info->root, pushdown), 1.0);
 		if (pushdown->may_be_listed && keys > graph_most_keys(info, listed))
 			return;
 		*alerts = Min(keys, info->alerts);

@@ -125,6 +125,12 @@ my @SHAPES = (
 	[ 'whole rows', 'a2 a3 a4', 'SELECT c, (a).title, a.id FROM (SELECT c, a FROM cases AS c JOIN alerts AS a ON a.id = c.id WHERE c.n < 4) AS s, LATERAL (SELECT (s.a).*) AS a' ],
 	[ 'a join below', undef, 'SELECT c.n, o.n, a.title FROM cases AS c LEFT JOIN owners AS o USING (severity) JOIN alerts AS a ON a.id = c.id AND o.n < 3 WHERE c.n <> 48' ],
 	[ 'nulls below', undef, 'SELECT o.n, c.n, a.title FROM owners AS o LEFT JOIN cases AS c ON c.severity = o.severity AND c.n < 10 LEFT JOIN alerts AS a ON a.id = c.id' ],
+	# Alerts and what is in them are one stream, which is asked for each id once.
+	[ 'alerts and their evidence', "$ids none", 'SELECT c.n, a.title, e.ordinal FROM cases AS c JOIN alerts AS a ON a.id = c.id LEFT JOIN device_evidence AS e ON e.alert_id = a.id WHERE c.n <> 48' ],
+	[ 'alerts and their evidence, left', "$ids none", 'SELECT c.n, a.title, e.ordinal FROM cases AS c LEFT JOIN (alerts AS a LEFT JOIN device_evidence AS e ON e.alert_id = a.id AND e.ordinal < 3) ON a.id = c.id AND c.n > 3 WHERE c.n <> 48' ],
+	[ 'alerts and two of theirs', "$ids none", q{SELECT c.n, a.title, e.ordinal, m.comment FROM cases AS c JOIN alerts AS a ON a.id = c.id AND a.severity <> 'low' JOIN device_evidence AS e ON e.alert_id = a.id LEFT JOIN alert_comments AS m ON m.alert_id = a.id AND m.ordinal = e.ordinal WHERE c.n <> 48} ],
+	[ 'alerts with evidence', "$ids none", 'SELECT c.n, a.title FROM cases AS c JOIN alerts AS a ON a.id = c.id AND EXISTS (SELECT FROM device_evidence AS e WHERE e.alert_id = a.id AND e.ordinal = 2) WHERE c.n <> 48' ],
+	[ 'evidence and its alert, by the other id', "$ids none", 'SELECT c.n, a.title, e.ordinal FROM cases AS c JOIN device_evidence AS e ON e.alert_id = c.id JOIN alerts AS a ON a.id = e.alert_id WHERE c.n <> 48' ],
 	[ 'an id twice', undef, 'SELECT c.n, a.title, b.title FROM cases AS c JOIN alerts AS a ON a.id = c.id LEFT JOIN alerts AS b ON b.id = c.v WHERE c.n <> 48' ],
 	[ 'a character that stands for others', undef, 'SELECT c.n, a.title FROM cases AS c LEFT JOIN alerts AS a ON a.id = c.id' ],
 	[ 'an aggregate', undef, 'SELECT a.severity, count(*), sum(c.n) FROM cases AS c JOIN alerts AS a ON a.id = c.id GROUP BY 1' ],

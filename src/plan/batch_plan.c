@@ -4,13 +4,13 @@
  *		Which joins look up their alerts in batches?
  *
  * A nested loop asks for the alert of one row, waits, and asks for the next.
- * Where one side of a join is a table of ours and the other side says which
- * alerts it wants, a custom scan takes several rows of the other side, asks for
+ * Where one side of a join is a table of ours, or several that are read as one
+ * stream (join_plan.c), and the other side says which alerts it wants, a custom scan takes several rows of the other side, asks for
  * their alerts together, as many at once as the option concurrency allows, and
  * gives the joined rows in the order of the other side (exec/batch_scan.c).
  *
- * The plan below it that asks is an ordinary scan of the table with all the
- * table's own clauses, but its ids come from the custom scan, by a parameter
+ * The plan below it that asks is an ordinary scan of these with all their own
+ * clauses, but its ids come from the custom scan, by a parameter
  * that no clause mentions.
  *
  * A query that changes or locks rows may have to check a row again, which a
@@ -62,12 +62,15 @@ typedef struct BatchJoin
 {
 	RelOptInfo *joinrel;
 	RelOptInfo *outer;
-	RelOptInfo *inner;			/* a table of ours */
+	RelOptInfo *inner;			/* a table of ours, or several that are read
+								 * as one stream */
+	List	   *tables;			/* RelOptInfo: these, or that one */
 	JoinType	jointype;
 	List	   *restrictlist;
 	RestrictInfo *by_key;		/* one of it: "key = expression of outer" */
 	Expr	   *outer_key;		/* the expression */
-	Var		   *key;			/* the column */
+	Var		   *key;			/* the column, of a table that has a row for
+								 * each row of inner */
 } BatchJoin;
 
 static Plan *plan_batch(PlannerInfo *root, RelOptInfo *joinrel,
@@ -97,6 +100,45 @@ is_ours(const RelOptInfo *rel)
 }
 
 /*
+ * is_stream
+ *		Are these tables of ours that are read as one stream?
+ */
+static bool
+is_stream(const RelOptInfo *rel)
+{
+	return rel->reloptkind == RELOPT_JOINREL && rel->fdwroutine &&
+		rel->fdwroutine->GetForeignPaths == graphGetForeignPaths &&
+		rel->fdw_private;
+}
+
+/*
+ * tables_of
+ *		The tables of one side: RelOptInfo.
+ */
+static List *
+tables_of(RelOptInfo *rel)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	if (!is_stream(rel))
+		return list_make1(rel);
+	foreach(cell, ((GraphJoinInfo *) rel->fdw_private)->members)
+		result = lappend(result, ((GraphJoinMember *) lfirst(cell))->rel);
+	return result;
+}
+
+/*
+ * first_info
+ *		What is known of the first table of one side, whose options count.
+ */
+static GraphRelInfo *
+first_info(RelOptInfo *rel)
+{
+	return ((RelOptInfo *) linitial(tables_of(rel)))->fdw_private;
+}
+
+/*
  * are_plain
  *		Are these clauses that can be checked here: of the lowest security level,
  *		without sub-selects, and none that gates the whole plan?
@@ -118,6 +160,26 @@ are_plain(List *rinfos)
 }
 
 /*
+ * are_stable
+ *		Do these clauses come to the same whenever they are checked?
+ */
+static bool
+are_stable(List *rinfos)
+{
+	ListCell   *cell;
+
+	foreach(cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (rinfo->pseudoconstant ||
+			contain_volatile_functions((Node *) rinfo->clause))
+			return false;
+	}
+	return true;
+}
+
+/*
  * can_be_kept
  *		May the rows of a table be kept for the next row that wants them?
  *
@@ -128,17 +190,34 @@ static bool
 can_be_kept(const RelOptInfo *rel)
 {
 	const GraphRelInfo *info = rel->fdw_private;
+
+	return info->pushdown.keys == NIL && bms_is_empty(rel->lateral_relids) &&
+		are_stable(rel->baserestrictinfo);
+}
+
+/*
+ * all_can_be_kept
+ *		The same for the rows of one table, or of several that are one stream.
+ */
+static bool
+all_can_be_kept(const BatchJoin *join)
+{
+	const GraphJoinInfo *stream = join->inner->fdw_private;
 	ListCell   *cell;
 
-	foreach(cell, rel->baserestrictinfo)
+	foreach(cell, join->tables)
 	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (rinfo->pseudoconstant ||
-			contain_volatile_functions((Node *) rinfo->clause))
+		if (!can_be_kept(lfirst(cell)))
 			return false;
 	}
-	return info->pushdown.keys == NIL && bms_is_empty(rel->lateral_relids);
+	if (!is_stream(join->inner))
+		return true;
+	foreach(cell, stream->members)
+	{
+		if (!are_stable(((GraphJoinMember *) lfirst(cell))->match))
+			return false;
+	}
+	return are_stable(stream->filters);
 }
 
 /*
@@ -155,17 +234,58 @@ is_at_hand(const BatchJoin *join)
 	if (join->outer->fdw_private == NULL ||
 		join->outer->serverid != join->inner->serverid)
 		return false;
-	if (is_ours(join->outer))
-		return graph_is_key_column(join->outer, join->outer_key);
-	if (!IS_JOIN_REL(join->outer))
+	if (!is_ours(join->outer) && !is_stream(join->outer))
 		return false;
-	foreach(cell, ((GraphJoinInfo *) join->outer->fdw_private)->members)
+	foreach(cell, tables_of(join->outer))
 	{
-		if (graph_is_key_column(((GraphJoinMember *) lfirst(cell))->rel,
-								join->outer_key))
+		if (graph_is_key_column(lfirst(cell), join->outer_key))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * is_read_by_subplans
+ *		Do sub-selects look into the alerts that would be asked for?
+ */
+static bool
+is_read_by_subplans(PlannerInfo *root, const BatchJoin *join)
+{
+	ListCell   *cell;
+
+	foreach(cell, join->tables)
+	{
+		if (graph_is_read_by_subplans(root, lfirst(cell)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * find_key
+ *		The column that an expression is, if it is the alert's id in a table that
+ *		has a row for each row of the inner side; else NULL.
+ *
+ * Like graph_is_key_column(), an error for a column that reads nothing.
+ */
+static Var *
+find_key(const BatchJoin *join, Expr *expr)
+{
+	const GraphJoinInfo *stream = join->inner->fdw_private;
+	ListCell   *cell;
+
+	if (!is_stream(join->inner))
+		return graph_is_key_column(join->inner, expr) ?
+			graph_own_var(join->inner, expr) : NULL;
+	foreach(cell, stream->members)
+	{
+		const GraphJoinMember *member = lfirst(cell);
+
+		if (member->jointype == JOIN_INNER &&
+			graph_is_key_column(member->rel, expr))
+			return graph_own_var(member->rel, expr);
+	}
+	return NULL;
 }
 
 /*
@@ -188,16 +308,16 @@ is_by_key(BatchJoin *join, RestrictInfo *rinfo)
 		Expr	   *inner = list_nth(op->args, side);
 		Expr	   *outer = list_nth(op->args, 1 - side);
 		Relids		relids = side == 0 ? rinfo->right_relids : rinfo->left_relids;
+		Var		   *key = find_key(join, inner);
 
-		if (bms_is_empty(relids) ||
+		if (key == NULL || bms_is_empty(relids) ||
 			!bms_is_subset(relids, join->outer->relids) ||
 			exprType((Node *) outer) != TEXTOID ||
-			contain_volatile_functions((Node *) outer) ||
-			!graph_is_key_column(join->inner, inner))
+			contain_volatile_functions((Node *) outer))
 			continue;
 		join->by_key = rinfo;
 		join->outer_key = outer;
-		join->key = graph_own_var(join->inner, inner);
+		join->key = key;
 		return true;
 	}
 	return false;
@@ -298,8 +418,8 @@ may_be_batched(const PlannerInfo *root, const BatchJoin *join)
 		(root->parse->commandType == CMD_SELECT ||
 		 root->parse->commandType == CMD_INSERT) &&
 		root->rowMarks == NIL && bms_is_empty(joinrel->lateral_relids) &&
-		((GraphRelInfo *) join->inner->fdw_private)->options.pushdown.join &&
-		can_be_kept(join->inner) && are_plain(join->restrictlist);
+		first_info(join->inner)->options.pushdown.join &&
+		all_can_be_kept(join) && are_plain(join->restrictlist);
 }
 
 /*
@@ -325,6 +445,35 @@ count_keys(PlannerInfo *root, const BatchJoin *join, double rows)
 }
 
 /*
+ * make_inner_path
+ *		The path by which so many alerts are looked up.
+ */
+static Path *
+make_inner_path(PlannerInfo *root, const BatchJoin *join, double keys)
+{
+	GraphRelInfo *info = first_info(join->inner);
+	RelOptInfo *inner = join->inner;
+	List	   *private = list_make2(makeBoolean(false), join->key);
+	GraphPrice	price;
+	double		rows;
+
+	graph_price_lookups(info, keys, &price);
+	if (!is_stream(inner))
+	{
+		rows = clamp_row_est(Min(price.rows, inner->rows));
+		return (Path *)
+			graph_create_foreignscan_path(root, inner, NULL, rows,
+										  price.startup, price.total, NIL, NULL,
+										  NULL, private);
+	}
+	rows = clamp_row_est(inner->rows * Min(keys / info->alerts, 1.0));
+	return (Path *)
+		graph_create_foreign_join_path(root, inner, NULL, rows, price.startup,
+									   price.total + cpu_tuple_cost * rows,
+									   NIL, NULL, NULL, private);
+}
+
+/*
  * add_batch_path
  *		Offer to join the rows of one path, which come from so many, in batches.
  */
@@ -332,27 +481,17 @@ static void
 add_batch_path(PlannerInfo *root, const BatchJoin *join, Path *outer,
 			   double rows)
 {
-	GraphRelInfo *info = join->inner->fdw_private;
-	double		keys = count_keys(root, join, rows);
 	CustomPath *path = makeNode(CustomPath);
-	GraphPrice	price;
-	ForeignPath *inner;
+	Path	   *inner = make_inner_path(root, join,
+										count_keys(root, join, rows));
 
-	graph_price_lookups(info, keys, &price);
-	inner = graph_create_foreignscan_path(root, join->inner, NULL,
-										  clamp_row_est(Min(price.rows,
-															join->inner->rows)),
-										  price.startup, price.total, NIL, NULL,
-										  NULL,
-										  list_make2(makeBoolean(false),
-													 join->key));
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = join->joinrel;
 	path->path.pathtarget = join->joinrel->reltarget;
 	path->path.rows = join->joinrel->rows;
 	graph_path_disabled_like(&path->path, outer);
-	path->path.startup_cost = outer->startup_cost + price.startup;
-	path->path.total_cost = outer->total_cost + price.total +
+	path->path.startup_cost = outer->startup_cost + inner->startup_cost;
+	path->path.total_cost = outer->total_cost + inner->total_cost +
 		cpu_operator_cost * outer->rows + cpu_operator_cost * path->path.rows;
 	path->path.pathkeys = build_join_pathkeys(root, join->joinrel,
 											  join->jointype, outer->pathkeys);
@@ -409,9 +548,12 @@ set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel,
 
 	if (next_hook)
 		next_hook(root, joinrel, outerrel, innerrel, jointype, extra);
-	if (!is_ours(innerrel) || !enable_nestloop || !may_be_batched(root, &join) ||
-		!find_by_key(&join) || is_at_hand(&join) ||
-		graph_is_read_by_subplans(root, innerrel) || !can_be_combined(&join))
+	if (!enable_nestloop || (!is_ours(innerrel) && !is_stream(innerrel)))
+		return;
+	join.tables = tables_of(innerrel);
+	if (!may_be_batched(root, &join) || !find_by_key(&join) ||
+		is_at_hand(&join) || is_read_by_subplans(root, &join) ||
+		!can_be_combined(&join))
 		return;
 	if (jointype != JOIN_UNIQUE_OUTER)
 	{
@@ -449,9 +591,9 @@ graph_batch_init(void)
 Var *
 graph_batched_key(const ForeignPath *path)
 {
-	Node	   *key = llast(path->fdw_private);
+	Node	   *key = path->fdw_private ? llast(path->fdw_private) : NULL;
 
-	return IsA(key, Var) ? (Var *) key : NULL;
+	return key && IsA(key, Var) ? (Var *) key : NULL;
 }
 
 /*
@@ -586,8 +728,8 @@ plan_batch(PlannerInfo *root, RelOptInfo *joinrel, CustomPath *best_path,
 	List	   *restrictlist = lfourth(best_path->custom_private);
 	Plan	   *outer = linitial(custom_plans);
 	ForeignScan *inner = lsecond_node(ForeignScan, custom_plans);
-	RelOptInfo *table = ((Path *) lsecond(best_path->custom_paths))->parent;
-	GraphRelInfo *info = table->fdw_private;
+	GraphRelInfo *info =
+		first_info(((Path *) lsecond(best_path->custom_paths))->parent);
 	Var		   *key = graph_batched_key(lsecond(best_path->custom_paths));
 	int			least = info->options.limits.concurrency;
 	int			most = least * MOST_ROUNDS;

@@ -354,14 +354,14 @@ extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 									 RelOptInfo *innerrel, JoinType jointype,
 									 JoinPathExtraData *extra);
 extern bool graph_is_alert(RelOptInfo *rel);
-extern void graph_classify_members(GraphJoinInfo *join,
+extern void graph_classify_members(GraphJoinInfo *join, bool batched,
 								   GraphPushdown *pushdown);
 extern List *graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join);
 extern Var *graph_find_join_order(GraphJoinInfo *join, PathKey *pathkey);
 
 /* in join_node.c */
 extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
-									List *pathkeys, List *tlist,
+									ForeignPath *best_path, List *tlist,
 									Plan *outer_plan);
 extern Index graph_join_member(const ForeignScan *plan, List *member,
 							   JoinType *jointype);

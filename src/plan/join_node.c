@@ -275,9 +275,12 @@ local_target(const RelOptInfo *joinrel, List *target)
  *		GetForeignPlan for a joined scan.
  */
 ForeignScan *
-graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *pathkeys,
+graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *best_path,
 				List *tlist, Plan *outer_plan)
 {
+	List	   *pathkeys = best_path->path.pathkeys;
+	Var		   *batched_key = graph_batched_key(best_path);
+
 	GraphJoinInfo *join = joinrel->fdw_private;
 	GraphJoinMember *first = linitial(join->members);
 	List	   *target = graph_join_target(joinrel, join);
@@ -286,9 +289,14 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *pathkeys,
 	List	   *privates = NIL;
 	List	   *exprs;
 	List	   *private;
+	int			first_page = INT_MAX;
 	GraphPushdown pushdown;
+	ForeignScan *plan;
 
-	graph_classify_members(join, &pushdown);
+	graph_classify_members(join, batched_key != NULL, &pushdown);
+	if (batched_key == NULL)
+		first_page = graph_first_page(root, joinrel, pathkeys,
+									  gives_each_alert(join, &pushdown));
 	exprs = list_concat_copy(pushdown.values, pushdown.clauses);
 	for (int i = 0; i < list_length(members); i++)
 		privates = lappend(privates,
@@ -296,16 +304,17 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, List *pathkeys,
 
 	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
 								 first->rel->fdw_private, NIL, &pushdown, order,
-								 selected_by_all(root, join, target),
-								 graph_first_page(root, joinrel, pathkeys,
-												  gives_each_alert(join, &pushdown)));
+								 selected_by_all(root, join, target), first_page);
 	private = lappend(private, privates);
 
 	if (outer_plan)
 		outer_plan = change_plan_targetlist(outer_plan,
 											local_target(joinrel, target), false);
-	return make_foreignscan(tlist, NIL, 0, exprs, private, target, NIL,
+	plan = make_foreignscan(tlist, NIL, 0, exprs, private, target, NIL,
 							outer_plan);
+	if (batched_key)
+		graph_batch_private(root, plan, batched_key);
+	return plan;
 }
 
 /*

@@ -322,14 +322,18 @@ combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
  *		What of a joined scan's restrictions is sent.
  *
  * Those of a left or anti join's inner side are not: alerts without a match
- * are wanted too.  A table whose restrictions name ids comes first.
+ * are wanted too.  A table whose restrictions name ids comes first.  Where the
+ * ids are told by a batch, no restriction names any.
  */
 void
-graph_classify_members(GraphJoinInfo *join, GraphPushdown *pushdown)
+graph_classify_members(GraphJoinInfo *join, bool batched,
+					   GraphPushdown *pushdown)
 {
 	ListCell   *cell;
 
 	graph_pushdown_init(pushdown);
+	if (batched)
+		pushdown->keys = list_make1_int(0);
 	for (int with_keys = 1; with_keys >= 0; with_keys--)
 	{
 		foreach(cell, join->members)
@@ -417,7 +421,7 @@ price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 	GraphJoinMember *first = linitial(join->members);
 	GraphPushdown pushdown;
 
-	graph_classify_members(join, &pushdown);
+	graph_classify_members(join, false, &pushdown);
 	graph_price_alerts(root, first->rel, &pushdown, price);
 	price_members(join, price);
 	return pushdown.keys == NIL;

@@ -130,7 +130,6 @@ graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid,
 	if (IS_UPPER_REL(rel))
 		return graph_plan_count(root, rel, best_path, tlist);
 	if (IS_JOIN_REL(rel))
-		return graph_plan_join(root, rel, best_path->path.pathkeys, tlist,
-							   outer_plan);
+		return graph_plan_join(root, rel, best_path, tlist, outer_plan);
 	return plan_table(root, rel, best_path, tlist, scan_clauses, outer_plan);
 }

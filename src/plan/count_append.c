@@ -64,6 +64,37 @@ make_partial_rel(const RelOptInfo *counted, PathTarget *target)
 }
 
 /*
+ * is_ours
+ *		Is this a table of ours?
+ */
+static bool
+is_ours(const RelOptInfo *rel)
+{
+	return rel && rel->fdwroutine &&
+		rel->fdwroutine->GetForeignUpperPaths == graphGetForeignUpperPaths;
+}
+
+/*
+ * has_table_of_ours
+ *		Does any table of ours stand below an Append of this query?  Most queries
+ *		are about others, and are not to be slowed down.
+ */
+static bool
+has_table_of_ours(PlannerInfo *root)
+{
+	ListCell   *cell;
+
+	foreach(cell, root->append_rel_list)
+	{
+		AppendRelInfo *appinfo = lfirst_node(AppendRelInfo, cell);
+
+		if (is_ours(root->simple_rel_array[appinfo->child_relid]))
+			return true;
+	}
+	return false;
+}
+
+/*
  * add_table
  *		Add the partial counts of one table; false if they cannot be had.
  */
@@ -74,8 +105,7 @@ add_table(CountedTables *tables, RelOptInfo *table, PathTarget *target)
 	Path	   *cheapest = table->cheapest_total_path;
 	Path	   *path;
 
-	if (table->fdwroutine &&
-		table->fdwroutine->GetForeignUpperPaths == graphGetForeignUpperPaths &&
+	if (is_ours(table) &&
 		graph_can_count(tables->root, table, target->exprs))
 	{
 		path = graph_count_path(tables->root, table, partial, 1);
@@ -208,7 +238,8 @@ offer_counts(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 	if (stage != UPPERREL_GROUP_AGG || extra == NULL ||
 		input_rel->reloptkind != RELOPT_BASEREL ||
 		!root->simple_rte_array[input_rel->relid]->inh ||
-		IS_DUMMY_REL(input_rel) || root->parse->groupClause ||
+		IS_DUMMY_REL(input_rel) || !has_table_of_ours(root) ||
+		root->parse->groupClause ||
 		root->parse->groupingSets ||
 		!(((GroupPathExtraData *) extra)->flags & GROUPING_CAN_PARTIAL_AGG))
 		return;

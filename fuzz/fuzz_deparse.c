@@ -131,7 +131,7 @@ take_condition(Input *input, GraphValue *values, int *nvalues, int depth)
 {
 	static const char *const words[] = {"severity", "status", "assignedTo", "serviceSource", "classification", "determination"};
 	static const char *const times[] = {"createdDateTime", "lastUpdateDateTime"};
-	GraphFilterKind kind = take(input, GRAPH_FILTER_EVIDENCE + 1);
+	GraphFilterKind kind = take(input, GRAPH_FILTER_EVIDENCE_ANY + 1);
 	bool		is_time = take(input, 3) == 0;
 	const char *property = is_time ? times[take(input, 2)] : words[take(input, 6)];
 	List	   *list;
@@ -146,9 +146,12 @@ take_condition(Input *input, GraphValue *values, int *nvalues, int depth)
 			list = lappend(list, take_condition(input, values, nvalues, depth + 1));
 		return list;
 	}
-	if (kind == GRAPH_FILTER_EVIDENCE)
+	if (kind == GRAPH_FILTER_ALWAYS || kind == GRAPH_FILTER_NEVER)
+		return list;
+	if (kind == GRAPH_FILTER_EVIDENCE || kind == GRAPH_FILTER_EVIDENCE_ANY)
 	{
 		is_time = false;
+		list = lappend(list, makeString("evidence"));
 		list = lappend(list, makeString("deviceEvidence"));
 		property = "hostName";
 	}
@@ -162,7 +165,9 @@ take_condition(Input *input, GraphValue *values, int *nvalues, int depth)
 	if (*nvalues == MOST_VALUES)
 		return lappend(lappend(NIL, makeInteger(GRAPH_FILTER_NULL)), makeString("severity"));
 	(*nvalues)++;
-	take_value(input, is_time, kind == GRAPH_FILTER_ANY || kind == GRAPH_FILTER_ALL, &values[value]);
+	take_value(input, is_time,
+			   kind == GRAPH_FILTER_ANY || kind == GRAPH_FILTER_ALL || kind == GRAPH_FILTER_EVIDENCE_ANY,
+			   &values[value]);
 	return lappend(list, makeInteger(value));
 }
 

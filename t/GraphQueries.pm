@@ -528,6 +528,8 @@ sub array_value
 	  : $self->pick(qw(text text text varchar));
 	my $count = $self->pick(0, 1, 1, 2, 2, 3, 4, $self->chance(10) ? 30 : 5);
 	my @items = map { $self->chance(10) ? 'NULL' : $self->literal($kind) . "::$type" } 1 .. $count;
+	# so many that a list may cost less
+	@items = map { sprintf "'qa%03d'::text", $_ } 1 .. $self->pick(18, 25, 90) if $kind eq 'key' && $self->chance(15);
 	my $array = 'ARRAY[' . join(', ', @items) . "]::${type}[]";
 	my $way = $self->pick_number(100);
 

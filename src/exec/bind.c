@@ -173,6 +173,8 @@ ask_for_list(const ForeignScan *plan, const GraphOptions *options,
 						 resource->default_order,
 						 &filter);
 	request->filter = filter.text;
+	request->filter_without_any = filter.without_any;
+	request->has_any = filter.has_any;
 	request->whole_filter = filter.is_whole;
 	request->no_nulls = filter.no_nulls;
 	if (request->mode == GRAPH_SCAN_COUNT && !filter.no_rows)

@@ -13,7 +13,8 @@
  *
  * Only forms with evidence that the service answers them are used: eq and ne,
  * ge and lt on times, and, or, parentheses, null; and any() on evidence, if
- * the option evidence_filter allows it.  IN is a chain of or.
+ * the option evidence_filter allows it.  IN is a chain of or, also of any():
+ * each is then as Microsoft's guide shows it, with one comparison inside.
  *
  * A bound of a time is moved outward by a microsecond where rounding could
  * matter (literal.c says why):
@@ -91,6 +92,8 @@ typedef struct DeparseContext
 	const char *left_out;		/* why something was; NULL: nothing was */
 	bool		constant;		/* all values are constants of the plan */
 	bool		labelled;		/* the text has expressions for a person */
+	bool		has_any;		/* the condition is about elements of the
+								 * alert */
 } DeparseContext;
 
 /* Conditions that are joined by "and" or "or", one after another. */
@@ -451,33 +454,6 @@ deparse_compare(DeparseContext *context, const GraphQueryProperty *property,
 	return FILTER_TEXT;
 }
 
-/*
- * deparse_evidence
- *		GRAPH_FILTER_EVIDENCE: some evidence of the alert has this value.
- *
- * From Microsoft's guide for the move from alerts to alerts_v2; it is not in
- * the reference, so the option evidence_filter has to allow it.
- */
-static FilterResult
-deparse_evidence(DeparseContext *context, const char *member,
-				 const char *type, const char *path,
-				 const GraphValue *value, char **text)
-{
-	FilterResult result = FILTER_TEXT;
-
-	if (!value->known)
-		*text = psprintf("%s eq {%s}", path, value->label ? value->label : "");
-	else if (value->isnull)
-		return FILTER_NONE;
-	else
-		result = deparse_equality(context, path, "eq",
-								  datum_string(value->value), text);
-	if (result == FILTER_TEXT)
-		*text = psprintf("%s/any(e: e/" GRAPH_NAMESPACE ".%s/%s)",
-						 member, type, *text);
-	return result;
-}
-
 /*-------------------------------------------------------------------------
  * Arrays
  *-------------------------------------------------------------------------
@@ -712,6 +688,97 @@ deparse_time_function(DeparseContext *context, List *condition, char **text)
 }
 
 /*-------------------------------------------------------------------------
+ * Elements of the alert
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * any_text
+ *		"member/any(e: e/type/...)", where "..." is the comparison of a path.
+ */
+static char *
+any_text(List *condition, const char *comparison)
+{
+	return psprintf("%s/any(e: e/" GRAPH_NAMESPACE ".%s/%s)",
+					strVal(lsecond(condition)), strVal(lthird(condition)),
+					comparison);
+}
+
+/*
+ * deparse_element
+ *		Some element of the alert has this string.
+ */
+static FilterResult
+deparse_element(DeparseContext *context, List *condition, Datum string,
+				char **text)
+{
+	FilterResult result = deparse_equality(context, strVal(lfourth(condition)),
+										   "eq", datum_string(string), text);
+
+	if (result == FILTER_TEXT)
+		*text = any_text(condition, *text);
+	return result;
+}
+
+/*
+ * deparse_element_array
+ *		Some element of the alert has one of these strings.
+ */
+static FilterResult
+deparse_element_array(DeparseContext *context, List *condition,
+					  const GraphValue *value, char **text)
+{
+	Junction	junction;
+	Oid			type;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count = array_elements(value, &type, &elements, &nulls);
+
+	start_junction(&junction, context, false);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *one = NULL;
+		FilterResult result = FILTER_NONE;
+
+		if (!nulls[i])
+			result = deparse_element(context, condition, elements[i], &one);
+		if (!add_condition(&junction, result, one))
+			return junction.decided;
+		if (list_length(junction.texts) > MAX_ALTERNATIVES)
+			return leave_out(context, too_long_filter);
+	}
+	return end_junction(&junction, text);
+}
+
+/*
+ * deparse_evidence
+ *		GRAPH_FILTER_EVIDENCE and GRAPH_FILTER_EVIDENCE_ANY.
+ *
+ * From Microsoft's guide for the move from alerts to alerts_v2; it is not in
+ * the reference, so the option evidence_filter has to allow it.
+ */
+static FilterResult
+deparse_evidence(DeparseContext *context, List *condition, bool array,
+				 char **text)
+{
+	const GraphValue *value = value_of(context, intVal(llast(condition)));
+
+	context->has_any = true;
+	if (!value->known)
+	{
+		*text = any_text(condition,
+						 psprintf("%s eq {%s%s}", strVal(lfourth(condition)),
+								  array ? "any of " : "",
+								  value->label ? value->label : ""));
+		return FILTER_TEXT;
+	}
+	if (value->isnull)
+		return FILTER_NONE;
+	return array ? deparse_element_array(context, condition, value, text) :
+		deparse_element(context, condition, value->value, text);
+}
+
+/*-------------------------------------------------------------------------
  * The $filter
  *-------------------------------------------------------------------------
  */
@@ -732,12 +799,9 @@ deparse_condition(DeparseContext *context, List *condition, char **text)
 								text);
 	if (kind == GRAPH_FILTER_ALWAYS || kind == GRAPH_FILTER_NEVER)
 		return kind == GRAPH_FILTER_ALWAYS ? FILTER_EVERY : FILTER_NONE;
-	if (kind == GRAPH_FILTER_EVIDENCE)
-		return deparse_evidence(context, strVal(lsecond(condition)),
-								strVal(lthird(condition)),
-								strVal(lfourth(condition)),
-								value_of(context, intVal(llast(condition))),
-								text);
+	if (kind == GRAPH_FILTER_EVIDENCE || kind == GRAPH_FILTER_EVIDENCE_ANY)
+		return deparse_evidence(context, condition,
+								kind == GRAPH_FILTER_EVIDENCE_ANY, text);
 	if (kind == GRAPH_FILTER_RANGE)
 		return deparse_time_function(context, condition, text);
 
@@ -804,7 +868,8 @@ GraphShippable
 graph_filter_reserve(const GraphResourceInfo *resource, List *condition,
 					 const GraphValue *values, int *bytes)
 {
-	DeparseContext context = {resource, values, NULL, true, false};
+	DeparseContext context = {.resource = resource, .values = values,
+	.constant = true};
 	GraphShippable shippable = {0};
 	char	   *text = NULL;
 	FilterResult result = deparse_condition(&context, condition, &text);
@@ -817,6 +882,25 @@ graph_filter_reserve(const GraphResourceInfo *resource, List *condition,
 	shippable.is_whole = context.constant && context.left_out == NULL;
 	shippable.left_out = context.left_out;
 	return shippable;
+}
+
+/*
+ * join_texts
+ *		Some conditions, of which those that are NULL are left out; NULL if all
+ *		are.
+ */
+static char *
+join_texts(char **texts, int count)
+{
+	StringInfoData all;
+
+	initStringInfo(&all);
+	for (int i = 0; i < count; i++)
+	{
+		if (texts[i])
+			appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", texts[i]);
+	}
+	return all.len > 0 ? all.data : NULL;
 }
 
 /*
@@ -835,7 +919,6 @@ graph_deparse_filter(const GraphResourceInfo *resource, List *filters,
 	int			count = list_length(filters);
 	char	  **texts = palloc0(Max(count, 1) * sizeof(char *));
 	DeparseContext *contexts = palloc0(Max(count, 1) * sizeof(DeparseContext));
-	StringInfoData all;
 	int			bytes = 0;
 
 	memset(result, 0, sizeof(GraphDeparsedFilter));
@@ -868,14 +951,17 @@ graph_deparse_filter(const GraphResourceInfo *resource, List *filters,
 		}
 	}
 
-	initStringInfo(&all);
+	result->text = join_texts(texts, count);
 	for (int i = 0; i < count; i++)
 	{
 		if (texts[i] == NULL)
 			continue;
-		appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", texts[i]);
 		result->no_nulls = result->no_nulls ||
 			excludes_null(list_nth(filters, i), time_property);
+		result->has_any = result->has_any || contexts[i].has_any;
+		if (contexts[i].has_any)
+			texts[i] = NULL;
 	}
-	result->text = all.len > 0 ? all.data : NULL;
+	if (result->has_any)
+		result->without_any = join_texts(texts, count);
 }

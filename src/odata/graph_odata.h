@@ -40,6 +40,7 @@ typedef enum GraphFilterKind
 	GRAPH_FILTER_ALWAYS,		/* every alert has it */
 	GRAPH_FILTER_NEVER,			/* none can */
 	GRAPH_FILTER_EVIDENCE,		/* member, evidence type, path in it, value: = */
+	GRAPH_FILTER_EVIDENCE_ANY,	/* the same, value (an array): = ANY */
 	GRAPH_FILTER_RANGE,			/* property, GraphComparison, type as which is
 								 * compared, steps, value (perhaps an array,
 								 * any of which): a function of a time */
@@ -127,6 +128,8 @@ typedef struct GraphShippable
 typedef struct GraphDeparsedFilter
 {
 	char	   *text;			/* NULL: there is none */
+	char	   *without_any;	/* the same without any(), if that is in it */
+	bool		has_any;
 	bool		no_rows;		/* no alert can match: no request is needed */
 	bool		is_whole;		/* nothing was left out */
 	bool		no_nulls;		/* no alert without a time comes through */
@@ -179,6 +182,9 @@ typedef struct GraphRequest
 
 	/* GRAPH_SCAN_LIST and GRAPH_SCAN_COUNT; NULL where not asked */
 	char	   *filter;
+	char	   *filter_without_any; /* the same for a service that refuses
+									 * any() */
+	bool		has_any;		/* there is any() in the filter */
 	bool		whole_filter;	/* no condition was left out of it */
 	const char *select;
 	char	   *order_property; /* in $orderby */

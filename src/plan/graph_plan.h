@@ -32,7 +32,9 @@ typedef struct GraphPushdown
 	List	   *filters;		/* conditions, all of which must hold; beside
 								 * keys they are for the list that is read if
 								 * these are too many */
-	List	   *sent;			/* RestrictInfo: what the filters are made of */
+	List	   *sent;			/* RestrictInfo: what the filters are made of
+								 * ... */
+	List	   *inside;			/* ... and those on elements of the alert */
 	List	   *clauses;		/* Expr: each clause ... */
 	List	   *labels;			/* String: ... and what is done with it */
 	int			bytes;			/* of the constant conditions' $filter */
@@ -232,6 +234,9 @@ extern bool graph_find_comparison(RelOptInfo *baserel, List *args,
 extern bool graph_is_time_function(RelOptInfo *baserel, Expr *expr);
 extern List *graph_time_condition(RelOptInfo *baserel, GraphPushdown *pushdown,
 								  Expr *clause, bool negate);
+
+/* in evidence.c */
+extern char *graph_evidence_path(RelOptInfo *baserel, Expr *expr);
 
 /* in lookup.c */
 extern List *graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown,

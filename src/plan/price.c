@@ -89,8 +89,15 @@ graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
 					const GraphPushdown *pushdown)
 {
 	GraphRelInfo *info = baserel->fdw_private;
+	double		alerts = info->alerts;
+	double		rows;
 
-	return clamp_row_est(info->alerts *
+	/* each row that is meant may be in another alert */
+	rows = info->alerts * info->resource->rows_per_record *
+		clauselist_selectivity(root, pushdown->inside, 0, JOIN_INNER, NULL);
+	if (pushdown->inside)
+		alerts = Min(alerts, rows);
+	return clamp_row_est(alerts *
 						 clauselist_selectivity(root, pushdown->sent, 0,
 												JOIN_INNER, NULL));
 }

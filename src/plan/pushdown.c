@@ -47,6 +47,7 @@ typedef struct ClassifyContext
 	GraphRelInfo *info;
 	GraphPushdown *pushdown;
 	bool		filtered;		/* the last clause has become a filter */
+	bool		inside;			/* ... on elements of the alert */
 	const char *decided;		/* its label, if it is so for every alert */
 	bool		exact;			/* of the condition made last */
 	bool		countable;		/* the same but for values not known yet */
@@ -154,39 +155,29 @@ make_condition(ClassifyContext *context, GraphFilterKind kind,
 
 /*
  * convert_evidence
- *		A comparison with a property of the evidence itself.
+ *		A comparison with a property of the evidence itself.  kind says whether
+ *		the value is one string or an array of them.
  *
- * Only a string of a known type is asked for, and only where the option
- * evidence_filter allows it.  The alert matches if any of its evidence does.
+ * The alert matches if any of its evidence does.
  */
 static List *
-convert_evidence(ClassifyContext *context, const GraphCompared *compared)
+convert_evidence(ClassifyContext *context, GraphFilterKind kind,
+				 const GraphCompared *compared)
 {
-	const char *type = context->info->options.evidence_type;
-	bool		in_alert;
-	char	   *path;
-	const GraphProperty *property;
+	char	   *path = graph_evidence_path(context->baserel,
+										   (Expr *) compared->var);
 
-	context->reason = GRAPH_NO_PROPERTY;
-	if (!context->info->options.pushdown.evidence_filter || type == NULL ||
-		!graph_is_text(compared->var->vartype))
-		return NIL;
-	path = graph_only_path(context->baserel, compared->var, &in_alert);
-	if (path == NULL || in_alert)
-		return NIL;
-	property = graph_find_path(type, path);
-	if (property == NULL || property->type != GRAPH_EDM_STRING ||
-		property->collection)
-		return NIL;
-	if (compared->comparison != GRAPH_EQ)
+	if (path == NULL || compared->comparison != GRAPH_EQ)
 	{
-		context->reason = reason_case;
+		context->reason = path ? reason_case : GRAPH_NO_PROPERTY;
 		return NIL;
 	}
 	context->exact = false;
-	return list_make5(makeInteger(GRAPH_FILTER_EVIDENCE),
+	context->inside = true;
+	return list_make5(makeInteger(kind),
 					  makeString(pstrdup(context->info->resource->rows_member)),
-					  makeString(pstrdup(type)), makeString(path),
+					  makeString(pstrdup(context->info->options.evidence_type)),
+					  makeString(path),
 					  makeInteger(graph_value_add(context->pushdown,
 												  compared->value)));
 }
@@ -253,7 +244,7 @@ convert_operator(ClassifyContext *context, OpExpr *op, bool negate)
 		return make_condition(context, distinct ? GRAPH_FILTER_DISTINCT :
 							  GRAPH_FILTER_COMPARE, &compared);
 	if (!distinct)
-		return convert_evidence(context, &compared);
+		return convert_evidence(context, GRAPH_FILTER_EVIDENCE, &compared);
 	context->reason = GRAPH_NO_PROPERTY;
 	return NIL;
 }
@@ -271,12 +262,13 @@ convert_array(ClassifyContext *context, ScalarArrayOpExpr *op, bool negate)
 	if (!find_comparison(context, op->args, op->opno, op->inputcollid, true,
 						 negate, &compared))
 		return NIL;
-	if (compared.property == NULL ||
-		compared.comparison != (any ? GRAPH_EQ : GRAPH_NE))
+	if (compared.comparison != (any ? GRAPH_EQ : GRAPH_NE))
 	{
 		context->reason = compared.property ? GRAPH_NO_FORM : GRAPH_NO_PROPERTY;
 		return NIL;
 	}
+	if (compared.property == NULL)
+		return convert_evidence(context, GRAPH_FILTER_EVIDENCE_ANY, &compared);
 	return make_condition(context, any ? GRAPH_FILTER_ANY : GRAPH_FILTER_ALL,
 						  &compared);
 }
@@ -700,6 +692,7 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 	context->reason = pushdown->keys ? reason_key : GRAPH_NO_FORM;
 	context->decided = NULL;
 	context->no_member = NULL;
+	context->inside = false;
 	if (pushdown->keys == NIL || pushdown->may_be_listed ||
 		is_decided(context->baserel, clause))
 		condition = find_condition(context, clause);
@@ -748,7 +741,9 @@ graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 							 beside_keys ? label_listed : "",
 							 context.no_member ? ": " : "",
 							 context.no_member ? context.no_member : "");
-		if (context.filtered)
+		if (context.filtered && context.inside)
+			pushdown->inside = lappend(pushdown->inside, rinfo);
+		else if (context.filtered)
 			pushdown->sent = lappend(pushdown->sent, rinfo);
 		context.exact = context.exact && !beside_keys;
 		pushdown->exact = pushdown->exact && context.exact;

@@ -699,15 +699,16 @@ end_page(GraphChain *chain)
  * leave_out
  *		The service refuses a part of the request: ask for the same without.
  *
- * That an order is refused is known of the whole scan at once; the rest is
- * when it answers without.
+ * That an order or any() is refused is known of the whole scan at once; the rest
+ * is when it answers without.  If any() was not it, it is asked for again.
  */
 static void
 leave_out(GraphChain *chain, int part)
 {
 	graph_parts_acquit(&chain->shared->parts);
-	if (part == GRAPH_PART_ORDER)
+	if (part == GRAPH_PART_ORDER || part == GRAPH_PART_ANY)
 		graph_parts_refuse(&chain->shared->parts, part);
+	chain->parts |= chain->left_out & GRAPH_PART_ANY;
 	chain->parts &= ~part;
 	chain->left_out = part;		/* what was left out before was not it */
 	graph_fetch_ask_anew(chain->fetch,

@@ -4,8 +4,8 @@
  *		Which parts of a request does the service not know?
  *
  * A service, or a gateway before it, may answer a part of a request with
- * status 400: $select, $count, $orderby, a window's bounds in $filter.  Then
- * the scan goes on without.  When the service has answered without, that is
+ * status 400: $select, $count, $orderby, a window's bounds or any() in $filter.
+ * Then the scan goes on without.  When the service has answered without, that is
  * remembered for the user mapping, until the session ends or any user mapping or
  * foreign server is altered.
  *
@@ -40,7 +40,8 @@ static List *refusals = NIL;	/* of Refusal *, in TopMemoryContext */
  * has it, and the service has not answered it in this scan, in which case it is
  * not what it refuses.
  *
- * A count is suspected before an order only if an order was answered.  That an
+ * What no reference has is suspected first, which is any().  A count is
+ * suspected before an order only if an order was answered.  That an
  * order was answered for the list does not tell that it is for a window.
  */
 static const struct
@@ -49,6 +50,7 @@ static const struct
 	int			after;			/* only if this was answered, 0: in any case */
 	bool		even_if_answered;
 }			suspects[] = {
+	{GRAPH_PART_ANY, 0, false},
 	{GRAPH_PART_SELECT, 0, false},
 	{GRAPH_PART_COUNT, GRAPH_PART_ORDER, false},
 	{GRAPH_PART_ORDER, 0, true},

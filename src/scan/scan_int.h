@@ -89,6 +89,7 @@ typedef enum GraphRequestPart
 	GRAPH_PART_COUNT = 2,		/* $count */
 	GRAPH_PART_ORDER = 4,		/* $orderby */
 	GRAPH_PART_WINDOW = 8,		/* a window's bounds in $filter */
+	GRAPH_PART_ANY = 16,		/* any() in $filter */
 } GraphRequestPart;
 
 /* What a scan knows of those parts; refusal.c writes it. */

@@ -99,7 +99,7 @@ graph_task_parts(const GraphShared *shared, const GraphTask *task)
 {
 	const GraphRequest *request = shared->request;
 	int			select = request->select ? GRAPH_PART_SELECT : 0;
-	int			parts = select;
+	int			parts = select | (request->has_any ? GRAPH_PART_ANY : 0);
 
 	if (!graph_task_is_list(task))
 		return task->kind == GRAPH_TASK_COUNT &&
@@ -131,6 +131,9 @@ graph_task_path(const GraphShared *shared, const GraphTask *task, int parts)
 	GraphRequest request = *shared->request;
 	int			page_size = task->page_size;
 
+	/* for all tasks alike, as their counts are compared */
+	if (request.has_any && graph_parts_refused(&shared->parts, GRAPH_PART_ANY))
+		request.filter = request.filter_without_any;
 	switch (task->kind)
 	{
 		case GRAPH_TASK_KEY:

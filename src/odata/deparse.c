@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * deparse.c
- *		Which $filter is a condition, once its values are known?
+ *		What of $filter is a condition, once its values are known?
  *
  * A plan holds conditions without their values (src/plan/pushdown.c makes
  * them); when a scan starts, the values are known and the conditions become an
@@ -22,7 +22,8 @@
  *		column >= t		ge t - 1us		column > t		ge t
  *		column <= t		lt t + 1us		column < t		lt t
  *
- * What this file refuses to know: the planner, clauses, transfers.
+ * What this file refuses to know: the planner, clauses, transfers, the $filter
+ * of several conditions (filter.c).
  *
  * Sources: OData 4.01 URL conventions, 5.1.1 ($filter); Graph, "Use the
  * $filter query parameter".
@@ -43,13 +44,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "odata/graph_odata.h"
-
-/*
- * Longest $filter in bytes before it is escaped.  Servers commonly take
- * request lines of 8 kB; what does not fit is checked locally only.
- */
-#define MAX_FILTER_BYTES	2000
+#include "odata/deparse_int.h"
 
 /* Longest string literal; user principal names are at most 113 characters. */
 #define MAX_LITERAL_BYTES	256
@@ -59,14 +54,6 @@
 
 /* Most values of one IN list; a longer one of times becomes a range. */
 #define MAX_ALTERNATIVES	20
-
-/* What a condition turned out as; a text comes with FILTER_TEXT. */
-typedef enum FilterResult
-{
-	FILTER_EVERY,				/* every alert may match */
-	FILTER_NONE,				/* no alert can match */
-	FILTER_TEXT,
-} FilterResult;
 
 /*
  * datum_string
@@ -80,22 +67,6 @@ datum_string(Datum value)
 	return TextDatumGetCString(value);
 }
 
-/*
- * What is known while a condition is deparsed.  Whatever is sent may let more
- * through than the condition means, but only where something was left out, or
- * where pushdown.c says so of the condition as such.
- */
-typedef struct DeparseContext
-{
-	const GraphResourceInfo *resource;
-	const GraphValue *values;
-	const char *left_out;		/* why something was; NULL: nothing was */
-	bool		constant;		/* all values are constants of the plan */
-	bool		labelled;		/* the text has expressions for a person */
-	bool		has_any;		/* the condition is about elements of the
-								 * alert */
-} DeparseContext;
-
 /* Conditions that are joined by "and" or "or", one after another. */
 typedef struct Junction
 {
@@ -108,18 +79,12 @@ typedef struct Junction
 	FilterResult decided;		/* by a condition that decides the whole */
 } Junction;
 
-/* Between two conditions that must both hold. */
-#define AND_TEXT	" and "
-
 /* Why something is left out. */
-static const char too_long_filter[] = "the filter would be too long";
+static const char too_long_filter[] = GRAPH_FILTER_TOO_LONG;
 static const char too_long_text[] = "the text is too long to be sent";
 static const char odd_text[] = "the text may stand for another one";
 static const char all_times[] = "all times that the service can have are in it";
 static const char no_range[] = "no range of times can be told from it";
-
-static FilterResult deparse_condition(DeparseContext *context,
-									  List *condition, char **text);
 
 /*
  * leave_out
@@ -245,7 +210,7 @@ deparse_junction(DeparseContext *context, List *conditions, bool is_and,
 	for_each_from(cell, conditions, 1)
 	{
 		char	   *one = NULL;
-		FilterResult result = deparse_condition(context, lfirst(cell), &one);
+		FilterResult result = graph_deparse_condition(context, lfirst(cell), &one);
 
 		if (!add_condition(&junction, result, one))
 			return junction.decided;
@@ -779,16 +744,16 @@ deparse_evidence(DeparseContext *context, List *condition, bool array,
 }
 
 /*-------------------------------------------------------------------------
- * The $filter
+ * All kinds
  *-------------------------------------------------------------------------
  */
 
 /*
- * deparse_condition
+ * graph_deparse_condition
  *		One condition.
  */
-static FilterResult
-deparse_condition(DeparseContext *context, List *condition, char **text)
+FilterResult
+graph_deparse_condition(DeparseContext *context, List *condition, char **text)
 {
 	GraphFilterKind kind = intVal(linitial(condition));
 	const GraphQueryProperty *property;
@@ -822,146 +787,4 @@ deparse_condition(DeparseContext *context, List *condition, char **text)
 	Assert(kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_DISTINCT);
 	return deparse_compare(context, property, intVal(lthird(condition)), value,
 						   kind == GRAPH_FILTER_DISTINCT, text);
-}
-
-/*
- * excludes_null
- *		Does a condition that is sent let no alert through that has no value for
- *		a property?
- */
-static bool
-excludes_null(List *condition, const char *property)
-{
-	GraphFilterKind kind = intVal(linitial(condition));
-
-	return (kind == GRAPH_FILTER_COMPARE || kind == GRAPH_FILTER_ANY ||
-			kind == GRAPH_FILTER_RANGE || kind == GRAPH_FILTER_NOT_NULL) &&
-		strcmp(strVal(lsecond(condition)), property) == 0;
-}
-
-/*
- * take_room
- *		Take room for so much in a $filter that has so many bytes; false if there
- *		is not enough.
- */
-static bool
-take_room(int *bytes, size_t len)
-{
-	size_t		all = *bytes + (*bytes > 0 ? strlen(AND_TEXT) : 0) + len;
-
-	if (all > MAX_FILTER_BYTES)
-		return false;
-	*bytes = (int) all;
-	return true;
-}
-
-/*
- * graph_filter_reserve
- *		Decide what of a condition is sent, as far as that can be said while a
- *		query is planned, and reserve room for it.
- *
- * *bytes is how long the constant part of the $filter is so far.  It has room
- * for all conditions that are constant and sent, since those are the first to
- * be taken.
- */
-GraphShippable
-graph_filter_reserve(const GraphResourceInfo *resource, List *condition,
-					 const GraphValue *values, int *bytes)
-{
-	DeparseContext context = {.resource = resource, .values = values,
-	.constant = true};
-	GraphShippable shippable = {0};
-	char	   *text = NULL;
-	FilterResult result = deparse_condition(&context, condition, &text);
-
-	if (result == FILTER_TEXT && context.constant &&
-		!take_room(bytes, strlen(text)))
-		result = leave_out(&context, too_long_filter);
-	/* what every alert matches, with nothing left out, is true */
-	shippable.is_sent = result != FILTER_EVERY || context.left_out == NULL;
-	shippable.is_whole = context.constant && context.left_out == NULL;
-	shippable.left_out = context.left_out;
-	return shippable;
-}
-
-/*
- * join_texts
- *		Some conditions, of which those that are NULL are left out; NULL if all
- *		are.
- */
-static char *
-join_texts(char **texts, int count)
-{
-	StringInfoData all;
-
-	initStringInfo(&all);
-	for (int i = 0; i < count; i++)
-	{
-		if (texts[i])
-			appendStringInfo(&all, "%s%s", all.len > 0 ? AND_TEXT : "", texts[i]);
-	}
-	return all.len > 0 ? all.data : NULL;
-}
-
-/*
- * graph_deparse_filter
- *		The $filter for some conditions, all of which must hold.
- *
- * Those that are constant come first where there is not enough room, because
- * the plan says that they are sent.  time_property is what the list is in
- * order by.
- */
-void
-graph_deparse_filter(const GraphResourceInfo *resource, List *filters,
-					 const GraphValue *values, const char *time_property,
-					 GraphDeparsedFilter *result)
-{
-	int			count = list_length(filters);
-	char	  **texts = palloc0(Max(count, 1) * sizeof(char *));
-	DeparseContext *contexts = palloc0(Max(count, 1) * sizeof(DeparseContext));
-	int			bytes = 0;
-
-	memset(result, 0, sizeof(GraphDeparsedFilter));
-	result->is_whole = true;
-	for (int i = 0; i < count; i++)
-	{
-		FilterResult one;
-
-		contexts[i].resource = resource;
-		contexts[i].values = values;
-		contexts[i].constant = true;
-		one = deparse_condition(&contexts[i], list_nth(filters, i), &texts[i]);
-		if (one != FILTER_TEXT)
-			texts[i] = NULL;
-		result->no_rows = result->no_rows || one == FILTER_NONE;
-		result->is_whole = result->is_whole && contexts[i].left_out == NULL;
-	}
-	if (result->no_rows)
-		return;
-
-	for (int constant = 1; constant >= 0; constant--)
-	{
-		for (int i = 0; i < count; i++)
-		{
-			if (texts[i] == NULL || contexts[i].constant != constant ||
-				contexts[i].labelled || take_room(&bytes, strlen(texts[i])))
-				continue;
-			texts[i] = NULL;
-			result->is_whole = false;
-		}
-	}
-
-	result->text = join_texts(texts, count);
-	for (int i = 0; i < count; i++)
-	{
-		if (texts[i] == NULL)
-			continue;
-		result->no_nulls = result->no_nulls ||
-			excludes_null(list_nth(filters, i), time_property);
-		result->has_any = result->has_any || contexts[i].has_any;
-		if (contexts[i].has_any)
-			texts[i] = NULL;
-	}
-	if (result->has_any)
-		result->without_any = join_texts(texts, count);
 }

@@ -330,10 +330,14 @@ static void
 graphExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
 	const GraphExecState *state = node->fdw_state;
+	const GraphScanCounters *counters = es->analyze && state ?
+		graph_scan_counters(state->scan) : NULL;
 
-	graph_explain(node,
-				  es->analyze && state ? graph_scan_counters(state->scan) : NULL,
-				  es);
+	/* an alert that another scan had was not asked for */
+	graph_explain(node, counters,
+				  counters && state->started &&
+				  (state->request == NULL || counters->requests > 0),
+				  counters ? state->request : NULL, es);
 }
 
 /*-------------------------------------------------------------------------

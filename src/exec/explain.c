@@ -125,6 +125,20 @@ explain_list(const GraphRequest *request, const GraphOptions *options)
 }
 
 /*
+ * request_text
+ *		A request as it is shown; NULL: there is none to make.
+ */
+static char *
+request_text(const GraphRequest *request, const GraphOptions *options)
+{
+	if (request == NULL)
+		return pstrdup("none (no alert can match)");
+	if (request->mode == GRAPH_SCAN_KEYS)
+		return explain_keys(request);
+	return explain_list(request, options);
+}
+
+/*
  * explain_later_keys
  *		The lookups of a plan by ids that are known when it runs, and the list
  *		that is read instead if they turn out too many.
@@ -171,10 +185,28 @@ explain_request(ForeignScanState *node, ExplainState *es)
 	if (keys && !keys_known)
 		return explain_later_keys(node, es, &options, values);
 	if (!graph_make_request(plan, &options, values, &request))
-		return pstrdup("none (no alert can match)");
-	if (request.mode == GRAPH_SCAN_KEYS)
-		return explain_keys(&request);
-	return explain_list(&request, &options);
+		return request_text(NULL, &options);
+	return request_text(&request, &options);
+}
+
+/*
+ * explain_made
+ *		The request of the last execution, if it is not as the plan shows it: by
+ *		values that were not known, or because a list was read instead.  NULL:
+ *		no alert could match.
+ */
+static void
+explain_made(ForeignScanState *node, const GraphRequest *request,
+			 const char *planned, ExplainState *es)
+{
+	ForeignTable *table = GetForeignTable(graph_scanned_entry(node)->relid);
+	GraphOptions options;
+	char	   *made;
+
+	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
+	made = request_text(request, &options);
+	if (strcmp(made, planned) != 0)
+		ExplainPropertyText("Graph Request Made", made, es);
 }
 
 /*
@@ -333,11 +365,12 @@ explain_counters(const GraphScanCounters *counters, ExplainState *es)
 /*
  * graph_explain
  *		Show the request, and why not more is sent; counters are those of an
- *		execution, or NULL.
+ *		execution, or NULL, and made its last request, unless (is_made) there
+ *		was none.
  */
 void
 graph_explain(ForeignScanState *node, const GraphScanCounters *counters,
-			  ExplainState *es)
+			  bool is_made, const GraphRequest *made, ExplainState *es)
 {
 	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 
@@ -346,7 +379,11 @@ graph_explain(ForeignScanState *node, const GraphScanCounters *counters,
 		explain_members(node, es);
 	if (es->verbose)
 	{
-		ExplainPropertyText("Graph Request", explain_request(node, es), es);
+		char	   *planned = explain_request(node, es);
+
+		ExplainPropertyText("Graph Request", planned, es);
+		if (is_made)
+			explain_made(node, made, planned, es);
 		explain_clauses(node, es);
 		if (es->costs)
 			explain_estimate(plan, es);

@@ -66,7 +66,8 @@ extern void graph_at_hand_drop(GraphAtHand *hand);
 
 /* in explain.c */
 extern void graph_explain(ForeignScanState *node,
-						  const GraphScanCounters *counters, ExplainState *es);
+						  const GraphScanCounters *counters, bool is_made,
+						  const GraphRequest *made, ExplainState *es);
 
 /* in in_order.c */
 extern GraphInOrder *graph_in_order_create(ForeignScanState *node,

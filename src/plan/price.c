@@ -93,7 +93,7 @@ graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
 	double		rows;
 
 	/* each row that is meant may be in another alert */
-	rows = info->alerts * info->resource->rows_per_record *
+	rows = baserel->tuples *
 		clauselist_selectivity(root, pushdown->inside, 0, JOIN_INNER, NULL);
 	if (pushdown->inside)
 		alerts = Min(alerts, rows);

@@ -266,6 +266,22 @@ timestamp2tm(Timestamp time, int *tzp, struct pg_tm *tm, fsec_t *fsec,
 }
 
 /*-------------------------------------------------------------------------
+ * Texts
+ *-------------------------------------------------------------------------
+ */
+
+/* In UTF-8. */
+int
+pg_mbcliplen(const char *text, int len, int limit)
+{
+	int			result = len < limit ? len : limit;
+
+	while (result > 0 && result < len && ((unsigned char) text[result] & 0xC0) == 0x80)
+		result--;
+	return result;
+}
+
+/*-------------------------------------------------------------------------
  * What is not reached
  *-------------------------------------------------------------------------
  */
@@ -274,6 +290,12 @@ timestamp2tm(Timestamp time, int *tzp, struct pg_tm *tm, fsec_t *fsec,
 
 NOT_REACHED(TimestampTz date2timestamptz_opt_overflow(DateADT date, int *overflow))
 NOT_REACHED(TimestampTz timestamp2timestamptz_opt_overflow(Timestamp time, int *overflow))
+NOT_REACHED(Oid get_element_type(Oid type))
+NOT_REACHED(bool graph_step_uses_session(List *step))
+NOT_REACHED(char *graph_unknown_range(const char *property, List *steps, const GraphValue *values,
+									  GraphComparison comparison, const char *label))
+NOT_REACHED(bool graph_time_range(List *steps, const GraphValue *values, GraphComparison comparison,
+								  Oid as, Oid type, Datum value, GraphTimeRange *range))
 NOT_REACHED(bool errstart_cold(int elevel, const char *domain))
 NOT_REACHED(bool errstart(int elevel, const char *domain))
 NOT_REACHED(int errmsg_internal(const char *text,...))

@@ -80,6 +80,7 @@ foreach my $links (qw(skip skiptoken))
 		  { links => $links, leave => 5, from => $from, arrive => 4, cut => 8 },
 		  { links => $links, leave => 3, from => $from, ties => 7 };
 	}
+	push @lists, { links => $links, leave => 3, arrive => 3, to => 'any', empty => 1 };
 	push @lists, { links => $links, leave => 1, from => 'any', arrive => 1 }, { links => $links, arrive => 5 }, { links => $links, arrive => 9, to => 'any', cut => 6 };
 }
 my @queries = (

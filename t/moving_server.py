@@ -11,7 +11,7 @@ The JSON is an object: "name" (sets a list apart), "alerts", "leave" and "arrive
 "given", those on the pages that were served; "any"; or "rest", those that were not), "to" (where they arrive: "head" or "any"),
 "how" ("delete", or "resolve": the status changes), "links" ("skip", "skiptoken"), "ties" (so many alerts at one time), "block"
 (so many of one time after the first five), "leave_at" (one of these leaves after so many requests), "cut" (one answer in so
-many is cut), "seed".
+many is cut), "empty" (each list begins with a page without alerts), "seed".
 """
 
 import datetime
@@ -42,7 +42,7 @@ def time_number(text):
 class MovingList:
     def __init__(self, options):
         self.options = {"alerts": 2000, "leave": 0, "arrive": 0, "from": "given", "to": "head", "how": "delete",
-                        "links": "skiptoken", "ties": 1, "block": 0, "leave_at": 0, "cut": 0, "seed": 1, **options}
+                        "links": "skiptoken", "ties": 1, "block": 0, "leave_at": 0, "cut": 0, "empty": 0, "seed": 1, **options}
         self.random = random.Random(self.options["seed"])
         self.number = self.requests = 0
         self.alerts, self.kept, self.served, self.gone = {}, set(), [], set()
@@ -103,6 +103,8 @@ class MovingList:
         found.sort(key=lambda a: (a[name], a["id"]), reverse=direction == "desc")
         skip = int(options.get("$skip") or options.get("$skiptoken", "").rpartition("-")[2] or 0)
         top = min(int(options.get("$top", 100)), 1000)
+        if self.options["empty"] and not options.keys() & {"$skip", "$skiptoken"}:
+            top = 0
         shown = found[skip:skip + top]
         self.served += [a["id"] for a in shown]
         document = {}

@@ -329,7 +329,7 @@ graph_can_restart(const GraphChain *chain)
 		return false;
 
 	/* what links may have left out is seen by the count, at the end */
-	if (chain->page_number > 1 && chain->tally.count >= 0)
+	if (graph_has_followed_links(chain) && chain->tally.count >= 0)
 		return false;
 
 	/* among alerts of one time that is so only if they are counted */

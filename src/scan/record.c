@@ -97,6 +97,7 @@ void
 graph_tally_end_page(GraphTally *tally)
 {
 	tally->records += tally->page_records;
+	tally->empty_pages += tally->records == 0;
 	tally->largest_page = Max(tally->largest_page, tally->page_records);
 	tally->page_records = 0;
 }
@@ -202,7 +203,7 @@ place_timeless(GraphChain *chain)
 static void
 note_filter(GraphChain *chain, TimestampTz time)
 {
-	if (graph_task_is_part(&chain->task) && chain->page_number == 1 &&
+	if (graph_task_is_part(&chain->task) && !graph_has_followed_links(chain) &&
 		(time - 1 > chain->task.window.upper || time + 2 < chain->asked_lower))
 		chain->shared->ledger.filter_ignored = true;
 }

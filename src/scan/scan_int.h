@@ -241,6 +241,7 @@ typedef struct GraphTally
 	uint64		nameless;		/* those without an id */
 	uint64		deferred;		/* those that are asked for by themselves */
 	uint64		records;		/* as they came, of complete pages */
+	uint64		empty_pages;	/* before the first of them */
 	uint64		largest_page;
 	uint64		given;			/* handed out */
 	uint64		page_records;	/* of the page at hand, */
@@ -333,6 +334,18 @@ static inline bool
 graph_asks_enough(const GraphShared *shared)
 {
 	return shared->missing <= 0;
+}
+
+/*
+ * graph_has_followed_links
+ *		Has a link led on from a page that held anything?
+ *
+ * After empty pages alone, the page at hand is the beginning of the list.
+ */
+static inline bool
+graph_has_followed_links(const GraphChain *chain)
+{
+	return chain->page_number > chain->tally.empty_pages + 1;
 }
 
 /* in window.c */

@@ -232,4 +232,18 @@ foreach my $id ('null', '7', undef)
 	}
 }
 
+
+# EXPLAIN ANALYZE shows the request that was made, where it is not the planned one.
+foreach my $case (
+	[ 'the list instead', q{SELECT title FROM defender.alerts WHERE id = ANY (later(1, 500)) AND severity = 'high'}, qr/Graph Request Made: GET \S+\?\$filter=severity eq 'high'&/ ],
+	[ 'lookups',          q{SELECT title FROM defender.alerts WHERE id = ANY (later(1, 2)) AND severity = 'high'}, qr{Graph Request Made: GET \S+/a001, \S+/a002\n} ],
+	[ 'a value',          q{SELECT title FROM defender.alerts WHERE severity = (SELECT 'high' OFFSET 0)}, qr/Graph Request Made: GET \S+\?\$filter=severity eq 'high'&/ ],
+	[ 'a long value',     q{SELECT title FROM defender.alerts WHERE assigned_to = (SELECT repeat('x', 3000) OFFSET 0)}, qr/Graph Request Made: GET \S+\?\$select=/ ],
+	[ 'no value',         q{SELECT title FROM defender.alerts WHERE severity = (SELECT NULL::text OFFSET 0)}, qr/Graph Request Made: none/ ],
+	[ 'nothing else',     q{SELECT title FROM defender.alerts WHERE severity = 'high'}, qr/^(?!.*Graph Request Made)/s ])
+{
+	my ($name, $query, $line) = @$case;
+	like($node->sql("EXPLAIN (ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF) $query"), $line, "the request that was made: $name");
+}
+
 done_testing();

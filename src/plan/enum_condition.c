@@ -30,9 +30,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -42,7 +41,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 
 #include "plan/graph_plan.h"
 
@@ -333,7 +331,7 @@ enum_property(RelOptInfo *baserel, const Var *var)
 	bool		in_alert;
 	char	   *path;
 
-	if (typmod != -1 || !(graph_is_text(type) || type_is_enum(type)))
+	if (typmod != -1 || !graph_is_text(type))
 		return NULL;
 	path = graph_only_path(baserel, var, &in_alert);
 	if (path == NULL || !in_alert)
@@ -343,28 +341,41 @@ enum_property(RelOptInfo *baserel, const Var *var)
 }
 
 /*
+ * is_of_user
+ *		Callback: is this a function that somebody may replace?
+ */
+static bool
+is_of_user(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/*
+ * may_change
+ *		May an expression come to something else while a plan is kept?
+ *
+ * A plan is made anew if a function that it calls itself is replaced, but not
+ * for one that is called by that, nor for what a domain's check calls.
+ */
+static bool
+may_change(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, CoerceToDomain) ||
+		check_functions_in_node(node, is_of_user, NULL) ||
+		expression_tree_walker(node, may_change, context);
+}
+
+/*
  * add_candidate
- *		Add a word as a value of a type, and give its number; -1 if the type,
- *		an enum of the database, does not have it.
+ *		Add a word as a value, and give its number.
  */
 static int
-add_candidate(GraphCandidates *candidates, Oid type, const char *word)
+add_candidate(GraphCandidates *candidates, const char *word)
 {
-	Datum		value;
+	Datum		value = CStringGetTextDatum(word);
 
-	if (graph_is_text(type))
-		value = CStringGetTextDatum(word);
-	else
-	{
-		HeapTuple	tuple = SearchSysCache2(ENUMTYPOIDNAME,
-											ObjectIdGetDatum(type),
-											CStringGetDatum(word));
-
-		if (!HeapTupleIsValid(tuple))
-			return -1;
-		value = ObjectIdGetDatum(((Form_pg_enum) GETSTRUCT(tuple))->oid);
-		ReleaseSysCache(tuple);
-	}
 	Assert(candidates->count < GRAPH_MOST_CANDIDATES);
 	candidates->values[candidates->count] = value;
 	candidates->nulls[candidates->count] = false;
@@ -496,7 +507,7 @@ typedef struct Trial
  *		Put together for which values an expression is evaluated.
  */
 static void
-prepare(Trial *trial, const GraphQueryProperty *property, Oid type,
+prepare(Trial *trial, const GraphQueryProperty *property,
 		const ComparedWords *compared)
 {
 	GraphCandidates *candidates = &trial->candidates;
@@ -511,16 +522,16 @@ prepare(Trial *trial, const GraphQueryProperty *property, Oid type,
 	{
 		char	   *word = pstrdup(names[i]);
 
-		trial->member[i] = add_candidate(candidates, type, word);
+		trial->member[i] = add_candidate(candidates, word);
 		word[0] = pg_ascii_toupper((unsigned char) word[0]);
-		trial->capital[i] = add_candidate(candidates, type, word);
+		trial->capital[i] = add_candidate(candidates, word);
 	}
 	trial->words = candidates->count;
-	(void) add_candidate(candidates, type, NO_WORD);
+	(void) add_candidate(candidates, NO_WORD);
 	for (int i = 0; i < compared->count; i++)
 	{
 		if (numbers_of(property, compared->words[i], false) == 0)
-			(void) add_candidate(candidates, type, compared->words[i]);
+			(void) add_candidate(candidates, compared->words[i]);
 	}
 }
 
@@ -566,7 +577,7 @@ members_of_trial(const GraphQueryProperty *property, const Trial *trial,
 
 	for (int i = 0; i < trial->count; i++)
 	{
-		if (trial->member[i] >= 0 && !is_satisfied(trial, trial->member[i]))
+		if (!is_satisfied(trial, trial->member[i]))
 			continue;
 		members->known |= UINT64CONST(1) << i;
 	}
@@ -602,11 +613,10 @@ evaluate_members(RelOptInfo *baserel, Expr *expr, const Var *var,
 	Trial		trial;
 	bool		understood;
 
-	understood = graph_is_text(getBaseType(var->vartype)) &&
-		!compares_otherwise((Node *) expr, &compared);
+	understood = !compares_otherwise((Node *) expr, &compared);
 	if (!understood)
 		compared.count = 0;
-	prepare(&trial, property, getBaseType(var->vartype), &compared);
+	prepare(&trial, property, &compared);
 	trial.wanted = wanted;
 	if (trial.count > 0 &&
 		graph_evaluate(expr, var, &trial.candidates, trial.truths))
@@ -638,7 +648,8 @@ graph_members_evaluated(RelOptInfo *baserel, Expr *expr, bool negate)
 		return NULL;
 	property = enum_property(baserel, only.var);
 	if (property == NULL || exprType((Node *) expr) != BOOLOID ||
-		contain_mutable_functions((Node *) expr))
+		contain_mutable_functions((Node *) expr) ||
+		may_change((Node *) expr, NULL))
 		return NULL;
 	work = AllocSetContextCreate(caller, "graph_fdw evaluation",
 								 ALLOCSET_DEFAULT_SIZES);

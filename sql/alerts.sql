@@ -68,7 +68,7 @@ FROM defender.alerts;
 ALTER SERVER graph OPTIONS (ADD concurrency '1');
 CREATE FOREIGN TABLE small_pages (id text, severity text) SERVER graph OPTIONS (page_size '150');
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM small_pages WHERE severity = 'high';
-SELECT count(DISTINCT id), count(*) FROM small_pages;
+SELECT count(DISTINCT id || ''), count(*) FROM small_pages;
 SELECT * FROM cost_of('SELECT id FROM small_pages');
 ALTER FOREIGN TABLE small_pages OPTIONS (DROP page_size);
 ALTER SERVER graph OPTIONS (ADD page_size '500');

@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 40);
-my $count = 'SELECT count(DISTINCT id || '') FROM defender.alerts';
+my $count = q{SELECT count(DISTINCT id || '') FROM defender.alerts};
 my %main = (tenant_id => $TENANT, %{ $APP{main} });
 my $node = GraphCluster->connected_to($emulator, mapping => \%main);
 my $session = $node->session;

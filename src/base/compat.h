@@ -17,6 +17,7 @@
 #error "graph_fdw needs PostgreSQL 15 or later"
 #endif
 
+#include "nodes/pg_list.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif

@@ -42,7 +42,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $count = $ENV{GRAPH_STATEMENTS} || 1500;
+my $count = $ENV{GRAPH_STATEMENTS} || 1000;
 my $seed  = $ENV{GRAPH_SEED}       || 1;
 my $from  = $ENV{GRAPH_FROM}       || 1;
 my $only  = $ENV{GRAPH_STATEMENT};

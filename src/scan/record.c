@@ -139,8 +139,9 @@ check_id(const GraphChain *chain)
  *		The record has to be the one that was looked up; true if it is.
  *
  * The condition would leave another one out, and its absence unexplained.  The
- * service may fold the case of an id; whether that is a match is for the
- * condition to say.
+ * service may fold the case of an id.  That is no match, as ids are compared as
+ * texts; and given under this id, it would come a second time where the other
+ * one is looked up as well.
  */
 static bool
 check_key(const GraphChain *chain)
@@ -149,8 +150,10 @@ check_key(const GraphChain *chain)
 	const GraphPeer *peer = &shared->session->peer;
 	char	   *id = graph_decode_string(shared->slots[shared->id_slot]);
 
-	if (pg_strcasecmp(id, chain->task.key) == 0)
+	if (strcmp(id, chain->task.key) == 0)
 		return true;
+	if (pg_strcasecmp(id, chain->task.key) == 0)
+		return false;
 	graph_report_partial(peer, graph_fetch_name(chain->fetch),
 						 psprintf("The answer is another alert, \"%s\".",
 								  graph_sanitize_remote_text(peer, id)));

@@ -88,15 +88,13 @@ static const CustomPathMethods path_methods = {
  */
 
 /*
- * is_ours
+ * is_table
  *		Is this a table of ours that stands alone in FROM?
  */
 static bool
-is_ours(const RelOptInfo *rel)
+is_table(const RelOptInfo *rel)
 {
-	return rel->reloptkind == RELOPT_BASEREL && rel->fdwroutine &&
-		rel->fdwroutine->GetForeignPaths == graphGetForeignPaths &&
-		rel->fdw_private;
+	return rel->reloptkind == RELOPT_BASEREL && graph_is_ours(rel);
 }
 
 /*
@@ -106,9 +104,7 @@ is_ours(const RelOptInfo *rel)
 static bool
 is_stream(const RelOptInfo *rel)
 {
-	return rel->reloptkind == RELOPT_JOINREL && rel->fdwroutine &&
-		rel->fdwroutine->GetForeignPaths == graphGetForeignPaths &&
-		rel->fdw_private;
+	return rel->reloptkind == RELOPT_JOINREL && graph_is_ours(rel);
 }
 
 /*
@@ -136,27 +132,6 @@ static GraphRelInfo *
 first_info(RelOptInfo *rel)
 {
 	return ((RelOptInfo *) linitial(tables_of(rel)))->fdw_private;
-}
-
-/*
- * are_plain
- *		Are these clauses that can be checked here: of the lowest security level,
- *		without sub-selects, and none that gates the whole plan?
- */
-static bool
-are_plain(List *rinfos)
-{
-	ListCell   *cell;
-
-	foreach(cell, rinfos)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (rinfo->pseudoconstant || rinfo->security_level > 0 ||
-			contain_subplans((Node *) rinfo->clause))
-			return false;
-	}
-	return true;
 }
 
 /*
@@ -234,7 +209,7 @@ is_at_hand(const BatchJoin *join)
 	if (join->outer->fdw_private == NULL ||
 		join->outer->serverid != join->inner->serverid)
 		return false;
-	if (!is_ours(join->outer) && !is_stream(join->outer))
+	if (!is_table(join->outer) && !is_stream(join->outer))
 		return false;
 	foreach(cell, tables_of(join->outer))
 	{
@@ -419,7 +394,7 @@ may_be_batched(const PlannerInfo *root, const BatchJoin *join)
 		 root->parse->commandType == CMD_INSERT) &&
 		root->rowMarks == NIL && bms_is_empty(joinrel->lateral_relids) &&
 		first_info(join->inner)->options.pushdown.join &&
-		all_can_be_kept(join) && are_plain(join->restrictlist);
+		all_can_be_kept(join) && graph_are_plain(join->restrictlist);
 }
 
 /*
@@ -548,7 +523,7 @@ set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel,
 
 	if (next_hook)
 		next_hook(root, joinrel, outerrel, innerrel, jointype, extra);
-	if (!enable_nestloop || (!is_ours(innerrel) && !is_stream(innerrel)))
+	if (!enable_nestloop || (!is_table(innerrel) && !is_stream(innerrel)))
 		return;
 	join.tables = tables_of(innerrel);
 	if (!may_be_batched(root, &join) || !find_by_key(&join) ||

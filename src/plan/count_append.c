@@ -64,17 +64,6 @@ make_partial_rel(const RelOptInfo *counted, PathTarget *target)
 }
 
 /*
- * is_ours
- *		Is this a table of ours?
- */
-static bool
-is_ours(const RelOptInfo *rel)
-{
-	return rel && rel->fdwroutine &&
-		rel->fdwroutine->GetForeignUpperPaths == graphGetForeignUpperPaths;
-}
-
-/*
  * has_table_of_ours
  *		Does any table of ours stand below an Append of this query?  Most queries
  *		are about others, and are not to be slowed down.
@@ -88,7 +77,9 @@ has_table_of_ours(PlannerInfo *root)
 	{
 		AppendRelInfo *appinfo = lfirst_node(AppendRelInfo, cell);
 
-		if (is_ours(root->simple_rel_array[appinfo->child_relid]))
+		const RelOptInfo *child = root->simple_rel_array[appinfo->child_relid];
+
+		if (child && graph_is_ours(child))
 			return true;
 	}
 	return false;
@@ -105,7 +96,7 @@ add_table(CountedTables *tables, RelOptInfo *table, PathTarget *target)
 	Path	   *cheapest = table->cheapest_total_path;
 	Path	   *path;
 
-	if (is_ours(table) &&
+	if (graph_is_ours(table) &&
 		graph_can_count(tables->root, table, target->exprs))
 	{
 		path = graph_count_path(tables->root, table, partial, 1);

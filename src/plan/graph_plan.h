@@ -292,6 +292,7 @@ extern double graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
 								  const GraphPushdown *pushdown);
 
 /* in path.c */
+extern bool graph_is_ours(const RelOptInfo *rel);
 extern void graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 								   Oid relid);
 extern void graphGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
@@ -361,6 +362,7 @@ extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 extern bool graph_is_alert(RelOptInfo *rel);
 extern void graph_classify_members(GraphJoinInfo *join, bool batched,
 								   GraphPushdown *pushdown);
+extern bool graph_are_plain(List *rinfos);
 extern List *graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join);
 extern Var *graph_find_join_order(GraphJoinInfo *join, PathKey *pathkey);
 

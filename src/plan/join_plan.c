@@ -159,12 +159,12 @@ have_same_key(GraphJoinInfo *outer, GraphJoinInfo *inner)
 }
 
 /*
- * are_plain
- *		Are these clauses that a joined scan can check: of the lowest security
- *		level, without sub-selects, and none that gates the whole plan?
+ * graph_are_plain
+ *		Are these clauses that a joined scan or a batch can check: of the lowest
+ *		security level, without sub-selects, and none that gates the whole plan?
  */
-static bool
-are_plain(List *rinfos)
+bool
+graph_are_plain(List *rinfos)
 {
 	ListCell   *cell;
 
@@ -264,7 +264,7 @@ members_are_plain(GraphJoinInfo *join)
 	{
 		GraphJoinMember *member = lfirst(cell);
 
-		if (!are_plain(member->rel->baserestrictinfo) ||
+		if (!graph_are_plain(member->rel->baserestrictinfo) ||
 			!bms_is_empty(member->rel->lateral_relids))
 			return false;
 	}
@@ -550,7 +550,7 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
 		strcmp(outer->entity_set, inner->entity_set) != 0 ||
 		!may_be_joined(root, joinrel, jointype) ||
-		!are_plain(extra->restrictlist) ||
+		!graph_are_plain(extra->restrictlist) ||
 		!members_are_plain(outer) || !members_are_plain(inner) ||
 		!find_join_clauses(outer, inner, joinrel, jointype,
 						   extra->restrictlist, &match, &filters))

@@ -89,6 +89,18 @@ graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 }
 
 /*
+ * graph_is_ours
+ *		Is this a table of ours, or several that are read as one stream?  Hooks
+ *		are asked about relations of all kinds.
+ */
+bool
+graph_is_ours(const RelOptInfo *rel)
+{
+	return rel->fdwroutine && rel->fdw_private &&
+		rel->fdwroutine->GetForeignPaths == graphGetForeignPaths;
+}
+
+/*
  * graphIsForeignPathAsyncCapable
  *		May a table be read in turns with others, below an Append?
  *

@@ -20,7 +20,6 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -52,7 +51,7 @@ typedef struct Evaluation
 static bool
 is_fallible_function(Oid function, void *context)
 {
-	return function >= FirstNormalObjectId || !get_func_leakproof(function);
+	return !get_func_leakproof(function);
 }
 
 /*
@@ -252,7 +251,8 @@ evaluate_safely(const Evaluation *evaluation)
  *		Whether a boolean expression is true for each value that its only column
  *		may have; false if that cannot be said.
  *
- * The expression has no parameter and calls immutable functions only.  Memory
+ * The expression has no parameter and calls PostgreSQL's own immutable
+ * functions only.  Memory
  * is taken from the current context, which the caller is to delete.
  */
 bool

@@ -156,22 +156,6 @@ read_list(GraphCount *count, GraphScan *scan, GraphRequest *request)
 }
 
 /*
- * next_record
- *		The next record; false if there is none, or none yet.
- */
-static bool
-next_record(GraphCount *count, GraphScan *scan, GraphRecord *record)
-{
-	GraphScanStep step;
-
-	if (!count->in_turns)
-		return graph_scan_next(scan, record);
-	step = graph_scan_poll(scan, record);
-	count->waits = step == GRAPH_SCAN_WAITS;
-	return step == GRAPH_SCAN_RECORD;
-}
-
-/*
  * is_of_group
  *		Is the alert at hand of the group whose count it has come with?
  */
@@ -278,7 +262,7 @@ find_answer(GraphCount *count, GraphScan *scan, GraphRequest *request,
 		read_list(count, scan, request);
 	for (;;)
 	{
-		while (next_record(count, scan, &record))
+		while (graph_scan_take(scan, count->in_turns, &record, &count->waits))
 			take_record(count, scan, run_clauses(count, &record, slot));
 		if (count->waits)
 			return -1;

@@ -66,22 +66,6 @@ graph_table_take(GraphTableRows *table, const GraphRecord *record)
 }
 
 /*
- * next_record
- *		The next record; false if there is none, or none yet.
- */
-static bool
-next_record(GraphTableRows *table, GraphScan *scan, GraphRecord *record)
-{
-	GraphScanStep step;
-
-	if (!table->in_turns)
-		return graph_scan_next(scan, record);
-	step = graph_scan_poll(scan, record);
-	table->waits = step == GRAPH_SCAN_WAITS;
-	return step == GRAPH_SCAN_RECORD;
-}
-
-/*
  * fill_row
  *		GraphFillRow: the next row as the records come.
  */
@@ -93,7 +77,7 @@ fill_row(void *rows, GraphScan *scan, TupleTableSlot *slot)
 	while (!graph_row_next(table->reader, slot->tts_values, slot->tts_isnull))
 	{
 		stop_record(table);		/* its bytes go with the next call */
-		if (!next_record(table, scan, &table->record))
+		if (!graph_scan_take(scan, table->in_turns, &table->record, &table->waits))
 			return false;
 		start_record(table);
 	}

@@ -33,21 +33,14 @@ typedef struct GraphScanCounters
 	int64		waited;			/* microseconds */
 } GraphScanCounters;
 
-/* What graph_scan_poll() has come to. */
-typedef enum GraphScanStep
-{
-	GRAPH_SCAN_RECORD,			/* there is a record */
-	GRAPH_SCAN_WAITS,			/* there is none yet */
-	GRAPH_SCAN_END,
-} GraphScanStep;
-
 /* in scan.c */
 extern GraphScan *graph_scan_create(GraphSession *session,
 									GraphProjection *projection);
 extern void graph_scan_start(GraphScan *scan, const GraphRequest *request);
 extern void graph_scan_stop(GraphScan *scan);
 extern bool graph_scan_next(GraphScan *scan, GraphRecord *record);
-extern GraphScanStep graph_scan_poll(GraphScan *scan, GraphRecord *record);
+extern bool graph_scan_take(GraphScan *scan, bool in_turns,
+							GraphRecord *record, bool *waits);
 extern pgsocket graph_scan_descriptor(const GraphScan *scan);
 extern int64 graph_scan_count(const GraphScan *scan, int number);
 extern int	graph_scan_count_number(const GraphScan *scan);

@@ -46,6 +46,14 @@ typedef enum Stage
 	STAGE_END,
 } Stage;
 
+/* What next_record() has come to. */
+typedef enum GraphScanStep
+{
+	GRAPH_SCAN_RECORD,			/* there is a record */
+	GRAPH_SCAN_WAITS,			/* there is none yet */
+	GRAPH_SCAN_END,
+} GraphScanStep;
+
 struct GraphScan
 {
 	GraphShared shared;
@@ -719,13 +727,18 @@ graph_scan_next(GraphScan *scan, GraphRecord *record)
 }
 
 /*
- * graph_scan_poll
- *		The same for somebody who has other things to wait for, too.
+ * graph_scan_take
+ *		The same; but where several scans are read in turns, there may be none
+ *		yet, and then *waits.
  */
-GraphScanStep
-graph_scan_poll(GraphScan *scan, GraphRecord *record)
+bool
+graph_scan_take(GraphScan *scan, bool in_turns, GraphRecord *record,
+				bool *waits)
 {
-	return next_record(scan, record, true);
+	GraphScanStep step = next_record(scan, record, in_turns);
+
+	*waits = step == GRAPH_SCAN_WAITS;
+	return step == GRAPH_SCAN_RECORD;
 }
 
 /*-------------------------------------------------------------------------

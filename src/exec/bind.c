@@ -81,6 +81,18 @@ list_instead(GraphRequest *request)
 }
 
 /*
+ * graph_request_all
+ *		Change a request into one for a list of which all is wanted.
+ */
+void
+graph_request_all(GraphRequest *request)
+{
+	list_instead(request);
+	request->limited = false;
+	request->wanted = 0;
+}
+
+/*
  * ask_for_keys
  *		Make the request one for lookups by id; false if there are none to make.
  *

@@ -145,9 +145,7 @@ read_list(GraphCount *count, GraphScan *scan, GraphRequest *request)
 	/* a count needs no more than the id, a list its time as well */
 	if (request->select && strcmp(request->select, count->key) == 0)
 		request->select = count->key_and_time;
-	request->mode = GRAPH_SCAN_LIST;
-	request->limited = false;
-	request->first_page = request->page_size;
+	graph_request_all(request);
 	count->listed = true;
 	count->found = 0;
 	if (count->groups)

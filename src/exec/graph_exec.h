@@ -45,6 +45,7 @@ extern RangeTblEntry *graph_scanned_entry(ForeignScanState *node);
 extern GraphBinding *graph_binding_create(ForeignScanState *node,
 										  const GraphOptions *options);
 extern GraphRequest *graph_bind(GraphBinding *binding);
+extern void graph_request_all(GraphRequest *request);
 extern bool graph_make_request(const ForeignScan *plan,
 							   const GraphOptions *options,
 							   const GraphValue *values,

@@ -85,10 +85,9 @@ sort_rows(GraphInOrder *in_order, GraphScan *scan, GraphRequest *request,
 									   boolVal(lsecond(in_order->order)),
 									   boolVal(lthird(in_order->order)));
 	request->order_property = NULL;
-	request->order_needed = request->limited = false;
-	request->wanted = 0;
+	request->order_needed = false;
 	request->no_nulls = false;	/* it was of the other time */
-	request->first_page = request->page_size;
+	graph_request_all(request);
 	graph_scan_start(scan, request);
 
 	MemoryContextSwitchTo(in_order->row_context);

@@ -11,32 +11,16 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use GraphCluster;
-use GraphEmulator qw(alert evidence);
+use GraphEmulator qw(alert alert_of_three_pages minute evidence);
 use Test::More;
 
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
 my $node = GraphCluster->connected_to($emulator);
-my @SEVERITIES = qw(high medium low medium informational);
-
-sub minute
-{
-	my ($number) = @_;
-	return sprintf '2026-07-%02dT%02d:%02d:00Z', 30 - int($number / 1440),
-	  int((1439 - $number % 1440) / 60), (1439 - $number % 1440) % 60;
-}
 
 $emulator->add_alerts(
 	map {
-		alert(
-			id                 => sprintf('a%04d', $_),
-			title              => 'Title ' . $_ % 7,
-			severity           => $SEVERITIES[ $_ % 5 ],
-			status             => $_ % 10 ? 'resolved' : 'new',
-			classification     => $_ % 4 ? undef : 'truePositive',
-			assignedTo         => $_ % 100 ? undef : "o'neil\@contoso.test",
-			createdDateTime    => minute($_),
-			lastUpdateDateTime => minute($_),
-			evidence           => [
+		alert_of_three_pages($_,
+			evidence => [
 				evidence('deviceEvidence', deviceDnsName => "ws-" . $_ % 50),
 				evidence('userEvidence', userAccount => { accountName => 'u' . $_ % 9 })
 			],

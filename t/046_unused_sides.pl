@@ -28,20 +28,13 @@ $emulator->set_alerts(map {
 # Wide and narrow tables, one whose first columns are gone, and one without any.
 $node->sql(<<'SQL');
 CREATE SCHEMA r;
-CREATE SCHEMA l;
 IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, device_evidence, alert_evidence, alert_comments) FROM SERVER graph INTO r;
 CREATE FOREIGN TABLE r.narrow (alert_id text) SERVER graph OPTIONS (resource 'evidence', evidence_type 'deviceEvidence');
 CREATE FOREIGN TABLE r.gone (a int, b int, alert_id text, c int, ordinal int) SERVER graph OPTIONS (resource 'evidence');
 ALTER FOREIGN TABLE r.gone DROP COLUMN a, DROP COLUMN b, DROP COLUMN c;
 CREATE FOREIGN TABLE r.nothing () SERVER graph;
-DO $$
-DECLARE t name;
-BEGIN
-	FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'r'::regnamespace AND relkind = 'f' LOOP
-		EXECUTE format('CREATE TABLE l.%1$I AS SELECT * FROM r.%1$I; ANALYZE l.%1$I', t);
-	END LOOP;
-END $$;
 SQL
+$node->copy_tables('r', 'l');
 is($node->sql('SELECT count(*), count(DISTINCT alert_id) FROM l.device_evidence'), '36|24', 'the copy');
 
 my $session = $node->session;
@@ -56,9 +49,7 @@ sub same
 
 	foreach my $schema ('l', 'r')
 	{
-		$session->{stderr} = '';
-		$session->query("SET search_path = $schema, public");
-		$rows{$schema} = $session->query($query) . $session->{stderr};
+		$rows{$schema} = $node->printed_with($session, $schema, $query);
 	}
 	is($rows{r}, $rows{l}, $query =~ s/\s+/ /gr);
 	return unless defined $joined;

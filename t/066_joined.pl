@@ -33,17 +33,10 @@ $emulator->set_alerts(@alerts);
 
 $node->sql(<<'SQL');
 CREATE SCHEMA r;
-CREATE SCHEMA l;
 IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, device_evidence, user_evidence, ip_evidence, alert_evidence, alert_comments) FROM SERVER graph INTO r;
-DO $$
-DECLARE t name;
-BEGIN
-	FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'r'::regnamespace AND relkind = 'f' LOOP
-		EXECUTE format('CREATE TABLE l.%1$I AS SELECT * FROM r.%1$I; ANALYZE l.%1$I', t);
-	END LOOP;
-END $$;
 CREATE FUNCTION public.noisy(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 6 / $1; END';
 SQL
+$node->copy_tables('r', 'l');
 cmp_ok($node->sql('SELECT count(*) FROM l.alert_evidence'), '>', 80, 'the copy');
 
 my $session = $node->session;
@@ -58,10 +51,8 @@ sub same
 
 	foreach my $schema ('l', 'r')
 	{
-		$session->{stderr} = '';
-		$session->query("SET search_path = $schema, public");
 		$emulator->clear;
-		$rows{$schema} = $session->query($query) . $session->{stderr};
+		$rows{$schema} = $node->printed_with($session, $schema, $query);
 	}
 	is($rows{r}, $rows{l}, $query =~ s/\s+/ /gr);
 	return unless defined $requests;

@@ -132,6 +132,34 @@ SQL
 	return;
 }
 
+# Local copies of the foreign tables of one schema in another, which is made.
+sub copy_tables
+{
+	my ($self, $from, $to) = @_;
+	$self->sql(<<"SQL");
+CREATE SCHEMA $to;
+DO \$\$
+DECLARE t name;
+BEGIN
+	FOR t IN SELECT relname FROM pg_class WHERE relnamespace = '$from'::regnamespace AND relkind = 'f' LOOP
+		EXECUTE format('CREATE TABLE $to.%1\$I AS SELECT * FROM $from.%1\$I; ANALYZE $to.%1\$I', t);
+	END LOOP;
+END \$\$;
+SQL
+	return;
+}
+
+# What a statement in an open session prints with one schema in the search path,
+# an error included.
+sub printed_with
+{
+	my ($self, $session, $schema, $statement) = @_;
+
+	$session->{stderr} = '';
+	$session->query("SET search_path = $schema, public");
+	return $session->query($statement) . $session->{stderr};
+}
+
 # The result of statements that must succeed.
 sub sql
 {

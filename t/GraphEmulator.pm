@@ -23,7 +23,7 @@ use JSON::PP;
 use Scalar::Util qw(weaken);
 use Test::More;
 
-our @EXPORT_OK = qw(alert evidence %APP $TENANT);
+our @EXPORT_OK = qw(alert alert_of_three_pages minute evidence %APP $TENANT);
 
 # Credentials that the emulator knows.
 our $TENANT = '11111111-2222-3333-4444-555555555555';
@@ -279,6 +279,34 @@ sub alert
 		comments        => [],
 		%members
 	};
+}
+
+# A time in July: so many minutes before the end of its 30th day.
+sub minute
+{
+	my ($number) = @_;
+	return sprintf '2026-07-%02dT%02d:%02d:00Z', 30 - int($number / 1440),
+	  int((1439 - $number % 1440) / 60), (1439 - $number % 1440) % 60;
+}
+
+# One of the alerts a0001 to a2500, of which a0001 is the newest: three pages.
+# changed => the number of the minute of its last update.
+sub alert_of_three_pages
+{
+	my ($number, %members) = @_;
+	my @severities = qw(high medium low medium informational);
+	my $changed = delete $members{changed} // $number;
+
+	return alert(
+		id                 => sprintf('a%04d', $number),
+		title              => 'Title ' . $number % 7,
+		severity           => $severities[ $number % 5 ],
+		status             => $number % 10 ? 'resolved' : 'new',
+		classification     => $number % 4 ? undef : 'truePositive',
+		assignedTo         => $number % 100 ? undef : "o'neil\@contoso.test",
+		createdDateTime    => minute($number),
+		lastUpdateDateTime => minute($changed),
+		%members);
 }
 
 # An element of evidence: evidence('deviceEvidence', hostName => 'ws-1').

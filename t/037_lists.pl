@@ -86,6 +86,26 @@ my (undef, $rows, $said) = $node->psql('postgres', q{SELECT title FROM defender.
 is($rows, '', 'another alert, with a warning: no row');
 like($said, qr/WARNING:.*\nDETAIL:  The answer is another alert, "z"/, 'another alert, with a warning');
 
+# A service that ignores the case of an id has no other alert for it: one that is
+# looked up by both spellings comes once.
+my $folding = OddServer->new(
+	sub {
+		my ($socket, $request) = @_;
+		my ($id) = $request =~ m{/alerts_v2/(\w+)};
+		OddServer::answer($socket, 200, '{"id":"' . lc($id) . '","title":"Once","createdDateTime":"2026-07-01T10:00:00Z"}');
+	},
+	read => 1);
+$node->set_server(endpoint => $folding->url);
+is($node->result(q{SELECT id, title FROM defender.alerts WHERE id IN ('a7', 'A7')}), 'a7|Once', 'an id in two cases');
+is($node->result(q{SELECT id FROM defender.alerts WHERE id = 'A7'}), '', 'an id in another case');
+foreach my $batches (qw(true false))
+{
+	$node->set_server(join_pushdown => $batches);
+	is($node->result(q{SET enable_hashjoin = off; SET enable_mergejoin = off; SELECT k, id FROM (VALUES ('A7'), ('a7'), ('A8')) AS x(k) LEFT JOIN defender.alerts ON id = k ORDER BY k COLLATE "C"}),
+		"A7|\nA8|\na7|a7", "ids in two cases, join_pushdown $batches");
+}
+$node->set_server(join_pushdown => undef);
+
 #------------------------------------------------------------------------------
 # Links without end
 #------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 	GraphSession *session = palloc0(sizeof(GraphSession));
 	SessionOwner *owner = palloc0(sizeof(SessionOwner));
 	const GraphOptions *options = &session->options;
+	const GraphResourceInfo *resource;
 	UserMapping *mapping;
 	const char *secret;
 	size_t		place = 0;
@@ -98,6 +99,7 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 	mapping = get_mapping(userid, server->serverid);
 	graph_get_options(table, server, mapping, &session->options);
 	graph_options_wipe(NULL, mapping->options);
+	resource = graph_resource_info(options->resource);
 	session->serverid = server->serverid;
 	session->umid = mapping->umid;
 	session->userid = userid;
@@ -105,13 +107,15 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 	session->peer.partial_is_warning =
 		options->limits.on_partial == GRAPH_PARTIAL_WARNING;
 	session->peer.token_is_given = options->credentials.access_token != NULL;
+	session->peer.permission = resource->read_permission;
 	while ((secret = graph_options_secret(options, &place)) != NULL)
 		graph_session_redact(session, secret);
 
 	if (strcmp(options->service.cloud, "china") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("Microsoft Graph does not offer security alerts in cloud \"%s\"",
+				 errmsg("Microsoft Graph does not offer security %ss in cloud \"%s\"",
+						resource->record,
 						options->service.cloud),
 				 errhint("If the tenant is in another cloud, set the option \"cloud\" of server \"%s\".",
 						 session->peer.server_name)));

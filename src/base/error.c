@@ -45,8 +45,7 @@ static const GraphStatusRule status_rules[] = {
 	"If the service takes smaller pages only, set the option \"page_size\" of the server or foreign table."},
 	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, GRAPH_RETRY_NEVER, true, "Unauthorized",
 	"Check the login of the user mapping, and that the server's option \"cloud\" names the cloud of the tenant."},
-	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, GRAPH_RETRY_NEVER, true, "Forbidden",
-	"Grant the application permission SecurityAlert.Read.All to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect()."},
+	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, GRAPH_RETRY_NEVER, true, "Forbidden", NULL},
 	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, GRAPH_RETRY_LOCAL, false, "Not Found",
 	"Check the server's options \"cloud\", \"endpoint\" and \"api_version\"."},
 	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER, false, "Proxy Authentication Required", NULL},
@@ -249,6 +248,9 @@ graph_report_status(const GraphPeer *peer, const char *request,
 
 	if (header->status == 401 && peer->token_is_given)
 		hint = "The token in the user mapping's option \"access_token\" has expired or was issued for another service or cloud.";
+	if (header->status == 403)
+		hint = psprintf("Grant the application permission %s to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect().",
+						peer->permission);
 
 	ereport(ERROR,
 			(errcode(rule->sqlstate),

@@ -5,7 +5,7 @@
  *
  * A column says so by its option "property", or by its name alone: the name
  * of a property in snake_case or any other spelling, a flattened one
- * (vm_metadata_vm_id), one of the alert around an evidence or a comment
+ * (vm_metadata_vm_id), one of the record around an evidence or a comment
  * (alert_severity), or one of the columns by which people join evidence of
  * any type to tables of their own.
  *
@@ -203,7 +203,8 @@ add_paths(GraphColumn *column, const char *value)
  *		Find what a child row has without a property for it; false if the
  *		name is none of that.
  *
- * The name is a column's or the value of its option.
+ * The name is a column's or the value of its option.  The id of the record is
+ * alertId where that is an alert.
  */
 static bool
 resolve_pseudo(GraphColumn *column, const GraphResourceInfo *resource,
@@ -211,7 +212,7 @@ resolve_pseudo(GraphColumn *column, const GraphResourceInfo *resource,
 {
 	if (resource->rows_member == NULL)
 		return false;
-	if (graph_same_name(name, "alertId"))
+	if (graph_same_name(name, psprintf("%sId", resource->record)))
 		add_path(column, pstrdup(resource->key), true);
 	else if (graph_same_name(name, "ordinal"))
 		column->source = GRAPH_SOURCE_ORDINAL;
@@ -259,23 +260,23 @@ resolve_flattened(GraphColumn *column, const char *type_name)
 
 /*
  * resolve_parent
- *		Find the property of the alert that a child row belongs to; false if
+ *		Find the property of the record that a child row belongs to; false if
  *		there is none of that name.
  *
- * Those are named alert_title and so on.  Properties that speak of the alert
- * or its incident already, such as incidentId, need no prefix.
+ * Those are named alert_title and so on.  Properties that speak of the record
+ * or of an incident already, such as an alert's incidentId, need no prefix.
  */
 static bool
-resolve_parent(GraphColumn *column)
+resolve_parent(GraphColumn *column, const char *record)
 {
-	const char *rest = graph_skip_name(column->name, "alert");
+	const char *rest = graph_skip_name(column->name, record);
 	const GraphProperty *property = NULL;
 
 	if (rest != NULL)
-		property = graph_find_property("alert", rest);
+		property = graph_find_property(record, rest);
 	if (property == NULL &&
 		(rest != NULL || graph_skip_name(column->name, "incident") != NULL))
-		property = graph_find_property("alert", column->name);
+		property = graph_find_property(record, column->name);
 	if (property == NULL)
 		return false;
 
@@ -362,7 +363,7 @@ resolve_by_name(GraphColumn *column, const GraphResourceInfo *resource,
 		add_path(column, pstrdup("."), false);
 		return true;
 	}
-	if (resource->rows_member && resolve_parent(column))
+	if (resource->rows_member && resolve_parent(column, resource->record))
 		return true;
 
 	return any_evidence && resolve_any_evidence(column);
@@ -385,7 +386,8 @@ resolve_by_option(GraphColumn *column, const GraphResourceInfo *resource,
 		add_paths(column, value);
 		if (resource->rows_member == NULL &&
 			list_member_int(column->in_alert, true))
-			problem = "A row of alerts has no parent alert.";
+			problem = psprintf("A row of %ss has no parent %s.",
+							   resource->record, resource->record);
 	}
 	if (problem != NULL)
 		ereport(ERROR,

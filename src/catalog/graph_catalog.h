@@ -170,7 +170,17 @@ typedef struct GraphQueryProperty
 	const char *enum_name;		/* of an ENUM */
 	bool		nullable;
 	bool		sortable;
+	bool		any_case;		/* the service may compare without case what
+								 * comes in more than one */
 } GraphQueryProperty;
+
+/* A column that has a name of its own, and what it reads. */
+typedef struct GraphNamedColumn
+{
+	const char *name;
+	const char *type;			/* as DDL has it */
+	const char *property;		/* as in the column option */
+} GraphNamedColumn;
 
 /*
  * One resource: what the table option "resource" may name.  A request gives
@@ -181,15 +191,23 @@ typedef struct GraphResourceInfo
 	const char *name;			/* "alerts", "evidence", "comments" */
 	const char *table;			/* the table that IMPORT makes of it */
 	const char *entity_set;		/* "/security/alerts_v2" */
+	const char *record;			/* type of a record, and what messages call
+								 * it: "alert" */
 	const char *key;			/* property by which a record is looked up */
 	const char *default_order;	/* property by which a list is in order,
 								 * newest first, if nothing else is asked for */
 	int			largest_page;	/* the most records that $top gives */
+	const char *read_permission;	/* the least that lets it be read */
+	const GraphQueryProperty *properties;	/* filtered and sorted by */
+	int			nproperties;
 	const char *rows_member;	/* member of a record whose elements are the
 								 * rows, or NULL: the record is the row */
 	double		rows_per_record;	/* estimated */
 	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
 	bool		has_derived;	/* rows are of types that derive from it */
+	const GraphNamedColumn *record_columns; /* what IMPORT has such a row tell
+											 * of its record */
+	int			nrecord_columns;
 } GraphResourceInfo;
 
 /* What the metadata says of a member of an enum. */
@@ -208,7 +226,7 @@ typedef enum GraphEnumMember
 typedef enum GraphColumnSource
 {
 	GRAPH_SOURCE_PATHS,			/* the first of some paths that is present */
-	GRAPH_SOURCE_ORDINAL,		/* position in the alert, from 1 */
+	GRAPH_SOURCE_ORDINAL,		/* position in the record, from 1 */
 	GRAPH_SOURCE_EVIDENCE_TYPE, /* @odata.type without its namespace */
 } GraphColumnSource;
 
@@ -225,16 +243,9 @@ typedef struct GraphColumn
 	 */
 	List	   *paths;			/* of char * */
 	List	   *in_alert;		/* of int, one for each path: read it from the
-								 * alert, not from the row's own object */
+								 * record, not from the row's own object */
 } GraphColumn;
 
-/* A column that has a name of its own, and what it reads. */
-typedef struct GraphNamedColumn
-{
-	const char *name;
-	const char *type;			/* as DDL has it */
-	const char *property;		/* as in the column option */
-} GraphNamedColumn;
 
 /* in option.c */
 extern void graph_get_options(ForeignTable *table, ForeignServer *server,
@@ -256,6 +267,7 @@ extern void graph_check_import_options(List *options);
 
 /* in resource.c */
 extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
+extern const GraphResourceInfo *graph_find_resource(const char *name);
 extern const char *const *graph_evidence_types(int *count);
 extern bool graph_is_evidence_type(const char *name);
 extern List *graph_type_properties(const char *type_name);

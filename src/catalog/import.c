@@ -3,8 +3,8 @@
  * import.c
  *		Which DDL describes a resource?
  *
- * IMPORT FOREIGN SCHEMA makes a table of all alerts, one of their evidence,
- * one of their comments, and one for each type of evidence.  Wherever a column
+ * IMPORT FOREIGN SCHEMA makes a table of each resource, as all alerts and all
+ * their evidence, and one for each type of evidence.  Wherever a column
  * would not be found from its property's name, the option that says what it
  * reads is written down, so that a user who reads the DDL sees where a value
  * comes from and can copy it.
@@ -46,17 +46,6 @@ typedef struct TableText
 	StringInfoData ddl;
 	bool		has_column;
 } TableText;
-
-/* What a row of evidence or comments tells of its alert. */
-static const GraphNamedColumn parent_columns[] = {
-	{"alert_title", "text", "../title"},
-	{"alert_severity", "text", "../severity"},
-	{"alert_status", "text", "../status"},
-	{"alert_created_date_time", "timestamptz", "../createdDateTime"},
-	{"alert_last_update_date_time", "timestamptz", "../lastUpdateDateTime"},
-	{"alert_service_source", "text", "../serviceSource"},
-	{"incident_id", "text", "../incidentId"},
-};
 
 /*-------------------------------------------------------------------------
  * The text of one table.
@@ -205,7 +194,7 @@ add_columns(TableText *text)
 
 	if (is_child)
 	{
-		add_column(text, "alert_id", "text", NULL);
+		add_column(text, psprintf("%s_id", resource->record), "text", NULL);
 		forbid_null(text);
 		add_column(text, "ordinal", "integer", NULL);
 		forbid_null(text);
@@ -218,8 +207,8 @@ add_columns(TableText *text)
 
 	if (is_any_evidence)
 		add_named_columns(text, join, count);
-	if (is_child)
-		add_named_columns(text, parent_columns, lengthof(parent_columns));
+	add_named_columns(text, resource->record_columns,
+					  resource->nrecord_columns);
 
 	add_column(text, "raw", "jsonb", ".");
 }

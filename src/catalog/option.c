@@ -456,13 +456,15 @@ apply_options(GraphOptions *result, List *options, Oid catalog)
  * graph_get_options
  *		What was said for a table, its server and a user mapping.
  *
- * table and user may be NULL; without a user the result holds no secret.  The
+ * A page is never larger than the service gives of the resource.  table and user may be NULL; without a user the result holds no secret.  The
  * strings are copies in the current memory context.
  */
 void
 graph_get_options(ForeignTable *table, ForeignServer *server,
 				  UserMapping *user, GraphOptions *result)
 {
+	int			largest_page;
+
 	memset(result, 0, sizeof(GraphOptions));
 	graph_check_wrapper(server);
 	for (size_t i = 0; i < lengthof(option_table); i++)
@@ -476,6 +478,8 @@ graph_get_options(ForeignTable *table, ForeignServer *server,
 	apply_options(result, server->options, ForeignServerRelationId);
 	if (table)
 		apply_options(result, table->options, ForeignTableRelationId);
+	largest_page = graph_resource_info(result->resource)->largest_page;
+	result->limits.page_size = Min(result->limits.page_size, largest_page);
 	if (user)
 	{
 		apply_options(result, user->options, UserMappingRelationId);

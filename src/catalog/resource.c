@@ -5,12 +5,12 @@
  *		sort?
  *
  * A resource is a row of one table: where it is, what identifies its records,
- * which part of them are the rows.  The other layers go by that row, and do
- * not ask which resource it is; but all resources so far are read from alerts,
- * and what takes that for granted is listed in CONTRIBUTING.md.  What
- * Microsoft says of types, properties and enums is in resource_data.h,
- * generated from the files in metadata/; what we say (the resources, and the
- * properties that the service filters and sorts by) is below.
+ * what they are called, by what the service filters and sorts them, which part
+ * of them are the rows.  The other layers go by that row, and do not ask which
+ * resource it is.  What Microsoft says of types, properties and enums is in
+ * resource_data.h, generated from the files in metadata/; what we say (the
+ * resources, and the properties that the service filters and sorts by) is
+ * below.
  *
  * The metadata is a help, never a limit: the service adds properties and
  * types several times a year, so a column option may name a property that is
@@ -58,37 +58,65 @@ typedef struct EnumInfo
 #include "resource_data.h"
 
 /*
- * In the order of GraphResource.  Captures of real alerts show about five
- * elements of evidence in each.
+ * The properties that the service filters by and those that it sorts by
+ * (Graph, "List alerts_v2", the August 2026 page).  Whether a null is possible
+ * decides what "ne" is worth: it keeps the nulls.
  */
+static const GraphQueryProperty alert_query_properties[] = {
+	{"assignedTo", GRAPH_EDM_STRING, NULL, true, false, true},
+	{"classification", GRAPH_EDM_ENUM, "alertClassification", true, false, false},
+	{"createdDateTime", GRAPH_EDM_DATETIME, NULL, true, true, false},
+	{"determination", GRAPH_EDM_ENUM, "alertDetermination", true, false, false},
+	{"lastUpdateDateTime", GRAPH_EDM_DATETIME, NULL, true, true, false},
+	{"serviceSource", GRAPH_EDM_ENUM, "serviceSource", false, false, false},
+	{"severity", GRAPH_EDM_ENUM, "alertSeverity", false, false, false},
+	{"status", GRAPH_EDM_ENUM, "alertStatus", false, false, false},
+};
+
+/* What a row of evidence or comments tells of its alert. */
+static const GraphNamedColumn alert_columns[] = {
+	{"alert_title", "text", "../title"},
+	{"alert_severity", "text", "../severity"},
+	{"alert_status", "text", "../status"},
+	{"alert_created_date_time", "timestamptz", "../createdDateTime"},
+	{"alert_last_update_date_time", "timestamptz", "../lastUpdateDateTime"},
+	{"alert_service_source", "text", "../serviceSource"},
+	{"incident_id", "text", "../incidentId"},
+};
+
+/* What the resources of an entity set have in common. */
+#define OF_ALERTS \
+	.entity_set = "/security/alerts_v2", .record = "alert", .key = "id", \
+	.default_order = "createdDateTime", .largest_page = GRAPH_LARGEST_PAGE, \
+	.read_permission = "SecurityAlert.Read.All", \
+	.properties = alert_query_properties, \
+	.nproperties = lengthof(alert_query_properties)
+
+/* And those of them whose rows are parts of its records. */
+#define IN_ALERTS \
+	OF_ALERTS, .record_columns = alert_columns, \
+	.nrecord_columns = lengthof(alert_columns)
+
+/* Captures of real alerts show about five elements of evidence in each. */
 static const GraphResourceInfo resources[] = {
-	{"alerts", "alerts", "/security/alerts_v2", "id", "createdDateTime",
-	GRAPH_LARGEST_PAGE, NULL, 1.0, "alert", false},
-	{"evidence", "alert_evidence", "/security/alerts_v2", "id", "createdDateTime",
-	GRAPH_LARGEST_PAGE, "evidence", 5.0, "alertEvidence", true},
-	{"comments", "alert_comments", "/security/alerts_v2", "id", "createdDateTime",
-	GRAPH_LARGEST_PAGE, "comments", 0.5, "alertComment", false},
+	[GRAPH_ALERTS] = {
+		OF_ALERTS, .name = "alerts", .table = "alerts",
+		.rows_per_record = 1.0, .row_type = "alert",
+	},
+	[GRAPH_EVIDENCE] = {
+		IN_ALERTS, .name = "evidence", .table = "alert_evidence",
+		.rows_member = "evidence", .rows_per_record = 5.0,
+		.row_type = "alertEvidence", .has_derived = true,
+	},
+	[GRAPH_COMMENTS] = {
+		IN_ALERTS, .name = "comments", .table = "alert_comments",
+		.rows_member = "comments", .rows_per_record = 0.5,
+		.row_type = "alertComment",
+	},
 };
 
 StaticAssertDecl(lengthof(resources) == GRAPH_NRESOURCES,
 				 "each resource has a row");
-
-/*
- * The properties that the service filters by and those that it sorts by
- * (Graph, "List alerts_v2", the August 2026 page); all resources so far are
- * read from alerts.  Whether a null is possible decides what "ne" is worth: it
- * keeps the nulls.
- */
-static const GraphQueryProperty query_properties[] = {
-	{"assignedTo", GRAPH_EDM_STRING, NULL, true, false},
-	{"classification", GRAPH_EDM_ENUM, "alertClassification", true, false},
-	{"createdDateTime", GRAPH_EDM_DATETIME, NULL, true, true},
-	{"determination", GRAPH_EDM_ENUM, "alertDetermination", true, false},
-	{"lastUpdateDateTime", GRAPH_EDM_DATETIME, NULL, true, true},
-	{"serviceSource", GRAPH_EDM_ENUM, "serviceSource", false, false},
-	{"severity", GRAPH_EDM_ENUM, "alertSeverity", false, false},
-	{"status", GRAPH_EDM_ENUM, "alertStatus", false, false},
-};
 
 /*-------------------------------------------------------------------------
  * Names.
@@ -197,6 +225,22 @@ graph_resource_info(GraphResource resource)
 	Assert((size_t) resource < lengthof(resources));
 
 	return &resources[resource];
+}
+
+/*
+ * graph_find_resource
+ *		The resource that the table option "resource" names so, or NULL.
+ */
+const GraphResourceInfo *
+graph_find_resource(const char *name)
+{
+	for (size_t i = 0; i < lengthof(resources); i++)
+	{
+		if (strcmp(resources[i].name, name) == 0)
+			return &resources[i];
+	}
+
+	return NULL;
 }
 
 /*
@@ -412,17 +456,14 @@ graph_countable_members(const char *enum_name)
  * graph_query_property
  *		What the service can do with a property of a resource's records, or NULL
  *		if it can neither filter nor sort by it.
- *
- * All resources so far are read from alerts, so there is one table, and it is
- * not yet looked at which resource it is.
  */
 const GraphQueryProperty *
 graph_query_property(const GraphResourceInfo *resource, const char *name)
 {
-	for (size_t i = 0; i < lengthof(query_properties); i++)
+	for (int i = 0; i < resource->nproperties; i++)
 	{
-		if (strcmp(query_properties[i].name, name) == 0)
-			return &query_properties[i];
+		if (strcmp(resource->properties[i].name, name) == 0)
+			return &resource->properties[i];
 	}
 
 	return NULL;

@@ -176,12 +176,13 @@ check_mapping(List *options)
 static void
 check_table(List *options)
 {
-	const char *resource = graph_option_value(options, "resource");
+	const char *name = graph_option_value(options, "resource");
+	const GraphResourceInfo *resource = name ? graph_find_resource(name) : NULL;
 	const char *type = graph_option_value(options, "evidence_type");
 
 	if (type == NULL)
 		return;
-	if (resource == NULL || strcmp(resource, "evidence") != 0)
+	if (resource == NULL || !resource->has_derived)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"evidence_type\" requires option \"resource\" to be \"evidence\"")));

@@ -29,8 +29,8 @@
 
 #include "exec/graph_exec.h"
 
-/* Alerts that are read at most: five pages, about 40 MB. */
-#define SAMPLED_ALERTS	5000
+/* Records that are read at most: five large pages, of alerts about 40 MB. */
+#define SAMPLED_PAGES	5
 
 /* What a sample is made of. */
 typedef struct GraphSample
@@ -113,8 +113,7 @@ start_request(GraphSession *session, GraphScanMode mode,
 
 	request->mode = mode;
 	request->entity_set = resource->entity_set;
-	request->page_size = Min(session->options.limits.page_size,
-							 resource->largest_page);
+	request->page_size = session->options.limits.page_size;
 	request->first_page = request->page_size;
 	if (mode == GRAPH_SCAN_COUNT)
 	{
@@ -164,10 +163,12 @@ read_sample(GraphSample *sample, GraphSession *session, bool *complete)
 	GraphScan  *scan = start_request(session, GRAPH_SCAN_LIST, projection,
 									 &request);
 	GraphRecord record;
+	int			most = SAMPLED_PAGES *
+		graph_resource_info(session->options.resource)->largest_page;
 	double		alerts = 0;
 
 	*complete = false;
-	while (alerts < SAMPLED_ALERTS)
+	while (alerts < most)
 	{
 		if (!graph_scan_next(scan, &record))
 		{
@@ -194,12 +195,14 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "graph_fdw analyze",
 												  ALLOCSET_DEFAULT_SIZES);
+	const char *record;
 	double		alerts;
 	double		total;
 	bool		complete;
 
 	MemoryContextSwitchTo(context);
 	session = graph_session_open(RelationGetRelid(relation), GetUserId());
+	record = graph_resource_info(session->options.resource)->record;
 	sample.relation = relation;
 	sample.rows = rows;
 	sample.wanted = targrows;
@@ -216,8 +219,8 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	*totalrows = alerts > 0 ? sample.seen * total / alerts : 0;
 	*totaldeadrows = 0;
 	ereport(elevel,
-			(errmsg("\"%s\": read %.0f of about %.0f alerts, containing %.0f rows; %d rows in sample",
-					RelationGetRelationName(relation), alerts, total,
+			(errmsg("\"%s\": read %.0f of about %.0f %ss, containing %.0f rows; %d rows in sample",
+					RelationGetRelationName(relation), alerts, total, record,
 					sample.seen, sample.kept)));
 	MemoryContextDelete(context);
 	return sample.kept;

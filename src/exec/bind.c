@@ -214,7 +214,7 @@ start_request(const ForeignScan *plan, const GraphOptions *options,
 	memset(request, 0, sizeof(GraphRequest));
 	request->mode = graph_plan_int(plan, GRAPH_PLAN_MODE);
 	request->entity_set = resource->entity_set;
-	request->page_size = Min(options->limits.page_size, resource->largest_page);
+	request->page_size = options->limits.page_size;
 	request->first_page = Min(first, request->page_size);
 	request->limited = first <= request->page_size;
 	request->wanted = request->limited || first == INT_MAX ? 0 : first;

@@ -79,7 +79,7 @@ explain_values(ForeignScanState *node, ExplainState *es, bool *keys_known)
  *		The lookups of a plan by ids that are constants.
  */
 static char *
-explain_keys(const GraphRequest *request)
+explain_keys(const GraphRequest *request, const char *record)
 {
 	StringInfoData text;
 	int			shown = 0;
@@ -93,7 +93,7 @@ explain_keys(const GraphRequest *request)
 			appendStringInfo(&text, "%s%s", shown++ > 0 ? ", " : "GET ", path);
 	}
 	if (shown == 0)
-		return pstrdup("none (no alert has this id)");
+		return psprintf("none (no %s has this id)", record);
 	if (shown == EXPLAINED_KEYS && request->nkeys > shown)
 		appendStringInfo(&text, ", ... (%d ids)", request->nkeys);
 	return text.data;
@@ -131,10 +131,12 @@ explain_list(const GraphRequest *request, const GraphOptions *options)
 static char *
 request_text(const GraphRequest *request, const GraphOptions *options)
 {
+	const char *record = graph_resource_info(options->resource)->record;
+
 	if (request == NULL)
-		return pstrdup("none (no alert can match)");
+		return psprintf("none (no %s can match)", record);
 	if (request->mode == GRAPH_SCAN_KEYS)
-		return explain_keys(request);
+		return explain_keys(request, record);
 	return explain_list(request, options);
 }
 

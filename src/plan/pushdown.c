@@ -60,7 +60,6 @@ static List *convert(ClassifyContext *context, Expr *expr, bool negate);
 
 /* Why a clause stays local; comparison.c and deparse.c know more reasons. */
 static const char reason_case[] = "the service may ignore case";
-static const char reason_key[] = "alerts are asked for by their id";
 static const char reason_members[] = "all members that are known are in it";
 
 /* What is sent only then, where the ids may be too many. */
@@ -134,7 +133,7 @@ make_condition(ClassifyContext *context, GraphFilterKind kind,
 		return NIL;
 	if (IsA(constant, Const) && constant->constisnull)
 		context->exact = true;	/* no rows, or a test for null */
-	else if (property->type == GRAPH_EDM_ENUM)
+	else if (property->type == GRAPH_EDM_ENUM && !property->any_case)
 		context->exact = !not_equal || distinct || !property->nullable;
 	else
 	{
@@ -689,7 +688,9 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 
 	context->exact = true;
 	context->countable = false;
-	context->reason = pushdown->keys ? reason_key : GRAPH_NO_FORM;
+	context->reason = !pushdown->keys ? GRAPH_NO_FORM :
+		psprintf("%ss are asked for by their id",
+				 context->info->resource->record);
 	context->decided = NULL;
 	context->no_member = NULL;
 	context->inside = false;

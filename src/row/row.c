@@ -51,6 +51,7 @@ typedef struct RowColumn
 struct GraphRowReader
 {
 	char	   *table_name;
+	const char *record_name;	/* what messages call a record */
 	const char *rows_member;	/* NULL: the record is the row */
 	char	   *evidence_type;	/* only rows of this type, or NULL */
 	int			natts;			/* of a row of the table; 0: it is part of a
@@ -145,11 +146,13 @@ graph_row_reader_create_joined(Relation relation, List *attnums, List *indexes,
 							   GraphProjection *projection)
 {
 	GraphRowReader *reader = palloc0(sizeof(GraphRowReader));
+	const GraphResourceInfo *resource = graph_resource_info(options->resource);
 	ListCell   *attnum;
 	ListCell   *index;
 
 	reader->table_name = pstrdup(RelationGetRelationName(relation));
-	reader->rows_member = graph_resource_info(options->resource)->rows_member;
+	reader->rows_member = resource->rows_member;
+	reader->record_name = resource->record;
 	reader->evidence_type = options->evidence_type;
 	reader->columns = palloc0(list_length(attnums) * sizeof(RowColumn));
 
@@ -233,8 +236,9 @@ graph_row_start(GraphRowReader *reader, const GraphRecord *record)
 	if (!graph_slice_is_null(reader->rows) && reader->rows.data[0] != '[')
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("property \"%s\" of alert \"%s\" is not an array",
-						reader->rows_member, graph_decode_string(record->id))));
+				 errmsg("property \"%s\" of %s \"%s\" is not an array",
+						reader->rows_member, reader->record_name,
+						graph_decode_string(record->id))));
 }
 
 /*
@@ -294,8 +298,9 @@ conversion_context(void *arg)
 	GraphRowReader *reader = arg;
 
 	if (reader->current)
-		errcontext("column \"%s\" of foreign table \"%s\", alert \"%s\"",
+		errcontext("column \"%s\" of foreign table \"%s\", %s \"%s\"",
 				   reader->current->name, reader->table_name,
+				   reader->record_name,
 				   graph_decode_string(reader->record.id));
 }
 

@@ -552,8 +552,9 @@ end_of_short_chain(GraphChain *chain)
 		graph_report_short(&shared->session->peer,
 						   graph_fetch_name(chain->fetch),
 						   psprintf("The list ended after " INT64_FORMAT
-									" alerts and the service counts " INT64_FORMAT ".",
-									graph_tally_alerts(chain), tally->count));
+									" %ss and the service counts " INT64_FORMAT ".",
+									graph_tally_alerts(chain),
+									shared->resource->record, tally->count));
 	finish(chain);
 }
 
@@ -623,8 +624,9 @@ end_if_barren(GraphChain *chain)
 		return false;
 	graph_report_partial(&chain->shared->session->peer,
 						 graph_fetch_name(chain->fetch),
-						 psprintf("%d pages in a row held no alert that was new.",
-								  MAX_BARREN_PAGES));
+						 psprintf("%d pages in a row held no %s that was new.",
+								  MAX_BARREN_PAGES,
+								  chain->shared->resource->record));
 	finish(chain);
 	return true;
 }

@@ -85,7 +85,8 @@ report_too_large(const GraphPage *page)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("an alert of server \"%s\" is larger than %d bytes",
+			 errmsg("an %s of server \"%s\" is larger than %d bytes",
+					page->shared->resource->record,
 					session->peer.server_name,
 					session->options.limits.max_record_size),
 			 errhint("The server's option \"max_record_size\" sets this limit."),
@@ -279,7 +280,8 @@ graph_page_report_cut(const GraphPage *page)
 						 graph_fetch_name(page->fetch),
 						 empty ? "The answer is empty." : page->reader ?
 						 "The answer ends in the middle of the document." :
-						 "The answer ends in the middle of the alert.");
+						 psprintf("The answer ends in the middle of the %s.",
+								  page->shared->resource->record));
 }
 
 /*

@@ -130,7 +130,9 @@ check_id(const GraphChain *chain)
 	if (graph_slice_is_string(shared->slots[shared->id_slot]))
 		return true;
 	graph_report_partial(&shared->session->peer, graph_fetch_name(chain->fetch),
-						 "An alert has no \"id\".");
+						 psprintf("An %s has no \"%s\".",
+								  shared->resource->record,
+								  shared->resource->key));
 	return false;
 }
 
@@ -155,7 +157,8 @@ check_key(const GraphChain *chain)
 	if (pg_strcasecmp(id, chain->task.key) == 0)
 		return false;
 	graph_report_partial(peer, graph_fetch_name(chain->fetch),
-						 psprintf("The answer is another alert, \"%s\".",
+						 psprintf("The answer is another %s, \"%s\".",
+								  shared->resource->record,
 								  graph_sanitize_remote_text(peer, id)));
 	return false;
 }
@@ -315,7 +318,8 @@ take_alert(GraphChain *chain, bool *past)
 		if (chain->pass.number > 0)
 			graph_report_short(&shared->session->peer,
 							   graph_fetch_name(chain->fetch),
-							   "The list has moved while its links were followed, and an alert that was left out is too late for its place.");
+							   psprintf("The list has moved while its links were followed, and an %s that was left out is too late for its place.",
+										shared->resource->record));
 		return false;
 	}
 

@@ -6,8 +6,9 @@
  * A service, or a gateway before it, may answer a part of a request with
  * status 400: $select, $count, $orderby, a window's bounds or any() in $filter.
  * Then the scan goes on without.  When the service has answered without, that is
- * remembered for the user mapping, until the session ends or any user mapping or
- * foreign server is altered.
+ * remembered for the user mapping and the entity set, of which each may be
+ * served by another part of the service, until the session ends or any user
+ * mapping or foreign server is altered.
  *
  * What this file refuses to know: how a request is spelled and what is done
  * without a part.
@@ -25,10 +26,11 @@
 
 #include "scan/scan_int.h"
 
-/* What is known of the service of a user mapping, for the session. */
+/* What is known of an entity set of a user mapping's service, for the session. */
 typedef struct Refusal
 {
 	Oid			umid;
+	const char *entity_set;
 	int			refused;		/* GraphRequestPart */
 	bool		answers;		/* it has answered something with 200 */
 } Refusal;
@@ -59,10 +61,10 @@ static const struct
 
 /*
  * find_refusal
- *		What is known of a user mapping's service, or NULL.
+ *		What is known of an entity set of a user mapping's service, or NULL.
  */
 static Refusal *
-find_refusal(Oid umid)
+find_refusal(const GraphParts *parts)
 {
 	ListCell   *cell;
 
@@ -70,7 +72,8 @@ find_refusal(Oid umid)
 	{
 		Refusal    *refusal = lfirst(cell);
 
-		if (refusal->umid == umid)
+		if (refusal->umid == parts->umid &&
+			strcmp(refusal->entity_set, parts->entity_set) == 0)
 			return refusal;
 	}
 	return NULL;
@@ -104,6 +107,8 @@ void
 graph_parts_start(GraphParts *parts, const GraphSession *session)
 {
 	parts->umid = session->umid;
+	parts->entity_set =
+		graph_resource_info(session->options.resource)->entity_set;
 	parts->accepted = 0;
 }
 
@@ -114,19 +119,19 @@ graph_parts_start(GraphParts *parts, const GraphSession *session)
 int
 graph_parts_refused(const GraphParts *parts, int some)
 {
-	const Refusal *refusal = find_refusal(parts->umid);
+	const Refusal *refusal = find_refusal(parts);
 
 	return some & (parts->refused | (refusal ? refusal->refused : 0));
 }
 
 /*
  * graph_parts_answers
- *		Has the service answered anything in this session?
+ *		Has the service answered anything of this entity set in this session?
  */
 bool
 graph_parts_answers(const GraphParts *parts)
 {
-	const Refusal *refusal = find_refusal(parts->umid);
+	const Refusal *refusal = find_refusal(parts);
 
 	return refusal && refusal->answers;
 }
@@ -139,7 +144,7 @@ graph_parts_answers(const GraphParts *parts)
 void
 graph_parts_accept(GraphParts *parts, int asked, int left_out)
 {
-	Refusal    *refusal = find_refusal(parts->umid);
+	Refusal    *refusal = find_refusal(parts);
 
 	if (refusals == NIL)
 	{
@@ -152,6 +157,7 @@ graph_parts_accept(GraphParts *parts, int asked, int left_out)
 
 		refusal = palloc0(sizeof(Refusal));
 		refusal->umid = parts->umid;
+		refusal->entity_set = parts->entity_set;
 		refusals = lappend(refusals, refusal);
 		MemoryContextSwitchTo(old);
 	}

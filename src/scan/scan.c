@@ -364,8 +364,9 @@ follow_links(GraphScan *scan)
 	else
 		graph_report_short(&shared->session->peer,
 						   graph_fetch_name(scan->chains[0]->fetch),
-						   psprintf("There were " INT64_FORMAT " alerts, and the service counts " INT64_FORMAT ".",
-									shared->ledger.found, scan->expected));
+						   psprintf("There were " INT64_FORMAT " %ss, and the service counts " INT64_FORMAT ".",
+									shared->ledger.found,
+									shared->resource->record, scan->expected));
 }
 
 /*

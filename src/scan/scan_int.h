@@ -96,6 +96,7 @@ typedef enum GraphRequestPart
 typedef struct GraphParts
 {
 	Oid			umid;			/* the user mapping, whose service it is */
+	const char *entity_set;		/* what of that service is asked for */
 	int			refused;		/* in this scan */
 	int			unproven;		/* of these, not answered without since */
 	int			accepted;		/* in this scan */

@@ -24,8 +24,11 @@ MAX_NAME = 63
 
 MAX_LINE = 79
 
-# Columns that import.c adds to what the metadata says.
-PSEUDO_COLUMNS = ["raw", "alert_id", "ordinal", "evidence_type"]
+# Columns that import.c adds to what the metadata says of a part of a record.
+PSEUDO_COLUMNS = ["raw", "ordinal", "evidence_type"]
+
+# The types of the records, each with those of its parts that become rows.
+RECORDS = {"alert": [BASE, "alertComment"], "incident": ["alertComment"]}
 
 PRIMITIVES = {
     "Edm.String": "GRAPH_EDM_STRING",
@@ -104,9 +107,12 @@ def read_types():
     open_types = {bare(r["type"]) for r in complex_rows
                   if r["openType"] == "true"}
 
-    # "id" is declared by the base of all entities; here it is the alert's.
-    types = {"alert": [make_property("alert", r, open_types)
-                       for r in rows("alert-properties.csv")]}
+    # "id" is declared by the base of all entities; here it is the record's.
+    # What a navigation property leads to is no part of the record.
+    types = {record: [make_property(record, r, open_types)
+                      for r in rows(f"{record}-properties.csv")
+                      if r["isNavigation"] != "true"]
+             for record in RECORDS}
 
     listed = [bare(r["odataType"]) for r in rows("evidence-type-list.csv")]
     derived = sorted((t for t in listed if t != BASE), key=str.lower)
@@ -164,11 +170,11 @@ def table_columns(types, derived, type_name):
                        p.name + "/" + inner.name)
 
 
-def parent_columns(types):
-    """Every column name by which a child row may read its alert."""
-    for p in types["alert"]:
-        yield "alert_" + snake_case(p.name)
-        if p.name.startswith(("alert", "incident")):
+def parent_columns(types, record):
+    """Every column name by which a child row may read its record."""
+    for p in types[record]:
+        yield f"{record}_" + snake_case(p.name)
+        if p.name.startswith((record, "incident")):
             yield snake_case(p.name)
 
 
@@ -186,13 +192,16 @@ def check_names(types, derived):
     for name in types:
         columns = [c for c, _ in table_columns(types, derived, name)]
         check_unique(name, columns)
-        if name == "alert":
+        if name in RECORDS:
             check_unique(name, columns + ["raw"])
-        elif name == BASE or name == "alertComment" or name in derived:
-            # alert_id is among the parent columns
-            others = set(PSEUDO_COLUMNS) | set(parent_columns(types))
-            check_unique(name, columns + sorted(others))
-    check_unique("tables", ["alerts", "alert_evidence", "alert_comments"]
+        for record, parts in RECORDS.items():
+            if name in parts or (name in derived and BASE in parts):
+                # the record's id is among the parent columns
+                others = set(PSEUDO_COLUMNS) | set(parent_columns(types,
+                                                                  record))
+                check_unique(name, columns + sorted(others))
+    check_unique("tables", ["alerts", "alert_evidence", "alert_comments",
+                            "incidents", "incident_comments"]
                  + [snake_case(t) for t in derived])
 
 
@@ -216,7 +225,7 @@ def check_join_columns(types, derived):
     text = re.sub(r'"\s*\n\s*"', "", table.group(1))
     columns = re.findall(r'\{"(\w+)",\s*"\w+",\s*"([^"]+)"\}', text)
     assert len(columns) == text.count("{"), "join_columns: cannot be read"
-    others = set(PSEUDO_COLUMNS) | set(parent_columns(types))
+    others = set(PSEUDO_COLUMNS) | set(parent_columns(types, "alert"))
     check_unique("join_columns", [c for c, _ in columns] + sorted(others)
                  + [snake_case(p.name) for p in types[BASE]])
     for column, paths in columns:

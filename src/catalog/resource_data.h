@@ -106,6 +106,30 @@ static const GraphProperty alert_properties[] = {
 	{"alert", "title", GRAPH_EDM_STRING, NULL, false},
 };
 
+static const GraphProperty incident_properties[] = {
+	{"incident", "id", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "assignedTo", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "classification", GRAPH_EDM_ENUM, "alertClassification",
+	false},
+	{"incident", "comments", GRAPH_EDM_COMPLEX, "alertComment", true},
+	{"incident", "createdDateTime", GRAPH_EDM_DATETIME, NULL, false},
+	{"incident", "customTags", GRAPH_EDM_STRING, NULL, true},
+	{"incident", "description", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "determination", GRAPH_EDM_ENUM, "alertDetermination", false},
+	{"incident", "displayName", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "incidentWebUrl", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "lastModifiedBy", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "lastUpdateDateTime", GRAPH_EDM_DATETIME, NULL, false},
+	{"incident", "priorityScore", GRAPH_EDM_INT32, NULL, false},
+	{"incident", "redirectIncidentId", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "resolvingComment", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "severity", GRAPH_EDM_ENUM, "alertSeverity", false},
+	{"incident", "status", GRAPH_EDM_ENUM, "incidentStatus", false},
+	{"incident", "summary", GRAPH_EDM_STRING, NULL, false},
+	{"incident", "systemTags", GRAPH_EDM_STRING, NULL, true},
+	{"incident", "tenantId", GRAPH_EDM_STRING, NULL, false},
+};
+
 static const GraphProperty alert_evidence_properties[] = {
 	{"alertEvidence", "createdDateTime", GRAPH_EDM_DATETIME, NULL, false},
 	{"alertEvidence", "detailedRoles", GRAPH_EDM_STRING, NULL, true},
@@ -753,6 +777,7 @@ static const GraphProperty vm_metadata_properties[] = {
 
 static const TypeInfo types[] = {
 	{"alert", NULL, alert_properties, lengthof(alert_properties)},
+	{"incident", NULL, incident_properties, lengthof(incident_properties)},
 	{"alertEvidence", NULL, alert_evidence_properties,
 	lengthof(alert_evidence_properties)},
 	{"activeDirectoryDomainEvidence", "alertEvidence",
@@ -1106,6 +1131,15 @@ static const EnumMember google_cloud_location_type_members[] = {
 	{"unknownFutureValue", true},
 };
 
+static const EnumMember incident_status_members[] = {
+	{"active", false},
+	{"resolved", false},
+	{"inProgress", false},
+	{"redirected", false},
+	{"unknownFutureValue", true},
+	{"awaitingAction", true},
+};
+
 static const EnumMember investigation_state_members[] = {
 	{"unknown", false},
 	{"terminated", false},
@@ -1259,6 +1293,8 @@ static const EnumInfo enums[] = {
 	lengthof(file_hash_algorithm_members)},
 	{"googleCloudLocationType", google_cloud_location_type_members,
 	lengthof(google_cloud_location_type_members)},
+	{"incidentStatus", incident_status_members,
+	lengthof(incident_status_members)},
 	{"investigationState", investigation_state_members,
 	lengthof(investigation_state_members)},
 	{"ioTDeviceImportanceType", io_t_device_importance_type_members,

@@ -1,4 +1,7 @@
-"""Which alerts are there, in which order, and what do they look like to this request?"""
+"""Which alerts are there, in which order, and what do they look like to this request?
+
+Incidents are kept in the same way: whatever is said of an alert here holds for them, too.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +52,10 @@ class Alert:
 
 
 def _fields(text: bytes) -> dict[str, object]:
-    """The id and the filterable members, times as ticks; a value of another type than expected counts as null."""
+    """The ids and the filterable members, times as ticks; a value of another type than expected counts as null."""
     fields: dict[str, object] = {}
     for member in jsontext.members(text):
-        if member.name in FILTERABLE or member.name == "id":
+        if member.name in FILTERABLE or member.name in ("id", "incidentId"):
             value = _string(text[member.value:member.end])
             fields[member.name] = ticks_or_none(value) if member.name in _TIMES else value
     return fields

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import jsontext
 import ugly
 from faults import FAULTS, BadFault, rules_of
+from incidents import incidents_in
 from reply import Response, json_response
 
 _RECORDED_HEADERS = ("accept", "accept-encoding", "client-request-id", "content-length", "content-type", "host",
@@ -93,7 +94,7 @@ def _body_fields(request) -> list[str]:
 def index(emulator, request, params):
     return {"paths": [f"{method} /_emulator/{path}" for method, path in CONTROLS],
             "faults": {name: kind.parameters() for name, kind in FAULTS.items()},
-            "alerts": len(emulator.store.all())}
+            "alerts": len(emulator.store.all()), "incidents": len(emulator.incidents.records().all())}
 
 
 def get_requests(emulator, request, params):
@@ -145,6 +146,16 @@ def remove_alerts(emulator, request, params):
     return {"removed": emulator.store.remove(params.get("id"))}
 
 
+def get_incidents(emulator, request, params):
+    """The same of the incidents."""
+    lines = b"".join(incident.text.replace(b"\n", b" ") + b"\n" for incident in emulator.incidents.records().all())
+    return Response(200, lines, {"Content-Type": "application/x-ndjson"})
+
+
+def add_incidents(emulator, request, params):
+    return {"added": emulator.incidents.put(incidents_in(request.body))}
+
+
 def add_ugly_alerts(emulator, request, params):
     wanted = _document(request) if request.body else {}
     names = wanted.get("names", list(ugly.ALERTS))
@@ -181,6 +192,8 @@ CONTROLS: dict[tuple[str, str], Callable] = {
     ("GET", "alerts"): get_alerts,
     ("POST", "alerts"): add_alerts,
     ("DELETE", "alerts"): remove_alerts,
+    ("GET", "incidents"): get_incidents,
+    ("POST", "incidents"): add_incidents,
     ("POST", "ugly"): add_ugly_alerts,
     ("POST", "tokens/expire"): expire_tokens,
     ("POST", "certificates"): add_certificate,

@@ -23,6 +23,7 @@ import timestamps
 import ugly
 from alerts import AlertStore
 from faults import BadFault, FaultBook, answered
+from incidents import IncidentStore
 from metadata import Metadata
 from reply import Response, json_response
 from server import Server, tls_context
@@ -42,8 +43,9 @@ class Emulator:
         self.settings.change(switches)
         self.clock = clock
         self.store = AlertStore(schema, texts)
+        self.incidents = IncidentStore(schema, self.store, self.settings)
         self.logins = login.Login(self.settings)
-        self.service = GraphService(self.settings, self.store, schema, self.logins, clock)
+        self.service = GraphService(self.settings, self.store, self.incidents, schema, self.logins, clock)
         self.faults = FaultBook()
         self.recorder = control.Recorder()
 
@@ -52,6 +54,7 @@ class Emulator:
         self.settings.change({**Settings().values(), **self._switches})
         self.clock.reset()
         self.store.reset()
+        self.incidents.reset()
         self.logins.reset()
         self.service.throttle.reset()
         self.faults.clear()

@@ -31,6 +31,8 @@ REFRESH_TOKEN = "emulator-refresh-token"
 READ_ROLES = ("SecurityAlert.Read.All", "SecurityAlert.ReadWrite.All", "SecurityIncident.Read.All",
               "SecurityIncident.ReadWrite.All")
 WRITE_ROLES = ("SecurityAlert.ReadWrite.All",)
+READ_INCIDENT_ROLES = ("SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All")
+WRITE_INCIDENT_ROLES = ("SecurityIncident.ReadWrite.All",)
 PUBLIC_GRAPH = "https://graph.microsoft.com"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -46,11 +48,13 @@ class App:
 
 
 MAIN_APP = App("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "graph-emulator-app", "emulator-secret-~Q8+/=&%",
-               ("SecurityAlert.ReadWrite.All",), "emulator-federated-token")
+               ("SecurityAlert.ReadWrite.All", "SecurityIncident.ReadWrite.All"), "emulator-federated-token")
 APPS = {app.client_id: app for app in (
     MAIN_APP,
     App("bbbbbbbb-cccc-dddd-eeee-ffffffffffff", "app-without-roles", "emulator-secret-no-roles", ()),
     App("cccccccc-dddd-eeee-ffff-000000000000", "app-that-reads", "emulator-secret-read-only",
+        ("SecurityAlert.Read.All", "SecurityIncident.Read.All")),
+    App("dddddddd-eeee-ffff-0000-111111111111", "app-that-reads-alerts", "emulator-secret-alerts-only",
         ("SecurityAlert.Read.All",)),
 )}
 
@@ -127,8 +131,12 @@ class Login:
         if token is not None and token.expires != float("inf"):
             token.expires = 0
 
-    def issue(self, app: App) -> str:
+    def issue(self, app: App, delegated: bool = False) -> str:
         text = secrets.token_urlsafe(1024)
+        if self.settings.token_form == "jwt":
+            granted = {"scp": " ".join(app.roles)} if delegated else {"roles": app.roles}
+            text = ".".join((_encoded({"alg": "RS256", "typ": "JWT"}),
+                             _encoded({"aud": PUBLIC_GRAPH, "appid": app.client_id, **granted}), text))
         with self.lock:
             self.tokens[text] = Token(app, time.monotonic() + self.settings.token_lifetime)
         return text
@@ -156,10 +164,10 @@ class Login:
                                                                 f"'{form['grant_type']}'.")
         return grant(self, request, form)
 
-    def token_answer(self, app: App, **more: object) -> Response:
+    def token_answer(self, app: App, delegated: bool = False, **more: object) -> Response:
         lifetime = self.settings.token_lifetime
         response = json_response(200, {"token_type": "Bearer", **more, "expires_in": lifetime,
-                                       "ext_expires_in": lifetime, "access_token": self.issue(app)})
+                                       "ext_expires_in": lifetime, "access_token": self.issue(app, delegated)})
         response.headers.update(NO_STORE)
         return response
 
@@ -176,7 +184,7 @@ class Login:
             more["id_token"] = ".".join((_encoded({"alg": "none", "typ": "JWT"}), _encoded(claims), ""))
         if form.get("client_info") == "1":
             more["client_info"] = _encoded({"uid": PERSON["oid"], "utid": TENANTS[0]})
-        return self.token_answer(app, **more)
+        return self.token_answer(app, delegated=True, **more)
 
 
 def _encoded(document: dict) -> str:

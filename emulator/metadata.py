@@ -1,4 +1,4 @@
-"""What do alerts and evidence look like, according to the metadata of the service?
+"""What do alerts, incidents and evidence look like, according to the metadata of the service?
 
 Reads the CSV files of ../metadata, which the extension is built from as well.
 """
@@ -37,6 +37,8 @@ class Metadata:
     def __init__(self, directory: Path = DIRECTORY):
         self._directory = directory
         self.alert = [_property(row) for row in self._rows("alert-properties.csv")]
+        self.incident = [_property(row) for row in self._rows("incident-properties.csv")
+                         if row["isNavigation"] != "true"]
         self.evidence = self._properties_by_type("evidence-types.csv")
         self.complex = self._properties_by_type("complex-types.csv")
         self.evidence_types = [name for name in self.evidence if name != "alertEvidence"]
@@ -85,7 +87,7 @@ class Metadata:
 
     def _gated_member_pattern(self) -> re.Pattern[bytes]:
         alternatives = []
-        for properties in [self.alert, *self.evidence.values(), *self.complex.values()]:
+        for properties in [self.alert, self.incident, *self.evidence.values(), *self.complex.values()]:
             for prop in properties:
                 if prop.kind == "enum" and self.gated.get(prop.type):
                     hidden = "|".join(sorted(self.gated[prop.type]))

@@ -1,6 +1,6 @@
 """What does the query of a request ask for, and is it a query that the service accepts?
 
-parse_filter() turns a $filter into a predicate over alerts; the rest reads the other options. Everything that the
+parse_filter() turns a $filter into a predicate over alerts or incidents; the rest reads the other options. Everything that the
 service would not accept, or that nobody knows whether it would, is a BadQuery, which becomes a 400.
 """
 
@@ -82,12 +82,12 @@ def parse_orderby(text: str) -> list[tuple[str, bool]]:
     return keys
 
 
-def parse_select(text: str, known: frozenset[str]) -> frozenset[str]:
+def parse_select(text: str, known: frozenset[str], type_name: str = "alert") -> frozenset[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
             raise BadQuery("Parsing OData Select and Expand failed: Could not find a property named "
-                           f"'{name}' on type '{NAMESPACE}alert'.", "BadRequest")
+                           f"'{name}' on type '{NAMESPACE}{type_name}'.", "BadRequest")
     return frozenset(names)
 
 
@@ -141,8 +141,8 @@ _PRIMITIVES = {"Edm.String": "string", "Edm.DateTimeOffset": "time", "Edm.Int64"
 _MAX_DEPTH = 100
 
 
-def parse_filter(text: str, schema: Metadata, rules: FilterRules = FilterRules()) -> Predicate:
-    return _Parser(text, schema, rules).parse()
+def parse_filter(text: str, schema: Metadata, rules: FilterRules = FilterRules(), type_name: str = "alert") -> Predicate:
+    return _Parser(text, schema, rules, type_name).parse()
 
 
 def _tokens(text: str) -> list[Token]:
@@ -162,10 +162,11 @@ def _tokens(text: str) -> list[Token]:
 class _Parser:
     """Recursive descent: or, and, not, then a group, a lambda or a comparison. Each method returns a predicate."""
 
-    def __init__(self, text: str, schema: Metadata, rules: FilterRules):
+    def __init__(self, text: str, schema: Metadata, rules: FilterRules, type_name: str):
         self.text = text
         self.schema = schema
         self.rules = rules
+        self.type_name = type_name
         self.tokens = _tokens(text)
         self.next = 0
         self.depth = 0
@@ -228,7 +229,7 @@ class _Parser:
         return lambda row: not operand(row)
 
     def primary(self) -> Predicate:
-        if self.peek().text == "evidence/any":
+        if self.peek().text == "evidence/any" and self.type_name == "alert":
             return self.evidence_any()
         if self.take_if("mark", "("):
             return self.group(self.disjunction)
@@ -317,10 +318,10 @@ class _Parser:
         return self.evidence_property(token.text) if self.variable else self.alert_property(token.text)
 
     def alert_property(self, name: str) -> Operand:
-        prop = next((p for p in self.schema.alert if p.name == name), None)
+        prop = next((p for p in getattr(self.schema, self.type_name) if p.name == name), None)
         if prop is None:
             raise BadQuery(f"Invalid filter clause: Could not find a property named '{name}' on type "
-                           f"'{NAMESPACE}alert'.", "BadRequest")
+                           f"'{NAMESPACE}{self.type_name}'.", "BadRequest")
         if name not in FILTERABLE:
             raise invalid(f"The property '{name}' cannot be used in the $filter query option.")
         return _operand(prop, lambda alert: alert.fields.get(name))
@@ -368,9 +369,9 @@ class _Parser:
                            f"of '{NAMESPACE}{operand.enum}'.", "BadRequest")
 
     def folded(self, operand: Operand, value: object) -> object:
-        if operand.kind == "string" and self.rules.fold_case and isinstance(value, str):
-            return value.casefold()
-        return value
+        """What is compared in place of a value. Members of an incident's enums may be written in any case."""
+        fold = self.rules.fold_case if operand.kind == "string" else operand.kind == "enum" and self.type_name == "incident"
+        return value.casefold() if fold and isinstance(value, str) else value
 
 
 def _operand(prop: Property, read: Callable[[object], object]) -> Operand:

@@ -56,7 +56,9 @@ class Request:
 
     @property
     def is_list(self) -> bool:
-        return self.method == "GET" and self.segments[1:] == ["security", "alerts_v2"]
+        path = self.segments[1:]
+        return self.method == "GET" and (path in (["security", "alerts_v2"], ["security", "incidents"])
+                                         or len(path) == 4 and path[:2] + path[3:] == ["security", "incidents", "alerts"])
 
     def accepts_gzip(self) -> bool:
         codings = [c.strip().lower() for c in self.headers.get("accept-encoding", "").split(",")]

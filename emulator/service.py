@@ -21,6 +21,7 @@ import login
 import odata
 import timestamps
 from alerts import Alert, AlertStore
+from incidents import IncidentStore
 from metadata import Metadata
 from odata import BadQuery
 from reply import Page, Response, graph_error, graph_response, http_date, json_response
@@ -28,12 +29,26 @@ from settings import Settings
 
 CHALLENGE = ('Bearer realm="", authorization_uri="{authority}/common/oauth2/authorize", '
              'client_id="00000003-0000-0000-c000-000000000000"')
-UPDATABLE = {
-    "status": ("new", "inProgress", "resolved"),
-    "classification": ("unknown", "falsePositive", "truePositive", "informationalExpectedActivity"),
-    "determination": None,      # every member of its enum
-    "assignedTo": None,         # any text, or null
-}
+_CLASSIFICATIONS = ("unknown", "falsePositive", "truePositive", "informationalExpectedActivity")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An entity set: its path, the type of its records, and what of them can be set to what."""
+    segment: str
+    type_name: str
+    updatable: dict[str, object]    # a tuple of values; else "member" of the property's enum, "text" or "texts"
+
+
+ALERTS = Kind("alerts_v2", "alert", {
+    "status": ("new", "inProgress", "resolved"), "classification": _CLASSIFICATIONS, "determination": "member",
+    "assignedTo": "text",
+})
+INCIDENTS = Kind("incidents", "incident", {
+    "status": ("active", "inProgress", "resolved", "redirected"), "classification": _CLASSIFICATIONS,
+    "determination": "member", "severity": "member", "assignedTo": "text", "customTags": "texts", "description": "text",
+    "displayName": "text", "resolvingComment": "text", "summary": "text",
+})
 
 
 class Problem(Exception):
@@ -46,10 +61,11 @@ class Problem(Exception):
 
 @dataclass
 class Call:
-    """A request that has been let in: its token, the id in its path, its options."""
+    """A request that has been let in: its token, what it asks for, the id in its path."""
     request: object
     token: login.Token
-    alert_id: str = ""
+    kind: Kind = ALERTS
+    record_id: str = ""
 
     @property
     def service(self) -> str:
@@ -86,15 +102,15 @@ class Throttle:
 
 
 class GraphService:
-    def __init__(self, settings: Settings, store: AlertStore, schema: Metadata, logins: login.Login,
-                 clock: timestamps.Clock):
+    def __init__(self, settings: Settings, store: AlertStore, incidents: IncidentStore, schema: Metadata,
+                 logins: login.Login, clock: timestamps.Clock):
         self.settings = settings
         self.store = store
+        self.incidents = incidents
         self.schema = schema
         self.logins = logins
         self.clock = clock
         self.throttle = Throttle(settings)
-        self.alert_properties = frozenset(prop.name for prop in schema.alert)
 
     def answer(self, request) -> Response:
         try:
@@ -114,7 +130,8 @@ class GraphService:
             raise Problem(request, 400, "BadRequest", f"Invalid version: {''.join(request.segments[:1])}")
         call = Call(request, self._token(request))
         self._throttle(request)
-        route, call.alert_id = self._route(request)
+        route, call.record_id = self._route(request)
+        call.kind = route.kind
         self._authorize(request, call.token, route.roles)
         return route.handler(self, call)
 
@@ -168,17 +185,33 @@ class GraphService:
                 return segments[length - 1]
         return ""
 
-    # GET /security/alerts_v2
+    # GET /security/alerts_v2 and /security/incidents
 
-    def list_alerts(self, call: Call) -> Response:
+    def _records(self, kind: Kind) -> AlertStore:
+        return self.store if kind is ALERTS else self.incidents.records()
+
+    def list_records(self, call: Call) -> Response:
         options = odata.parse_options(call.request.query)
-        names = self._selected(options)
+        names = self._selected(call.kind, options)
         found = self._found(call, options, self._order(options))
-        size = self._page_size(options)
-        start, page_number = self._start(options)
+        return self._listed(call, options, found, self._page_size(call.kind, options),
+                            f"security/{call.kind.segment}{_selection_suffix(options, names)}", names)
+
+    def list_alerts_of_incident(self, call: Call) -> Response:
+        """A list with links; nothing says which options it takes."""
+        if self.settings.incident_alerts == "unknown":
+            raise Problem(call.request, 404, "BadRequest", "Resource not found for the segment 'alerts'.")
+        options = odata.parse_options(call.request.query, ("$skiptoken",))
+        self._existing(call, self.incidents.records().get(call.record_id))
+        return self._listed(call, options, self.incidents.alerts_of(call.record_id), self.settings.page_size,
+                            f"security/incidents('{quote(call.record_id, safe='')}')/alerts")
+
+    def _listed(self, call: Call, options: dict[str, str], found: list[Alert], size: int, context: str,
+                names: frozenset[str] | None = None) -> Response:
+        """The page of a list that a request asks for."""
+        start, page_number = self._start(call.kind, options)
         shown = self._shown(call)
-        page = Page(call.context("security/alerts_v2" + _selection_suffix(options, names)),
-                    [alert.shown(shown, names) for alert in found[start:start + size]],
+        page = Page(call.context(context), [record.shown(shown, names) for record in found[start:start + size]],
                     next_link_last=self.settings.next_link_after_value)
         if self._treated("$count", options) and odata.truth("$count", options["$count"]):
             page.count = str(len(found)).encode()
@@ -190,7 +223,7 @@ class GraphService:
             response.headers["Preference-Applied"] = "include-unknown-enum-members"
         return response
 
-    def count_alerts(self, call: Call) -> Response:
+    def count_records(self, call: Call) -> Response:
         if not self.settings.count_segment:
             raise Problem(call.request, 404, "BadRequest", "Resource not found for the segment '$count'.")
         options = odata.parse_options(call.request.query, ("$filter",))
@@ -207,10 +240,11 @@ class GraphService:
             raise odata.invalid(f"The query parameter '{option}' is not supported.")
         return option in options and treatment == "honour"
 
-    def _selected(self, options: dict[str, str]) -> frozenset[str] | None:
+    def _selected(self, kind: Kind, options: dict[str, str]) -> frozenset[str] | None:
         if not self._treated("$select", options):
             return None
-        return odata.parse_select(options["$select"], self.alert_properties)
+        known = frozenset(prop.name for prop in getattr(self.schema, kind.type_name))
+        return odata.parse_select(options["$select"], known, kind.type_name)
 
     def _order(self, options: dict[str, str]) -> list[tuple[str, bool]]:
         return odata.parse_orderby(options["$orderby"]) if self._treated("$orderby", options) else []
@@ -223,8 +257,8 @@ class GraphService:
         predicate, text = None, ""
         if self._treated("$filter", options):
             text = options["$filter"]
-            predicate = odata.parse_filter(text, self.schema, rules)
-        found = self.store.find((text, rules, tuple(order)), predicate, order)
+            predicate = odata.parse_filter(text, self.schema, rules, call.kind.type_name)
+        found = self._records(call.kind).find((text, rules, tuple(order)), predicate, order)
         if settings.unsorted and not order:
             found = sorted(found, key=lambda alert: zlib.crc32(alert.text))
         if order:
@@ -240,16 +274,17 @@ class GraphService:
         rest = [alert for alert in found if alert.id != alert_id]
         return rest[:int(place)] + moved + rest[int(place):]
 
-    def _page_size(self, options: dict[str, str]) -> int:
+    def _page_size(self, kind: Kind, options: dict[str, str]) -> int:
+        limit = self.settings.top_max if kind is ALERTS else self.settings.incident_top_max
         if "$top" not in options:
-            return self.settings.page_size
-        top, limit = odata.whole_number("$top", options["$top"], 1), self.settings.top_max
-        if top > limit and self.settings.top_over_max == "refuse":
+            return min(self.settings.page_size, limit)
+        top = odata.whole_number("$top", options["$top"], 1)
+        if top > limit and (self.settings.top_over_max == "refuse" or kind is INCIDENTS):
             raise odata.invalid(f"The limit of '{limit}' for Top query has been exceeded. The value from the incoming "
                                 f"request is '{top}'.")
         return min(top, limit)
 
-    def _start(self, options: dict[str, str]) -> tuple[int, int]:
+    def _start(self, kind: Kind, options: dict[str, str]) -> tuple[int, int]:
         """The offset of the first row and the number of the page."""
         if "$skiptoken" in options:
             return read_skip_token(options["$skiptoken"])
@@ -258,7 +293,7 @@ class GraphService:
         if ceiling and skip > ceiling:
             raise odata.invalid(f"The limit of '{ceiling}' for Skip query has been exceeded. The value from the incoming "
                                 f"request is '{skip}'.")
-        return skip, 1 + skip // self._page_size(options)
+        return skip, 1 + skip // self._page_size(kind, options)
 
     def _next_link(self, request, start: int, page_number: int) -> str:
         """The absolute URL of the next page: the parameters of this one, and where to go on."""
@@ -271,28 +306,34 @@ class GraphService:
         query = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in kept)
         return f"{request.origin}{request.prefix}{request.path}?{query}"
 
-    # One alert
+    # One alert or incident
 
-    def get_alert(self, call: Call) -> Response:
+    def get_record(self, call: Call) -> Response:
         options = odata.parse_options(call.request.query, ("$select",))
-        names = self._selected(options)
-        alert = self._existing(call, self.store.get(call.alert_id))
-        text = alert.shown(self._shown(call), names)
+        names = self._selected(call.kind, options)
+        record = self._existing(call, self._records(call.kind).get(call.record_id))
+        text = record.shown(self._shown(call), names)
         return self._single(call, text, _selection_suffix(options, names))
 
+    def update_incident(self, call: Call) -> Response:
+        changes = self._changes(call)
+        changes["lastUpdateDateTime"] = timestamps.to_text(self.clock.at_change())
+        incident = self._existing(call, self.incidents.change(call.record_id, changes))
+        return self._single(call, incident.shown(self._shown(call)))
+
     def update_alert(self, call: Call) -> Response:
-        changes = self._changes(call.request)
+        changes = self._changes(call)
         moment = timestamps.to_text(self.clock.at_change())
         changes["lastUpdateDateTime"] = moment
         if "status" in changes:
             changes["resolvedDateTime"] = moment if changes["status"] == "resolved" else None
-        alert = self.store.change(call.alert_id, lambda text: _edited(text, changes))
+        alert = self.store.change(call.record_id, lambda text: _edited(text, changes))
         text = self._existing(call, alert).shown(self._shown(call))
         return self._single(call, jsontext.with_member(text, "evidence", []))
 
     def list_comments(self, call: Call) -> Response:
         odata.parse_options(call.request.query, ())
-        return self._comments(call, self._existing(call, self.store.get(call.alert_id)))
+        return self._comments(call, self._existing(call, self._records(call.kind).get(call.record_id)))
 
     def add_comment(self, call: Call) -> Response:
         document = _json_object(call.request)
@@ -307,39 +348,50 @@ class GraphService:
         def edit(raw: bytes) -> bytes:
             comments = (jsontext.member_value(raw, "comments") or []) + [comment]
             return _edited(raw, {"comments": comments, "lastUpdateDateTime": moment})
-        return self._comments(call, self._existing(call, self.store.change(call.alert_id, edit)))
+        if call.kind is ALERTS:
+            return self._comments(call, self._existing(call, self.store.change(call.record_id, edit)))
+        edited = edit(self._existing(call, self.incidents.records().get(call.record_id)).text)
+        changes = {name: jsontext.member_value(edited, name) for name in ("comments", "lastUpdateDateTime")}
+        return self._comments(call, self._existing(call, self.incidents.change(call.record_id, changes)))
 
     def _existing(self, call: Call, alert: Alert | None) -> Alert:
         if alert is None:
-            raise Problem(call.request, 404, "ResourceNotFound", f"Alert with id {call.alert_id} not found.")
+            raise Problem(call.request, 404, "ResourceNotFound",
+                          f"{call.kind.type_name.capitalize()} with id {call.record_id} not found.")
         return alert
 
     def _single(self, call: Call, text: bytes, suffix: str = "") -> Response:
-        context = b'{"@odata.context":' + call.context(f"security/alerts_v2{suffix}/$entity")
+        context = b'{"@odata.context":' + call.context(f"security/{call.kind.segment}{suffix}/$entity")
         rest = text.lstrip()[1:]
         return graph_response(context + (b"" if rest.lstrip().startswith(b"}") else b",") + rest)
 
     def _comments(self, call: Call, alert: Alert) -> Response:
         comments = jsontext.member_value(alert.text, "comments") or []
-        context = call.context(f"security/alerts_v2('{quote(call.alert_id, safe='')}')/comments")
+        context = call.context(f"security/{call.kind.segment}('{quote(call.record_id, safe='')}')/comments")
         return graph_response(Page(context, [jsontext.dump(comment) for comment in comments]))
 
-    def _changes(self, request) -> dict[str, object]:
+    def _changes(self, call: Call) -> dict[str, object]:
+        request = call.request
         changes = _json_object(request)
         changes.pop("@odata.type", None)
         if not changes:
             raise Problem(request, 400, "BadRequest", "The request body has no property to update.")
         for name, value in changes.items():
-            if name not in UPDATABLE:
+            if name not in call.kind.updatable:
                 raise Problem(request, 400, "BadRequest", f"The property '{name}' cannot be updated.")
-            if not self._is_updatable_to(name, value):
+            if not self._is_updatable_to(call.kind, name, value):
                 raise Problem(request, 400, "BadRequest", f"Invalid value for the property '{name}'.")
         return changes
 
-    def _is_updatable_to(self, name: str, value: object) -> bool:
-        if name == "assignedTo":
+    def _is_updatable_to(self, kind: Kind, name: str, value: object) -> bool:
+        allowed = kind.updatable[name]
+        if allowed == "text":
             return value is None or isinstance(value, str)
-        allowed = UPDATABLE[name] or [m for m in self.schema.enums["alertDetermination"] if m != odata.SENTINEL]
+        if allowed == "texts":
+            return isinstance(value, list) and all(isinstance(text, str) for text in value)
+        if allowed == "member":
+            enum = next(prop.type for prop in getattr(self.schema, kind.type_name) if prop.name == name)
+            return value != odata.SENTINEL and value in self.schema.enums[enum]
         return value in allowed
 
     # What else there is: another shape, so that a client which lost its way notices
@@ -363,6 +415,7 @@ class Route:
     path: tuple[str, ...]           # below the version
     handler: Callable[[GraphService, Call], Response]
     roles: tuple[str, ...] = ()     # any one of them
+    kind: Kind = ALERTS
 
     def matches(self, segments: list[str]) -> bool:
         return len(segments) == len(self.path) and _fits(self.path, segments)
@@ -372,16 +425,27 @@ def _fits(path: tuple[str, ...], segments: list[str]) -> bool:
     return len(path) == len(segments) and all(p in ("{id}", s) for p, s in zip(path, segments))
 
 
+def _incidents(method: str, path: tuple[str, ...], handler: Callable[[GraphService, Call], Response]) -> Route:
+    roles = login.READ_INCIDENT_ROLES if method == "GET" else login.WRITE_INCIDENT_ROLES
+    return Route(method, ("security", "incidents", *path), handler, roles, INCIDENTS)
+
+
 _ALERTS = ("security", "alerts_v2")
 ROUTES = (
     Route("GET", ("security",), GraphService.security),
     Route("GET", ("users",), GraphService.users),
-    Route("GET", _ALERTS, GraphService.list_alerts, login.READ_ROLES),
-    Route("GET", (*_ALERTS, "$count"), GraphService.count_alerts, login.READ_ROLES),
-    Route("GET", (*_ALERTS, "{id}"), GraphService.get_alert, login.READ_ROLES),
+    Route("GET", _ALERTS, GraphService.list_records, login.READ_ROLES),
+    Route("GET", (*_ALERTS, "$count"), GraphService.count_records, login.READ_ROLES),
+    Route("GET", (*_ALERTS, "{id}"), GraphService.get_record, login.READ_ROLES),
     Route("PATCH", (*_ALERTS, "{id}"), GraphService.update_alert, login.WRITE_ROLES),
     Route("GET", (*_ALERTS, "{id}", "comments"), GraphService.list_comments, login.READ_ROLES),
     Route("POST", (*_ALERTS, "{id}", "comments"), GraphService.add_comment, login.WRITE_ROLES),
+    _incidents("GET", (), GraphService.list_records),
+    _incidents("GET", ("$count",), GraphService.count_records),
+    _incidents("GET", ("{id}",), GraphService.get_record),
+    _incidents("PATCH", ("{id}",), GraphService.update_incident),
+    _incidents("GET", ("{id}", "alerts"), GraphService.list_alerts_of_incident),
+    _incidents("POST", ("{id}", "comments"), GraphService.add_comment),
 )
 
 

@@ -334,6 +334,94 @@ class AlertTest(ServerTest):
         self.assertEqual(self.send("POST", f"{LIST}/{SAMPLE_ID}/comments", {"text": "x"}).status, 400)
 
 
+class IncidentTest(ServerTest):
+    path = "/v1.0/security/incidents"
+
+    def test_they_agree_with_the_alerts(self):
+        by_incident: dict[str, list[dict]] = {}
+        for row in self.scan():
+            by_incident.setdefault(row["incidentId"], []).append(row)
+        incidents = {row["id"]: row for row in self.scan(self.path, **PREFER)}
+        redirected = {row["id"] for row in incidents.values() if row["status"] == "redirected"}
+        self.assertEqual(set(incidents) - redirected, set(by_incident))
+        self.assertTrue(redirected)
+        for incident_id, row in incidents.items():
+            alerts = self.scan(f"{self.path}/{incident_id}/alerts")
+            self.assertEqual([a["id"] for a in alerts], [a["id"] for a in by_incident.get(incident_id, [])])
+            if incident_id in redirected:
+                self.assertIn(row["redirectIncidentId"], by_incident)
+            else:
+                self.assertEqual(row["createdDateTime"][:26], min(
+                    timestamps.to_text(timestamps.to_ticks(a["createdDateTime"])) for a in alerts)[:26])
+                self.assertEqual(row["status"] == "resolved", {a["status"] for a in alerts} == {"resolved"})
+        self.assertEqual(set().union(*incidents.values()) - {p.name for p in SCHEMA.incident}, set())
+
+    def test_queries(self):
+        status, document = self.get(f"{self.path}?$top=51")
+        self.assertEqual(status, 400)
+        self.assertIn("The limit of '50' for Top query has been exceeded", document["error"]["message"])
+        _, page = self.get(f"{self.path}?$top=5&$count=true&$select=id,status&$orderby=lastUpdateDateTime")
+        self.assertEqual((len(page["value"]), set(page["value"][0])), (5, {"id", "status"}))
+        self.assertEqual(page["@odata.count"], len(self.scan(self.path)))
+        wanted = quote("status eq 'resolved' and severity ne 'low'")
+        self.assertTrue(all(r["status"] == "resolved" for r in self.scan(f"{self.path}?$filter={wanted}")))
+        for text in ("status eq 'new'", "serviceSource eq 'microsoftSentinel'", "displayName eq 'x'",
+                     "evidence/any(e: e/tags eq 'x')"):
+            self.assertEqual(self.get(f"{self.path}?$filter={quote(text)}")[0], 400, text)
+        self.assertEqual(self.get(f"{self.path}?$expand=alerts")[0], 400)
+        self.assertEqual(self.get(f"{self.path}?$select=serviceSource")[0], 400)
+
+    def test_pages_of_alerts(self):
+        incident = self.list()[1]["value"][-1]["incidentId"]
+        self.settings(page_size=1)
+        self.assertEqual(len(self.scan(f"{self.path}/{incident}/alerts")), 3)
+        self.assertEqual(self.get(f"{self.path}/{incident}/alerts?$top=1")[0], 400)
+        self.assertEqual(self.get(f"{self.path}/none/alerts")[0], 404)
+        self.settings(incident_alerts="unknown")
+        status, document = self.get(f"{self.path}/{incident}/alerts")
+        self.assertEqual((status, document["error"]["code"]), (404, "BadRequest"))
+
+    def test_capital_members(self):
+        self.settings(capital_members=1)
+        wanted = quote("severity eq 'high'")
+        found = self.scan(f"{self.path}?$filter={wanted}")
+        self.assertEqual({row["severity"] for row in found}, {"High"})
+
+    def test_changes(self):
+        incident = self.get(self.path)[1]["value"][0]["id"]
+        path = f"{self.path}/{incident}"
+        status, changed = self.patch(path, {"status": "resolved", "customTags": ["a", "b"], "displayName": None})
+        self.assertEqual((status, changed["status"], changed["customTags"]), (200, "resolved", ["a", "b"]))
+        self.assertEqual(self.get(path)[1]["status"], "resolved")
+        for body in ({"status": "new"}, {"tenantId": "x"}, {"customTags": "a"}, {}):
+            self.assertEqual(self.patch(path, body)[0], 400, body)
+        comments = json.loads(self.send("POST", path + "/comments", {"comment": "It's ours"}).body)["value"]
+        self.assertEqual(comments[-1]["comment"], "It's ours")
+        self.assertEqual(self.get(path)[1]["comments"], comments)
+        self.assertEqual(self.get(path + "/comments")[0], 405)
+        self.assertEqual(self.get(f"{self.path}/none")[1]["error"]["code"], "ResourceNotFound")
+
+    def patch(self, path: str, body: dict):
+        response = self.send("PATCH", path, body)
+        return response.status, json.loads(response.body)
+
+    def test_given(self):
+        raw = b'{"id":"7", "status" : "brandNew","createdDateTime":"2026-01-01T00:00:00Z"}'
+        self.send("POST", "/_emulator/incidents", b"[" + raw + b"]")
+        self.assertIn(raw, self.send("GET", "/_emulator/incidents").body)
+        self.assertEqual(self.get(f"{self.path}/7")[1]["status"], "brandNew")
+
+    def test_roles(self):
+        form = urlencode({"grant_type": "client_credentials", "client_id": "dddddddd-eeee-ffff-0000-111111111111",
+                          "client_secret": "emulator-secret-alerts-only", "scope": f"{login.PUBLIC_GRAPH}/.default"})
+        self.settings(token_form="jwt")
+        token = json.loads(self.send("POST", "/contoso.test/oauth2/v2.0/token", form,
+                                     Content_Type="application/x-www-form-urlencoded").body)["access_token"]
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        self.assertEqual(claims["roles"], ["SecurityAlert.Read.All"])
+        self.assertEqual([self.send("GET", path, token=token).status for path in (LIST, self.path)], [200, 403])
+
+
 class LoginTest(ServerTest):
     app = login.MAIN_APP
 

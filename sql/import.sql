@@ -53,7 +53,7 @@ IMPORT FOREIGN SCHEMA "Security" FROM SERVER graph INTO imported;      -- ERROR
 IMPORT FOREIGN SCHEMA security LIMIT TO (alert) FROM SERVER graph INTO imported; -- ERROR
 IMPORT FOREIGN SCHEMA security LIMIT TO (devices_evidence) FROM SERVER graph INTO imported; -- ERROR
 IMPORT FOREIGN SCHEMA security LIMIT TO (unicorns) FROM SERVER graph INTO imported; -- ERROR
-IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, incidents) FROM SERVER graph INTO imported; -- ERROR
+IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, tickets) FROM SERVER graph INTO imported; -- ERROR
 IMPORT FOREIGN SCHEMA security EXCEPT (alertcomments) FROM SERVER graph INTO imported; -- ERROR
 IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO nowhere;         -- ERROR
 SELECT count(*) FROM pg_class WHERE relnamespace = 'imported'::regnamespace;

@@ -169,7 +169,7 @@ DROP USER MAPPING FOR regress_graph_user SERVER s;
 CREATE FOREIGN TABLE t (id text) SERVER s;
 ALTER FOREIGN TABLE t OPTIONS (ADD resource 'alerts', page_size '10', select_pushdown 'false',
                                order_pushdown 'false', count_pushdown 'false');
-ALTER FOREIGN TABLE t OPTIONS (SET resource 'incidents');              -- ERROR
+ALTER FOREIGN TABLE t OPTIONS (SET resource 'tickets');              -- ERROR
 ALTER FOREIGN TABLE t OPTIONS (SET page_size '1001');                  -- ERROR
 ALTER FOREIGN TABLE t OPTIONS (ADD evidence_type 'deviceEvidence');    -- ERROR
 ALTER FOREIGN TABLE t OPTIONS (ADD cloud 'global');                    -- ERROR

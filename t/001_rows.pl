@@ -20,7 +20,7 @@ use Test::More;
 my $emulator = GraphEmulator->new('--alerts', 120);
 my $node = GraphCluster->connected_to($emulator);
 my %table = tables();
-my $list = qr{^GET /v1\.0/security/alerts_v2\?};
+my %list = map { $_ => qr{^GET /v1\.0/security/@{[ /^incident/ ? 'incidents' : 'alerts_v2' ]}\?} } keys %table;
 
 # A view with a table's right rows.
 sub create_view
@@ -38,15 +38,18 @@ sub load_source
 	my $file = PostgreSQL::Test::Utils::tempdir() . '/alerts.jsonl';
 
 	append_to_file($file, join '', map { "$_\n" } $emulator->alerts);
+	append_to_file("$file.incidents", join '', map { "$_\n" } $emulator->incidents);
 	$node->sql(<<"SQL");
-TRUNCATE source.alert, source.evidence, source.comments;
+TRUNCATE source.alert, source.evidence, source.comments, source.incident, source.comments_of_incident;
 \\copy source.alert from '$file' with (format csv, quote e'\\x01', delimiter e'\\x02')
+\\copy source.incident from '$file.incidents' with (format csv, quote e'\\x01', delimiter e'\\x02')
+INSERT INTO source.comments_of_incident SELECT a, e, o FROM source.incident, elements_of(a, 'comments') AS t(e, o);
 INSERT INTO source.evidence SELECT a - '{evidence,comments}'::text[], e, o
 	FROM source.alert, elements_of(a, 'evidence') AS t(e, o);
 INSERT INTO source.comments SELECT a - '{evidence,comments}'::text[], e, o
 	FROM source.alert, elements_of(a, 'comments') AS t(e, o);
 SQL
-	unlink $file;
+	unlink $file, "$file.incidents";
 	return;
 }
 
@@ -55,6 +58,8 @@ CREATE SCHEMA source;
 CREATE TABLE source.alert (a jsonb);
 CREATE TABLE source.evidence (a jsonb, e jsonb, o integer);
 CREATE TABLE source.comments (LIKE source.evidence);
+CREATE TABLE source.incident (LIKE source.alert);
+CREATE TABLE source.comments_of_incident (LIKE source.evidence);
 
 -- the elements of a member with their places, none if it is no array
 CREATE FUNCTION elements_of(a jsonb, name text, OUT jsonb, OUT bigint)
@@ -100,7 +105,7 @@ WHERE attrelid = 'defender.$name'::regclass AND attnum > 0 ORDER BY attname COLL
 SQL
 }
 
-is(scalar(keys %table), 51, 'three tables and 48 types of evidence');
+is(scalar(keys %table), 53, 'five tables and 48 types of evidence');
 is($node->result(q{SELECT string_agg(relname, ' ' ORDER BY relname)
 	FROM pg_class WHERE relnamespace = 'defender'::regnamespace}),
 	join(' ', sort keys %table), 'the tables that are imported');
@@ -118,25 +123,28 @@ foreach my $name (sort keys %table)
 	my $columns = join ', ', map { qq{"$_->[0]"} } @columns;
 	is(differences("SELECT $columns FROM source.$name",
 			"SELECT $columns FROM defender.$name"), '', "$name: rows");
-	$emulator->is_requests($name, $list);
+	$emulator->is_requests($name, $list{$name});
 	cmp_ok($node->result("SELECT count(*) FROM source.$name"),
 		'>', 0, "$name: there are some");
 }
 
-# By key, the alert comes with a context of its own.
-foreach my $name (qw(alerts alert_evidence alert_comments device_evidence))
+# By key, the alert or incident comes with a context of its own.
+foreach my $name (qw(alerts alert_evidence alert_comments device_evidence incidents incident_comments))
 {
 	my (undef, @columns) = @{ $table{$name} };
-	my $key = $name eq 'alerts' ? 'id' : 'alert_id';
+	my $incident = $name =~ /^incident/;
+	my $key = $name =~ /^(?:alert|incident)s$/ ? 'id' : $incident ? 'incident_id' : 'alert_id';
+	my $source = $incident ? 'incident' : 'alert';
 	my $columns = join ', ', map { qq{t."$_->[0]"} } @columns;
 	my $fetched = $columns =~ s/t\."raw"/t.raw - '\@odata.context'/r;
-	my $keys = q{(SELECT a->>'id' AS key FROM source.alert ORDER BY md5(a->>'id') LIMIT 40) AS k};
+	my $keys = q{(SELECT a->>'id' AS key FROM source.}
+	  . qq{$source ORDER BY md5(a->>'id') LIMIT 40) AS k};
 
 	$emulator->clear;
 	is(differences("SELECT $columns FROM $keys JOIN source.$name AS t ON t.$key = k.key",
 			"SELECT $fetched FROM $keys, LATERAL (SELECT * FROM defender.$name WHERE $key = k.key OFFSET 0) AS t"),
 		'', "$name: rows by key");
-	is( scalar(grep { m{^GET /v1\.0/security/alerts_v2/[^?]+$} } $emulator->requests),
+	is( scalar(grep { m{^GET /v1\.0/security/(?:alerts_v2|incidents)/[^?]+$} } $emulator->requests),
 		40, "$name: requests by key");
 	$emulator->clear;
 }

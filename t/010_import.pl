@@ -32,7 +32,7 @@ sub imported
 # Which tables
 #------------------------------------------------------------------------------
 
-is(scalar(my @tables = split / /, $all), 51, 'everything');
+is(scalar(my @tables = split / /, $all), 53, 'everything');
 $emulator->is_requests('nothing is asked of the service');
 is(imported('security LIMIT TO (alerts)'), 'alerts', 'LIMIT TO');
 is(imported('security LIMIT TO (url_evidence, alert_comments, alert_evidence)'), 'alert_comments alert_evidence url_evidence', 'LIMIT TO several');
@@ -58,9 +58,9 @@ is($node->result(q{SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = 
 	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND attname !~ '^[a-z][a-z0-9_]*$'}), 0, 'no name needs quotes');
 is($node->result(q{SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
 	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND atthasdef}), 0, 'nothing has a default');
-is($node->result(q{SELECT string_agg(DISTINCT CASE relname WHEN 'alerts' THEN 'alerts' ELSE 'other' END || '.' || attname, ' ' ORDER BY CASE relname WHEN 'alerts' THEN 'alerts' ELSE 'other' END || '.' || attname)
+is($node->result(q{SELECT string_agg(DISTINCT CASE WHEN relname IN ('alerts', 'incidents', 'incident_comments') THEN relname ELSE 'other' END || '.' || attname, ' ' ORDER BY CASE WHEN relname IN ('alerts', 'incidents', 'incident_comments') THEN relname ELSE 'other' END || '.' || attname)
 	FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND attnotnull}), 'alerts.id other.alert_id other.ordinal', 'no more is promised than that there is a row');
+	WHERE relnamespace = 'everything'::regnamespace AND attnum > 0 AND attnotnull}), 'alerts.id incident_comments.incident_id incident_comments.ordinal incidents.id other.alert_id other.ordinal', 'no more is promised than that there is a row');
 is($node->result(q{SELECT string_agg(DISTINCT format_type(atttypid, atttypmod), ' ' ORDER BY format_type(atttypid, atttypmod))
 	FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'everything'::regnamespace AND attnum > 0}),
 	'bigint boolean double precision integer jsonb text text[] timestamp with time zone uuid', 'the types');

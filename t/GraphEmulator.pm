@@ -39,6 +39,10 @@ our %APP = (
 	read_only => {
 		client_id     => 'cccccccc-dddd-eeee-ffff-000000000000',
 		client_secret => 'emulator-secret-read-only'
+	},
+	alerts_only => {
+		client_id     => 'dddddddd-eeee-ffff-0000-111111111111',
+		client_secret => 'emulator-secret-alerts-only'
 	});
 
 # The alerts lead up to this time, and are the same ones in every run.
@@ -242,6 +246,22 @@ sub alerts
 {
 	my ($self) = @_;
 	return split /\n/, $self->control('GET', 'alerts');
+}
+
+# Add incidents, as they are; and all of them, those of the alerts included.
+sub add_incidents
+{
+	my ($self, @incidents) = @_;
+	my $text = join ',', map { ref $_ ? $json->encode($_) : $_ } @incidents;
+
+	$self->control('POST', 'incidents', "[$text]");
+	return;
+}
+
+sub incidents
+{
+	my ($self) = @_;
+	return split /\n/, $self->control('GET', 'incidents');
 }
 
 # Were these the requests since the last time that somebody asked?  What is

@@ -52,8 +52,13 @@ my %JOIN = (
 	  . ' account/userAccount/userPrincipalName',
 	user_sid => 'userAccount/userSid account/userAccount/userSid');
 
-# Properties of the alert that a row of evidence or comments repeats.
+# Properties of the alert or incident that a row of evidence or comments repeats.
 my %PARENT = (
+	incident_created_date_time     => 'createdDateTime',
+	incident_display_name          => 'displayName',
+	incident_last_update_date_time => 'lastUpdateDateTime',
+	incident_severity              => 'severity',
+	incident_status                => 'status',
 	alert_created_date_time     => 'createdDateTime',
 	alert_last_update_date_time => 'lastUpdateDateTime',
 	alert_service_source        => 'serviceSource',
@@ -64,7 +69,7 @@ my %PARENT = (
 
 my $TYPE_NAME = q{substring(e->>'@odata.type' from '[^.]*$')};
 
-my %own;    # properties that a type declares, "alert" being one
+my %own;    # properties that a type declares, "alert" and "incident" being two
 
 # Rows of a CSV file without quotes, as hashes.
 sub read_csv
@@ -78,11 +83,13 @@ sub read_csv
 	return map { my %row; @row{@names} = split /,/, $_, -1; \%row } @lines;
 }
 
-foreach my $row (read_csv('alert-properties.csv'),
+foreach my $row (
+	(map { { %$_, type => 'alert' } } read_csv('alert-properties.csv')),
+	(map { { %$_, type => 'incident' } } grep { $_->{isNavigation} ne 'true' } read_csv('incident-properties.csv')),
 	read_csv('complex-types.csv'),
 	read_csv('evidence-types.csv'))
 {
-	my $type = $row->{type} // 'alert';
+	my $type = $row->{type};
 
 	s/^microsoft\.graph\.security\.// foreach $type, $row->{edmType};
 	$own{$type} //= [];
@@ -168,20 +175,32 @@ sub parent_column
 	return [ $name, $type, "(a->>'$PARENT{$name}')::$type" ];
 }
 
-# The tables: for each name its source, a FROM clause that has the alert as "a"
-# and an element as "e" with its place "o", and its columns, each a name, a
+# The tables: for each name its source, a FROM clause that has the alert or
+# incident as "a" and an element as "e" with its place "o", and its columns, each a name, a
 # type and an expression.
 sub tables
 {
 	my @place =
 	  ([ 'alert_id', 'text', q{a->>'id'} ], [ 'ordinal', 'integer', 'o' ]);
-	my @parent = map { parent_column($_) } keys %PARENT;
+	my @incident_place =
+	  ([ 'incident_id', 'text', q{a->>'id'} ], [ 'ordinal', 'integer', 'o' ]);
+	my @parent =
+	  map { parent_column($_) } grep { /^alert_|^incident_id$/ } keys %PARENT;
+	my @incident_parent =
+	  map { parent_column($_) } grep { /^incident_/ && $_ ne 'incident_id' } keys %PARENT;
 	my @common = columns_of('alertEvidence', 'e');
 	my @raw = [ 'raw', 'jsonb', 'e' ];
 
 	return (
 		alerts => [
 			'source.alert', columns_of('alert', 'a'), [ 'raw', 'jsonb', 'a' ]
+		],
+		incidents => [
+			'source.incident', columns_of('incident', 'a'), [ 'raw', 'jsonb', 'a' ]
+		],
+		incident_comments => [
+			'source.comments_of_incident', @incident_place,
+			columns_of('alertComment', 'e'), @incident_parent, @raw
 		],
 		alert_comments => [
 			'source.comments', @place, columns_of('alertComment', 'e'),

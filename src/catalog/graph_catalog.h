@@ -129,9 +129,11 @@ typedef enum GraphResource
 	GRAPH_ALERTS,				/* one row per alert */
 	GRAPH_EVIDENCE,				/* one row per element of evidence */
 	GRAPH_COMMENTS,				/* one row per element of comments */
+	GRAPH_INCIDENTS,			/* one row per incident */
+	GRAPH_INCIDENT_COMMENTS,	/* one row per element of its comments */
 } GraphResource;
 
-#define GRAPH_NRESOURCES	(GRAPH_COMMENTS + 1)
+#define GRAPH_NRESOURCES	(GRAPH_INCIDENT_COMMENTS + 1)
 
 /* The types of Graph security are of this namespace. */
 #define GRAPH_NAMESPACE		"microsoft.graph.security"

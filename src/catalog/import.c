@@ -348,7 +348,7 @@ check_table_names(List *tables, List *names, const char *server_name)
 						name, REMOTE_SCHEMA, server_name),
 				 closest ?
 				 errhint("Perhaps you meant the table \"%s\".", closest) :
-				 errhint("The tables are \"alerts\", \"alert_evidence\", \"alert_comments\", and one for each evidence type, such as \"device_evidence\".")));
+				 errhint("The tables are \"alerts\", \"alert_evidence\", \"alert_comments\", \"incidents\", \"incident_comments\", and one for each evidence type, such as \"device_evidence\".")));
 	}
 }
 

@@ -42,7 +42,8 @@ static const OptionWord partial_words[] = {
 };
 static const OptionWord resource_words[] = {
 	{"alerts", GRAPH_ALERTS}, {"evidence", GRAPH_EVIDENCE},
-	{"comments", GRAPH_COMMENTS}, {NULL, 0}
+	{"comments", GRAPH_COMMENTS}, {"incidents", GRAPH_INCIDENTS},
+	{"incident_comments", GRAPH_INCIDENT_COMMENTS}, {NULL, 0}
 };
 
 #define SERVER	ForeignServerRelationId

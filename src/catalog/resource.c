@@ -73,6 +73,24 @@ static const GraphQueryProperty alert_query_properties[] = {
 	{"status", GRAPH_EDM_ENUM, "alertStatus", false, false, false},
 };
 
+/*
+ * The same of incidents (Graph, "List incidents").  The examples of that page
+ * have members in another case than the metadata ("Active"), so one that is
+ * equal for the service need not be equal in SQL.
+ */
+static const GraphQueryProperty incident_query_properties[] = {
+	{"assignedTo", GRAPH_EDM_STRING, NULL, true, false, true},
+	{"classification", GRAPH_EDM_ENUM, "alertClassification", true, false, true},
+	{"createdDateTime", GRAPH_EDM_DATETIME, NULL, true, true, false},
+	{"determination", GRAPH_EDM_ENUM, "alertDetermination", true, false, true},
+	{"lastUpdateDateTime", GRAPH_EDM_DATETIME, NULL, true, true, false},
+	{"severity", GRAPH_EDM_ENUM, "alertSeverity", false, false, true},
+	{"status", GRAPH_EDM_ENUM, "incidentStatus", false, false, true},
+};
+
+/* A larger $top is refused with status 400. */
+#define LARGEST_INCIDENT_PAGE 50
+
 /* What a row of evidence or comments tells of its alert. */
 static const GraphNamedColumn alert_columns[] = {
 	{"alert_title", "text", "../title"},
@@ -84,6 +102,15 @@ static const GraphNamedColumn alert_columns[] = {
 	{"incident_id", "text", "../incidentId"},
 };
 
+/* And one of an incident's comments of its incident. */
+static const GraphNamedColumn incident_columns[] = {
+	{"incident_display_name", "text", "../displayName"},
+	{"incident_severity", "text", "../severity"},
+	{"incident_status", "text", "../status"},
+	{"incident_created_date_time", "timestamptz", "../createdDateTime"},
+	{"incident_last_update_date_time", "timestamptz", "../lastUpdateDateTime"},
+};
+
 /* What the resources of an entity set have in common. */
 #define OF_ALERTS \
 	.entity_set = "/security/alerts_v2", .record = "alert", .key = "id", \
@@ -91,6 +118,14 @@ static const GraphNamedColumn alert_columns[] = {
 	.read_permission = "SecurityAlert.Read.All", \
 	.properties = alert_query_properties, \
 	.nproperties = lengthof(alert_query_properties)
+
+#define OF_INCIDENTS \
+	.entity_set = "/security/incidents", .record = "incident", .key = "id", \
+	.default_order = "createdDateTime", \
+	.largest_page = LARGEST_INCIDENT_PAGE, \
+	.read_permission = "SecurityIncident.Read.All", \
+	.properties = incident_query_properties, \
+	.nproperties = lengthof(incident_query_properties)
 
 /* And those of them whose rows are parts of its records. */
 #define IN_ALERTS \
@@ -110,6 +145,17 @@ static const GraphResourceInfo resources[] = {
 	},
 	[GRAPH_COMMENTS] = {
 		IN_ALERTS, .name = "comments", .table = "alert_comments",
+		.rows_member = "comments", .rows_per_record = 0.5,
+		.row_type = "alertComment",
+	},
+	[GRAPH_INCIDENTS] = {
+		OF_INCIDENTS, .name = "incidents", .table = "incidents",
+		.rows_per_record = 1.0, .row_type = "incident",
+	},
+	[GRAPH_INCIDENT_COMMENTS] = {
+		OF_INCIDENTS, .record_columns = incident_columns,
+		.nrecord_columns = lengthof(incident_columns),
+		.name = "incident_comments", .table = "incident_comments",
 		.rows_member = "comments", .rows_per_record = 0.5,
 		.row_type = "alertComment",
 	},

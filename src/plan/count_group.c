@@ -25,8 +25,8 @@
 
 /*
  * find_group
- *		The column by which a query groups, if it is just one that reads an enum;
- *		with its property.
+ *		The column by which a query groups, if it is just one that reads an enum
+ *		whose members come in one case only; with its property.
  */
 static Var *
 find_group(PlannerInfo *root, RelOptInfo *baserel,
@@ -43,7 +43,8 @@ find_group(PlannerInfo *root, RelOptInfo *baserel,
 		!graph_is_text_equality(clause->eqop, ((Var *) expr)->varcollid))
 		return NULL;
 	*property = graph_var_property(baserel, expr);
-	return *property && (*property)->type == GRAPH_EDM_ENUM ? (Var *) expr : NULL;
+	return *property && (*property)->type == GRAPH_EDM_ENUM &&
+		!(*property)->any_case ? (Var *) expr : NULL;
 }
 
 /*

@@ -18,7 +18,9 @@
  *
  * A service whose words began with capitals was seen in examples only.  A
  * condition that is true for no known member is asked for these words too: who
- * writes severity LIKE 'H%' may have seen some.
+ * writes severity LIKE 'H%' may have seen some.  Of an enum that is known to
+ * come in more than one case (GraphQueryProperty.any_case) there are no such
+ * sets: for a member that is left out a condition may be true as it is written.
  *
  * What this file refuses to know: the forms that pushdown.c recognizes, how a
  * condition is written.
@@ -318,8 +320,8 @@ find_only_column(Node *node, OnlyColumn *only)
 
 /*
  * enum_property
- *		The property that a column reads, if it is an enum of the alert and the
- *		column holds its words as they are.
+ *		The property that a column reads, if it is an enum whose words come in
+ *		one case only and the column holds them as they are.
  */
 static const GraphQueryProperty *
 enum_property(RelOptInfo *baserel, const Var *var)
@@ -337,7 +339,8 @@ enum_property(RelOptInfo *baserel, const Var *var)
 	if (path == NULL || !in_alert)
 		return NULL;
 	property = graph_query_property(info->resource, path);
-	return property && property->type == GRAPH_EDM_ENUM ? property : NULL;
+	return property && property->type == GRAPH_EDM_ENUM &&
+		!property->any_case ? property : NULL;
 }
 
 /*

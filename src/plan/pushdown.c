@@ -102,7 +102,8 @@ find_named(ClassifyContext *context, GraphFilterKind kind,
 	const Const *constant = (const Const *) compared->value;
 	char	   *why;
 
-	if (compared->property->type != GRAPH_EDM_ENUM || !IsA(constant, Const))
+	if (compared->property->type != GRAPH_EDM_ENUM ||
+		compared->property->any_case || !IsA(constant, Const))
 		return true;
 	context->members = graph_members_named(compared->property, constant,
 										   compared->comparison == GRAPH_EQ,
@@ -202,7 +203,7 @@ convert_null_test(ClassifyContext *context, Expr *expr, bool null)
 		context->reason = GRAPH_NO_PROPERTY;
 		return NIL;
 	}
-	if (property->type == GRAPH_EDM_ENUM)
+	if (property->type == GRAPH_EDM_ENUM && !property->any_case)
 		context->members = graph_members_null(property, null);
 	context->exact = true;
 	return list_make2(makeInteger(null ? GRAPH_FILTER_NULL :

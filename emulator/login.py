@@ -133,6 +133,8 @@ class Login:
 
     def issue(self, app: App, delegated: bool = False) -> str:
         text = secrets.token_urlsafe(1024)
+        if self.settings.token_form == "odd":
+            text = ".".join((_encoded({"alg": "RS256"}), assertion.encode(b'{"roles":["SecurityAl'), text))
         if self.settings.token_form == "jwt":
             granted = {"scp": " ".join(app.roles)} if delegated else {"roles": app.roles}
             text = ".".join((_encoded({"alg": "RS256", "typ": "JWT"}),

@@ -49,7 +49,7 @@ class Settings:
     latency_ms: int = switch(0, "wait before each answer of Graph and of the login")
     bandwidth: int = switch(0, "bytes per second of a body; 0: no limit")
     token_lifetime: int = switch(3599, "expires_in of issued tokens, in seconds")
-    token_form: str = switch("opaque", "what issued tokens look like: jwt names the app's roles", ("opaque", "jwt"))
+    token_form: str = switch("opaque", "what issued tokens look like: jwt names the app's roles, odd would", ("opaque", "jwt", "odd"))
     rate_limit: int = switch(0, "Graph requests per window, beyond it 429; 0: no limit")
     rate_limit_window: int = switch(60, "length of that window in seconds")
     rate_limit_header: str = switch("seconds", "form of Retry-After", ("seconds", "date", "none"))

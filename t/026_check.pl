@@ -24,24 +24,51 @@ sub fails_at
 {
 	my ($name, $failing, @patterns) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my @steps = ('options', 'login', 'permission', 'first page');
+	my @steps = ('options', 'login', 'permission', 'first page', 'access');
 	my %row = map { my @columns = split /\|/, $_, 4; $columns[0] => \@columns } split /\n/, $node->sql($check);
 	my $seen = 0;
 	my @expected = map { my $before = !$seen; $seen ||= $_ eq $failing; [ $_, $before && $_ ne $failing ? 't' : 'f' ] } @steps;
 
 	is_deeply([ map { [ @{ $row{$_} }[ 0, 1 ] ] } @steps ], \@expected, $name) || diag explain \%row;
 	like(join("\n", @{ $row{$failing} }[ 2, 3 ]), $_, $name) foreach @patterns;
-	is($row{'first page'}[2], 'not tried', "$name: the rest is not tried") if $failing ne 'first page' && $failing ne '';
+	is($row{access}[2], 'not tried', "$name: the rest is not tried") if $failing ne 'access';
 	return;
 }
 
 like($node->sql($check), qr/^options\|t\|cloud "global", service .*, login by client secret in tenant 1111.*\|
 login\|t\|the token is used until 20\d\d.*\|
 permission\|t\|.*\(status 200\)\|
-first page\|t\|an alert was read\|$/, 'all is well');
-$emulator->is_requests('two requests', "POST /$TENANT/oauth2/v2.0/token", 'GET /v1.0/security/alerts_v2?$top=1');
+first page\|t\|an alert was read\|
+access\|t\|alerts: read, incidents: read \(the token does not say whether they may be written\)\|$/, 'all is well');
+$emulator->is_requests('three requests', "POST /$TENANT/oauth2/v2.0/token", map { "GET /v1.0/security/$_?\$top=1" } qw(alerts_v2 incidents));
 $node->sql("$check; $check");
 is(scalar(grep { /oauth2/ } $emulator->requests), 2, 'each check logs in anew');
+
+# What may be done: by what the token says, else by a request
+sub access { return (grep { /^access/ } split /\n/, $node->sql($check))[0] }
+
+set_mapping($node, tenant_id => $TENANT, %{ $APP{alerts_only} });
+like(access(), qr/^access\|t\|alerts: read, incidents: nothing \(the token does not say.*\|To read incidents, grant .*SecurityIncident\.Read\.All /, 'incidents are refused');
+$emulator->settings(token_form => 'jwt');
+$emulator->clear;
+like(access(), qr/^access\|t\|alerts: read, incidents: nothing \(as the token says\)\|To read incidents, /, 'as the token says');
+is(scalar(grep { /incidents/ } $emulator->requests), 0, 'which makes no request');
+set_mapping($node, tenant_id => $TENANT, %{ $APP{read_only} });
+like(access(), qr/\|alerts: read, incidents: read \(as the token says\)\|$/, 'an app that reads');
+set_mapping($node, tenant_id => $TENANT, %{ $APP{main} });
+like(access(), qr/\|alerts: read and write, incidents: read and write \(as the token says\)\|$/, 'an app that writes');
+set_mapping($node, tenant_id => $TENANT, client_id => $APP{main}{client_id}, refresh_token => 'emulator-refresh-token');
+like(access(), qr/\|alerts: read and write, incidents: read and write \(as the token says\)\|$/, 'a person that writes');
+$emulator->settings(token_form => 'opaque');
+set_mapping($node, tenant_id => $TENANT, %{ $APP{main} });
+$emulator->fault(kind => 'status', code => 404, path => '/incidents', times => 1);
+like(access(), qr/^access\|t\|alerts: read, incidents: nothing/, 'a cloud without incidents');
+$emulator->fault(kind => 'status', code => 500, path => '/incidents', times => 1);
+like(access(), qr/^access\|f\|.*status 500/, 'nobody can tell');
+$emulator->no_fault;
+$emulator->settings(token_form => 'odd');
+like(access(), qr/^access\|t\|alerts: read, incidents: read \(the token does not say/, 'a token that looks like one that says it');
+$emulator->settings(token_form => 'opaque');
 
 set_mapping($node, tenant_id => $TENANT, %{ $APP{no_roles} });
 fails_at('no permission', 'permission', qr/status 403/, qr/SecurityAlert\.Read\.All.*admin consent/s);

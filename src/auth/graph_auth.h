@@ -101,6 +101,10 @@ extern TimestampTz graph_token_keep(GraphSession *session,
 									const GraphTokenAnswer *answer);
 extern TimestampTz graph_token_good_until(GraphSession *session);
 
+/* in permission.c */
+extern bool graph_token_permissions(const GraphSession *session,
+									List **permissions);
+
 /* in login_error.c */
 extern bool graph_token_error_is_retriable(const GraphRemoteError *remote);
 pg_noreturn extern void graph_report_token_status(const GraphSession *session,

@@ -200,6 +200,8 @@ typedef struct GraphResourceInfo
 								 * newest first, if nothing else is asked for */
 	int			largest_page;	/* the most records that $top gives */
 	const char *read_permission;	/* the least that lets it be read */
+	const char *also_read_by;	/* the others, with blanks between them */
+	const char *write_permission;
 	const GraphQueryProperty *properties;	/* filtered and sorted by */
 	int			nproperties;
 	const char *rows_member;	/* member of a record whose elements are the

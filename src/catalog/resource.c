@@ -116,6 +116,9 @@ static const GraphNamedColumn incident_columns[] = {
 	.entity_set = "/security/alerts_v2", .record = "alert", .key = "id", \
 	.default_order = "createdDateTime", .largest_page = GRAPH_LARGEST_PAGE, \
 	.read_permission = "SecurityAlert.Read.All", \
+	.also_read_by = "SecurityAlert.ReadWrite.All SecurityIncident.Read.All " \
+	"SecurityIncident.ReadWrite.All", \
+	.write_permission = "SecurityAlert.ReadWrite.All", \
 	.properties = alert_query_properties, \
 	.nproperties = lengthof(alert_query_properties)
 
@@ -124,6 +127,8 @@ static const GraphNamedColumn incident_columns[] = {
 	.default_order = "createdDateTime", \
 	.largest_page = LARGEST_INCIDENT_PAGE, \
 	.read_permission = "SecurityIncident.Read.All", \
+	.also_read_by = "SecurityIncident.ReadWrite.All", \
+	.write_permission = "SecurityIncident.ReadWrite.All", \
 	.properties = incident_query_properties, \
 	.nproperties = lengthof(incident_query_properties)
 

@@ -7,8 +7,8 @@
  *
  * walks the way that every query walks, a row for each step, up to the first
  * step that fails: the options make sense, the login gives a token, the
- * service takes it, and the first page is what it should be.  A step that
- * fails is a row and not an error: it runs in a subtransaction, and its error
+ * service takes it, and the first page is what it should be.  At last it is told
+ * what may be read and written besides, which fails nobody.  A step that fails is a row and not an error: it runs in a subtransaction, and its error
  * becomes the row's detail and hint.  That is safe, since what a step has of
  * libcurl's is released with its memory.  A cancel stays a cancel.
  *
@@ -38,6 +38,7 @@ typedef struct Check
 	GraphSession *session;
 	GraphExchange page;			/* the first */
 	int			rows;			/* on it */
+	const char *hint;			/* what to do after a good step, or NULL */
 } Check;
 
 /* A step, which fails with an error or says what it found. */
@@ -53,16 +54,15 @@ static char *check_options(Check *check);
 static char *check_login(Check *check);
 static char *check_permission(Check *check);
 static char *check_first_page(Check *check);
+static char *check_access(Check *check);
 
 static const Step steps[] = {
 	{"options", check_options},
 	{"login", check_login},
 	{"permission", check_permission},
 	{"first page", check_first_page},
+	{"access", check_access},
 };
-
-/* The request of the last two steps. */
-#define PAGE_PATH	"/security/alerts_v2?$top=1"
 
 PG_FUNCTION_INFO_V1(graph_fdw_check);
 
@@ -110,32 +110,47 @@ check_login(Check *check)
 }
 
 /*
+ * ask_for_page
+ *		Ask for a page of a resource's records: the status of the answer, 0 if
+ *		there is none.
+ */
+static int
+ask_for_page(GraphSession *session, const GraphResourceInfo *resource,
+			 GraphExchange *page)
+{
+	const GraphOptions *options = &session->options;
+	char	   *path = psprintf("%s?$top=1", resource->entity_set);
+
+	page->session = session;
+	page->asked = GRAPH_ASKED_SERVICE;
+	page->name = psprintf("GET %s", path);
+	page->where = options->service.endpoint;
+	page->limit = options->limits.max_record_size;
+	graph_session_request(session,
+						  psprintf("%s/%s%s", options->service.endpoint,
+								   options->service.api_version, path),
+						  &page->http);
+	page->http.bearer = session->peer.bearer;
+	page->http.headers = lappend(page->http.headers,
+								 "Prefer: include-unknown-enum-members");
+	(void) graph_exchange_send(page);
+	return page->transport == GRAPH_TRANSPORT_OK ? page->header->status : 0;
+}
+
+/*
  * check_permission
  *		Ask for a page of alerts: the status says whether we may read them.
  */
 static char *
 check_permission(Check *check)
 {
-	GraphExchange *page = &check->page;
-	const GraphOptions *options = &check->session->options;
+	const GraphResourceInfo *resource = graph_resource_info(GRAPH_ALERTS);
+	int			status = ask_for_page(check->session, resource, &check->page);
 
-	page->session = check->session;
-	page->asked = GRAPH_ASKED_SERVICE;
-	page->name = "GET " PAGE_PATH;
-	page->where = options->service.endpoint;
-	page->limit = options->limits.max_record_size;
-	graph_session_request(check->session,
-						  psprintf("%s/%s" PAGE_PATH, options->service.endpoint,
-								   options->service.api_version),
-						  &page->http);
-	page->http.bearer = check->session->peer.bearer;
-	page->http.headers = lappend(page->http.headers,
-								 "Prefer: include-unknown-enum-members");
-	if (!graph_exchange_send(page) &&
-		(page->transport != GRAPH_TRANSPORT_OK || page->header->status != 206))
-		graph_exchange_report(page, NULL);
-	return psprintf("the service lets the application read alerts (status %d)",
-					page->header->status);
+	if (status != 200 && status != 206)
+		graph_exchange_report(&check->page, NULL);
+	return psprintf("the service lets the application read %ss (status %d)",
+					resource->record, status);
 }
 
 /*
@@ -208,6 +223,96 @@ check_first_page(Check *check)
 }
 
 /*
+ * has_permission
+ *		Is one of these names, with blanks between them, in a list?
+ */
+static bool
+has_permission(const List *permissions, const char *names)
+{
+	ListCell   *cell;
+
+	foreach(cell, permissions)
+	{
+		const char *name = lfirst(cell);
+		const char *found = strstr(names, name);
+
+		if (found && strchr(" ", found[strlen(name)]) &&
+			(found == names || found[-1] == ' '))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * access_by_token
+ *		What the permissions of a token let it do with a resource's records.
+ */
+static const char *
+access_by_token(const GraphResourceInfo *resource, const List *permissions)
+{
+	if (has_permission(permissions, resource->write_permission))
+		return "read and write";
+	if (has_permission(permissions, resource->read_permission) ||
+		has_permission(permissions, resource->also_read_by))
+		return "read";
+	return NULL;
+}
+
+/*
+ * access_by_request
+ *		The same by what the service answers, which does not show whether they
+ *		may be written; an error where it does not show anything.
+ */
+static const char *
+access_by_request(Check *check, const GraphResourceInfo *resource)
+{
+	GraphExchange *page = palloc0(sizeof(GraphExchange));
+	int			status;
+
+	if (strcmp(resource->entity_set,
+			   graph_resource_info(GRAPH_ALERTS)->entity_set) == 0)
+		return "read";			/* the step before has */
+	status = ask_for_page(check->session, resource, page);
+	if (status == 200 || status == 206)
+		return "read";
+	if (status != 403 && status != 404)
+		graph_exchange_report(page, NULL);
+	return NULL;
+}
+
+/*
+ * check_access
+ *		What the login may do with the records of each entity set.
+ */
+static char *
+check_access(Check *check)
+{
+	List	   *permissions;
+	bool		told = graph_token_permissions(check->session, &permissions);
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	for (int i = 0; i < GRAPH_NRESOURCES; i++)
+	{
+		const GraphResourceInfo *resource = graph_resource_info(i);
+		const char *access;
+
+		if (resource->rows_member)
+			continue;			/* another has that entity set, too */
+		access = told ? access_by_token(resource, permissions) :
+			access_by_request(check, resource);
+		appendStringInfo(&detail, "%s%ss: %s", detail.len > 0 ? ", " : "",
+						 resource->record, access ? access : "nothing");
+		if (access == NULL)
+			check->hint = psprintf("To read %ss, grant the application permission %s to the app registration and give admin consent.",
+								   resource->record, resource->read_permission);
+	}
+	appendStringInfoString(&detail, told ? " (as the token says)" :
+						   " (the token does not say whether they may be written)");
+	return detail.data;
+}
+
+/*
  * add_row
  *		Give a row of the result.
  */
@@ -261,7 +366,9 @@ run_step(const Step *step, Check *check, ReturnSetInfo *result)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		add_row(result, step->name, true, step->run(check), NULL);
+		char	   *detail = step->run(check);
+
+		add_row(result, step->name, true, detail, check->hint);
 		ReleaseCurrentSubTransaction();
 		ok = true;
 	}

@@ -3,8 +3,8 @@
  * document.c
  *		What does a small document say: a token, a code, an error?
  *
- * Answers of the token endpoint and descriptions of errors are read as a
- * whole, after somebody has seen to it that they are small.  This is the only
+ * Answers of the token endpoint, claims of tokens and descriptions of errors
+ * are read as a whole, after somebody has seen to it that they are small.  This is the only
  * file that knows the library that reads them.
  *
  * A document belongs to a memory context before it exists, so that no error
@@ -460,4 +460,45 @@ graph_decode_account(const char *claims, size_t len)
 		account = member_text(document->root, names[i]);
 	close_document(document);
 	return account;
+}
+
+/*
+ * add_words
+ *		Append the words of a text to a list.
+ */
+static List *
+add_words(List *list, char *text)
+{
+	char	   *next;
+
+	for (char *word = strtok_r(text, " ", &next); word;
+		 word = strtok_r(NULL, " ", &next))
+		list = lappend(list, pstrdup(word));
+	return list;
+}
+
+/*
+ * graph_decode_permissions
+ *		The permissions by the claims of an access token, a list of char *:
+ *		"roles" are an application's, "scp" what a person has granted.  False if
+ *		there is neither.
+ */
+bool
+graph_decode_permissions(const char *claims, size_t len, List **permissions)
+{
+	Document   *document = open_document(claims, len);
+	json_t	   *roles = json_object_get(document->root, "roles");
+	char	   *granted = member_text(document->root, "scp");
+	bool		result = json_is_array(roles) || granted;
+
+	*permissions = granted ? add_words(NIL, granted) : NIL;
+	for (size_t i = 0; i < json_array_size(roles); i++)
+	{
+		const char *role = json_string_value(json_array_get(roles, i));
+
+		if (role)
+			*permissions = lappend(*permissions, pstrdup(role));
+	}
+	close_document(document);
+	return result;
 }

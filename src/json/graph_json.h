@@ -126,5 +126,7 @@ extern const char *graph_decode_token(const char *body, size_t len,
 extern const char *graph_decode_device_code(const char *body, size_t len,
 											GraphDeviceCode *code);
 extern char *graph_decode_account(const char *claims, size_t len);
+extern bool graph_decode_permissions(const char *claims, size_t len,
+									 List **permissions);
 
 #endif							/* GRAPH_JSON_H */

@@ -110,9 +110,9 @@ sub is_same
 	my ($name, $query, @expected) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	my $right = $node->result("SET search_path = copy, public; $query");
 	$emulator->clear;
-	is($node->result("SET search_path = defender, public; $query"), $right, $name);
+	my ($right, $found) = split /^\@\n?/m, $node->result("SET search_path = copy, public;\n$query;\n\\echo \@\nSET search_path = defender, public;\n$query");
+	is($found, $right =~ s/\n\z//r, $name);
 	is_deeply([ sort(asked()) ], [ sort @expected ], "$name: requests") if @expected;
 	return;
 }
@@ -217,20 +217,28 @@ foreach my $clause ("status = 'active'", "status = 'Active'", "status <> 'active
 	  unless $clause =~ /classification/;
 }
 
+
+# nor are they counted by member, where that would take fewer requests
+$node->set_server(page_size => 5);
+$node->sql('ANALYZE defender.incidents');
+is_same('by group', 'SELECT severity, count(*) FROM incidents GROUP BY severity ORDER BY severity COLLATE "C"');
+is(scalar(grep { /severity eq/ } asked()), 0, 'by group: none is counted by its member');
+is_same('by another', 'SELECT classification, count(*) FROM incidents GROUP BY classification ORDER BY classification COLLATE "C"');
+$node->set_server(page_size => undef);
+
 #------------------------------------------------------------------------------
 # A long list, in windows
 #------------------------------------------------------------------------------
 
 $emulator->reset;
 $emulator->add_incidents(map { incident($_) } 1 .. 2000);
-$emulator->settings(latency_ms => 20);
 $emulator->clear;
 is($node->sql('SELECT count(DISTINCT display_name), count(*) FROM defender.incidents WHERE display_name IS NOT NULL'), '2000|2000', 'a long list');
 my @pages = $emulator->records;
 cmp_ok(scalar(@pages), '<=', 46, 'a long list: pages') || diag(scalar @pages);
-cmp_ok(scalar(grep { $_->{in_flight} > 1 } @pages), '>', 2, 'a long list: several at a time');
+my %lower = map { ($_->{params}{'$filter'} // '') =~ /createdDateTime ge (\S+)/ ? ($1 => 1) : () } @pages;
+cmp_ok(scalar(keys %lower), '>=', 2, 'a long list: windows');
 is(scalar(grep { $_->{status} != 200 } @pages), 0, 'a long list: nothing is refused');
-$emulator->settings(latency_ms => 0);
 $emulator->clear;
 is($node->sql('SELECT count(*) FROM defender.incidents'), 2000, 'counted');
 is(scalar(my @counted = $emulator->requests), 1, 'counted: requests');

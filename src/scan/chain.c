@@ -648,8 +648,9 @@ end_of_list_page(GraphChain *chain)
 		(chain->page_number == 1 ? (uint64) chain->task.page_size :
 		 tally->largest_page);
 
-	elog(DEBUG2, "graph_fdw: " UINT64_FORMAT " alerts, " UINT64_FORMAT
-		 " of them new%s: %s", tally->page_records, tally->page_given,
+	elog(DEBUG2, "graph_fdw: " UINT64_FORMAT " %ss, " UINT64_FORMAT
+		 " of them new%s: %s", tally->page_records,
+		 chain->shared->resource->record, tally->page_given,
 		 more ? ", and more to come" : "", graph_fetch_name(chain->fetch));
 	graph_tally_end_page(&chain->tally);
 	chain->pages++;

@@ -230,9 +230,9 @@ graph_scan_stop(GraphScan *scan)
 
 	stop_chains(scan);
 	if (shared->request)
-		elog(DEBUG1, "graph_fdw: end of scan, " UINT64_FORMAT " alerts by "
+		elog(DEBUG1, "graph_fdw: end of scan, " UINT64_FORMAT " %ss by "
 			 UINT64_FORMAT " requests", scan->counters.records,
-			 shared->pool.requests);
+			 shared->resource->record, shared->pool.requests);
 	shared->request = NULL;
 	graph_parts_start(&shared->parts, shared->session);
 	graph_fetch_reset_pool(shared);
@@ -385,8 +385,9 @@ enter_stages(GraphScan *scan)
 			scan->expected = shared->ledger.count;
 		if (scan->expected >= 0 && shared->ledger.found >= scan->expected)
 			break;
-		elog(DEBUG1, "graph_fdw: found " INT64_FORMAT " alerts, and the service counts "
-			 INT64_FORMAT, shared->ledger.found, scan->expected);
+		elog(DEBUG1, "graph_fdw: found " INT64_FORMAT " %ss, and the service counts "
+			 INT64_FORMAT, shared->ledger.found, shared->resource->record,
+			 scan->expected);
 		switch (scan->stage)
 		{
 			case STAGE_READ:

@@ -24,7 +24,7 @@ MODULE_big = graph_fdw
 OBJS := graph_fdw.o $(patsubst $(SOURCES)/%.c,%.o,$(sort $(wildcard $(SOURCES)/src/*/*.c)))
 
 EXTENSION = graph_fdw
-DATA = graph_fdw--1.0.sql
+DATA = graph_fdw--1.0.sql graph_fdw--1.0--1.1.sql
 PGFILEDESC = "graph_fdw - foreign data wrapper for Microsoft Graph security alerts"
 
 # Every file in sql/ is a test; setup makes what the others use.

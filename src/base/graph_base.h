@@ -25,7 +25,7 @@
 
 #include "base/compat.h"
 
-#define GRAPH_FDW_VERSION "1.0"
+#define GRAPH_FDW_VERSION "1.1"
 
 /*
  * Microseconds of a clock that never steps: graph_now().  Whatever is waited

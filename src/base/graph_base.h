@@ -76,6 +76,14 @@ typedef struct GraphSlice
 	size_t		len;
 } GraphSlice;
 
+/* What is asked: a method of RFC 9110 or RFC 5789. */
+typedef enum GraphMethod
+{
+	GRAPH_METHOD_GET,
+	GRAPH_METHOD_PATCH,			/* idempotent here: it says what shall be */
+	GRAPH_METHOD_POST,			/* each one adds something */
+} GraphMethod;
+
 /* How a transfer ended. */
 typedef enum GraphTransport
 {

@@ -201,7 +201,7 @@ $node->sql('DROP FOREIGN TABLE defender.incidents; IMPORT FOREIGN SCHEMA securit
 #------------------------------------------------------------------------------
 
 $emulator->reset;
-$emulator->add_incidents(map { incident($_, $_ % 60 == 55 ? (status => 'Active', severity => 'HIGH', classification => 'TruePositive') : ()) } 1 .. 120);
+$emulator->add_incidents(map { incident($_, $_ % 40 == 15 ? (status => 'Active', severity => 'HIGH', classification => 'TruePositive') : ()) } 1 .. 120);
 load_copy();
 foreach my $clause ("status = 'active'", "status = 'Active'", "status <> 'active'", "status <> 'Active'", "severity = 'high'",
 	"severity IN ('high', 'HIGH')", "severity NOT IN ('low', 'high')", "classification IS DISTINCT FROM 'truePositive'",

@@ -281,6 +281,8 @@ extern const GraphProperty *graph_find_path(const char *type_name,
 											const char *path);
 extern GraphEnumMember graph_enum_member(const char *enum_name,
 										 const char *literal);
+extern bool graph_is_other_case(const char *enum_name, const char *word,
+								size_t len);
 extern int	graph_known_members(const char *enum_name, const char **names);
 extern List *graph_countable_members(const char *enum_name);
 extern const GraphQueryProperty *graph_query_property(const GraphResourceInfo *resource,

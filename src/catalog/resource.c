@@ -448,6 +448,29 @@ graph_enum_member(const char *enum_name, const char *literal)
 }
 
 /*
+ * graph_is_other_case
+ *		Is this a member of an enum, but in another case than the metadata has it?
+ */
+bool
+graph_is_other_case(const char *enum_name, const char *word, size_t len)
+{
+	for (size_t i = 0; i < lengthof(enums); i++)
+	{
+		if (strcmp(enums[i].name, enum_name) != 0)
+			continue;
+		for (int j = 0; j < enums[i].count; j++)
+		{
+			const char *name = enums[i].members[j].name;
+
+			if (strlen(name) == len && pg_strncasecmp(name, word, len) == 0)
+				return memcmp(name, word, len) != 0;
+		}
+	}
+
+	return false;
+}
+
+/*
  * graph_known_members
  *		The members of an enum that are always shown by their names; how many.
  *

@@ -8,6 +8,11 @@
  * the alerts are read and counted here.  Either way each alert that is seen is
  * checked against the clauses, in case the service ignores the filter.
  *
+ * Where members of an enum may come in another case, for which the service is
+ * not known to tell them apart, the first page comes with the count: one that
+ * has such a member in it, or one that has come to any scan before, and the list
+ * is read.
+ *
  * By group, there is a count for each member of an enum, and one of all: if they
  * do not add up, the alerts are read and grouped here.
  *
@@ -42,6 +47,10 @@ struct GraphCount
 	bool		waits;			/* not all has come yet */
 	bool		listed;			/* the list is read, and counted here: */
 	int64		found;			/* so many match */
+	List	   *any_case;		/* String: enums of which no member may come
+								 * in another case */
+	int64		came;			/* with the count of all; of these, */
+	int64		matched;		/* so many match */
 	bool		contradicted;	/* an alert has come that does not */
 	int64		near;			/* so many came as near to a bound ... */
 	int64		beyond;			/* ... of which some are beyond it */
@@ -87,6 +96,7 @@ graph_count_create(ForeignScanState *node, const GraphOptions *options,
 									graph_plan_int(plan, GRAPH_PLAN_NVALUES)),
 					 &node->ss.ps);
 	count->econtext = CreateExprContext(node->ss.ps.state);
+	count->any_case = graph_plan_list(plan, GRAPH_PLAN_ANY_CASE);
 	count->in_turns = node->ss.ps.async_capable;
 	if (group)
 	{
@@ -196,6 +206,9 @@ add_groups(GraphCount *count, const GraphScan *scan, int ngroups)
  *		The number of alerts, after all that was asked for has come; -1 if the
  *		service does not count, contradicts itself or ignores the filter.
  *
+ * Where all that it counts have come with the count, and in one answer, they
+ * were counted here.
+ *
  * Between times, the service may count some that are near a bound and beyond it.
  * All that are near have come by themselves.  The two requests are under way at
  * once, but not of one moment: to make the answer wrong, an alert has to be
@@ -210,6 +223,9 @@ answer(GraphCount *count, const GraphScan *scan,
 	if (count->listed)
 		return count->found;
 	result = graph_scan_count(scan, 0);
+	if (result >= 0 && result == graph_scan_counted(scan) &&
+		result == count->came && count->groups == NULL)
+		return count->matched;
 	if (count->contradicted || result < 0 || request->nparts == 0)
 		return count->contradicted ? -1 : result;
 	if (count->groups)
@@ -227,6 +243,8 @@ take_record(GraphCount *count, const GraphScan *scan, bool counts)
 {
 	int			number = count->listed ? 0 : graph_scan_count_number(scan);
 
+	count->came += number == 0;
+	count->matched += number == 0 && counts;
 	if (count->listed)
 	{
 		count->found += counts;
@@ -244,6 +262,28 @@ take_record(GraphCount *count, const GraphScan *scan, bool counts)
 }
 
 /*
+ * must_be_listed
+ *		Is it known before the service has answered that its count is none?
+ *
+ * A word was left out of the filter, or members have come in another case.
+ */
+static bool
+must_be_listed(const GraphCount *count, const GraphScan *scan,
+			   const GraphRequest *request)
+{
+	ListCell   *cell;
+
+	if (!request->whole_filter)
+		return true;
+	foreach(cell, count->any_case)
+	{
+		if (graph_scan_saw_other_case(scan, strVal(lfirst(cell))))
+			return true;
+	}
+	return false;
+}
+
+/*
  * find_answer
  *		The number of alerts; -1 if not all has come.
  */
@@ -256,7 +296,7 @@ find_answer(GraphCount *count, GraphScan *scan, GraphRequest *request,
 
 	if (request == NULL)
 		return 0;
-	if (!request->whole_filter && !count->listed)
+	if (!count->listed && must_be_listed(count, scan, request))
 		read_list(count, scan, request);
 	for (;;)
 	{
@@ -331,6 +371,7 @@ graph_count_stop(GraphCount *count)
 	count->given = count->waits = count->answered = false;
 	count->listed = count->contradicted = false;
 	count->found = count->near = count->beyond = 0;
+	count->came = count->matched = 0;
 	if (count->groups)
 		graph_groups_reset(count->groups);
 }

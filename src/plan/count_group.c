@@ -84,7 +84,7 @@ graph_count_group(PlannerInfo *root, RelOptInfo *baserel, List *wanted,
 	GraphPrice	price;
 
 	if (!graph_can_count_rows(root, baserel) || info->pushdown.inexact ||
-		!info->analyzed)
+		info->pushdown.any_case || !info->analyzed)
 		return NULL;
 	group = find_group(root, baserel, &property);
 	if (group == NULL || !wants_only(baserel, group, wanted))

@@ -10,7 +10,8 @@
  * A clause with a value that is not known yet is exact for the values that the
  * service knows.  Which it is, is seen when the scan starts: for another one
  * the list is read and counted here.  Bounds of times are never exact, but may
- * be counted between all the same (count_bounds.c).
+ * be counted between all the same (count_bounds.c).  Where a member of an enum
+ * may come in another case, as large a page as there is comes with the count.
  *
  * What this file refuses to know: what a count is checked against when it is
  * there (src/exec/count.c), HTTP, JSON, how a condition is written.
@@ -173,21 +174,25 @@ graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
 	List	   *select = list_make1(makeString(pstrdup(info->resource->key)));
 	Var		   *group = root->parse->groupClause ?
 		graph_count_group(root, info->baserel, wanted, &requests) : NULL;
+	int			first = 1;
 	List	   *private;
 
+	if (pushdown->any_case)
+		first = info->resource->largest_page;
+	else if (pushdown->clauses || group)
+		first = GRAPH_SMALLEST_PROOF;
 	if (!info->options.pushdown.select)
 		select = NIL;
 	else if (attnums)
 		select = graph_selected_properties(info->baserel, attnums);
 	private = graph_make_private(GRAPH_SCAN_COUNT, info, attnums, pushdown, NIL,
-								 select,
-								 pushdown->clauses || group ?
-								 GRAPH_SMALLEST_PROOF : 1);
+								 select, first);
 	return make_foreignscan(tlist, copyObject(having), 0,
 							list_concat_copy(pushdown->values, pushdown->clauses),
 							list_concat(private,
-										list_make3(indexes,
+										list_make4(indexes,
 												   graph_count_bounds(info->baserel),
-												   group_private(info, group, scan_tlist))),
+												   group_private(info, group, scan_tlist),
+												   pushdown->any_case)),
 							scan_tlist, NIL, NULL);
 }

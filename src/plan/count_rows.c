@@ -130,6 +130,9 @@ graph_can_count_rows(PlannerInfo *root, RelOptInfo *baserel)
 	if (info->resource->rows_member != NULL ||
 		!info->options.pushdown.count || info->pushdown.keys)
 		return false;
+	if (info->pushdown.any_case &&
+		info->options.limits.page_size < GRAPH_SMALLEST_PROOF)
+		return false;			/* so few would prove nothing */
 	return info->pushdown.inexact == NIL ||
 		(graph_count_bounds(baserel) && graph_count_bounds_pay(root, baserel));
 }

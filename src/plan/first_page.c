@@ -27,7 +27,7 @@
 
 /*
  * The first page of a list of which a part is wanted and checked here holds
- * at least so many alerts: fewer would make more requests likely.
+ * at least so many alerts, if a page can: fewer would make more requests likely.
  */
 #define SMALLEST_CHECKED_PAGE	100
 
@@ -172,11 +172,12 @@ rows_wanted(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
  *		How many alerts the first page should hold; INT_MAX if all are wanted.
  *
  * pathkeys are those of the scan; exact tells whether each alert gives a row
- * that is wanted.  More than a page is how many alerts of the list are likely
- * to be enough.
+ * that is wanted.  More than a page, of page_size at most, is how many alerts of
+ * the list are likely to be enough.
  */
 int
-graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
+graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys,
+				 bool exact, int page_size)
 {
 	double		wanted = rows_wanted(root, rel, pathkeys);
 
@@ -191,6 +192,6 @@ graph_first_page(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool exact)
 	if (list_length(root->query_pathkeys) > list_length(pathkeys))
 		wanted++;
 	if (!exact)
-		wanted = Max(wanted, SMALLEST_CHECKED_PAGE);
+		wanted = Max(wanted, Min(SMALLEST_CHECKED_PAGE, page_size));
 	return (int) Min(wanted, INT_MAX - 1);
 }

@@ -22,6 +22,18 @@
 
 #include "odata/graph_odata.h"
 
+/*
+ * Does the service give what a condition means?  In this order.  What leaves
+ * rows to the service relies on GRAPH_EXACT; only a count, which is held against
+ * what comes with it, takes GRAPH_EXACT_BUT_CASE as well.
+ */
+typedef enum GraphExactness
+{
+	GRAPH_INEXACT,				/* more, or nobody knows */
+	GRAPH_EXACT_BUT_CASE,		/* that, if its members come in one case */
+	GRAPH_EXACT,
+} GraphExactness;
+
 /* What can be done with some clauses: graph_classify_clauses(). */
 typedef struct GraphPushdown
 {
@@ -40,9 +52,12 @@ typedef struct GraphPushdown
 	int			bytes;			/* of the constant conditions' $filter */
 	bool		no_lookups;		/* the list is read in any case */
 	bool		may_be_listed;	/* the keys may be too many: not known yet */
-	bool		exact;			/* everything is sent, and exact */
+	GraphExactness exact;		/* of all together; what is not sent is not */
 	List	   *inexact;		/* RestrictInfo: those that are not, and will
-								 * not be for values that the service knows */
+								 * not be for values that the service knows,
+								 * if its members come in one case */
+	List	   *any_case;		/* String: properties whose members may come
+								 * in several, and are not in inexact */
 	bool		loose;			/* most of what comes may be dropped here */
 } GraphPushdown;
 
@@ -161,6 +176,8 @@ enum GraphPlanPrivate
 	GRAPH_PLAN_GROUP,			/* counts only: List: String property by which
 								 * the query groups, Integer where it is in
 								 * the row; or NIL */
+	GRAPH_PLAN_ANY_CASE,		/* counts only: List of String: enums of which
+								 * no member may come in another case */
 };
 
 /* The elements of a member in GRAPH_PLAN_MEMBERS. */
@@ -265,6 +282,10 @@ extern GraphMembers *graph_members_evaluated(RelOptInfo *baserel, Expr *expr,
 extern List *graph_members_condition(GraphPushdown *pushdown,
 									 const GraphMembers *members, bool *exact);
 
+/* in other_case.c */
+extern bool graph_has_other_case(RelOptInfo *baserel, const Var *var,
+								 const GraphQueryProperty *property);
+
 /* in pushdown.c */
 extern void graph_pushdown_init(GraphPushdown *pushdown);
 extern void graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
@@ -347,7 +368,7 @@ extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
 /* in first_page.c */
 extern bool graph_is_all_of_query(PlannerInfo *root, RelOptInfo *rel);
 extern int	graph_first_page(PlannerInfo *root, RelOptInfo *rel,
-							 List *pathkeys, bool exact);
+							 List *pathkeys, bool exact, int page_size);
 
 /* in correlated.c */
 extern List *graph_select_for_subplans(PlannerInfo *root, RelOptInfo *baserel,

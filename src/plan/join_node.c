@@ -243,7 +243,7 @@ gives_each_alert(GraphJoinInfo *join, const GraphPushdown *pushdown)
 			!(member->jointype == JOIN_INNER && graph_is_alert(member->rel)))
 			return false;
 	}
-	return pushdown->exact && join->filters == NIL;
+	return pushdown->exact == GRAPH_EXACT && join->filters == NIL;
 }
 
 /*
@@ -282,7 +282,8 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *best_path,
 	Var		   *batched_key = graph_batched_key(best_path);
 
 	GraphJoinInfo *join = joinrel->fdw_private;
-	GraphJoinMember *first = linitial(join->members);
+	const GraphRelInfo *info =
+		((GraphJoinMember *) linitial(join->members))->rel->fdw_private;
 	List	   *target = graph_join_target(joinrel, join);
 	List	   *order = plan_order(join, pathkeys, &target);
 	List	   *members = in_reading_order(join);
@@ -296,14 +297,15 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *best_path,
 	graph_classify_members(join, batched_key != NULL, &pushdown);
 	if (batched_key == NULL)
 		first_page = graph_first_page(root, joinrel, pathkeys,
-									  gives_each_alert(join, &pushdown));
+									  gives_each_alert(join, &pushdown),
+									  info->options.limits.page_size);
 	exprs = list_concat_copy(pushdown.values, pushdown.clauses);
 	for (int i = 0; i < list_length(members); i++)
 		privates = lappend(privates,
 						   plan_member(join, members, i, target, &exprs));
 
 	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
-								 first->rel->fdw_private, NIL, &pushdown, order,
+								 info, NIL, &pushdown, order,
 								 selected_by_all(root, join, target), first_page);
 	private = lappend(private, privates);
 

@@ -103,9 +103,10 @@ plan_table(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 	/* does each alert give a row that is wanted? */
 	if (best_path->path.param_info == NULL && batched_key == NULL)
 		first = graph_first_page(root, baserel, best_path->path.pathkeys,
-								 pushdown.exact &&
+								 pushdown.exact == GRAPH_EXACT &&
 								 info->options.evidence_type == NULL &&
-								 info->resource->rows_per_record >= 1);
+								 info->resource->rows_per_record >= 1,
+								 info->options.limits.page_size);
 	plan = make_foreignscan(tlist, clauses, baserel->relid,
 							list_concat_copy(pushdown.values, pushdown.clauses),
 							graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS :

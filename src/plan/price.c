@@ -223,7 +223,8 @@ graph_estimate(const GraphRelInfo *info, GraphScanMode mode,
  *		What it costs to have the service count the rows of a table.
  *
  * If a value is not known yet, the list may have to be read instead: then the
- * price is half way to that.  Between times (bounded) it takes two requests.
+ * price is half way to that.  What comes with the count would come with the list
+ * as well.  Between times (bounded) it takes two requests.
  */
 void
 graph_price_count(PlannerInfo *root, RelOptInfo *baserel, bool bounded,
@@ -234,7 +235,7 @@ graph_price_count(PlannerInfo *root, RelOptInfo *baserel, bool bounded,
 
 	if (bounded)
 		count = 2 * REQUEST_COST;
-	else if (!info->pushdown.exact)
+	else if (info->pushdown.exact == GRAPH_INEXACT)
 	{
 		graph_price_scan(root, baserel, &info->pushdown, baserel->rows, price);
 		count = (REQUEST_COST + price->total) / 2;

@@ -7,7 +7,9 @@
  * means the same), sent as a superset (the service returns at least the right
  * alerts), or local, with the reason.  All of them stay in the plan and are
  * checked again here; exact or not decides only whether a limit or a count may
- * be left to the service.
+ * be left to the service.  A superset that is exact but for members in another
+ * case (GraphQueryProperty.any_case) may be counted, as such a count is held
+ * against what comes with it (src/exec/count.c); nothing else relies on it.
  *
  * NOT is brought inward first: a negated clause is one with the opposite
  * operator, which is classified anew, because the opposite of a superset would
@@ -49,8 +51,10 @@ typedef struct ClassifyContext
 	bool		filtered;		/* the last clause has become a filter */
 	bool		inside;			/* ... on elements of the alert */
 	const char *decided;		/* its label, if it is so for every alert */
-	bool		exact;			/* of the condition made last */
-	bool		countable;		/* the same but for values not known yet */
+	GraphExactness exact;		/* of the condition made last */
+	bool		countable;		/* the same but for values not known yet, and
+								 * for the case of these: */
+	List	   *any_case;		/* String: properties */
 	GraphMembers *members;		/* the same as members of one enum, or NULL */
 	const char *reason;			/* why there is none */
 	char	   *no_member;		/* which word is not sent, and why, or NULL */
@@ -114,6 +118,25 @@ find_named(ClassifyContext *context, GraphFilterKind kind,
 }
 
 /*
+ * note_case
+ *		What is equal to a member of an enum for the service is so in SQL, unless
+ *		the member comes in another case.
+ */
+static void
+note_case(ClassifyContext *context, const GraphCompared *compared)
+{
+	const GraphQueryProperty *property = compared->property;
+
+	if (property->type != GRAPH_EDM_ENUM ||
+		graph_has_other_case(context->baserel, compared->var, property))
+		return;
+	context->exact = GRAPH_EXACT_BUT_CASE;
+	context->any_case =
+		list_append_unique(context->any_case,
+						   makeString(pstrdup(property->name)));
+}
+
+/*
  * make_condition
  *		The condition of a comparison that the service can decide; NIL if it
  *		cannot, with the reason in the context.
@@ -133,16 +156,18 @@ make_condition(ClassifyContext *context, GraphFilterKind kind,
 	if (!find_named(context, kind, compared))
 		return NIL;
 	if (IsA(constant, Const) && constant->constisnull)
-		context->exact = true;	/* no rows, or a test for null */
+		context->exact = GRAPH_EXACT;	/* no rows, or a test for null */
 	else if (property->type == GRAPH_EDM_ENUM && !property->any_case)
-		context->exact = !not_equal || distinct || !property->nullable;
+		context->exact = !not_equal || distinct || !property->nullable ?
+			GRAPH_EXACT : GRAPH_INEXACT;
 	else
 	{
-		context->exact = false;
+		context->exact = GRAPH_INEXACT;
 		context->reason = property->type == GRAPH_EDM_DATETIME ?
 			GRAPH_TIME_ROUNDED : reason_case;
 		if (not_equal)
 			return NIL;
+		note_case(context, compared);
 	}
 
 	result = list_make2(makeInteger(kind), makeString(pstrdup(property->name)));
@@ -172,7 +197,7 @@ convert_evidence(ClassifyContext *context, GraphFilterKind kind,
 		context->reason = path ? reason_case : GRAPH_NO_PROPERTY;
 		return NIL;
 	}
-	context->exact = false;
+	context->exact = GRAPH_INEXACT;
 	context->inside = true;
 	return list_make5(makeInteger(kind),
 					  makeString(pstrdup(context->info->resource->rows_member)),
@@ -193,7 +218,7 @@ convert_null_test(ClassifyContext *context, Expr *expr, bool null)
 
 	if (graph_is_never_null(context->baserel, expr))
 	{
-		context->exact = true;
+		context->exact = GRAPH_EXACT;
 		return list_make1(makeInteger(null ? GRAPH_FILTER_NEVER :
 									  GRAPH_FILTER_ALWAYS));
 	}
@@ -205,7 +230,7 @@ convert_null_test(ClassifyContext *context, Expr *expr, bool null)
 	}
 	if (property->type == GRAPH_EDM_ENUM && !property->any_case)
 		context->members = graph_members_null(property, null);
-	context->exact = true;
+	context->exact = GRAPH_EXACT;
 	return list_make2(makeInteger(null ? GRAPH_FILTER_NULL :
 								  GRAPH_FILTER_NOT_NULL),
 					  makeString(pstrdup(property->name)));
@@ -307,7 +332,7 @@ convert_row(ClassifyContext *context, RowCompareExpr * row, bool negate)
 					 make_opclause(operator, BOOLOID, false, left, right,
 								   InvalidOid,
 								   linitial_oid(row->inputcollids)), false);
-	context->exact = false;
+	context->exact = GRAPH_INEXACT;
 	if (context->members)
 		context->members->exact = false;
 	return result;
@@ -317,7 +342,7 @@ convert_row(ClassifyContext *context, RowCompareExpr * row, bool negate)
 typedef struct Arms
 {
 	List	   *conditions;
-	List	   *exact;			/* int */
+	List	   *exact;			/* int: GraphExactness */
 	List	   *members;		/* GraphMembers * */
 	List	   *groups;			/* the same, combined by property */
 	bool		all_members;	/* each arm has them */
@@ -339,12 +364,13 @@ convert_arms(ClassifyContext *context, List *args, bool is_and, bool negate,
 	{
 		List	   *one;
 
-		context->exact = true;
+		context->exact = GRAPH_EXACT;
 		one = convert(context, lfirst(cell), negate);
 		if (one == NIL && context->members == NULL && !is_and)
 			return false;
 		arms->conditions = lappend(arms->conditions, one);
-		arms->exact = lappend_int(arms->exact, one && context->exact);
+		arms->exact = lappend_int(arms->exact,
+								  one ? context->exact : GRAPH_INEXACT);
 		arms->members = lappend(arms->members, context->members);
 		arms->all_members = arms->all_members && context->members;
 		if (context->members == NULL)
@@ -363,7 +389,7 @@ convert_arms(ClassifyContext *context, List *args, bool is_and, bool negate,
  */
 static bool
 add_groups(ClassifyContext *context, const Arms *arms, bool is_and,
-		   List **result, bool *exact)
+		   List **result, GraphExactness *exact)
 {
 	ListCell   *cell;
 
@@ -383,7 +409,8 @@ add_groups(ClassifyContext *context, const Arms *arms, bool is_and,
 		}
 		if (one)
 			*result = lappend(*result, one);
-		*exact = *exact && one && one_exact;
+		if (one == NIL || !one_exact)
+			*exact = GRAPH_INEXACT;
 		context->pushdown->loose = context->pushdown->loose || !one_exact;
 	}
 	return true;
@@ -403,7 +430,7 @@ convert_junction(ClassifyContext *context, List *args, bool is_and, bool negate)
 {
 	List	   *result = list_make1(makeInteger(is_and ? GRAPH_FILTER_AND :
 												GRAPH_FILTER_OR));
-	bool		exact = true;
+	GraphExactness exact = GRAPH_EXACT;
 	Arms		arms;
 	bool		done = convert_arms(context, args, is_and, negate, &arms);
 
@@ -425,7 +452,7 @@ convert_junction(ClassifyContext *context, List *args, bool is_and, bool negate)
 			continue;
 		if (one)
 			result = lappend(result, one);
-		exact = exact && list_nth_int(arms.exact, i);
+		exact = Min(exact, (GraphExactness) list_nth_int(arms.exact, i));
 	}
 	if (!add_groups(context, &arms, is_and, &result, &exact))
 		return NIL;
@@ -496,7 +523,7 @@ convert(ClassifyContext *context, Expr *expr, bool negate)
 												   negate);
 	if (context->members)
 		return NIL;
-	context->exact = false;
+	context->exact = GRAPH_INEXACT;
 	return graph_time_condition(context->baserel, context->pushdown, expr, negate);
 }
 
@@ -508,7 +535,7 @@ void
 graph_pushdown_init(GraphPushdown *pushdown)
 {
 	memset(pushdown, 0, sizeof(GraphPushdown));
-	pushdown->exact = true;
+	pushdown->exact = GRAPH_EXACT;
 }
 
 /*
@@ -527,8 +554,10 @@ is_shipped(ClassifyContext *context, List *condition)
 		return false;
 	shippable = graph_filter_reserve(context->info->resource, condition,
 									 pushdown->known, &pushdown->bytes);
-	context->countable = context->exact && shippable.left_out == NULL;
-	context->exact = context->exact && shippable.is_whole;
+	context->countable = context->exact != GRAPH_INEXACT &&
+		shippable.left_out == NULL;
+	if (!shippable.is_whole)
+		context->exact = GRAPH_INEXACT;
 	if (!shippable.is_sent)
 		context->reason = shippable.left_out;
 	return shippable.is_sent;
@@ -551,9 +580,12 @@ find_condition(ClassifyContext *context, Expr *clause)
 	graph_values_forget(pushdown, before);
 	if (members)
 	{
-		condition = graph_members_condition(pushdown, members, &context->exact);
+		bool		exact;
+
+		condition = graph_members_condition(pushdown, members, &exact);
+		context->exact = exact ? GRAPH_EXACT : GRAPH_INEXACT;
 		context->reason = context->no_member ? context->no_member : reason_members;
-		pushdown->loose = pushdown->loose || !context->exact;
+		pushdown->loose = pushdown->loose || !exact;
 		if (is_shipped(context, condition))
 			return condition;
 		graph_values_forget(pushdown, before);
@@ -687,8 +719,9 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 	GraphPushdown *pushdown = context->pushdown;
 	List	   *condition = NIL;
 
-	context->exact = true;
+	context->exact = GRAPH_EXACT;
 	context->countable = false;
+	context->any_case = NIL;
 	context->reason = !pushdown->keys ? GRAPH_NO_FORM :
 		psprintf("%ss are asked for by their id",
 				 context->info->resource->record);
@@ -702,9 +735,10 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 		decide(context, condition);
 	context->filtered = condition && clause != key_clause;
 	if (clause == key_clause)
-		context->exact = graph_is_only_lookup(clause);
+		context->exact = graph_is_only_lookup(clause) ?
+			GRAPH_EXACT : GRAPH_INEXACT;
 	else if (condition == NIL)
-		context->exact = false;
+		context->exact = GRAPH_INEXACT;
 	return condition || clause == key_clause;
 }
 
@@ -739,7 +773,8 @@ graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 		else if (context.decided)
 			label = pstrdup(context.decided);
 		else
-			label = psprintf("sent, %s%s%s%s", context.exact ? "exact" : "superset",
+			label = psprintf("sent, %s%s%s%s",
+							 context.exact == GRAPH_EXACT ? "exact" : "superset",
 							 beside_keys ? label_listed : "",
 							 context.no_member ? ": " : "",
 							 context.no_member ? context.no_member : "");
@@ -747,9 +782,11 @@ graph_classify_clauses(RelOptInfo *baserel, List *rinfos,
 			pushdown->inside = lappend(pushdown->inside, rinfo);
 		else if (context.filtered)
 			pushdown->sent = lappend(pushdown->sent, rinfo);
-		context.exact = context.exact && !beside_keys;
-		pushdown->exact = pushdown->exact && context.exact;
-		if (!context.countable)
+		pushdown->exact = beside_keys ? GRAPH_INEXACT :
+			Min(pushdown->exact, context.exact);
+		if (context.countable)
+			pushdown->any_case = list_union(pushdown->any_case, context.any_case);
+		else
 			pushdown->inexact = lappend(pushdown->inexact, rinfo);
 		pushdown->clauses = lappend(pushdown->clauses, rinfo->clause);
 		pushdown->labels = lappend(pushdown->labels, makeString(label));

@@ -603,6 +603,8 @@ end_of_count(GraphChain *chain)
 		(more && count == records))
 		count = -1;
 	chain->shared->course.counts[chain->task.number] = count;
+	if (chain->task.number == 0)
+		chain->shared->course.counted = records;
 	finish(chain);
 }
 

@@ -43,7 +43,10 @@ extern bool graph_scan_take(GraphScan *scan, bool in_turns,
 							GraphRecord *record, bool *waits);
 extern pgsocket graph_scan_descriptor(const GraphScan *scan);
 extern int64 graph_scan_count(const GraphScan *scan, int number);
+extern int64 graph_scan_counted(const GraphScan *scan);
 extern int	graph_scan_count_number(const GraphScan *scan);
+extern bool graph_scan_saw_other_case(const GraphScan *scan,
+									  const char *property);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);
 extern bool graph_scan_gave_nulls(const GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);

@@ -343,6 +343,7 @@ graph_record_take(GraphChain *chain, bool *past)
 	*past = false;
 	chain->tally.page_records++;
 	note_count(chain);
+	graph_spelling_note(chain->shared);
 	if (!check_id(chain))
 	{
 		chain->tally.nameless++;	/* there is no more to be had of it */

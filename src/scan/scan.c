@@ -95,6 +95,7 @@ graph_scan_create(GraphSession *session, GraphProjection *projection)
 	shared->stats = graph_stats(session->serverid);
 	shared->id_slot = graph_projection_add(projection, shared->resource->key);
 	shared->time_slot = -1;
+	shared->parts.spelling = graph_spelling_create(shared->resource, projection);
 	scan->scratch = AllocSetContextCreate(shared->context, "graph_fdw step",
 										  ALLOCSET_SMALL_SIZES);
 	scan->nchains = session->options.limits.concurrency;
@@ -786,6 +787,17 @@ graph_scan_count(const GraphScan *scan, int number)
 }
 
 /*
+ * graph_scan_counted
+ *		How many records came with the count of the request's filter, in the
+ *		answer that was complete?
+ */
+int64
+graph_scan_counted(const GraphScan *scan)
+{
+	return scan->shared.course.counted;
+}
+
+/*
  * graph_scan_count_number
  *		With which count has the last record come?
  */
@@ -793,6 +805,17 @@ int
 graph_scan_count_number(const GraphScan *scan)
 {
 	return scan->chains[scan->current]->task.number;
+}
+
+/*
+ * graph_scan_saw_other_case
+ *		Has a member of this enum come in another case than the metadata has it,
+ *		in this scan or before?
+ */
+bool
+graph_scan_saw_other_case(const GraphScan *scan, const char *property)
+{
+	return graph_spelling_differs(&scan->shared, property);
 }
 
 /*

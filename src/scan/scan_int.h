@@ -92,11 +92,17 @@ typedef enum GraphRequestPart
 	GRAPH_PART_ANY = 16,		/* any() in $filter */
 } GraphRequestPart;
 
-/* What a scan knows of those parts; refusal.c writes it. */
+typedef struct GraphSpelling GraphSpelling;
+
+/*
+ * What a scan knows of the service: those parts, which refusal.c writes, and
+ * where its enums are.
+ */
 typedef struct GraphParts
 {
 	Oid			umid;			/* the user mapping, whose service it is */
 	const char *entity_set;		/* what of that service is asked for */
+	GraphSpelling *spelling;
 	int			refused;		/* in this scan */
 	int			unproven;		/* of these, not answered without since */
 	int			accepted;		/* in this scan */
@@ -159,6 +165,7 @@ typedef struct GraphCourse
 {
 	int64		counts[GRAPH_MOST_COUNTS];	/* the last answers to COUNT, by
 											 * number, or -1 */
+	int64		counted;		/* records that came with the first */
 	bool		doubtful;		/* a part of the list was not counted */
 	bool		order_tried;	/* a list out of order was asked for in order */
 	bool		has_head;		/* there is a head: */
@@ -438,6 +445,12 @@ extern void graph_fetch_repair(GraphFetch *fetch);
 extern bool graph_fetch_cut_again(GraphFetch *fetch);
 extern bool graph_fetch_renew_token(GraphFetch *fetch);
 extern bool graph_fetch_replace_stale(GraphFetch *fetch);
+
+/* in spelling.c */
+extern GraphSpelling *graph_spelling_create(const GraphResourceInfo *resource,
+											GraphProjection *projection);
+extern void graph_spelling_note(const GraphShared *shared);
+extern bool graph_spelling_differs(const GraphShared *shared, const char *name);
 
 /* in refusal.c */
 extern void graph_parts_start(GraphParts *parts, const GraphSession *session);

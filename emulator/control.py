@@ -43,6 +43,7 @@ class Recorder:
                 "prefix": request.prefix,
                 "headers": _headers(request),
                 "body_fields": _body_fields(request),
+                "body": _body(request),
                 "connection": request.connection,
                 "proxied": request.proxied,
                 "in_flight": self._in_flight,
@@ -74,6 +75,13 @@ def _headers(request) -> dict[str, str]:
         digest = hashlib.sha256(credentials.encode("utf-8", "replace")).hexdigest()
         headers["authorization"] = f"{scheme} sha256:{digest[:12]}"
     return headers
+
+
+def _body(request) -> str | None:
+    """What Graph is sent, which is never a secret; None for anything else."""
+    if "/security/" not in request.path or not request.body:
+        return None
+    return request.body.decode("utf-8", "replace")
 
 
 def _body_fields(request) -> list[str]:

@@ -326,6 +326,12 @@ def reset(hit, *, after=None):
 
 
 @upon
+def lost(hit):
+    """The service has done what it was asked; the connection is closed without an answer."""
+    hit.response.delivery.hang_up = True
+
+
+@upon
 def close_after(hit):
     """A whole answer that promises keep-alive, then the connection is closed."""
     hit.response.delivery.close_after = True

@@ -4,8 +4,10 @@
  *		What does a failed request mean: try again, or which error?
  *
  * One table maps HTTP statuses to SQLSTATEs, to who may send the request
- * again, and to what can be done about it; another does the same for transfers
- * that got no whole answer.  What a user reads about a failure of the service
+ * again, to whether it was certainly not done, and to what can be done about
+ * it; another does the same for transfers that got no whole answer.  Reads and
+ * changes that say what shall be go by the first, what may be done only once
+ * (a POST) by both.  What a user reads about a failure of the service
  * is composed here, from parts that redact.c has sanitized; what the token
  * endpoint says of a login is login_error.c's.
  *
@@ -41,23 +43,23 @@ static const GraphStatusRule status_rules[] = {
 	{206, 206, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, GRAPH_RETRY_NEVER, false, "Partial Content", NULL},
 	{300, 399, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER, false, "a redirect",
 	"Redirects are not followed, since secrets and tokens belong to one origin.  Check the server's options \"cloud\", \"endpoint\" and \"authority\"."},
-	{400, 400, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_NEVER, true, "Bad Request",
+	{400, 400, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_NOT_DONE, true, "Bad Request",
 	"If the service takes smaller pages only, set the option \"page_size\" of the server or foreign table."},
-	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, GRAPH_RETRY_NEVER, true, "Unauthorized",
+	{401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, GRAPH_NOT_DONE, true, "Unauthorized",
 	"Check the login of the user mapping, and that the server's option \"cloud\" names the cloud of the tenant."},
-	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, GRAPH_RETRY_NEVER, true, "Forbidden", NULL},
-	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, GRAPH_RETRY_LOCAL, false, "Not Found",
+	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, GRAPH_NOT_DONE, true, "Forbidden", NULL},
+	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, GRAPH_RETRY_LOCAL | GRAPH_NOT_DONE, false, "Not Found",
 	"Check the server's options \"cloud\", \"endpoint\" and \"api_version\"."},
-	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER, false, "Proxy Authentication Required", NULL},
+	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE, false, "Proxy Authentication Required", NULL},
 	{408, 408, ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL, false, "Request Timeout", NULL},
-	{410, 410, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_LOCAL, false, "a client error", NULL},
-	{413, 414, ERRCODE_PROGRAM_LIMIT_EXCEEDED, GRAPH_RETRY_NEVER, false, "request too long", NULL},
-	{429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, GRAPH_RETRY_ALL, false, "Too Many Requests",
+	{410, 410, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_LOCAL | GRAPH_NOT_DONE, false, "a client error", NULL},
+	{413, 414, ERRCODE_PROGRAM_LIMIT_EXCEEDED, GRAPH_NOT_DONE, false, "request too long", NULL},
+	{429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, GRAPH_RETRY_ALL | GRAPH_NOT_DONE, false, "Too Many Requests",
 	"The service allows about 150 requests a minute for one application and tenant.  Try again later, or ask for fewer alerts."},
-	{400, 499, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_NEVER, false, "a client error", NULL},
+	{400, 499, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_NOT_DONE, false, "a client error", NULL},
 	{500, 500, ERRCODE_FDW_ERROR, GRAPH_RETRY_ALL, false, "Internal Server Error", NULL},
 	{502, 502, ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL, false, "Bad Gateway", NULL},
-	{503, 503, ERRCODE_CANNOT_CONNECT_NOW, GRAPH_RETRY_ALL, false, "Service Unavailable", NULL},
+	{503, 503, ERRCODE_CANNOT_CONNECT_NOW, GRAPH_RETRY_ALL | GRAPH_NOT_DONE_IF_ASKED, false, "Service Unavailable", NULL},
 	{504, 504, ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL, false, "Gateway Timeout", NULL},
 	{500, 599, ERRCODE_FDW_ERROR, GRAPH_RETRY_NEVER, false, "a server error", NULL},
 	{0, 999, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, GRAPH_RETRY_NEVER, false, "an unexpected status", NULL},
@@ -73,17 +75,17 @@ typedef struct TransportRule
 } TransportRule;
 
 static const TransportRule transport_rules[] = {
-	[GRAPH_TRANSPORT_RESOLVE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+	[GRAPH_TRANSPORT_RESOLVE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"could not resolve the name of", NULL},
-	[GRAPH_TRANSPORT_CONNECT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+	[GRAPH_TRANSPORT_CONNECT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"could not connect to", NULL},
-	[GRAPH_TRANSPORT_PROXY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER,
+	[GRAPH_TRANSPORT_PROXY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
 		"the proxy refused to connect to", "The server's option \"proxy\" names the proxy; if that wants to know who asks, a superuser can set \"proxy_user\" and \"proxy_password\" on the user mapping."},
-	[GRAPH_TRANSPORT_HANDSHAKE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+	[GRAPH_TRANSPORT_HANDSHAKE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"could not establish a trusted TLS connection to", "Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
-	[GRAPH_TRANSPORT_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_NEVER,
+	[GRAPH_TRANSPORT_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
 		"could not establish a trusted TLS connection to", "If the service's certificate was issued by an authority of your own, a superuser can set the server's option \"ca_file\"."},
-	[GRAPH_TRANSPORT_CONNECT_TIMEOUT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE,
+	[GRAPH_TRANSPORT_CONNECT_TIMEOUT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited."},
 	[GRAPH_TRANSPORT_SILENCE] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_REMOTE,
 		"timed out while waiting for", "The server's option \"request_timeout\" sets how long a silence is waited for."},
@@ -95,7 +97,7 @@ static const TransportRule transport_rules[] = {
 		"refused a possibly incomplete answer of", NULL},
 	[GRAPH_TRANSPORT_TOO_LARGE] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, GRAPH_RETRY_NEVER,
 		"refused an oversized answer of", NULL},
-	[GRAPH_TRANSPORT_STARVED] = {ERRCODE_INSUFFICIENT_RESOURCES, GRAPH_RETRY_NEVER,
+	[GRAPH_TRANSPORT_STARVED] = {ERRCODE_INSUFFICIENT_RESOURCES, GRAPH_NOT_DONE,
 		"out of file descriptors for a request to", "Raise the operating system's limit for the server, or lower the server's option \"concurrency\"."},
 	[GRAPH_TRANSPORT_OTHER] = {ERRCODE_FDW_ERROR, GRAPH_RETRY_NEVER,
 		"could not exchange data with", NULL},
@@ -140,6 +142,24 @@ graph_may_retry(GraphTransport transport, int status, int who)
 		graph_status_rule(status)->retry : transport_rules[transport].retry;
 
 	return (retry & who) != 0;
+}
+
+/*
+ * graph_may_be_done
+ *		May the service have done what was asked of it by a request that ended
+ *		so?
+ *
+ * retry_after is what it asked to wait, or -1.
+ */
+bool
+graph_may_be_done(GraphTransport transport, int status, int retry_after)
+{
+	int			retry = transport == GRAPH_TRANSPORT_OK ?
+		graph_status_rule(status)->retry : transport_rules[transport].retry;
+
+	if (retry & GRAPH_NOT_DONE_IF_ASKED)
+		return retry_after < 0;
+	return (retry & GRAPH_NOT_DONE) == 0;
 }
 
 /*

@@ -145,6 +145,7 @@ typedef struct GraphStats
 	uint64		throttled;		/* answers 429 */
 	uint64		bytes;			/* of bodies, as decompressed */
 	uint64		records;		/* alerts */
+	uint64		writes;			/* taken by the service */
 } GraphStats;
 
 /* The other side, as messages speak of it: each GraphSession has one. */
@@ -205,13 +206,21 @@ extern bool graph_address_is_metadata(const struct sockaddr *address);
 #define GRAPH_RETRY_LOCAL	2	/* who asked the managed identity's service */
 #define GRAPH_RETRY_ALL		(GRAPH_RETRY_REMOTE | GRAPH_RETRY_LOCAL)
 
+/*
+ * And whether the service has certainly not done what it was asked: then what
+ * may not be done twice may be asked again, too.  A gateway that is busy says
+ * when to come back; one that lost the service behind it cannot tell.
+ */
+#define GRAPH_NOT_DONE			4
+#define GRAPH_NOT_DONE_IF_ASKED	8	/* if it says when to come back */
+
 /* What a status means: see the table in error.c. */
 typedef struct GraphStatusRule
 {
 	int			first;			/* statuses first .. last */
 	int			last;
 	int			sqlstate;
-	int			retry;			/* of GRAPH_RETRY_ */
+	int			retry;			/* of GRAPH_RETRY_ and GRAPH_NOT_DONE */
 	bool		refuses_login;	/* as the token endpoint's (RFC 6749 5.2) */
 	const char *meaning;		/* RFC 9110's words, or Graph's */
 	const char *hint;			/* or NULL */
@@ -225,6 +234,8 @@ extern char *graph_describe_remote(const GraphPeer *peer,
 								   const GraphRemoteError *remote,
 								   const char *why);
 extern bool graph_may_retry(GraphTransport transport, int status, int who);
+extern bool graph_may_be_done(GraphTransport transport, int status,
+							  int retry_after);
 extern char *graph_request_title(const char *name, const char *id);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
 pg_noreturn extern void graph_report_status(const GraphPeer *peer,

@@ -5,7 +5,7 @@
  *
  * An easy handle is made with all its options: what is asked, how it is
  * protected, how it waits and whom it calls.  What libcurl needs as long as
- * the handle lives, header lines and a form, is kept beside it.
+ * the handle lives, header lines and a body, is kept beside it.
  *
  * The caller owns the GraphEasy: before graph_easy_create(), which may throw,
  * it registers what will call graph_easy_free(), which never does.  The two
@@ -264,6 +264,48 @@ add_id(GraphEasy *easy)
 }
 
 /*
+ * set_once
+ *		Have a request sent once at most, whatever becomes of it.
+ *
+ * Where a kept connection ends before the first byte of an answer, libcurl
+ * sends the request again on another, and tells nobody; the service may have
+ * taken it all the same.  That cannot be on a connection of its own.
+ */
+static void
+set_once(GraphEasy *easy)
+{
+	SETOPT(easy, CURLOPT_FRESH_CONNECT, 1L);
+	SETOPT(easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+/*
+ * set_body
+ *		What is sent with a request, and by which method.
+ *
+ * The answer is waited for without "100 Continue": for a large body libcurl
+ * would ask for that, and wait where the service does not know it.
+ */
+static void
+set_body(GraphEasy *easy, MemoryContext owner, const GraphHttpRequest *request)
+{
+	const char *body = request->form ? request->form : request->json;
+
+	if (body == NULL)
+		return;
+	easy->body = MemoryContextStrdup(owner, body);
+	SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) strlen(easy->body));
+	SETOPT(easy, CURLOPT_POSTFIELDS, easy->body);
+	add_header(easy, "Expect:");
+	if (request->form)
+		return;
+	add_header(easy, "Content-Type: application/json");
+	if (request->method == GRAPH_METHOD_PATCH)
+		SETOPT(easy, CURLOPT_CUSTOMREQUEST, "PATCH");
+	else
+		set_once(easy);
+}
+
+/*
  * set_request
  *		What is asked.
  */
@@ -274,12 +316,7 @@ set_request(GraphEasy *easy, MemoryContext owner,
 	ListCell   *cell;
 
 	SETOPT(easy, CURLOPT_URL, request->url);
-	if (request->form)
-	{
-		easy->form = MemoryContextStrdup(owner, request->form);
-		SETOPT(easy, CURLOPT_POSTFIELDSIZE, (long) strlen(easy->form));
-		SETOPT(easy, CURLOPT_POSTFIELDS, easy->form);
-	}
+	set_body(easy, owner, request);
 	if (request->bearer)
 	{
 		MemoryContext old = MemoryContextSwitchTo(owner);
@@ -336,10 +373,10 @@ graph_easy_free(GraphEasy *easy)
 	for (struct curl_slist *item = easy->headers; item; item = item->next)
 		graph_wipe_text(item->data);
 	curl_slist_free_all(easy->headers);
-	graph_wipe_text(easy->form);
+	graph_wipe_text(easy->body);
 	easy->curl = NULL;
 	easy->headers = NULL;
-	easy->form = NULL;
+	easy->body = NULL;
 }
 
 /*
@@ -365,4 +402,20 @@ bool
 graph_easy_was_kept(const GraphEasy *easy)
 {
 	return graph_easy_number(easy, CURLINFO_NUM_CONNECTS, 1) == 0;
+}
+
+/*
+ * graph_easy_was_sent
+ *		May the other side have got something of the request?  Not if libcurl
+ *		never came to send it.
+ */
+bool
+graph_easy_was_sent(const GraphEasy *easy)
+{
+	curl_off_t	ready = 0;
+
+	if (easy->curl == NULL ||
+		curl_easy_getinfo(easy->curl, CURLINFO_PRETRANSFER_TIME_T, &ready) != CURLE_OK)
+		return true;
+	return ready > 0 || graph_easy_number(easy, CURLINFO_REQUEST_SIZE, 1) > 0;
 }

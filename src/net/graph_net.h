@@ -24,7 +24,9 @@ typedef struct GraphHttpRequest
 	const char *url;
 	const char *bearer;			/* token for Authorization, or NULL */
 	List	   *headers;		/* of char *, "Name: value" */
-	const char *form;			/* body to POST as a form, or NULL: a GET */
+	GraphMethod method;			/* with json; a form is always a POST */
+	const char *form;			/* body to POST as a form, or NULL */
+	const char *json;			/* body of a PATCH or POST, or NULL */
 
 	const char *ca_file;		/* or NULL */
 	const char *proxy;			/* or NULL; not used for http, see easy.c */
@@ -57,6 +59,7 @@ extern GraphTransport graph_http_result(GraphTransfer *transfer,
 										const char **text);
 extern const char *graph_http_id(const GraphTransfer *transfer);
 extern bool graph_http_was_kept(const GraphTransfer *transfer);
+extern bool graph_http_was_sent(const GraphTransfer *transfer);
 extern uint64 graph_http_received(GraphTransfer *transfer);
 extern void graph_http_end(GraphTransfer *transfer);
 extern void graph_http_sleep(int milliseconds);

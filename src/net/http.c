@@ -713,6 +713,16 @@ graph_http_was_kept(const GraphTransfer *transfer)
 }
 
 /*
+ * graph_http_was_sent
+ *		May the other side have got something of the request?
+ */
+bool
+graph_http_was_sent(const GraphTransfer *transfer)
+{
+	return graph_easy_was_sent(&transfer->easy);
+}
+
+/*
  * graph_http_may_be_cut
  *		Did an answer end although nothing said that it would end there?
  *

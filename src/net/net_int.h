@@ -63,7 +63,7 @@ typedef struct GraphEasy
 {
 	CURL	   *curl;			/* NULL before and after its life */
 	struct curl_slist *headers;
-	char	   *form;			/* libcurl sends it from here, or NULL */
+	char	   *body;			/* libcurl sends it from here, or NULL */
 	char		id[GRAPH_ID_SIZE];	/* client-request-id */
 	bool		link_local;		/* it may ask the metadata service */
 	bool		forbidden;		/* it wanted an address that it may not ask */
@@ -106,6 +106,7 @@ extern void graph_easy_free(GraphEasy *easy);
 extern long graph_easy_number(const GraphEasy *easy, CURLINFO what,
 							  long default_value);
 extern bool graph_easy_was_kept(const GraphEasy *easy);
+extern bool graph_easy_was_sent(const GraphEasy *easy);
 
 /* in events.c */
 extern pgsocket graph_events_open(void);

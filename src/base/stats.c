@@ -137,8 +137,10 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 	{
 		ForeignServer *server = GetForeignServerExtended(entry->stats.serverid,
 														 FSV_MISSING_OK);
-		Datum		values[6];
-		bool		isnull[6] = {false};
+
+		/* version 1.0 of the extension has the first six */
+		Datum		values[7];
+		bool		isnull[7] = {false};
 
 		if (server == NULL)
 			continue;			/* it was dropped */
@@ -148,6 +150,7 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 		values[3] = Int64GetDatum((int64) entry->stats.throttled);
 		values[4] = Int64GetDatum((int64) entry->stats.bytes);
 		values[5] = Int64GetDatum((int64) entry->stats.records);
+		values[6] = Int64GetDatum((int64) entry->stats.writes);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
 	}
 	return (Datum) 0;

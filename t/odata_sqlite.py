@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""A second opinion: a list of alerts behind OData whose filters are evaluated by SQLite.
+"""A second opinion: lists of alerts and incidents behind OData whose filters are evaluated by SQLite.
 
-    python3 odata_sqlite.py ALERTS.jsonl        # prints its port, serves until its standard input closes
+    python3 odata_sqlite.py ALERTS.jsonl [INCIDENTS.jsonl]    # prints its port, serves until its standard input closes
 
 It shares nothing with the emulator. A $filter becomes SQL, so that the meaning of and, or, not, null and the order of
 times are SQLite's: comparisons are written as OData 4.01 defines them (eq and ne know null, the others are false for
 it), strings differ by case, times are texts of seven fractional digits. Pages follow each other by $skip. What the
 extension has no business to send (other functions, other properties, lambdas other than evidence/any) is a 400.
+
+Of incidents, members of enums are the same in any case, and $top above 50 is a 400. An incident's alerts, by their
+incidentId, are a list of their own.
 
 GET /requests lists the targets asked for, one on a line, and forgets them.
 """
@@ -19,10 +22,10 @@ import sqlite3
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-LIST = "/v1.0/security/alerts_v2"
-WORDS = ("assignedTo", "classification", "determination", "severity", "serviceSource", "status")
+ROOT = "/v1.0/security"
 TIMES = ("createdDateTime", "lastUpdateDateTime")
 OPTIONS = {"$filter", "$top", "$skip", "$orderby", "$select", "$count"}
 TOKEN = re.compile(r"""\s*(?:
@@ -33,6 +36,22 @@ ORDERS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 class Refused(Exception):
     """Answered with 400."""
+
+
+class EntitySet(NamedTuple):
+    """What there is below ROOT: the words by which it is filtered, those of them that are the same in any case, and
+    the largest page."""
+    name: str
+    words: tuple
+    folded: tuple
+    largest: int
+    has_evidence: bool
+
+
+ALERTS = EntitySet("alerts_v2", ("assignedTo", "classification", "determination", "severity", "serviceSource", "status"),
+                   (), 1000, True)
+INCIDENTS = EntitySet("incidents", ("assignedTo", "classification", "determination", "severity", "status"),
+                      ("classification", "determination", "severity", "status"), 50, False)
 
 
 def instant(text):
@@ -49,7 +68,8 @@ def instant(text):
 class Translation:
     """One $filter as the condition of a WHERE clause, in .sql, and its values, in .values."""
 
-    def __init__(self, text):
+    def __init__(self, text, kind):
+        self.kind = kind
         self.tokens, at = [], 0
         while text[at:].strip():
             match = TOKEN.match(text, at)
@@ -95,11 +115,11 @@ class Translation:
             sql = self.any_of()
             self.take(")")
             return f"({sql})"
-        if text == "evidence/any":
+        if text == "evidence/any" and self.kind.has_evidence:
             return self.some_evidence()
-        if kind != "word" or text not in WORDS + TIMES:
+        if kind != "word" or text not in self.kind.words + TIMES:
             raise Refused(f"not a property to filter by: {text}")
-        return self.comparison(f"a.{text}", text in TIMES)
+        return self.comparison(f"a.{text}" + (" COLLATE NOCASE" if text in self.kind.folded else ""), text in TIMES)
 
     def comparison(self, left, is_time):
         operator, (kind, text) = self.take()[1], self.take()
@@ -136,45 +156,58 @@ class Translation:
 # The service
 
 class Store:
-    def __init__(self, file):
+    def __init__(self, files):
         self.lock = threading.Lock()
         self.database = sqlite3.connect(":memory:", check_same_thread=False)
-        names = ("id", *WORDS, *TIMES)
-        self.database.execute(f"CREATE TABLE alert (json TEXT, {', '.join(f'{name} TEXT' for name in names)})")
+        self.kinds = (ALERTS, INCIDENTS)[:len(files)]
+        for kind, name in zip(self.kinds, files):
+            with open(name, encoding="utf-8", newline="\n") as file:
+                self.load(kind, file)
+
+    def load(self, kind, file):
+        names = ("id", "incidentId", *kind.words, *TIMES)
+        self.database.execute(f"CREATE TABLE {kind.name} (json TEXT, {', '.join(f'{name} TEXT' for name in names)})")
         for line in file:
-            alert = json.loads(line)
-            values = [alert.get(name) for name in names]
+            record = json.loads(line)
+            values = [record.get(name) for name in names]
             values = [instant(value) if name in TIMES and value else value for name, value in zip(names, values)]
-            self.database.execute(f"INSERT INTO alert VALUES ({', '.join('?' * (len(names) + 1))})",
+            self.database.execute(f"INSERT INTO {kind.name} VALUES ({', '.join('?' * (len(names) + 1))})",
                                   [line.rstrip("\n"), *values])
+
+    def record(self, kind, record_id):
+        return self.rows(f"SELECT json FROM {kind.name} WHERE id = ?", [record_id])
 
     def rows(self, sql, values):
         with self.lock:
             return self.database.execute(sql, values).fetchall()
 
 
-def listing(store, root, options):
-    """The page that the options ask for."""
+def listing(store, kind, url, options, incident=None):
+    """The page of a list, of an incident's alerts if one is named, that the options ask for."""
     if set(options) - OPTIONS:
         raise Refused(f"unknown options: {set(options) - OPTIONS}")
-    where, order = Translation(options["$filter"]) if "$filter" in options else None, []
+    where, order = Translation(options["$filter"], kind) if "$filter" in options else None, []
     condition, values = (where.sql, where.values) if where else ("TRUE", [])
+    if incident is not None:
+        condition, values = f"({condition}) AND a.incidentId = ?", [*values, incident]
     for part in filter(None, options.get("$orderby", "").split(",")):
         match = re.fullmatch(r"\s*(createdDateTime|lastUpdateDateTime)(?:\s+(asc|desc))?\s*", part)
         if not match:
             raise Refused(f"cannot sort by {part}")
         order.append(f"{match[1]} {match[2] or 'asc'}")
     top, skip = int(options.get("$top", 100)), int(options.get("$skip", 0))
-    if not 0 < top <= 1000:
-        raise Refused("$top is from 1 to 1000")
-    total = store.rows(f"SELECT count(*) FROM alert a WHERE {condition}", values)[0][0]
-    found = store.rows(f"SELECT json FROM alert a WHERE {condition} ORDER BY {', '.join([*order, 'rowid'])} "
+    if "$top" not in options:
+        top = min(top, kind.largest)
+    if not 0 < top <= kind.largest:
+        raise Refused(f"The limit of '{kind.largest}' for Top query has been exceeded. The value is '{top}'.")
+    total = store.rows(f"SELECT count(*) FROM {kind.name} a WHERE {condition}", values)[0][0]
+    found = store.rows(f"SELECT json FROM {kind.name} a WHERE {condition} ORDER BY {', '.join([*order, 'rowid'])} "
                        "LIMIT ? OFFSET ?", [*values, top, skip])
     page = {"@odata.count": total} if options.get("$count") == "true" else {}
     page["value"] = [chosen(json.loads(text), options.get("$select")) for text, in found]
     if skip + len(found) < total:
         options = {**options, "$skip": str(skip + len(found))}
-        page["@odata.nextLink"] = f"{root}{LIST}?" + "&".join(f"{name}={quote(value, safe='')}"
+        page["@odata.nextLink"] = f"{url}?" + "&".join(f"{name}={quote(value, safe='')}"
                                                               for name, value in options.items())
     return page
 
@@ -207,14 +240,21 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, url):
         if not self.headers.get("Authorization", "").startswith("Bearer "):
             return 401, {"error": {"code": "InvalidAuthenticationToken", "message": "no token"}}
-        if url.path == LIST:
-            options = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=True))
-            return 200, listing(self.store, f"http://{self.headers['Host']}", options)
-        if url.path.startswith(LIST + "/") and "/" not in url.path[len(LIST) + 1:]:
-            rows = self.store.rows("SELECT json FROM alert WHERE id = ?", [unquote(url.path[len(LIST) + 1:])])
-            if rows:
-                return 200, json.loads(rows[0][0])
+        kinds = {f"{ROOT}/{kind.name}": kind for kind in self.store.kinds}
+        steps = [unquote(step) for step in url.path.split("/")]
+        path, rest = "/".join(steps[:4]), steps[4:]
+        found = self.store.record(kinds[path], rest[0]) if path in kinds and rest else []
+        if path in kinds and not rest:
+            return 200, self.page(kinds[path], url)
+        if found and len(rest) == 1:
+            return 200, json.loads(found[0][0])
+        if found and kinds[path] is INCIDENTS and rest[1:] == ["alerts"]:
+            return 200, self.page(ALERTS, url, rest[0])
         return 404, {"error": {"code": "ResourceNotFound", "message": "not here"}}
+
+    def page(self, kind, url, incident=None):
+        options = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=True)) if url.query else {}
+        return listing(self.store, kind, f"http://{self.headers['Host']}{url.path}", options, incident)
 
     def reply(self, status, body, content_type):
         self.send_response(status)
@@ -228,8 +268,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8", newline="\n") as file:
-        Handler.store = Store(file)
+    Handler.store = Store(sys.argv[1:])
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,10 +1,11 @@
-"""A list of alerts that moves while it is read.
+"""A list of alerts or incidents that moves while it is read.
 
 It is no Microsoft Graph: it knows a list with $filter (comparisons joined by "and"), $orderby, $top, $skip and $count, and
 its links are offsets, whatever they look like. The path says how the list moves; it begins anew with each query's first
 request, and tells which alerts were in it from beginning to end.
 
     GET /{JSON, percent-encoded}/v1.0/security/alerts_v2?...
+    GET /{JSON, percent-encoded}/v1.0/security/incidents?...     where a $top above 50 is a 400
     GET /{the same}/kept           the ids that were there all the time, and whether anything has moved, as JSON
 
 The JSON is an object: "name" (sets a list apart), "alerts", "leave" and "arrive" (so many for each request), "from" (which leave:
@@ -96,8 +97,7 @@ class MovingList:
                 return False
         return True
 
-    def page(self, query, base):
-        options = dict(parse_qsl(query))
+    def page(self, options, base):
         name, _, direction = options.get("$orderby", "createdDateTime desc").partition(" ")
         found = [a for a in self.alerts.values() if self.matches(a, options.get("$filter", ""))]
         found.sort(key=lambda a: (a[name], a["id"]), reverse=direction == "desc")
@@ -131,6 +131,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         parts = urlsplit(self.path)
         key, _, path = parts.path[1:].partition("/")
+        options = dict(parse_qsl(parts.query))
         with self.lock:
             if key not in self.lists:
                 self.lists[key] = MovingList(json.loads(unquote(key)))
@@ -138,8 +139,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if path == "kept":
                 body = json.dumps({"kept": sorted(moving.kept), "moved": moving.moved, "requests": moving.requests}).encode()
                 cut = False
+            elif path.endswith("/incidents") and int(options.get("$top", 1)) > 50:
+                return self.send_error(400)
             else:
-                body = moving.page(parts.query, f"http://127.0.0.1:{self.server.server_port}{parts.path}")
+                body = moving.page(options, f"http://127.0.0.1:{self.server.server_port}{parts.path}")
                 cut = moving.options["cut"] and moving.random.randrange(moving.options["cut"]) == 0
                 place = moving.random.randrange(len(body)) if cut else 0
         self.send_response(200)

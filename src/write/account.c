@@ -46,6 +46,7 @@ graph_account_create(const GraphSession *session, bool adds)
 
 	account->context = context;
 	account->subid = GetCurrentSubTransactionId();
+	account->statement = GetCurrentStatementStartTimestamp();
 	account->server_name = MemoryContextStrdup(context,
 											   session->peer.server_name);
 	account->record = graph_resource_info(session->options.resource)->record;
@@ -128,6 +129,20 @@ graph_account_withdraw(GraphAccount *account, const char *id)
 		done->nids--;
 		return;
 	}
+}
+
+/*
+ * graph_account_merge
+ *		Add what was done by another account.
+ */
+void
+graph_account_merge(GraphAccount *account, const GraphAccount *other)
+{
+	uint64		count = account->done.count + other->done.count;
+
+	for (int i = 0; i < other->done.nids; i++)
+		add(account, &account->done, other->done.ids[i]);
+	account->done.count = count;
 }
 
 /*

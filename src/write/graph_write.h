@@ -9,8 +9,8 @@
  * records, and of which it is not known.
  *
  * Every function here may raise an error, with what was changed in its DETAIL.
- * An error that comes from elsewhere while a writer is open has none; then a
- * WARNING says it when the (sub)transaction aborts.
+ * An error that comes from elsewhere in the statement has none; then a WARNING
+ * says it when the (sub)transaction aborts.
  *
  * What this layer refuses to know: plans, columns, slots, what a body says.
  *

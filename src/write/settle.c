@@ -7,9 +7,13 @@
  * An error that is raised in a writer is completed there: those under way are
  * waited for, and its DETAIL says what was done.  One that comes from elsewhere
  * in the statement knows nothing of a writer; then the abort of the
- * (sub)transaction finds the accounts that are open, waits a little, and says
+ * (sub)transaction finds the accounts of the statement, waits a little, and says
  * the same in a WARNING.  It is never said twice.  An error that ends the
  * session gets the DETAIL without a wait.
+ *
+ * An account that is closed stays until the client's statement has ended: there
+ * may be another writer of a partition, an AFTER trigger, or the rest of the
+ * function.
  *
  * A change cannot be undone, so the first one in a transaction block gets a
  * WARNING that ROLLBACK will not do it.
@@ -43,14 +47,98 @@ static dlist_head accounts = DLIST_STATIC_INIT(accounts);
 static bool warned = false;		/* in this transaction, of the block */
 
 /*
- * graph_settle_forget
+ * forget
  *		All that an account is about was told, or need not be: drop it.
  */
-void
-graph_settle_forget(GraphAccount *account)
+static void
+forget(GraphAccount *account)
 {
 	dlist_delete(&account->node);
 	MemoryContextDelete(account->context);
+}
+
+/*
+ * is_past
+ *		Is it of a statement of the client that has ended?
+ */
+static bool
+is_past(const GraphAccount *account)
+{
+	return account->closed &&
+		account->statement != GetCurrentStatementStartTimestamp();
+}
+
+/*
+ * forget_past
+ *		Drop what earlier statements did: they have succeeded.
+ */
+static void
+forget_past(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &accounts)
+	{
+		GraphAccount *account = dlist_container(GraphAccount, node, iter.cur);
+
+		if (is_past(account))
+			forget(account);
+	}
+}
+
+/*
+ * find_closed
+ *		The account that another one, which is closed, can be added to; or NULL.
+ */
+static GraphAccount *
+find_closed(const GraphAccount *account)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &accounts)
+	{
+		GraphAccount *other = dlist_container(GraphAccount, node, iter.cur);
+
+		if (other != account && other->closed && !other->told &&
+			other->subid == account->subid && other->adds == account->adds &&
+			strcmp(other->record, account->record) == 0 &&
+			strcmp(other->server_name, account->server_name) == 0)
+			return other;
+	}
+	return NULL;
+}
+
+/*
+ * merge
+ *		Add a closed account to another, if there is one: there may be very many
+ *		in a function.
+ */
+static void
+merge(GraphAccount *account)
+{
+	GraphAccount *other = find_closed(account);
+
+	if (other == NULL)
+		return;
+	graph_account_merge(other, account);
+	forget(account);
+}
+
+/*
+ * graph_settle_close
+ *		A writer has done its work.  The statement may yet fail: another writer of
+ *		it, a trigger, or the function of which it is a part.
+ */
+void
+graph_settle_close(GraphAccount *account)
+{
+	Assert(dlist_is_empty(&account->open) && dlist_is_empty(&account->answered));
+	forget_past();
+	account->closed = true;
+	if (account->done.count == 0)
+		forget(account);
+	else
+		merge(account);
 }
 
 /*-------------------------------------------------------------------------
@@ -175,7 +263,7 @@ tell(SubTransactionId subid)
 		GraphAccount *account = dlist_container(GraphAccount, node, iter.cur);
 		char	   *sentences;
 
-		if (account->subid != subid || account->told)
+		if (account->subid != subid || account->told || is_past(account))
 			continue;
 		account->told = true;
 		conclude(account);
@@ -271,7 +359,7 @@ end_accounts(SubTransactionId subid)
 					(errmsg("changes on server \"%s\" are not undone",
 							server_name),
 					 errdetail("%s", detail)));
-		graph_settle_forget(account);
+		forget(account);
 	}
 }
 
@@ -283,19 +371,35 @@ static void
 end_subtransaction(SubXactEvent event, SubTransactionId subid,
 				   SubTransactionId parent, void *arg)
 {
-	dlist_iter	iter;
+	dlist_mutable_iter iter;
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		end_accounts(subid);
 	if (event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
-	dlist_foreach(iter, &accounts)
+	dlist_foreach_modify(iter, &accounts)
 	{
 		GraphAccount *account = dlist_container(GraphAccount, node, iter.cur);
 
-		if (account->subid == subid)
-			account->subid = parent;
+		if (account->subid != subid)
+			continue;
+		account->subid = parent;
+		if (account->closed)
+			merge(account);
 	}
+}
+
+/*
+ * forget_all
+ *		Nothing failed.
+ */
+static void
+forget_all(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &accounts)
+		forget(dlist_container(GraphAccount, node, iter.cur));
 }
 
 /*
@@ -309,10 +413,13 @@ end_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PARALLEL_ABORT:
+			end_accounts(InvalidSubTransactionId);
+			warned = false;
+			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
-			end_accounts(InvalidSubTransactionId);
+			forget_all();
 			warned = false;
 			break;
 		default:

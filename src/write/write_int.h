@@ -42,7 +42,9 @@ typedef struct GraphAccount
 	const char *server_name;
 	const char *record;			/* what messages call a record: "alert" */
 	bool		adds;			/* they add comments; else they change records */
+	TimestampTz statement;		/* when the client's statement began */
 	bool		told;			/* an error has said it */
+	bool		closed;			/* the writer has done its work */
 	GraphNamed	done;
 	GraphNamed	unknown;		/* sent, and nobody knows what became of them */
 	dlist_head	open;			/* GraphPosted, in the order of their coming:
@@ -91,6 +93,8 @@ extern GraphAccount *graph_account_create(const GraphSession *session,
 extern void graph_account_done(GraphAccount *account, const char *id);
 extern void graph_account_withdraw(GraphAccount *account, const char *id);
 extern void graph_account_unknown(GraphAccount *account, const char *id);
+extern void graph_account_merge(GraphAccount *account,
+								const GraphAccount *other);
 extern char *graph_account_sentences(const GraphAccount *account);
 
 /* in attempt.c */
@@ -103,7 +107,7 @@ extern char *graph_posted_title(const GraphPosted *posted);
 
 /* in settle.c */
 extern void graph_settle_watch(GraphAccount *account);
-extern void graph_settle_forget(GraphAccount *account);
+extern void graph_settle_close(GraphAccount *account);
 extern char *graph_settle(bool hurry);
 extern void graph_settle_warn_of_block(const char *server_name);
 extern void graph_settle_add_detail(void *arg);

@@ -369,8 +369,8 @@ graph_writer_release(GraphWriter *writer, const GraphWrite *write)
 
 /*
  * graph_writer_finish
- *		Wait for those under way, whose answers nobody wants.  Now the statement
- *		has done its work, and an error that comes later says nothing of it.
+ *		Wait for those under way, whose answers nobody wants: the writer has done
+ *		its work.
  */
 void
 graph_writer_finish(GraphWriter *writer)
@@ -381,7 +381,7 @@ graph_writer_finish(GraphWriter *writer)
 		return;
 	while ((write = graph_writer_next(writer, true)) != NULL)
 		graph_writer_release(writer, write);
-	graph_settle_forget(writer->account);
+	graph_settle_close(writer->account);
 	writer->account = NULL;
 }
 

@@ -77,7 +77,8 @@ static void
 add(GraphAccount *account, GraphNamed *named, const char *id)
 {
 	named->count++;
-	if (named->nids < GRAPH_NAMED_IDS)
+	if (named->nids < (named == &account->done ? GRAPH_NAMED_DONE :
+					   GRAPH_NAMED_UNKNOWN))
 	{
 		MemoryContext old = MemoryContextSwitchTo(account->context);
 

@@ -60,6 +60,8 @@ typedef struct GraphWriteCounters
 
 /* in writer.c */
 extern GraphWriter *graph_writer_create(GraphSession *session);
+extern void graph_writer_run(GraphWriter *writer, void (*function) (void *arg),
+							 void *arg);
 extern void graph_writer_add(GraphWriter *writer, const GraphWrite *write);
 extern const GraphWrite *graph_writer_next(GraphWriter *writer, bool wait);
 extern void graph_writer_read(GraphWriter *writer, const GraphWrite *write,

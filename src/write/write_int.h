@@ -19,15 +19,19 @@
 
 #include "write/graph_write.h"
 
-/* So many records are named in a message. */
-#define GRAPH_NAMED_IDS	10
+/*
+ * So many changed records are named in a message; of those of which nobody
+ * knows all, which are as many as can be under way at once.
+ */
+#define GRAPH_NAMED_DONE	10
+#define GRAPH_NAMED_UNKNOWN 32
 
 /* Records, as messages count and name them. */
 typedef struct GraphNamed
 {
 	uint64		count;
 	int			nids;			/* the first ones */
-	char	   *ids[GRAPH_NAMED_IDS];
+	char	   *ids[GRAPH_NAMED_UNKNOWN];
 } GraphNamed;
 
 /*

@@ -25,6 +25,7 @@
  */
 #include "postgres.h"
 
+#include "storage/lwlock.h"
 #include "utils/memutils.h"
 
 #include "write/write_int.h"
@@ -56,6 +57,7 @@ complete_error(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
+	LWLockReleaseAll();			/* as an abort does: nobody may wait with one */
 	hurry = ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
 		ERRCODE_OPERATOR_INTERVENTION;
 	detail = graph_settle(hurry);
@@ -67,15 +69,15 @@ complete_error(MemoryContext context)
 }
 
 /*
- * guard
- *		Run a function of the writer, and complete what it raises.
+ * protect
+ *		Run a function, and complete what it raises.
  */
 static void
-guard(GraphWriter *writer, GuardedFunction function, void *arg)
+protect(GraphWriter *writer, GuardedFunction function, void *arg)
 {
 	ErrorContextCallback callback = {error_context_stack,
 	graph_settle_add_detail, NULL};
-	MemoryContext context = MemoryContextSwitchTo(writer->scratch);
+	MemoryContext context = CurrentMemoryContext;
 
 	error_context_stack = &callback;
 	PG_TRY();
@@ -88,8 +90,52 @@ guard(GraphWriter *writer, GuardedFunction function, void *arg)
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
-	MemoryContextSwitchTo(context);
+}
+
+/*
+ * guard
+ *		Run a function of the writer; what it allocates is for this call.
+ */
+static void
+guard(GraphWriter *writer, GuardedFunction function, void *arg)
+{
+	MemoryContext old = MemoryContextSwitchTo(writer->scratch);
+
+	protect(writer, function, arg);
+	MemoryContextSwitchTo(old);
 	MemoryContextReset(writer->scratch);
+}
+
+/* What graph_writer_run() is to run. */
+typedef struct Errand
+{
+	void		(*function) (void *arg);
+	void	   *arg;
+} Errand;
+
+/*
+ * run_errand
+ *		The guarded part of graph_writer_run().
+ */
+static void
+run_errand(GraphWriter *writer, void *arg)
+{
+	const Errand *errand = arg;
+
+	errand->function(errand->arg);
+}
+
+/*
+ * graph_writer_run
+ *		Run something else of the statement, whose errors are completed as the
+ *		writer's own are: reading the rows that are to be changed.
+ */
+void
+graph_writer_run(GraphWriter *writer, void (*function) (void *arg), void *arg)
+{
+	Errand		errand = {function, arg};
+
+	protect(writer, run_errand, &errand);
 }
 
 /*-------------------------------------------------------------------------

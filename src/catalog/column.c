@@ -371,64 +371,102 @@ resolve_by_name(GraphColumn *column, const GraphResourceInfo *resource,
 
 /*
  * resolve_by_option
- *		Find what a column with the option reads.
+ *		Find what a column with the option reads; NULL, or what is wrong with the
+ *		option: a sentence.
  */
-static void
+static const char *
 resolve_by_option(GraphColumn *column, const GraphResourceInfo *resource,
-				  const char *table_name, const char *value)
+				  const char *value)
 {
 	const char *problem = graph_property_problem(value);
 
-	if (problem == NULL)
+	if (problem || resolve_pseudo(column, resource, value))
+		return problem;
+	add_paths(column, value);
+	if (resource->rows_member == NULL &&
+		list_member_int(column->in_alert, true))
+		return psprintf("A row of %ss has no parent %s.",
+						resource->record, resource->record);
+	return NULL;
+}
+
+/*
+ * find_column
+ *		Find what a column reads; NULL, with what is wrong with its option (a
+ *		sentence), or NULL where no property has its name.
+ */
+static GraphColumn *
+find_column(const GraphResourceInfo *info, const char *evidence_type,
+			const char *column_name, const char *property,
+			const char **problem)
+{
+	GraphColumn *column = palloc0(sizeof(GraphColumn));
+	const char *row_type = info->row_type;
+
+	/* A type newer than the metadata has what every type has. */
+	if (evidence_type != NULL && graph_is_evidence_type(evidence_type))
+		row_type = evidence_type;
+
+	*problem = NULL;
+	column->name = pstrdup(column_name);
+	if (property != NULL)
 	{
-		if (resolve_pseudo(column, resource, value))
-			return;
-		add_paths(column, value);
-		if (resource->rows_member == NULL &&
-			list_member_int(column->in_alert, true))
-			problem = psprintf("A row of %ss has no parent %s.",
-							   resource->record, resource->record);
+		*problem = resolve_by_option(column, info, property);
+		return *problem ? NULL : column;
 	}
-	if (problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"property\" of column \"%s\" of foreign table \"%s\": \"%s\"",
-						column->name, table_name, value),
-				 errdetail_internal("%s", problem)));
+	return resolve_by_name(column, info, row_type,
+						   info->has_derived && evidence_type == NULL) ?
+		column : NULL;
+}
+
+/*
+ * graph_find_column
+ *		Find what a column of a foreign table reads, or NULL if that is nothing.
+ *
+ * evidence_type is NULL for evidence of any type and for other resources,
+ * property is NULL if the column has no such option.
+ */
+GraphColumn *
+graph_find_column(GraphResource resource, const char *evidence_type,
+				  const char *column_name, const char *property)
+{
+	const char *problem;
+
+	return find_column(graph_resource_info(resource), evidence_type,
+					   column_name, property, &problem);
 }
 
 /*
  * graph_resolve_column
- *		Find what a column of a foreign table reads.
+ *		The same; an error is raised if there is nothing to read.
  *
- * evidence_type is NULL for evidence of any type and for other resources,
- * property is NULL if the column has no such option.  The table's name is for
- * messages only.  An error is raised if there is nothing to read.
+ * The table's name is for messages only.
  */
 GraphColumn *
 graph_resolve_column(GraphResource resource, const char *evidence_type,
 					 const char *table_name, const char *column_name,
 					 const char *property)
 {
-	GraphColumn *column = palloc0(sizeof(GraphColumn));
 	const GraphResourceInfo *info = graph_resource_info(resource);
-	const char *row_type = info->row_type;
 	bool		any_evidence = info->has_derived && evidence_type == NULL;
+	const char *problem;
+	GraphColumn *column = find_column(info, evidence_type, column_name,
+									  property, &problem);
 
-	/* A type newer than the metadata has what every type has. */
-	if (evidence_type != NULL && graph_is_evidence_type(evidence_type))
-		row_type = evidence_type;
-
-	column->name = pstrdup(column_name);
-	if (property != NULL)
-		resolve_by_option(column, info, table_name, property);
-	else if (!resolve_by_name(column, info, row_type, any_evidence))
+	if (column)
+		return column;
+	if (problem)
 		ereport(ERROR,
-				(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-				 errmsg("column \"%s\" of foreign table \"%s\" matches no property of %s",
-						column_name, table_name,
-						any_evidence ? "any evidence type" : row_type),
-				 errhint("Name the property in the column option \"property\", for example as 'vmMetadata/vmId'.")));
-
-	return column;
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"property\" of column \"%s\" of foreign table \"%s\": \"%s\"",
+						column_name, table_name, property),
+				 errdetail_internal("%s", problem)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+			 errmsg("column \"%s\" of foreign table \"%s\" matches no property of %s",
+					column_name, table_name,
+					any_evidence ? "any evidence type" :
+					evidence_type && graph_is_evidence_type(evidence_type) ?
+					evidence_type : info->row_type),
+			 errhint("Name the property in the column option \"property\", for example as 'vmMetadata/vmId'.")));
 }

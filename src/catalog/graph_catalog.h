@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "nodes/parsenodes.h"
+#include "utils/relcache.h"
 
 #include "base/graph_base.h"
 
@@ -116,6 +117,7 @@ typedef struct GraphOptions
 	GraphSwitches pushdown;
 	GraphCredentials credentials;
 	int			resource;		/* a GraphResource */
+	int			updatable;		/* boolean: writing is allowed */
 	char	   *evidence_type;	/* "deviceEvidence", or NULL: of any type */
 } GraphOptions;
 
@@ -176,6 +178,13 @@ typedef struct GraphQueryProperty
 								 * comes in more than one */
 } GraphQueryProperty;
 
+/* A property that can be written. */
+typedef struct GraphWritableProperty
+{
+	const char *name;			/* "assignedTo" */
+	bool		nullable;		/* null clears it */
+} GraphWritableProperty;
+
 /* A column that has a name of its own, and what it reads. */
 typedef struct GraphNamedColumn
 {
@@ -212,6 +221,10 @@ typedef struct GraphResourceInfo
 	const GraphNamedColumn *record_columns; /* what IMPORT has such a row tell
 											 * of its record */
 	int			nrecord_columns;
+	const GraphWritableProperty *writable;	/* of a record: what a PATCH can
+											 * set; of rows in one: what a new
+											 * row is made of */
+	int			nwritable;
 } GraphResourceInfo;
 
 /* What the metadata says of a member of an enum. */
@@ -250,6 +263,32 @@ typedef struct GraphColumn
 								 * record, not from the row's own object */
 } GraphColumn;
 
+/* What a column of a table that is written to is for. */
+typedef struct GraphTargetColumn
+{
+	AttrNumber	attnum;
+	char	   *name;
+	Oid			type;
+	const GraphWritableProperty *writable;	/* NULL: cannot be written */
+	const GraphProperty *property;	/* of writable, by the metadata */
+	bool		is_key;			/* it reads the id of the record */
+	bool		is_generated;
+	bool		is_routing;		/* a partition is chosen by it */
+	List	   *roots;			/* char *: the properties of the record that
+								 * it reads a value from, "." for all of them */
+} GraphTargetColumn;
+
+/* A table that is written to. */
+typedef struct GraphTarget
+{
+	Oid			relid;
+	char	   *name;
+	GraphOptions options;		/* without a login */
+	const GraphResourceInfo *resource;
+	GraphTargetColumn *columns; /* without those that were dropped */
+	int			ncolumns;
+	const GraphTargetColumn *key;	/* or NULL */
+} GraphTarget;
 
 /* in option.c */
 extern void graph_get_options(ForeignTable *table, ForeignServer *server,
@@ -272,6 +311,7 @@ extern void graph_check_import_options(List *options);
 /* in resource.c */
 extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
 extern const GraphResourceInfo *graph_find_resource(const char *name);
+extern GraphResource graph_resource_number(const GraphResourceInfo *info);
 extern const char *const *graph_evidence_types(int *count);
 extern bool graph_is_evidence_type(const char *name);
 extern List *graph_type_properties(const char *type_name);
@@ -285,11 +325,21 @@ extern bool graph_is_other_case(const char *enum_name, const char *word,
 								size_t len);
 extern int	graph_known_members(const char *enum_name, const char **names);
 extern List *graph_countable_members(const char *enum_name);
+extern List *graph_settable_members(const char *enum_name);
 extern const GraphQueryProperty *graph_query_property(const GraphResourceInfo *resource,
 													  const char *name);
 extern char *graph_snake_case(const char *name);
 extern const char *graph_skip_name(const char *text, const char *name);
 extern bool graph_same_name(const char *text, const char *name);
+
+/* in writable.c */
+extern int	graph_updatable_commands(Relation relation);
+extern GraphTarget *graph_target_open(Relation relation);
+extern const char *graph_target_problem(const GraphTarget *target,
+										CmdType operation, const char **hint);
+extern char *graph_target_columns(const GraphTarget *target);
+extern const char *graph_current_member(const char *enum_name,
+										const char *word);
 
 /* in column.c */
 extern const GraphNamedColumn *graph_join_columns(int *count);
@@ -299,6 +349,10 @@ extern GraphColumn *graph_resolve_column(GraphResource resource,
 										 const char *table_name,
 										 const char *column_name,
 										 const char *property);
+extern GraphColumn *graph_find_column(GraphResource resource,
+									  const char *evidence_type,
+									  const char *column_name,
+									  const char *property);
 
 /* in import.c */
 extern List *graphImportForeignSchema(ImportForeignSchemaStmt *stmt,

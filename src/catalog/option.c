@@ -93,6 +93,7 @@ static const GraphOptionRow option_table[] = {
 	{"evidence_filter", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.evidence_filter), "false"},
 	{"max_record_size", SERVER, OPTION_SIZE, 0, INT_AT(limits.max_record_size, 1024, MAX_RECORD_BYTES), "64MB"},
 	{"on_partial", SERVER, OPTION_CHOICE, 0, ENUM_AT(limits.on_partial, partial_words), "error"},
+	{"updatable", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(updatable), "false"},
 
 	/* who goes */
 	{"tenant_id", MAPPING, OPTION_TENANT, 0, STRING_AT(service.tenant_id), NULL},
@@ -115,6 +116,7 @@ static const GraphOptionRow option_table[] = {
 	{"select_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.select), NULL},
 	{"order_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.order), NULL},
 	{"count_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.count), NULL},
+	{"updatable", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(updatable), NULL},
 	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
 };
 

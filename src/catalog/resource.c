@@ -88,6 +88,29 @@ static const GraphQueryProperty incident_query_properties[] = {
 	{"status", GRAPH_EDM_ENUM, "incidentStatus", false, false, true},
 };
 
+/*
+ * What can be set (Graph, "Update alert" and "Update incident"; customDetails
+ * and resolvingComment are not in these pages, but the service has taken the
+ * one and the metadata has the other), and what a comment is made of.  No
+ * collection can be null: where one may hold nulls, the metadata calls it
+ * nullable.
+ */
+static const GraphWritableProperty alert_writable[] = {
+	{"status", false}, {"classification", true}, {"determination", true},
+	{"assignedTo", true}, {"customDetails", true},
+};
+
+static const GraphWritableProperty incident_writable[] = {
+	{"status", false}, {"classification", true}, {"determination", true},
+	{"assignedTo", true}, {"customTags", false}, {"description", true},
+	{"displayName", true}, {"severity", false}, {"summary", true},
+	{"resolvingComment", true},
+};
+
+static const GraphWritableProperty comment_writable[] = {
+	{"comment", false},
+};
+
 /* A larger $top is refused with status 400. */
 #define LARGEST_INCIDENT_PAGE 50
 
@@ -141,6 +164,7 @@ static const GraphNamedColumn incident_columns[] = {
 static const GraphResourceInfo resources[] = {
 	[GRAPH_ALERTS] = {
 		OF_ALERTS, .name = "alerts", .table = "alerts",
+		.writable = alert_writable, .nwritable = lengthof(alert_writable),
 		.rows_per_record = 1.0, .row_type = "alert",
 	},
 	[GRAPH_EVIDENCE] = {
@@ -152,9 +176,11 @@ static const GraphResourceInfo resources[] = {
 		IN_ALERTS, .name = "comments", .table = "alert_comments",
 		.rows_member = "comments", .rows_per_record = 0.5,
 		.row_type = "alertComment",
+		.writable = comment_writable, .nwritable = lengthof(comment_writable),
 	},
 	[GRAPH_INCIDENTS] = {
 		OF_INCIDENTS, .name = "incidents", .table = "incidents",
+		.writable = incident_writable, .nwritable = lengthof(incident_writable),
 		.rows_per_record = 1.0, .row_type = "incident",
 	},
 	[GRAPH_INCIDENT_COMMENTS] = {
@@ -163,6 +189,7 @@ static const GraphResourceInfo resources[] = {
 		.name = "incident_comments", .table = "incident_comments",
 		.rows_member = "comments", .rows_per_record = 0.5,
 		.row_type = "alertComment",
+		.writable = comment_writable, .nwritable = lengthof(comment_writable),
 	},
 };
 
@@ -292,6 +319,18 @@ graph_find_resource(const char *name)
 	}
 
 	return NULL;
+}
+
+/*
+ * graph_resource_number
+ *		The resource that is described so.
+ */
+GraphResource
+graph_resource_number(const GraphResourceInfo *info)
+{
+	Assert(info >= resources && info < resources + lengthof(resources));
+
+	return (GraphResource) (info - resources);
 }
 
 /*
@@ -521,6 +560,29 @@ graph_countable_members(const char *enum_name)
 				result = lappend(result, pstrdup(member->name));
 			else if (strcmp(member->name, "unknownFutureValue") != 0)
 				return NIL;
+		}
+	}
+	return result;
+}
+
+/*
+ * graph_settable_members
+ *		The members of an enum (char *) that a value can be set to: all but the
+ *		one that stands for those that are not shown.
+ */
+List *
+graph_settable_members(const char *enum_name)
+{
+	List	   *result = NIL;
+
+	for (size_t i = 0; i < lengthof(enums); i++)
+	{
+		if (strcmp(enums[i].name, enum_name) != 0)
+			continue;
+		for (int j = 0; j < enums[i].count; j++)
+		{
+			if (strcmp(enums[i].members[j].name, "unknownFutureValue") != 0)
+				result = lappend(result, pstrdup(enums[i].members[j].name));
 		}
 	}
 	return result;

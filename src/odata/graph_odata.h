@@ -220,6 +220,25 @@ typedef struct GraphWindow
 								 * read, and is not to come again */
 } GraphWindow;
 
+/* A property of a record that is to have another value: patch.c. */
+typedef struct GraphChange
+{
+	const GraphTargetColumn *column;
+	char	   *json;			/* the value, in the database's encoding */
+} GraphChange;
+
+/* in patch.c */
+extern char *graph_value_json(const GraphTarget *target,
+							  const GraphTargetColumn *column,
+							  Datum value, bool isnull);
+extern bool graph_is_same_json(const char *first, const char *second);
+extern void graph_check_json(const GraphTarget *target,
+							 const GraphTargetColumn *column,
+							 const char *json);
+extern char *graph_write_body(const GraphTarget *target,
+							  const GraphChange *changes, int nchanges);
+extern char *graph_write_path(const GraphTarget *target, const char *key);
+
 /* in text_meaning.c */
 extern GraphTextMeaning graph_text_meaning(const char *text);
 

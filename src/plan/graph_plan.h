@@ -424,6 +424,34 @@ extern void graph_batch_init(void);
 extern Var *graph_batched_key(const ForeignPath *path);
 extern void graph_batch_private(PlannerInfo *root, ForeignScan *plan, Var *key);
 
+/*
+ * What the plan of a write holds: the elements of its private list, the one of
+ * ModifyTable.fdwPrivLists or, of a direct one, GRAPH_PLAN_WRITE of the scan's.
+ */
+enum GraphWritePrivate
+{
+	GRAPH_WRITE_PROPERTIES,		/* List of String: those that are written */
+	GRAPH_WRITE_RETURNING,		/* IntList: attribute numbers that RETURNING
+								 * reads, 0 for all of them */
+	GRAPH_WRITE_SETS_TAG,		/* Boolean: its rows are those that the
+								 * command tag counts */
+	GRAPH_WRITE_TARGETS,		/* direct ones only: IntList: attribute
+								 * numbers that are set; their values are the
+								 * last of fdw_exprs */
+};
+
+/* in modify_plan.c */
+extern int	graphIsForeignRelUpdatable(Relation relation);
+extern List *graph_plan_write(PlannerInfo *root, ModifyTable *plan,
+							  Index rti, int index);
+extern List *graphPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
+									Index rti, int index);
+
+/* in modify_direct.c */
+extern bool graphPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
+								  Index rti, int index);
+extern List *graph_direct_write(const ForeignScan *plan);
+
 /* in plan.c */
 extern ForeignScan *graphGetForeignPlan(PlannerInfo *root, RelOptInfo *rel,
 										Oid relid, ForeignPath *best_path,

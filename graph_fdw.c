@@ -5,8 +5,9 @@
  *		alerts of Microsoft Graph.
  *
  * The handler, and the callbacks of a scan: begin, iterate, rescan, end,
- * explain (which the executor calls before the end), and those of an Append
- * that reads several tables in turns.  The handler says where the others are.
+ * explain (which the executor calls before the end), those of a scan that
+ * writes its changes itself, and those of an Append that reads several tables
+ * in turns.  The handler says where the others are.
  *
  * All state of a scan hangs on one memory context, which is deleted at the end
  * or, after an error, with the query's.
@@ -48,6 +49,7 @@ typedef struct GraphExecState
 	GraphRequest *request;		/* NULL: no row can come */
 	bool		started;		/* the request is made */
 	GraphAtHand *hand;			/* where scans see each other's records */
+	GraphModifyScan *writes;	/* it writes its changes itself, or NULL */
 
 	/* one of these makes the rows */
 	GraphTableRows *table;
@@ -67,6 +69,9 @@ static void graphEndForeignScan(ForeignScanState *node);
 static bool graphRecheckForeignScan(ForeignScanState *node,
 									TupleTableSlot *slot);
 static void graphExplainForeignScan(ForeignScanState *node, ExplainState *es);
+static void graphBeginDirectModify(ForeignScanState *node, int eflags);
+static TupleTableSlot *graphIterateDirectModify(ForeignScanState *node);
+static void graphEndDirectModify(ForeignScanState *node);
 static void graphForeignAsyncRequest(AsyncRequest *areq);
 static void graphForeignAsyncConfigureWait(AsyncRequest *areq);
 
@@ -118,6 +123,22 @@ graph_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ForeignAsyncRequest = graphForeignAsyncRequest;
 	routine->ForeignAsyncConfigureWait = graphForeignAsyncConfigureWait;
 	routine->ForeignAsyncNotify = graphForeignAsyncRequest;
+
+	/* src/plan: modify_plan.c, modify_direct.c; src/exec/modify_foreign.c */
+	routine->IsForeignRelUpdatable = graphIsForeignRelUpdatable;
+	routine->PlanForeignModify = graphPlanForeignModify;
+	routine->BeginForeignModify = graphBeginForeignModify;
+	routine->ExecForeignInsert = graphExecForeignInsert;
+	routine->ExecForeignUpdate = graphExecForeignUpdate;
+	routine->EndForeignModify = graphEndForeignModify;
+	routine->BeginForeignInsert = graphBeginForeignInsert;
+	routine->EndForeignInsert = graphEndForeignModify;
+	routine->ExplainForeignModify = graphExplainForeignModify;
+	routine->PlanDirectModify = graphPlanDirectModify;
+	routine->BeginDirectModify = graphBeginDirectModify;
+	routine->IterateDirectModify = graphIterateDirectModify;
+	routine->EndDirectModify = graphEndDirectModify;
+	routine->ExplainDirectModify = graphExplainForeignScan;
 
 	PG_RETURN_POINTER(routine);
 }
@@ -180,6 +201,9 @@ graphBeginForeignScan(ForeignScanState *node, int eflags)
 		state->join = graph_join_create(node, projection, state->hand);
 	state->scan = graph_scan_create(session, projection);
 	state->binding = graph_binding_create(node, &session->options);
+	if (plan->operation != CMD_SELECT)
+		state->writes = graph_modify_scan_create(node, session,
+												 graphIterateForeignScan);
 	MemoryContextSwitchTo(old);
 	node->fdw_state = state;
 }
@@ -338,6 +362,54 @@ graphExplainForeignScan(ForeignScanState *node, ExplainState *es)
 				  counters && state->started &&
 				  (state->request == NULL || counters->requests > 0),
 				  counters ? state->request : NULL, es);
+	if (graph_direct_write((ForeignScan *) node->ss.ps.plan))
+		graph_explain_writes(graph_scanned_entry(node)->relid,
+							 graph_direct_write((ForeignScan *) node->ss.ps.plan),
+							 state ? graph_modify_scan_writes(state->writes) : NULL,
+							 es);
+}
+
+/*-------------------------------------------------------------------------
+ * A scan that writes its changes itself
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * graphBeginDirectModify
+ *		Resolve what it needs; nothing is sent yet.
+ */
+static void
+graphBeginDirectModify(ForeignScanState *node, int eflags)
+{
+	graphBeginForeignScan(node, eflags);
+}
+
+/*
+ * graphIterateDirectModify
+ *		Change the rows, or those up to the next that RETURNING gives; an empty
+ *		slot at the end.
+ */
+static TupleTableSlot *
+graphIterateDirectModify(ForeignScanState *node)
+{
+	GraphExecState *state = node->fdw_state;
+
+	return graph_modify_scan_next(state->writes);
+}
+
+/*
+ * graphEndDirectModify
+ *		All answers have been looked at: release everything.
+ */
+static void
+graphEndDirectModify(ForeignScanState *node)
+{
+	GraphExecState *state = node->fdw_state;
+
+	if (state == NULL)
+		return;					/* only explained */
+	graph_modify_end(graph_modify_scan_writes(state->writes));
+	graphEndForeignScan(node);
 }
 
 /*-------------------------------------------------------------------------

@@ -124,6 +124,16 @@ typedef struct GraphMemberIterator
 	(*(type) = DecodeTimezoneAbbrev(0, name, offset, tz), true)
 #endif
 
+/* The role as which a table is written to, or 0: the current one. */
+#if PG_VERSION_NUM >= 160000
+#define graph_result_user(rri, estate)	ExecGetResultRelCheckAsUser(rri, estate)
+#else
+#define graph_result_user(rri, estate) \
+	(exec_rt_fetch((rri)->ri_RangeTableIndex ? (rri)->ri_RangeTableIndex : \
+				   (rri)->ri_RootResultRelInfo->ri_RangeTableIndex, \
+				   estate)->checkAsUser)
+#endif
+
 #if PG_VERSION_NUM >= 160000
 #define graph_scan_user(plan, rte)	((plan)->checkAsUser)
 #define graph_base_relids(plan)	((plan)->fs_base_relids)

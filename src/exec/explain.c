@@ -346,6 +346,22 @@ explain_members(ForeignScanState *node, ExplainState *es)
 }
 
 /*
+ * explain_checked
+ *		The clauses that a scan checks which writes itself.
+ */
+static void
+explain_checked(ForeignScanState *node, ExplainState *es)
+{
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+
+	if (plan->fdw_recheck_quals)
+		ExplainPropertyText("Graph Filter",
+							explain_expression(node, es,
+											   (Node *) make_ands_explicit(plan->fdw_recheck_quals)),
+							es);
+}
+
+/*
  * explain_counters
  *		What was done, for EXPLAIN ANALYZE.
  */
@@ -376,8 +392,10 @@ graph_explain(ForeignScanState *node, const GraphScanCounters *counters,
 {
 	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 
-	if (list_length(plan->fdw_private) > GRAPH_PLAN_MEMBERS &&
-		graph_plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
+	if (plan->operation != CMD_SELECT)
+		explain_checked(node, es);
+	else if (list_length(plan->fdw_private) > GRAPH_PLAN_MEMBERS &&
+			 graph_plan_int(plan, GRAPH_PLAN_MODE) != GRAPH_SCAN_COUNT)
 		explain_members(node, es);
 	if (es->verbose)
 	{

@@ -24,6 +24,7 @@
 #include "plan/graph_plan.h"
 #include "row/graph_row.h"
 #include "scan/graph_scan.h"
+#include "write/graph_write.h"
 
 typedef struct GraphBinding GraphBinding;
 typedef struct GraphTableRows GraphTableRows;
@@ -32,6 +33,11 @@ typedef struct GraphCount GraphCount;
 typedef struct GraphGroups GraphGroups;
 typedef struct GraphAtHand GraphAtHand;
 typedef struct GraphInOrder GraphInOrder;
+typedef struct GraphModify GraphModify;
+typedef struct GraphModifyScan GraphModifyScan;
+
+/* Get the next row of a scan, in its own slot; empty at the end. */
+typedef TupleTableSlot *(*GraphFetchRow) (ForeignScanState *node);
 
 /*
  * Put the next row of a scan into an empty slot, as the records come; false if
@@ -116,6 +122,39 @@ extern void graph_count_stop(GraphCount *count);
 
 /* in batch_scan.c */
 extern void graph_batch_register(void);
+
+/* in modify.c */
+extern void graph_modify_end(GraphModify *modify);
+
+/* in modify_foreign.c */
+extern void graphBeginForeignModify(ModifyTableState *mtstate,
+									ResultRelInfo *rri, List *fdw_private,
+									int index, int eflags);
+extern void graphBeginForeignInsert(ModifyTableState *mtstate,
+									ResultRelInfo *rri);
+extern TupleTableSlot *graphExecForeignInsert(EState *estate,
+											  ResultRelInfo *rri,
+											  TupleTableSlot *slot,
+											  TupleTableSlot *plan_slot);
+extern TupleTableSlot *graphExecForeignUpdate(EState *estate,
+											  ResultRelInfo *rri,
+											  TupleTableSlot *slot,
+											  TupleTableSlot *plan_slot);
+extern void graphEndForeignModify(EState *estate, ResultRelInfo *rri);
+extern void graphExplainForeignModify(ModifyTableState *mtstate,
+									  ResultRelInfo *rri, List *fdw_private,
+									  int index, ExplainState *es);
+
+/* in modify_scan.c */
+extern GraphModifyScan *graph_modify_scan_create(ForeignScanState *node,
+												 GraphSession *session,
+												 GraphFetchRow fetch);
+extern TupleTableSlot *graph_modify_scan_next(GraphModifyScan *scan);
+extern GraphModify *graph_modify_scan_writes(GraphModifyScan *scan);
+
+/* in modify_explain.c */
+extern void graph_explain_writes(Oid relid, List *write, GraphModify *modify,
+								 ExplainState *es);
 
 /* in analyze.c */
 extern bool graphAnalyzeForeignTable(Relation relation,

@@ -37,12 +37,12 @@ class Kind:
     """An entity set: its path, the type of its records, and what of them can be set to what."""
     segment: str
     type_name: str
-    updatable: dict[str, object]    # a tuple of values; else "member" of the property's enum, "text" or "texts"
+    updatable: dict[str, object]    # a tuple of values; else "member" of the property's enum, "text", "texts", "object"
 
 
 ALERTS = Kind("alerts_v2", "alert", {
     "status": ("new", "inProgress", "resolved"), "classification": _CLASSIFICATIONS, "determination": "member",
-    "assignedTo": "text",
+    "assignedTo": "text", "customDetails": "object",
 })
 INCIDENTS = Kind("incidents", "incident", {
     "status": ("active", "inProgress", "resolved", "redirected"), "classification": _CLASSIFICATIONS,
@@ -319,7 +319,7 @@ class GraphService:
         changes = self._changes(call)
         changes["lastUpdateDateTime"] = timestamps.to_text(self.clock.at_change())
         incident = self._existing(call, self.incidents.change(call.record_id, changes))
-        return self._single(call, incident.shown(self._shown(call)))
+        return self._updated(call, incident.shown(self._shown(call)), changes)
 
     def update_alert(self, call: Call) -> Response:
         changes = self._changes(call)
@@ -329,7 +329,17 @@ class GraphService:
             changes["resolvedDateTime"] = moment if changes["status"] == "resolved" else None
         alert = self.store.change(call.record_id, lambda text: _edited(text, changes))
         text = self._existing(call, alert).shown(self._shown(call))
-        return self._single(call, jsontext.with_member(text, "evidence", []))
+        if self.settings.update_answer != "whole":
+            text = jsontext.with_member(text, "evidence", [])
+        return self._updated(call, text, changes)
+
+    def _updated(self, call: Call, text: bytes, changes: dict[str, object]) -> Response:
+        if self.settings.update_answer == "empty":
+            return Response(204)
+        if self.settings.update_answer == "changes":
+            shown = {name: jsontext.member_value(text, name) for name in ("id", *changes)}
+            text = jsontext.dump(shown)
+        return self._single(call, text)
 
     def list_comments(self, call: Call) -> Response:
         odata.parse_options(call.request.query, ())
@@ -381,7 +391,7 @@ class GraphService:
                 raise Problem(request, 400, "BadRequest", f"The property '{name}' cannot be updated.")
             if not self._is_updatable_to(call.kind, name, value):
                 raise Problem(request, 400, "BadRequest", f"Invalid value for the property '{name}'.")
-        return changes
+        return {name: value for name, value in changes.items() if name != self.settings.not_taken}
 
     def _is_updatable_to(self, kind: Kind, name: str, value: object) -> bool:
         allowed = kind.updatable[name]
@@ -389,6 +399,8 @@ class GraphService:
             return value is None or isinstance(value, str)
         if allowed == "texts":
             return isinstance(value, list) and all(isinstance(text, str) for text in value)
+        if allowed == "object":
+            return value is None or isinstance(value, dict)
         if allowed == "member":
             enum = next(prop.type for prop in getattr(self.schema, kind.type_name) if prop.name == name)
             return value != odata.SENTINEL and value in self.schema.enums[enum]

@@ -43,6 +43,9 @@ class Settings:
     fold_case: bool = switch(True, "compare strings in $filter without case")
     gated_literals: bool = switch(False, "accept enum members behind the sentinel in $filter without the Prefer header")
     hide_gated: bool = switch(True, "show unknownFutureValue to requests without the Prefer header")
+    update_answer: str = switch("record", "what the answer to PATCH has: the alert without evidence, with it, nothing, what changed",
+                                ("record", "whole", "empty", "changes"))
+    not_taken: str = switch("", "a property that PATCH seems to take but does not")
     max_url: int = switch(16384, "longest request target in bytes, beyond it 414")
     chunked: bool = switch(True, "Transfer-Encoding: chunked; otherwise Content-Length")
     gzip: bool = switch(True, "compress when the client accepts it")

@@ -59,10 +59,16 @@ explain_written(GraphModify *modify, ExplainState *es)
 	List	   *request_ids;
 	const GraphWriteCounters *counters = graph_modify_counters(modify,
 															   &request_ids);
+	ListCell   *cell;
 
 	ExplainPropertyInteger("Graph Writes", NULL, counters->writes, es);
 	ExplainPropertyInteger("Graph Write Requests", NULL, counters->requests, es);
 	ExplainPropertyInteger("Graph Write Retries", NULL, counters->retries, es);
+	foreach(cell, request_ids)
+	{
+		if (lfirst(cell) == NULL)
+			lfirst(cell) = "...";	/* some are left out */
+	}
 	if (es->verbose && request_ids)
 		ExplainPropertyList("Graph Client Request Ids", request_ids, es);
 }

@@ -51,6 +51,7 @@ graph_modify_scan_create(ForeignScanState *node, GraphSession *session,
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	GraphModifyScan *scan = palloc0(sizeof(GraphModifyScan));
+	EState	   *estate = node->ss.ps.state;
 	List	   *write = graph_direct_write(plan);
 	TupleDesc	tupdesc = RelationGetDescr(node->ss.ss_currentRelation);
 	int			count;
@@ -62,10 +63,9 @@ graph_modify_scan_create(ForeignScanState *node, GraphSession *session,
 	count = list_length(plan->fdw_exprs) - list_length(scan->targets);
 	scan->exprs = ExecInitExprList(list_copy_tail(plan->fdw_exprs, count),
 								   (PlanState *) node);
-	scan->changed = MakeSingleTupleTableSlot(tupdesc, &TTSOpsVirtual);
-	scan->result = MakeSingleTupleTableSlot(tupdesc, &TTSOpsHeapTuple);
-	scan->modify = graph_modify_create(node->resultRelInfo, node->ss.ps.state,
-									   session,
+	scan->changed = ExecInitExtraTupleSlot(estate, tupdesc, &TTSOpsVirtual);
+	scan->result = ExecInitExtraTupleSlot(estate, tupdesc, &TTSOpsHeapTuple);
+	scan->modify = graph_modify_create(node->resultRelInfo, estate, session,
 									   list_nth(write, GRAPH_WRITE_RETURNING),
 									   false);
 	return scan;

@@ -198,8 +198,9 @@ $$;
 --
 -- Rows of the copy are found by scalar sub-selects, which are index scans
 -- whatever the planner believes of the tables.  They are compared byte by byte,
--- since not every type has an equality.
-CREATE FUNCTION graph_fdw_copy_statement(copy graph_fdw_copy, condition text)
+-- since not every type has an equality.  What an alert's row has in an array as
+-- well is looked at where the row differs, and everywhere with all_children.
+CREATE FUNCTION graph_fdw_copy_statement(copy graph_fdw_copy, condition text, all_children boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -253,7 +254,7 @@ written%1$s AS (
   INSERT INTO %2$s AS t (%3$s%4$s)
   SELECT %5$s%6$s FROM given AS g, unnest(g."%1$s") AS source_row
   WHERE (SELECT ROW(%7$s)::record OPERATOR(pg_catalog.*=) ROW(%6$s)::record
-         FROM %2$s AS o WHERE o.%8$I = source_row.%8$I AND o.%9$I = source_row.%9$I) IS NOT TRUE
+         FROM %2$s AS o WHERE o.%8$I = source_row.%8$I AND o.%9$I = source_row.%9$I) IS NOT TRUE%12$s
   ON CONFLICT (%3$s%8$I, %9$I) DO UPDATE SET %10$s
   RETURNING t.%8$I AS id),
 deleted%1$s AS (
@@ -262,10 +263,13 @@ deleted%1$s AS (
     SELECT o.ctid FROM given AS g,
       LATERAL (SELECT ARRAY(SELECT x.%9$I FROM unnest(g."%1$s") AS x) AS kept OFFSET 0) AS k,
       LATERAL (SELECT o.ctid FROM %2$s AS o
-               WHERE o.%8$I = g.%11$I AND o.%9$I <> ALL (k.kept) OFFSET 0) AS o))
+               WHERE o.%8$I = g.%11$I AND o.%9$I <> ALL (k.kept) OFFSET 0) AS o
+    WHERE true%12$s))
   RETURNING t.%8$I AS id)$q$,
         nr, target, tenant_key, col.names, tenant_value, col.values, col.old_values,
-        tab->>'key', tab->>'ordinal', col.assignments, parent->>'id');
+        tab->>'key', tab->>'ordinal', col.assignments, parent->>'id',
+        CASE WHEN tab ? 'array' AND NOT all_children
+             THEN format(' AND g.%I IN (SELECT id FROM changed)', parent->>'id') ELSE '' END);
       touched := touched || format(' UNION SELECT id FROM written%1$s UNION SELECT id FROM deleted%1$s', nr);
     END IF;
     nr := nr + 1;
@@ -413,6 +417,18 @@ BEGIN
   END LOOP;
   EXECUTE format('SELECT coalesce(sum(requests), 0) FROM %s.graph_fdw_stats() WHERE server_name = $1', ext)
     INTO requests USING server;
+  IF phase = 'start' THEN
+    FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
+      SELECT string_agg(s.attname, ', ' ORDER BY s.attnum) INTO condition FROM pg_attribute AS s
+      WHERE s.attrelid = format('%I.%I', copy.source_schema, tab->>'source')::regclass AND s.attnum > 0 AND NOT s.attisdropped
+        AND NOT EXISTS (SELECT FROM pg_attribute AS t WHERE t.attname = s.attname AND t.attnum > 0 AND NOT t.attisdropped
+                        AND t.attrelid = format('%I.%I', copy.target_schema, tab->>'target')::regclass);
+      IF condition IS NOT NULL THEN
+        RAISE WARNING USING MESSAGE = format('%s lacks columns of "%s": %s', this_copy, tab->>'source', condition),
+          HINT = format('SELECT graph_fdw_alter_copy(%L) adds them, and lets the next refresh read everything again.', copy.target_schema);
+      END IF;
+    END LOOP;
+  END IF;
   -- A time in the future, by a mistake of the service, must not lead the copy
   -- away from what comes before it.  The service's clock may differ from ours,
   -- but goes as fast.
@@ -463,8 +479,8 @@ BEGIN
          NULL::timestamptz AS latest, NULL::timestamptz AS earliest, NULL::timestamptz AS newest, NULL::text[] AS ids INTO done;
   IF phase <> 'compare' OR diff.differ || diff.missing <> '{}' THEN
     LOOP
-      EXECUTE format('SELECT %s.graph_fdw_copy_statement(c, $4) FROM %s', ext, catalog)
-        INTO statement USING $1, $2, $3, condition;
+      EXECUTE format('SELECT %s.graph_fdw_copy_statement(c, $4, $5) FROM %s', ext, catalog)
+        INTO statement USING $1, $2, $3, condition, phase = 'compare';
       IF phase <> 'changes' OR low IS NULL OR copy.by_update THEN
         EXECUTE statement INTO done USING low, copy.loaded_from, copy.up_to, believed,
           CASE phase WHEN 'compare' THEN diff.differ || diff.missing END;
@@ -552,15 +568,15 @@ BEGIN
       copy.inserted, copy.updated, copy.unchanged, copy.last_full, copy.compared, copy.repaired, copy.gone, phase IS NULL;
 
   IF phase = 'load' OR phase = 'changes' THEN
-    RAISE NOTICE '%: % loaded from %: % so far, % requests', this_copy, resource, copy.loaded_from, copy.row_count, copy.requests;
+    RAISE NOTICE '%: % loaded from %, rows %, requests %', this_copy, resource, copy.loaded_from, copy.row_count, copy.requests;
   ELSIF phase = 'compare' AND place IS NOT NULL THEN
-    RAISE NOTICE '%: % compared from %: % so far, % repaired, % gone', this_copy, resource, place,
+    RAISE NOTICE '%: % compared from %, rows %, repaired %, gone %', this_copy, resource, place,
       copy.compared, copy.repaired, copy.gone;
   ELSIF phase IS NULL THEN
-    RAISE NOTICE '%: %: % inserted, % updated, % unchanged, % requests, % s', this_copy, resource,
+    RAISE NOTICE '%: %: inserted %, updated %, unchanged %, requests %, seconds %', this_copy, resource,
       copy.inserted, copy.updated, copy.unchanged, copy.requests, round(extract(epoch FROM copy.duration), 2);
     IF also_compare THEN
-      RAISE NOTICE '%: %: % compared, % repaired, % gone', this_copy, resource, copy.compared, copy.repaired, copy.gone;
+      RAISE NOTICE '%: %: compared %, repaired %, gone %', this_copy, resource, copy.compared, copy.repaired, copy.gone;
     END IF;
   END IF;
 END

@@ -173,7 +173,7 @@ tour() {
     show_sql 2-look.sql
     show_sql 3-keep.sql --set=schedule="$schedule"
 
-    alert=$(query "SELECT id FROM recent_alerts WHERE status = 'new' ORDER BY created_date_time DESC, id LIMIT 1")
+    alert=$(query "SELECT id FROM defender_copy.alerts WHERE status = 'new' ORDER BY created_date_time DESC, id LIMIT 1")
     resolve_alert "$alert"
     # only a run that began after the change has to show it
     last=$(query "SELECT coalesce(max(runid), 0) FROM cron.job_run_details")

@@ -20,22 +20,15 @@ GROUP BY a.host
 ORDER BY alerts DESC, a.host;
 
 \echo
-\echo :bold'6. Keep a copy' :plain' Dashboards read the copy; only a refresh costs requests.'
+\echo :bold'6. Keep a copy' :plain' Dashboards read the copy; a refresh asks for what has changed.'
 \echo
-CREATE MATERIALIZED VIEW recent_alerts AS
-SELECT id, title, severity, status, created_date_time, last_update_date_time
-FROM defender.alerts
-WHERE created_date_time >= now() - interval '30 days';
-\echo
+SELECT graph_fdw_create_copy('defender', 'defender_copy');
 
-CREATE UNIQUE INDEX ON recent_alerts (id);
-\echo
-
-REFRESH MATERIALIZED VIEW CONCURRENTLY recent_alerts;
+CALL graph_fdw_refresh_copy('defender_copy');
 \echo
 
 SELECT severity, count(*), max(created_date_time) AS latest
-FROM recent_alerts
+FROM defender_copy.alerts
 GROUP BY severity
 ORDER BY count(*) DESC;
 
@@ -45,11 +38,11 @@ ORDER BY count(*) DESC;
 CREATE EXTENSION pg_cron;
 \echo
 
-SELECT cron.schedule('refresh recent alerts', :'schedule', 'REFRESH MATERIALIZED VIEW CONCURRENTLY recent_alerts');
+SELECT cron.schedule('refresh the copy', :'schedule', $$CALL graph_fdw_refresh_copy('defender_copy')$$);
 
 \echo 'A colleague is about to resolve the newest alert in the portal:'
 SELECT id, status, last_update_date_time
-FROM recent_alerts
+FROM defender_copy.alerts
 WHERE status = 'new'
 ORDER BY created_date_time DESC, id
 LIMIT 1;

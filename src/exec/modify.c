@@ -550,6 +550,16 @@ graph_modify_take(GraphModify *modify, bool wait, HeapTuple *row)
 }
 
 /*
+ * graph_modify_run
+ *		Run what reads the rows: an error in it, too, says what was done.
+ */
+void
+graph_modify_run(GraphModify *modify, void (*function) (void *arg), void *arg)
+{
+	graph_writer_run(modify->writer, function, arg);
+}
+
+/*
  * graph_modify_counters
  *		What was done, when all answers have been looked at; *request_ids are
  *		those of the first and last requests (char *).

@@ -38,6 +38,7 @@ struct GraphModifyScan
 	bool		sets_tag;		/* the command tag counts the rows */
 	TupleTableSlot *changed;	/* the row as it is to be */
 	TupleTableSlot *result;		/* as the service has it */
+	TupleTableSlot *next;		/* what next_changed() has found */
 	bool		at_end;			/* no further row is to be read */
 };
 
@@ -54,6 +55,7 @@ graph_modify_scan_create(ForeignScanState *node, GraphSession *session,
 	EState	   *estate = node->ss.ps.state;
 	List	   *write = graph_direct_write(plan);
 	TupleDesc	tupdesc = RelationGetDescr(node->ss.ss_currentRelation);
+	MemoryContext old;
 	int			count;
 
 	scan->node = node;
@@ -63,8 +65,11 @@ graph_modify_scan_create(ForeignScanState *node, GraphSession *session,
 	count = list_length(plan->fdw_exprs) - list_length(scan->targets);
 	scan->exprs = ExecInitExprList(list_copy_tail(plan->fdw_exprs, count),
 								   (PlanState *) node);
+	/* the executor resets slots after the scan's own memory is gone */
+	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	scan->changed = ExecInitExtraTupleSlot(estate, tupdesc, &TTSOpsVirtual);
 	scan->result = ExecInitExtraTupleSlot(estate, tupdesc, &TTSOpsHeapTuple);
+	MemoryContextSwitchTo(old);
 	scan->modify = graph_modify_create(node->resultRelInfo, estate, session,
 									   list_nth(write, GRAPH_WRITE_RETURNING),
 									   false);
@@ -235,29 +240,40 @@ next_changed(GraphModifyScan *scan)
 }
 
 /*
+ * run_next
+ *		Change all rows, or those up to the next that RETURNING gives.
+ */
+static void
+run_next(void *arg)
+{
+	GraphModifyScan *scan = arg;
+
+	scan->next = NULL;
+	if (scan->node->resultRelInfo->ri_projectReturning)
+		scan->next = next_changed(scan);
+	else
+		change_all(scan);
+}
+
+/*
  * graph_modify_scan_next
  *		Change the rows; with RETURNING, until there is one to give.
  *
- * The slot that is returned only says whether there is a row: RETURNING finds it
- * where it looks for what was scanned.
+ * An error in between says what was changed before it.  The slot that is
+ * returned only says whether there is a row: RETURNING finds it where it looks
+ * for what was scanned.
  */
 TupleTableSlot *
 graph_modify_scan_next(GraphModifyScan *scan)
 {
 	ForeignScanState *node = scan->node;
 	ProjectionInfo *returning = node->resultRelInfo->ri_projectReturning;
-	TupleTableSlot *slot;
 
-	if (returning == NULL)
-	{
-		change_all(scan);
-		return ExecClearTuple(node->ss.ss_ScanTupleSlot);
-	}
-	slot = next_changed(scan);
-	if (slot == NULL)
+	graph_modify_run(scan->modify, run_next, scan);
+	if (scan->next == NULL)
 		return ExecClearTuple(node->ss.ss_ScanTupleSlot);
 	count_row(scan);
-	slot->tts_tableOid = RelationGetRelid(node->ss.ss_currentRelation);
-	returning->pi_exprContext->ecxt_scantuple = slot;
+	scan->next->tts_tableOid = RelationGetRelid(node->ss.ss_currentRelation);
+	returning->pi_exprContext->ecxt_scantuple = scan->next;
 	return ExecStoreAllNullTuple(node->ss.ss_ScanTupleSlot);
 }

@@ -326,6 +326,13 @@ def reset(hit, *, after=None):
 
 
 @upon
+def no_content(hit):
+    """The service has done what it was asked; the answer is a 204 without a body."""
+    hit.response.render()
+    hit.response.status, hit.response.body = 204, b""
+
+
+@upon
 def lost(hit):
     """The service has done what it was asked; the connection is closed without an answer."""
     hit.response.delivery.hang_up = True

@@ -233,15 +233,32 @@ take_at_hand(GraphExecState *state)
 
 /*
  * start
- *		Ask for what the plan and its values at hand say.
+ *		Ask for what the plan and its values at hand say, where it can be by what
+ *		it belongs to.
  */
 static void
-start(GraphExecState *state)
+start(GraphExecState *state, bool can_navigate)
 {
-	state->request = graph_bind(state->binding);
+	state->request = graph_bind(state->binding, can_navigate);
 	graph_scan_start(state->scan,
 					 take_at_hand(state) ? NULL : state->request);
 	state->started = true;
+}
+
+/*
+ * next_row
+ *		Put the next row into the slot, which is empty and stays so at the end
+ *		and while there is none yet.
+ */
+static void
+next_row(GraphExecState *state, TupleTableSlot *slot)
+{
+	if (state->count)
+		graph_count_next(state->count, state->scan, state->request, slot);
+	else if (state->join)
+		graph_join_next(state->join, state->scan, state->request, slot);
+	else
+		graph_table_next(state->table, state->scan, state->request, slot);
 }
 
 /*
@@ -256,13 +273,13 @@ graphIterateForeignScan(ForeignScanState *node)
 
 	ExecClearTuple(slot);
 	if (!state->started)
-		start(state);
-	if (state->count)
-		graph_count_next(state->count, state->scan, state->request, slot);
-	else if (state->join)
-		graph_join_next(state->join, state->scan, state->request, slot);
-	else
-		graph_table_next(state->table, state->scan, state->request, slot);
+		start(state, graph_scan_can_navigate(state->scan));
+	next_row(state, slot);
+	if (TupIsNull(slot) && graph_scan_is_refused(state->scan))
+	{
+		start(state, false);
+		next_row(state, slot);
+	}
 	return slot;
 }
 

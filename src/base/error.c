@@ -269,8 +269,9 @@ graph_report_status(const GraphPeer *peer, const char *request,
 	if (header->status == 401 && peer->token_is_given)
 		hint = "The token in the user mapping's option \"access_token\" has expired or was issued for another service or cloud.";
 	if (header->status == 403)
-		hint = psprintf("Grant the application permission %s to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect().",
-						peer->permission);
+		hint = psprintf("Grant the application permission %s to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect().%s%s",
+						peer->permission, peer->otherwise ? "  " : "",
+						peer->otherwise ? peer->otherwise : "");
 
 	ereport(ERROR,
 			(errcode(rule->sqlstate),

@@ -155,6 +155,7 @@ typedef struct GraphPeer
 	bool		partial_is_warning; /* option on_partial */
 	bool		token_is_given; /* by option access_token */
 	const char *permission;		/* which lets us read what we ask for */
+	const char *otherwise;		/* how to do without: a sentence, or NULL */
 	char	   *bearer;			/* the token in use, or NULL */
 	List	   *secrets;		/* of char *, texts that no message repeats */
 } GraphPeer;

@@ -84,6 +84,7 @@ typedef struct GraphSwitches
 	int			join;			/* tables of the same alerts in one scan, and
 								 * what else is made of joins */
 	int			evidence_filter;
+	int			navigation;		/* ask for the records of what they belong to */
 } GraphSwitches;
 
 /* Who goes: all NULL unless a user mapping was given. */
@@ -194,6 +195,21 @@ typedef struct GraphNamedColumn
 } GraphNamedColumn;
 
 /*
+ * How records are asked for by what they belong to: the navigation property of
+ * an entity of another set is the list of its records.
+ */
+typedef struct GraphNavigation
+{
+	const char *property;		/* the owner's key in a record: "incidentId" */
+	const char *owner_set;		/* "/security/incidents" */
+	const char *owner;			/* what messages call one: "incident" */
+	const char *segment;		/* the navigation property: "alerts" */
+	const char *permission;		/* the least that lets it be read */
+	const char *option;			/* which turns it off */
+	double		records_per_owner;	/* estimated */
+} GraphNavigation;
+
+/*
  * One resource: what the table option "resource" may name.  A request gives
  * records; each is a row, or holds some.
  */
@@ -219,12 +235,13 @@ typedef struct GraphResourceInfo
 	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
 	bool		has_derived;	/* rows are of types that derive from it */
 	const GraphNamedColumn *record_columns; /* what IMPORT has such a row tell
-											 * of its record */
-	int			nrecord_columns;
+											 * of its record: up to one without a
+											 * name, or NULL */
 	const GraphWritableProperty *writable;	/* of a record: what a PATCH can
 											 * set; of rows in one: what a new
 											 * row is made of */
 	int			nwritable;
+	const GraphNavigation *navigation;	/* or NULL: its records are of nothing */
 } GraphResourceInfo;
 
 /* What the metadata says of a member of an enum. */

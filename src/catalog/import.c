@@ -191,6 +191,7 @@ add_columns(TableText *text)
 		table->evidence_type == NULL;
 	int			count;
 	const GraphNamedColumn *join = graph_join_columns(&count);
+	const GraphNamedColumn *of_record = resource->record_columns;
 
 	if (is_child)
 	{
@@ -207,8 +208,8 @@ add_columns(TableText *text)
 
 	if (is_any_evidence)
 		add_named_columns(text, join, count);
-	add_named_columns(text, resource->record_columns,
-					  resource->nrecord_columns);
+	for (; of_record && of_record->name; of_record++)
+		add_named_columns(text, of_record, 1);
 
 	add_column(text, "raw", "jsonb", ".");
 }

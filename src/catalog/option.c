@@ -91,6 +91,7 @@ static const GraphOptionRow option_table[] = {
 	{"count_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.count), "true"},
 	{"join_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.join), "true"},
 	{"evidence_filter", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.evidence_filter), "false"},
+	{"incident_lookup", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.navigation), "true"},
 	{"max_record_size", SERVER, OPTION_SIZE, 0, INT_AT(limits.max_record_size, 1024, MAX_RECORD_BYTES), "64MB"},
 	{"on_partial", SERVER, OPTION_CHOICE, 0, ENUM_AT(limits.on_partial, partial_words), "error"},
 	{"updatable", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(updatable), "false"},
@@ -117,6 +118,7 @@ static const GraphOptionRow option_table[] = {
 	{"order_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.order), NULL},
 	{"count_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.count), NULL},
 	{"updatable", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(updatable), NULL},
+	{"incident_lookup", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.navigation), NULL},
 	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
 };
 

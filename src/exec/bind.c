@@ -94,20 +94,25 @@ graph_request_all(GraphRequest *request)
 
 /*
  * ask_for_keys
- *		Make the request one for lookups by id; false if there are none to make.
+ *		Make the request one for lookups by id, the alerts' own or that of what
+ *		they belong to; false if there are none to make.
  *
  * If one list costs less, or only a list can tell which alerts are meant, that
  * is read instead, with what else can be sent, and the clauses are checked here
  * as always.
  */
 static bool
-ask_for_keys(const ForeignScan *plan, const GraphValue *values,
-			 GraphRequest *request)
+ask_for_keys(const ForeignScan *plan, const GraphOptions *options,
+			 const GraphValue *values, GraphRequest *request)
 {
+	const GraphNavigation *navigation =
+		graph_resource_info(options->resource)->navigation;
 	bool		all;
 
 	request->keys = graph_key_list(graph_plan_list(plan, GRAPH_PLAN_KEYS),
 								   values, &request->nkeys, &all);
+	if (request->mode == GRAPH_SCAN_OWNED)
+		all = all && graph_are_owners(navigation, request->keys, request->nkeys);
 	if (!all || request->nkeys > graph_plan_int(plan, GRAPH_PLAN_MOST_KEYS))
 		list_instead(request);
 	return request->nkeys > 0;
@@ -238,10 +243,10 @@ graph_make_request(const ForeignScan *plan, const GraphOptions *options,
 				   const GraphValue *values, GraphRequest *request)
 {
 	start_request(plan, options, request);
-	if (request->mode == GRAPH_SCAN_KEYS &&
-		!ask_for_keys(plan, values, request))
+	if (graph_mode_has_keys(request->mode) &&
+		!ask_for_keys(plan, options, values, request))
 		return false;
-	return request->mode == GRAPH_SCAN_KEYS ||
+	return graph_mode_has_keys(request->mode) ||
 		ask_for_list(plan, options, values, request);
 }
 
@@ -361,10 +366,11 @@ plain_values(const GraphBinding *binding)
  *		The request for the parameters at hand; NULL if no row can come of it.
  *
  * What a filter compares with is not evaluated where ids are looked up, or none
- * is named.
+ * is named.  Where the service does not know the lists of what belongs to
+ * something, the list of all is asked for.
  */
 GraphRequest *
-graph_bind(GraphBinding *binding)
+graph_bind(GraphBinding *binding, bool can_navigate)
 {
 	const ForeignScan *plan = (ForeignScan *) binding->node->ss.ps.plan;
 	GraphRequest *request = &binding->request;
@@ -375,14 +381,16 @@ graph_bind(GraphBinding *binding)
 	MemoryContextReset(binding->context);
 	old = MemoryContextSwitchTo(binding->context);
 	start_request(plan, binding->options, request);
-	if (request->mode == GRAPH_SCAN_KEYS)
+	if (graph_mode_has_keys(request->mode))
 	{
 		MemoryContextSwitchTo(old);
 		evaluate_keys(binding, values);
 		MemoryContextSwitchTo(binding->context);
-		has_rows = ask_for_keys(plan, values, request);
+		has_rows = ask_for_keys(plan, binding->options, values, request);
+		if (request->mode == GRAPH_SCAN_OWNED && !can_navigate)
+			graph_request_all(request);
 	}
-	if (has_rows && request->mode != GRAPH_SCAN_KEYS)
+	if (has_rows && !graph_mode_has_keys(request->mode))
 	{
 		MemoryContextSwitchTo(old);
 		evaluate_all(binding, values);

@@ -79,7 +79,7 @@ explain_values(ForeignScanState *node, ExplainState *es, bool *keys_known)
  *		The lookups of a plan by ids that are constants.
  */
 static char *
-explain_keys(const GraphRequest *request, const char *record)
+explain_keys(const GraphRequest *request, const GraphResourceInfo *resource)
 {
 	StringInfoData text;
 	int			shown = 0;
@@ -87,13 +87,15 @@ explain_keys(const GraphRequest *request, const char *record)
 	initStringInfo(&text);
 	for (int i = 0; i < request->nkeys && shown < EXPLAINED_KEYS; i++)
 	{
-		char	   *path = graph_key_path(request->entity_set, request->keys[i]);
+		char	   *path = request->mode == GRAPH_SCAN_OWNED ?
+			graph_owned_path(resource->navigation, request->keys[i]) :
+			graph_key_path(request->entity_set, request->keys[i]);
 
 		if (path)
 			appendStringInfo(&text, "%s%s", shown++ > 0 ? ", " : "GET ", path);
 	}
 	if (shown == 0)
-		return psprintf("none (no %s has this id)", record);
+		return psprintf("none (no %s has this id)", resource->record);
 	if (shown == EXPLAINED_KEYS && request->nkeys > shown)
 		appendStringInfo(&text, ", ... (%d ids)", request->nkeys);
 	return text.data;
@@ -131,12 +133,12 @@ explain_list(const GraphRequest *request, const GraphOptions *options)
 static char *
 request_text(const GraphRequest *request, const GraphOptions *options)
 {
-	const char *record = graph_resource_info(options->resource)->record;
+	const GraphResourceInfo *resource = graph_resource_info(options->resource);
 
 	if (request == NULL)
-		return psprintf("none (no %s can match)", record);
-	if (request->mode == GRAPH_SCAN_KEYS)
-		return explain_keys(request, record);
+		return psprintf("none (no %s can match)", resource->record);
+	if (graph_mode_has_keys(request->mode))
+		return explain_keys(request, resource);
 	return explain_list(request, options);
 }
 
@@ -152,14 +154,20 @@ explain_later_keys(ForeignScanState *node, ExplainState *es,
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	List	   *keys = graph_plan_list(plan, GRAPH_PLAN_KEYS);
 	Node	   *first = list_nth(plan->fdw_exprs, linitial_int(keys));
+	const GraphResourceInfo *resource = graph_resource_info(options->resource);
+	bool		owned = graph_plan_int(plan, GRAPH_PLAN_MODE) == GRAPH_SCAN_OWNED;
 	char	   *lookups;
 	GraphRequest request;
 
-	lookups = psprintf("GET %s/{%s}%s",
-					   graph_resource_info(options->resource)->entity_set,
+	lookups = psprintf("GET %s/{%s}%s%s%s",
+					   owned ? resource->navigation->owner_set :
+					   resource->entity_set,
 					   explain_expression(node, es, first),
+					   owned ? "/" : "",
+					   owned ? resource->navigation->segment : "",
 					   list_length(keys) > 1 ? ", ..." : "");
-	if (graph_plan_list(plan, GRAPH_PLAN_FILTERS) == NIL)
+	if (graph_plan_list(plan, GRAPH_PLAN_FILTERS) == NIL ||
+		graph_plan_int(plan, GRAPH_PLAN_MOST_KEYS) == INT_MAX)
 		return lookups;
 	if (!graph_make_list_request(plan, options, values, &request))
 		return psprintf("%s, or none for many ids", lookups);

@@ -50,7 +50,8 @@ typedef bool (*GraphFillRow) (void *rows, GraphScan *scan,
 extern RangeTblEntry *graph_scanned_entry(ForeignScanState *node);
 extern GraphBinding *graph_binding_create(ForeignScanState *node,
 										  const GraphOptions *options);
-extern GraphRequest *graph_bind(GraphBinding *binding);
+extern GraphRequest *graph_bind(GraphBinding *binding,
+								bool can_navigate);
 extern void graph_request_all(GraphRequest *request);
 extern bool graph_make_request(const ForeignScan *plan,
 							   const GraphOptions *options,

@@ -163,9 +163,20 @@ typedef enum GraphTextMeaning
 typedef enum GraphScanMode
 {
 	GRAPH_SCAN_LIST,
-	GRAPH_SCAN_KEYS,
+	GRAPH_SCAN_KEYS,			/* records by their ids, */
+	GRAPH_SCAN_OWNED,			/* or by the ids of what they belong to */
 	GRAPH_SCAN_COUNT,			/* one row: the number of alerts */
 } GraphScanMode;
+
+/*
+ * graph_mode_has_keys
+ *		Is what is asked for named by ids?
+ */
+static inline bool
+graph_mode_has_keys(GraphScanMode mode)
+{
+	return mode == GRAPH_SCAN_KEYS || mode == GRAPH_SCAN_OWNED;
+}
 
 /*
  * What a scan asks for.  Strings are plain text: they are escaped when they
@@ -176,7 +187,7 @@ typedef struct GraphRequest
 	GraphScanMode mode;
 	const char *entity_set;
 
-	/* GRAPH_SCAN_KEYS */
+	/* GRAPH_SCAN_KEYS and GRAPH_SCAN_OWNED */
 	char	  **keys;
 	int			nkeys;
 
@@ -246,6 +257,10 @@ extern GraphTextMeaning graph_text_meaning(const char *text);
 extern char **graph_key_list(List *keys, const GraphValue *values, int *count,
 							 bool *all);
 extern char *graph_key_path(const char *entity_set, const char *key);
+extern char *graph_owned_path(const GraphNavigation *navigation,
+							  const char *key);
+extern bool graph_are_owners(const GraphNavigation *navigation,
+							 char *const *keys, int count);
 
 /* in literal.c */
 extern char *graph_string_literal(const char *string);

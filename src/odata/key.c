@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * key.c
- *		Which alerts are asked for by their id, and how is an id written in a
- *		path?
+ *		Which alerts are asked for by their id, or by that of what they belong
+ *		to, and how is an id written in a path?
  *
  * An id is data: whatever is in it, the request asks for the alert of that id,
  * or it is not made.
@@ -188,4 +188,35 @@ graph_key_path(const char *entity_set, const char *key)
 	if (leads_elsewhere(plain))
 		return NULL;
 	return psprintf("%s/%s", entity_set, graph_url_escape(key));
+}
+
+/*
+ * graph_owned_path
+ *		The path of the records that belong to the owner with this id, or NULL if
+ *		no path can hold the id.
+ */
+char *
+graph_owned_path(const GraphNavigation *navigation, const char *key)
+{
+	char	   *owner = graph_key_path(navigation->owner_set, key);
+
+	return owner ? psprintf("%s/%s", owner, navigation->segment) : NULL;
+}
+
+/*
+ * graph_are_owners
+ *		Can what belongs to each of these be asked for?
+ *
+ * An id that no path can hold may still be in a record, of which only a list
+ * can tell.
+ */
+bool
+graph_are_owners(const GraphNavigation *navigation, char *const *keys, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (graph_owned_path(navigation, keys[i]) == NULL)
+			return false;
+	}
+	return true;
 }

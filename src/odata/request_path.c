@@ -46,7 +46,7 @@ graph_request_path(const GraphRequest *request, int page_size,
 {
 	StringInfoData path;
 
-	Assert(request->mode != GRAPH_SCAN_KEYS && page_size > 0);
+	Assert(!graph_mode_has_keys(request->mode) && page_size > 0);
 	initStringInfo(&path);
 	appendStringInfoString(&path, request->entity_set);
 	if (request->filter)

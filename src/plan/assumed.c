@@ -5,8 +5,9 @@
  *
  * PostgreSQL takes a column without statistics for one of 200 values.  The
  * metadata says how many members an enum has, so the planner is told as many
- * values, and for each the same share of the rows.  What ANALYZE has found is
- * believed instead.
+ * values, and for each the same share of the rows; and the resource's row says
+ * how many records belong to one owner.  What ANALYZE has found is believed
+ * instead.
  *
  * What this file refuses to know: paths, prices.
  *
@@ -65,6 +66,8 @@ static bool
 assume(RelOptInfo *rel, AttrNumber attnum, float4 * values, float4 * nulls)
 {
 	Oid			relid = ((GraphRelInfo *) rel->fdw_private)->relid;
+	const GraphResourceInfo *resource =
+		((GraphRelInfo *) rel->fdw_private)->resource;
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
@@ -74,6 +77,13 @@ assume(RelOptInfo *rel, AttrNumber attnum, float4 * values, float4 * nulls)
 
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
 	var = makeVar(rel->relid, attnum, type, typmod, collation, 0);
+	*nulls = 0;
+	if (graph_is_owner_column(rel, (Expr *) var))
+	{
+		*values = -1 / Max(resource->navigation->records_per_owner *
+						   resource->rows_per_record, 1);
+		return true;
+	}
 	property = graph_var_property(rel, (Expr *) var);
 	if (property == NULL || property->type != GRAPH_EDM_ENUM)
 		return false;

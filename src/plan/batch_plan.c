@@ -67,6 +67,8 @@ typedef struct BatchJoin
 	List	   *tables;			/* RelOptInfo: these, or that one */
 	JoinType	jointype;
 	List	   *restrictlist;
+	bool		by_owner;		/* the key is the id of what the alerts belong
+								 * to, and not their own */
 	RestrictInfo *by_key;		/* one of it: "key = expression of outer" */
 	Expr	   *outer_key;		/* the expression */
 	Var		   *key;			/* the column, of a table that has a row for
@@ -206,7 +208,7 @@ is_at_hand(const BatchJoin *join)
 {
 	ListCell   *cell;
 
-	if (join->outer->fdw_private == NULL ||
+	if (join->by_owner || join->outer->fdw_private == NULL ||
 		join->outer->serverid != join->inner->serverid)
 		return false;
 	if (!is_table(join->outer) && !is_stream(join->outer))
@@ -237,9 +239,24 @@ is_read_by_subplans(PlannerInfo *root, const BatchJoin *join)
 }
 
 /*
+ * is_key_of
+ *		Is this expression a column of the table by which its alerts are looked
+ *		up?
+ *
+ * Like graph_is_key_column(), an error for a column that reads nothing.
+ */
+static bool
+is_key_of(const BatchJoin *join, RelOptInfo *table, Expr *expr)
+{
+	return join->by_owner ? graph_is_owner_column(table, expr) :
+		graph_is_key_column(table, expr);
+}
+
+/*
  * find_key
- *		The column that an expression is, if it is the alert's id in a table that
- *		has a row for each row of the inner side; else NULL.
+ *		The column that an expression is, if it is the alert's id, or that of what
+ *		the alert belongs to, in a table that has a row for each row of the inner
+ *		side; else NULL.
  *
  * Like graph_is_key_column(), an error for a column that reads nothing.
  */
@@ -250,14 +267,14 @@ find_key(const BatchJoin *join, Expr *expr)
 	ListCell   *cell;
 
 	if (!is_stream(join->inner))
-		return graph_is_key_column(join->inner, expr) ?
+		return is_key_of(join, join->inner, expr) ?
 			graph_own_var(join->inner, expr) : NULL;
 	foreach(cell, stream->members)
 	{
 		const GraphJoinMember *member = lfirst(cell);
 
 		if (member->jointype == JOIN_INNER &&
-			graph_is_key_column(member->rel, expr))
+			is_key_of(join, member->rel, expr))
 			return graph_own_var(member->rel, expr);
 	}
 	return NULL;
@@ -300,13 +317,16 @@ is_by_key(BatchJoin *join, RestrictInfo *rinfo)
 
 /*
  * find_by_key
- *		Find the clause that says which alert each row of the other side wants;
- *		false if there is none that makes a match.
+ *		Find the clause that says which alert, or (by_owner) the alerts of what,
+ *		each row of the other side wants; false if there is none that makes a
+ *		match.
  */
 static bool
-find_by_key(BatchJoin *join)
+find_by_key(BatchJoin *join, bool by_owner)
 {
 	ListCell   *cell;
+
+	join->by_owner = by_owner;
 
 	foreach(cell, join->restrictlist)
 	{
@@ -432,7 +452,7 @@ make_inner_path(PlannerInfo *root, const BatchJoin *join, double keys)
 	GraphPrice	price;
 	double		rows;
 
-	graph_price_lookups(info, keys, &price);
+	graph_price_lookups(info, join->by_owner ? join->key : NULL, keys, &price);
 	if (!is_stream(inner))
 	{
 		rows = clamp_row_est(Min(price.rows, inner->rows));
@@ -441,6 +461,7 @@ make_inner_path(PlannerInfo *root, const BatchJoin *join, double keys)
 										  price.startup, price.total, NIL, NULL,
 										  NULL, private);
 	}
+	keys *= graph_records_per_key(root, join->by_owner ? join->key : NULL);
 	rows = clamp_row_est(inner->rows * Min(keys / info->alerts, 1.0));
 	return (Path *)
 		graph_create_foreign_join_path(root, inner, NULL, rows, price.startup,
@@ -526,7 +547,8 @@ set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel,
 	if (!enable_nestloop || (!is_table(innerrel) && !is_stream(innerrel)))
 		return;
 	join.tables = tables_of(innerrel);
-	if (!may_be_batched(root, &join) || !find_by_key(&join) ||
+	if (!may_be_batched(root, &join) ||
+		!(find_by_key(&join, false) || find_by_key(&join, true)) ||
 		is_at_hand(&join) || is_read_by_subplans(root, &join) ||
 		!can_be_combined(&join))
 		return;
@@ -569,6 +591,18 @@ graph_batched_key(const ForeignPath *path)
 	Node	   *key = path->fdw_private ? llast(path->fdw_private) : NULL;
 
 	return key && IsA(key, Var) ? (Var *) key : NULL;
+}
+
+/*
+ * graph_batch_keys
+ *		Look up by ids that a batch tells, which are those of this column.
+ */
+void
+graph_batch_keys(GraphPushdown *pushdown, RelOptInfo *rel, Var *key)
+{
+	pushdown->keys = list_make1_int(0);
+	pushdown->owner_column =
+		graph_is_owner_column(rel, (Expr *) key) ? key : NULL;
 }
 
 /*

@@ -136,6 +136,29 @@ graph_is_key_column(RelOptInfo *baserel, Expr *expr)
 }
 
 /*
+ * graph_is_owner_column
+ *		Is this expression a column that reads, as text, the id of what the
+ *		record belongs to, and can the records of that be asked for?
+ *
+ * Like graph_is_key_column(), an error for a column that reads nothing.
+ */
+bool
+graph_is_owner_column(RelOptInfo *baserel, Expr *expr)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	const GraphNavigation *navigation = info->resource->navigation;
+	Var		   *var = graph_own_var(baserel, expr);
+	bool		in_alert;
+	char	   *path;
+
+	if (navigation == NULL || !info->options.pushdown.navigation ||
+		var == NULL || !graph_is_text(var->vartype) || var->vartypmod != -1)
+		return false;
+	path = graph_only_path(baserel, var, &in_alert);
+	return path && in_alert && strcmp(path, navigation->property) == 0;
+}
+
+/*
  * graph_is_never_null
  *		Is this expression a column that has a value in each row, whatever its
  *		type and whether or not it is declared NOT NULL?

@@ -41,6 +41,9 @@ typedef struct GraphPushdown
 	GraphValue *known;			/* the same, as far as they are constants */
 	List	   *keys;			/* int: the values that hold the wanted ids,
 								 * texts and arrays of them; or NIL */
+	Var		   *owner_column;	/* the column whose values these are, if they
+								 * are ids of what the records belong to;
+								 * NULL: they are the records' own */
 	List	   *filters;		/* conditions, all of which must hold; beside
 								 * keys they are for the list that is read if
 								 * these are too many */
@@ -234,6 +237,7 @@ extern char *graph_only_path(RelOptInfo *baserel, const Var *var,
 							 bool *in_alert);
 extern bool graph_is_text(Oid type);
 extern bool graph_is_key_column(RelOptInfo *baserel, Expr *expr);
+extern bool graph_is_owner_column(RelOptInfo *baserel, Expr *expr);
 extern const GraphQueryProperty *graph_var_property(RelOptInfo *baserel,
 													Expr *expr);
 extern bool graph_is_never_null(RelOptInfo *baserel, Expr *expr);
@@ -257,7 +261,7 @@ extern char *graph_evidence_path(RelOptInfo *baserel, Expr *expr);
 
 /* in lookup.c */
 extern List *graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown,
-							   Expr *expr);
+							   bool by_owner, Expr *expr);
 extern bool graph_is_only_lookup(Expr *expr);
 extern int	graph_named_ids(const GraphPushdown *pushdown, List *keys,
 							int *most);
@@ -304,11 +308,15 @@ extern void graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 extern void graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 							 const GraphPushdown *pushdown, double rows,
 							 GraphPrice *price);
-extern void graph_price_lookups(const GraphRelInfo *info, double keys,
+extern double graph_records_per_key(PlannerInfo *root,
+									const Var *owner_column);
+extern void graph_price_lookups(const GraphRelInfo *info,
+								const Var *owner_column, double keys,
 								GraphPrice *price);
 extern void graph_price_count(PlannerInfo *root, RelOptInfo *baserel,
 							  bool bounded, GraphPrice *price);
-extern int	graph_most_keys(const GraphRelInfo *info, double alerts);
+extern int	graph_most_keys(const GraphRelInfo *info,
+							const GraphPushdown *pushdown, double alerts);
 extern double graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
 								  const GraphPushdown *pushdown);
 
@@ -356,6 +364,7 @@ extern ForeignScan *graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,
 extern GraphValue graph_value_of(const Expr *expr);
 extern int	graph_value_add(GraphPushdown *pushdown, Expr *expr);
 extern void graph_values_forget(GraphPushdown *pushdown, int count);
+extern GraphScanMode graph_scan_mode(const GraphPushdown *pushdown);
 extern int	graph_plan_int(const ForeignScan *plan,
 						   enum GraphPlanPrivate which);
 extern List *graph_plan_list(const ForeignScan *plan,
@@ -381,7 +390,7 @@ extern void graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 									 RelOptInfo *innerrel, JoinType jointype,
 									 JoinPathExtraData *extra);
 extern bool graph_is_alert(RelOptInfo *rel);
-extern void graph_classify_members(GraphJoinInfo *join, bool batched,
+extern void graph_classify_members(GraphJoinInfo *join, Var *batched_key,
 								   GraphPushdown *pushdown);
 extern bool graph_are_plain(List *rinfos);
 extern List *graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join);
@@ -422,6 +431,8 @@ enum GraphBatchPrivate
 /* in batch_plan.c */
 extern void graph_batch_init(void);
 extern Var *graph_batched_key(const ForeignPath *path);
+extern void graph_batch_keys(GraphPushdown *pushdown, RelOptInfo *rel,
+							 Var *key);
 extern void graph_batch_private(PlannerInfo *root, ForeignScan *plan, Var *key);
 
 /*

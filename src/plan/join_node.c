@@ -294,7 +294,7 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *best_path,
 	GraphPushdown pushdown;
 	ForeignScan *plan;
 
-	graph_classify_members(join, batched_key != NULL, &pushdown);
+	graph_classify_members(join, batched_key, &pushdown);
 	if (batched_key == NULL)
 		first_page = graph_first_page(root, joinrel, pathkeys,
 									  gives_each_alert(join, &pushdown),
@@ -304,8 +304,8 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *best_path,
 		privates = lappend(privates,
 						   plan_member(join, members, i, target, &exprs));
 
-	private = graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS : GRAPH_SCAN_LIST,
-								 info, NIL, &pushdown, order,
+	private = graph_make_private(graph_scan_mode(&pushdown), info, NIL,
+								 &pushdown, order,
 								 selected_by_all(root, join, target), first_page);
 	private = lappend(private, privates);
 

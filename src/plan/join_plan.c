@@ -134,7 +134,8 @@ only_key(GraphJoinInfo *join)
 		Node	   *key;
 
 		/* what a nullable table is restricted to restricts no other */
-		if (member->jointype != JOIN_INNER || list_length(keys) != 1)
+		if (member->jointype != JOIN_INNER || list_length(keys) != 1 ||
+			info->pushdown.owner_column)
 			continue;
 		key = list_nth(info->pushdown.values, linitial_int(keys));
 		if (exprType(key) == TEXTOID)
@@ -318,6 +319,44 @@ combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
 }
 
 /*
+ * is_required
+ *		Is no alert wanted that has no row in this table?
+ */
+static bool
+is_required(const GraphJoinMember *member)
+{
+	return member->jointype == JOIN_INNER || member->jointype == JOIN_SEMI;
+}
+
+/*
+ * first_with_keys
+ *		The table whose restrictions name the fewest ids, or NULL.
+ */
+static GraphJoinMember *
+first_with_keys(GraphJoinInfo *join)
+{
+	GraphJoinMember *result = NULL;
+	int			fewest = 0;
+	ListCell   *cell;
+
+	foreach(cell, join->members)
+	{
+		GraphJoinMember *member = lfirst(cell);
+		const GraphRelInfo *info = member->rel->fdw_private;
+		int			most;
+
+		if (!is_required(member) || info->pushdown.keys == NIL)
+			continue;
+		(void) graph_named_ids(&info->pushdown, info->pushdown.keys, &most);
+		if (result && most >= fewest)
+			continue;
+		result = member;
+		fewest = most;
+	}
+	return result;
+}
+
+/*
  * graph_classify_members
  *		What of a joined scan's restrictions is sent.
  *
@@ -326,28 +365,30 @@ combine(GraphJoinInfo *outer, GraphJoinInfo *inner, JoinType jointype,
  * ids are told by a batch, no restriction names any.
  */
 void
-graph_classify_members(GraphJoinInfo *join, bool batched,
+graph_classify_members(GraphJoinInfo *join, Var *batched_key,
 					   GraphPushdown *pushdown)
 {
+	GraphJoinMember *first = batched_key ? NULL : first_with_keys(join);
 	ListCell   *cell;
 
 	graph_pushdown_init(pushdown);
-	if (batched)
-		pushdown->keys = list_make1_int(0);
-	for (int with_keys = 1; with_keys >= 0; with_keys--)
+	foreach(cell, join->members)
 	{
-		foreach(cell, join->members)
-		{
-			GraphJoinMember *member = lfirst(cell);
-			GraphRelInfo *info = member->rel->fdw_private;
+		RelOptInfo *rel = ((GraphJoinMember *) lfirst(cell))->rel;
 
-			if ((member->jointype == JOIN_INNER ||
-				 member->jointype == JOIN_SEMI) &&
-				(info->pushdown.keys != NIL) == with_keys)
-				graph_classify_clauses(member->rel,
-									   member->rel->baserestrictinfo,
-									   pushdown);
-		}
+		if (batched_key && (Index) batched_key->varno == rel->relid)
+			graph_batch_keys(pushdown, rel, batched_key);
+	}
+	if (first)
+		graph_classify_clauses(first->rel, first->rel->baserestrictinfo,
+							   pushdown);
+	foreach(cell, join->members)
+	{
+		GraphJoinMember *member = lfirst(cell);
+
+		if (is_required(member) && member != first)
+			graph_classify_clauses(member->rel, member->rel->baserestrictinfo,
+								   pushdown);
 	}
 }
 
@@ -421,7 +462,7 @@ price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 	GraphJoinMember *first = linitial(join->members);
 	GraphPushdown pushdown;
 
-	graph_classify_members(join, false, &pushdown);
+	graph_classify_members(join, NULL, &pushdown);
 	graph_price_alerts(root, first->rel, &pushdown, price);
 	price_members(join, price);
 	return pushdown.keys == NIL;

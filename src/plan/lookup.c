@@ -4,7 +4,8 @@
  *		Which ids does a clause name?
  *
  * Where a clause can be true for some ids only, those alerts are looked up one
- * by one, unless there are so many that one list costs less.
+ * by one, unless there are so many that one list costs less.  It may also name
+ * the ids of what the alerts belong to, whose own lists are read then.
  *
  * What this file refuses to know: what else can be sent, how an id is written.
  *
@@ -21,22 +22,48 @@
 
 #include "plan/graph_plan.h"
 
+/* What is at hand while ids are looked for. */
+typedef struct LookupContext
+{
+	RelOptInfo *baserel;
+	GraphPushdown *pushdown;
+	bool		by_owner;		/* ids of what the alerts belong to */
+	Var		   *column;			/* the one that was compared last */
+} LookupContext;
+
 /*
  * is_askable
  *		Can the alerts with these ids, as far as they are known, be asked for?
  */
 static bool
-is_askable(const GraphValue *value)
+is_askable(const LookupContext *context, const GraphValue *value)
 {
+	const GraphRelInfo *info = context->baserel->fdw_private;
 	int			count;
 	bool		all = true;
+	char	  **keys;
 
 	if (!value->known || value->isnull)
 		return true;
-	if (value->type == TEXTOID)
+	if (value->type == TEXTOID && !context->by_owner)
 		return graph_text_meaning(TextDatumGetCString(value->value)) != GRAPH_TEXT_AMBIGUOUS;
-	(void) graph_key_list(list_make1_int(0), value, &count, &all);
-	return all;
+	keys = graph_key_list(list_make1_int(0), value, &count, &all);
+	return all && (!context->by_owner ||
+				   graph_are_owners(info->resource->navigation, keys, count));
+}
+
+/*
+ * is_named
+ *		Is this the column whose ids are looked for?
+ */
+static bool
+is_named(LookupContext *context, Expr *expr)
+{
+	if (!(context->by_owner ? graph_is_owner_column(context->baserel, expr) :
+		  graph_is_key_column(context->baserel, expr)))
+		return false;
+	context->column = graph_own_var(context->baserel, expr);
+	return true;
 }
 
 /*
@@ -45,23 +72,23 @@ is_askable(const GraphValue *value)
  *		names.
  */
 static List *
-find_operand_keys(RelOptInfo *baserel, GraphPushdown *pushdown, List *args,
-				  bool array)
+find_operand_keys(LookupContext *context, List *args, bool array)
 {
+	GraphPushdown *pushdown = context->pushdown;
 	Expr	   *value = lsecond(args);
 	int			number;
 
-	if (!graph_is_key_column(baserel, linitial(args)))
+	if (!is_named(context, linitial(args)))
 	{
-		if (array || !graph_is_key_column(baserel, value))
+		if (array || !is_named(context, value))
 			return NIL;
 		value = linitial(args);
 	}
 	if (exprType((Node *) value) != (array ? TEXTARRAYOID : TEXTOID) ||
-		!graph_is_known_at_start(baserel, value))
+		!graph_is_known_at_start(context->baserel, value))
 		return NIL;
 	number = graph_value_add(pushdown, value);
-	return is_askable(&pushdown->known[number]) ? list_make1_int(number) : NIL;
+	return is_askable(context, &pushdown->known[number]) ? list_make1_int(number) : NIL;
 }
 
 /*
@@ -72,7 +99,7 @@ find_operand_keys(RelOptInfo *baserel, GraphPushdown *pushdown, List *args,
  * One arm of an AND is enough; of an OR, all arms have to name ids.
  */
 static List *
-find_keys(RelOptInfo *baserel, GraphPushdown *pushdown, Expr *expr)
+find_keys(LookupContext *context, Expr *expr)
 {
 	List	   *keys = NIL;
 	ListCell   *cell;
@@ -82,7 +109,7 @@ find_keys(RelOptInfo *baserel, GraphPushdown *pushdown, Expr *expr)
 		OpExpr	   *op = (OpExpr *) expr;
 
 		return graph_is_text_equality(op->opno, op->inputcollid) ?
-			find_operand_keys(baserel, pushdown, op->args, false) : NIL;
+			find_operand_keys(context, op->args, false) : NIL;
 	}
 	if (IsA(expr, ScalarArrayOpExpr))
 	{
@@ -90,14 +117,14 @@ find_keys(RelOptInfo *baserel, GraphPushdown *pushdown, Expr *expr)
 
 		return op->useOr &&
 			graph_is_text_equality(op->opno, op->inputcollid) ?
-			find_operand_keys(baserel, pushdown, op->args, true) : NIL;
+			find_operand_keys(context, op->args, true) : NIL;
 	}
 	if (!is_orclause(expr) && !is_andclause(expr))
 		return NIL;
 
 	foreach(cell, ((BoolExpr *) expr)->args)
 	{
-		List	   *found = find_keys(baserel, pushdown, lfirst(cell));
+		List	   *found = find_keys(context, lfirst(cell));
 
 		if (is_andclause(expr) && found)
 			return found;
@@ -156,22 +183,27 @@ are_too_many(const GraphRelInfo *info, const GraphPushdown *pushdown,
 		pushdown->known[linitial_int(keys)].type == TEXTOID)
 		return false;
 	return graph_named_ids(pushdown, keys, &most) >
-		graph_most_keys(info, info->alerts);
+		graph_most_keys(info, pushdown, info->alerts);
 }
 
 /*
  * graph_find_lookup
- *		The values that hold the ids by which a clause's alerts are looked up;
- *		NIL if they are not.
+ *		The values that hold the ids by which a clause's alerts are looked up,
+ *		their own or (by_owner) those of what they belong to; NIL if they are
+ *		not.  The pushdown is told which of the two.
  */
 List *
-graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown, Expr *expr)
+graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown, bool by_owner,
+				  Expr *expr)
 {
+	LookupContext context = {baserel, pushdown, by_owner, NULL};
 	int			before = list_length(pushdown->values);
-	List	   *keys = find_keys(baserel, pushdown, expr);
+	List	   *keys = find_keys(&context, expr);
 
+	pushdown->owner_column = keys && by_owner ? context.column : NULL;
 	if (keys && !are_too_many(baserel->fdw_private, pushdown, keys))
 		return keys;
+	pushdown->owner_column = NULL;
 	graph_values_forget(pushdown, before);
 	return NIL;
 }

@@ -237,6 +237,7 @@ is_useful_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 
 	return var && var->varattno == *(AttrNumber *) arg &&
 		(graph_is_key_column(rel, em->em_expr) ||
+		 graph_is_owner_column(rel, em->em_expr) ||
 		 graph_var_property(rel, em->em_expr) != NULL ||
 		 graph_evidence_path(rel, em->em_expr) != NULL ||
 		 graph_is_time_function(rel, em->em_expr));

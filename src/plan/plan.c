@@ -93,7 +93,7 @@ plan_table(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 	graph_pushdown_init(&pushdown);
 	pushdown.no_lookups = order != NIL;
 	if (batched_key)
-		pushdown.keys = list_make1_int(0);
+		graph_batch_keys(&pushdown, baserel, batched_key);
 	graph_classify_clauses(baserel, scan_clauses, &pushdown);
 	if (order)
 		columns = list_append_unique_int(columns, intVal(lfourth(order)));
@@ -109,9 +109,9 @@ plan_table(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *best_path,
 								 info->options.limits.page_size);
 	plan = make_foreignscan(tlist, clauses, baserel->relid,
 							list_concat_copy(pushdown.values, pushdown.clauses),
-							graph_make_private(pushdown.keys ? GRAPH_SCAN_KEYS :
-											   GRAPH_SCAN_LIST, info, columns,
-											   &pushdown, order, select, first),
+							graph_make_private(graph_scan_mode(&pushdown), info,
+											   columns, &pushdown, order, select,
+											   first),
 							NIL, NIL, outer_plan);
 	if (batched_key)
 		graph_batch_private(root, plan, batched_key);

@@ -81,6 +81,18 @@ graph_values_forget(GraphPushdown *pushdown, int count)
 }
 
 /*
+ * graph_scan_mode
+ *		How is asked for what clauses say?
+ */
+GraphScanMode
+graph_scan_mode(const GraphPushdown *pushdown)
+{
+	if (pushdown->keys == NIL)
+		return GRAPH_SCAN_LIST;
+	return pushdown->owner_column ? GRAPH_SCAN_OWNED : GRAPH_SCAN_KEYS;
+}
+
+/*
  * graph_plan_int, graph_plan_list
  *		An element of a plan's private list.
  */
@@ -115,9 +127,10 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	result = lappend(result, select);
 	result = lappend(result, makeInteger(first));
 	if (pushdown->may_be_listed)
-		most_keys = graph_most_keys(info, graph_listed_alerts(info->root,
-															  info->baserel,
-															  pushdown));
+		most_keys = graph_most_keys(info, pushdown,
+									graph_listed_alerts(info->root,
+														info->baserel,
+														pushdown));
 	result = lappend(result, makeInteger(most_keys));
 	result = lappend(result, makeInteger(list_length(pushdown->values)));
 	result = lappend(result, pushdown->labels);

@@ -52,14 +52,42 @@ list_cost(const GraphRelInfo *info, double alerts)
 }
 
 /*
+ * graph_records_per_key
+ *		How many records does a lookup give: one by its own id, more by that of
+ *		what they belong to, which this column holds.
+ */
+double
+graph_records_per_key(PlannerInfo *root, const Var *owner_column)
+{
+	const GraphRelInfo *info;
+	VariableStatData variable;
+	double		owners;
+	bool		is_default;
+
+	if (owner_column == NULL)
+		return 1;
+	info = root->simple_rel_array[owner_column->varno]->fdw_private;
+	examine_variable(root, (Node *) owner_column, 0, &variable);
+	owners = get_variable_numdistinct(&variable, &is_default);
+	ReleaseVariableStats(variable);
+	return is_default ? info->resource->navigation->records_per_owner :
+		clamp_row_est(info->alerts / Max(owners, 1.0));
+}
+
+/*
  * key_cost
  *		The cost of one of several lookups, of which some are under way at
  *		once.
+ *
+ * What belongs to something comes by a list of its own.  Nobody knows how long
+ * that takes the service, and each is one of 150 a minute: it is priced as the
+ * request that it is, whatever else is under way.
  */
 static Cost
-key_cost(const GraphRelInfo *info)
+key_cost(const GraphRelInfo *info, const Var *owner_column)
 {
-	return REQUEST_COST / info->options.limits.concurrency + ALERT_COST;
+	return REQUEST_COST / (owner_column ? 1 : info->options.limits.concurrency) +
+		ALERT_COST * graph_records_per_key(info->root, owner_column);
 }
 
 /*
@@ -70,9 +98,11 @@ key_cost(const GraphRelInfo *info)
  * as, so lookups that are no more than its pages are made in any case.
  */
 int
-graph_most_keys(const GraphRelInfo *info, double alerts)
+graph_most_keys(const GraphRelInfo *info, const GraphPushdown *pushdown,
+				double alerts)
 {
-	double		keys = list_cost(info, alerts) / key_cost(info);
+	double		keys = list_cost(info, alerts) /
+		key_cost(info, pushdown->owner_column);
 
 	if (!info->analyzed)
 		keys = Max(keys, FEW_KEYS);
@@ -140,10 +170,13 @@ graph_price_alerts(PlannerInfo *root, RelOptInfo *baserel,
 	if (pushdown->keys)
 	{
 		double		keys = Max(count_keys(root, pushdown), 1.0);
+		double		each = graph_records_per_key(root, pushdown->owner_column);
 
-		price->rows = Min(keys, info->alerts);
-		run = keys <= 1 ? 0 :
-			Min((keys - 1) * key_cost(info), list_cost(info, listed));
+		price->rows = Min(keys * each, info->alerts);
+		run = ALERT_COST * (each - 1);
+		if (keys > 1)
+			run += Min((keys - 1) * key_cost(info, pushdown->owner_column),
+					   list_cost(info, listed));
 	}
 	else
 	{
@@ -175,17 +208,21 @@ graph_price_scan(PlannerInfo *root, RelOptInfo *baserel,
 
 /*
  * graph_price_lookups
- *		What so many lookups by id cost, and how many rows they give.
+ *		What so many lookups cost, by the alerts' ids or by those of what they
+ *		belong to, which are in a column; and how many rows they give.
  */
 void
-graph_price_lookups(const GraphRelInfo *info, double keys, GraphPrice *price)
+graph_price_lookups(const GraphRelInfo *info, const Var *owner_column,
+					double keys, GraphPrice *price)
 {
-	double		read = keys * info->baserel->tuples / info->alerts;
+	double		each = graph_records_per_key(info->root, owner_column);
+	double		read = keys * each * info->baserel->tuples / info->alerts;
 	QualCost	quals = info->baserel->baserestrictcost;
 
 	price->rows = clamp_row_est(read);
 	price->startup = REQUEST_COST + ALERT_COST + quals.startup;
-	price->total = price->startup + Max(keys - 1, 0) * key_cost(info) +
+	price->total = price->startup + ALERT_COST * (each - 1) +
+		Max(keys - 1, 0) * key_cost(info, owner_column) +
 		(cpu_tuple_cost + quals.per_tuple) * read;
 }
 
@@ -205,15 +242,18 @@ graph_estimate(const GraphRelInfo *info, GraphScanMode mode,
 	*requests = ceil(*alerts / info->options.limits.page_size);
 	if (mode == GRAPH_SCAN_COUNT)
 		*requests = 1;
-	if (mode == GRAPH_SCAN_KEYS)
+	if (graph_mode_has_keys(mode))
 	{
 		double		keys = 1;	/* of a batch, whose values are others' */
 
 		if (pushdown->values)
 			keys = Max(count_keys(info->root, pushdown), 1.0);
-		if (pushdown->may_be_listed && keys > graph_most_keys(info, listed))
+		if (pushdown->may_be_listed &&
+			keys > graph_most_keys(info, pushdown, listed))
 			return;
-		*alerts = Min(keys, info->alerts);
+		*alerts = Min(keys * graph_records_per_key(info->root,
+												   pushdown->owner_column),
+					  info->alerts);
 		*requests = keys;
 	}
 }

@@ -594,12 +594,14 @@ find_condition(ClassifyContext *context, Expr *clause)
 }
 
 /*
- * find_key_clause
- *		Find the first restriction that names ids, and take those for the keys;
- *		the clause, or NULL.
+ * find_clause_of
+ *		Find the first restriction that names ids, the alerts' own or (by_owner)
+ *		those of what they belong to, and take those for the keys; the clause, or
+ *		NULL.  *most is how many they may be.
  */
 static Expr *
-find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
+find_clause_of(RelOptInfo *baserel, List *rinfos, bool by_owner,
+			   GraphPushdown *pushdown, int *most)
 {
 	ListCell   *cell;
 
@@ -607,13 +609,54 @@ find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
 
-		if (rinfo->pseudoconstant || pushdown->keys || pushdown->no_lookups)
+		if (rinfo->pseudoconstant)
 			continue;
-		pushdown->keys = graph_find_lookup(baserel, pushdown, rinfo->clause);
-		if (pushdown->keys)
-			return rinfo->clause;
+		pushdown->keys = graph_find_lookup(baserel, pushdown, by_owner,
+										   rinfo->clause);
+		if (pushdown->keys == NIL)
+			continue;
+		(void) graph_named_ids(pushdown, pushdown->keys, most);
+		return rinfo->clause;
 	}
 	return NULL;
+}
+
+/*
+ * forget_keys
+ *		Keep so many values, and no keys.
+ */
+static void
+forget_keys(GraphPushdown *pushdown, int values)
+{
+	pushdown->keys = NIL;
+	pushdown->owner_column = NULL;
+	graph_values_forget(pushdown, values);
+}
+
+/*
+ * find_key_clause
+ *		The same for whichever ids are fewer.
+ */
+static Expr *
+find_key_clause(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
+{
+	int			before = list_length(pushdown->values);
+	int			most;
+	int			most_owners;
+	Expr	   *clause;
+	Expr	   *of_owners;
+
+	if (pushdown->keys || pushdown->no_lookups)
+		return NULL;
+	clause = find_clause_of(baserel, rinfos, false, pushdown, &most);
+	if (clause && most <= 1)
+		return clause;
+	forget_keys(pushdown, before);
+	of_owners = find_clause_of(baserel, rinfos, true, pushdown, &most_owners);
+	if (clause == NULL || (of_owners && most_owners < most))
+		return of_owners;
+	forget_keys(pushdown, before);
+	return find_clause_of(baserel, rinfos, false, pushdown, &most);
 }
 
 /*
@@ -645,6 +688,7 @@ decide(ClassifyContext *context, List *condition)
 	{
 		context->decided = "never true, exact";
 		pushdown->keys = NIL;
+		pushdown->owner_column = NULL;
 		pushdown->may_be_listed = false;
 	}
 }
@@ -654,7 +698,8 @@ decide(ClassifyContext *context, List *condition)
  *		Are so many ids dearer than a list with what else can be sent?
  */
 static bool
-list_costs_less(RelOptInfo *baserel, List *rinfos, Expr *key_clause, int ids)
+list_costs_less(RelOptInfo *baserel, List *rinfos, Expr *key_clause,
+				const GraphPushdown *pushdown, int ids)
 {
 	GraphRelInfo *info = baserel->fdw_private;
 	GraphPushdown others;
@@ -662,7 +707,7 @@ list_costs_less(RelOptInfo *baserel, List *rinfos, Expr *key_clause, int ids)
 	ListCell   *cell;
 
 	/* not even the shortest list */
-	if (ids <= graph_most_keys(info, 1))
+	if (ids <= graph_most_keys(info, pushdown, 1))
 		return false;
 	foreach(cell, rinfos)
 	{
@@ -672,8 +717,9 @@ list_costs_less(RelOptInfo *baserel, List *rinfos, Expr *key_clause, int ids)
 	graph_pushdown_init(&others);
 	others.no_lookups = true;
 	graph_classify_clauses(baserel, rest, &others);
-	return ids > graph_most_keys(info, graph_listed_alerts(info->root, baserel,
-														   &others));
+	return ids > graph_most_keys(info, pushdown,
+								 graph_listed_alerts(info->root, baserel,
+													 &others));
 }
 
 /*
@@ -696,12 +742,11 @@ choose_lookups(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
 		return NULL;
 	least = graph_named_ids(pushdown, pushdown->keys, &most);
 	pushdown->may_be_listed = most > least &&
-		most > graph_most_keys(baserel->fdw_private, 1);
+		most > graph_most_keys(baserel->fdw_private, pushdown, 1);
 	if (most > least ||
-		!list_costs_less(baserel, rinfos, key_clause, most))
+		!list_costs_less(baserel, rinfos, key_clause, pushdown, most))
 		return key_clause;
-	pushdown->keys = NIL;
-	graph_values_forget(pushdown, before);
+	forget_keys(pushdown, before);
 	return NULL;
 }
 
@@ -711,7 +756,9 @@ choose_lookups(RelOptInfo *baserel, List *rinfos, GraphPushdown *pushdown)
  *		local.  The context says whether it is exact, or why it is local.
  *
  * Where alerts are asked for by id, key_clause names those, and others are sent
- * only if the list is read instead.
+ * only if the list is read instead.  That may come to be for ids that turn out
+ * to be too many, and for those of what the alerts belong to, as the service
+ * may not answer these.
  */
 static bool
 classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
@@ -729,7 +776,7 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 	context->no_member = NULL;
 	context->inside = false;
 	if (pushdown->keys == NIL || pushdown->may_be_listed ||
-		is_decided(context->baserel, clause))
+		pushdown->owner_column || is_decided(context->baserel, clause))
 		condition = find_condition(context, clause);
 	if (condition)
 		decide(context, condition);

@@ -70,6 +70,19 @@ judge_bad_request(const GraphChain *chain, int *part)
 }
 
 /*
+ * is_lookup
+ *		Is this the answer to a lookup by an id, of which it is known that the
+ *		service makes such lookups?
+ */
+static bool
+is_lookup(const GraphChain *chain)
+{
+	return chain->task.kind == GRAPH_TASK_KEY ||
+		(chain->task.kind == GRAPH_TASK_OWNED && chain->page_number == 1 &&
+		 graph_navigation_answers(&chain->shared->parts));
+}
+
+/*
  * judge_lookup
  *		See whether the refusal of a lookup says that there is no such alert; if
  *		what it says was cut off, have it asked for again.
@@ -79,16 +92,18 @@ judge_bad_request(const GraphChain *chain, int *part)
  * answered anything before; else see whether it answers at all.
  */
 static GraphVerdict
-judge_lookup(GraphFetch *fetch, const GraphParts *parts, int status,
-			 const GraphRemoteError *remote)
+judge_lookup(const GraphChain *chain, int status, const GraphRemoteError *remote)
 {
+	GraphFetch *fetch = chain->fetch;
+	bool		answers = chain->task.kind == GRAPH_TASK_OWNED ||
+		graph_parts_answers(&chain->shared->parts);
 	const char *text;
 	GraphTransport transport;
 
 	if (status != 404 && status != 400)
 		return GRAPH_VERDICT_ERROR;
 	if (remote->code || remote->message)
-		return status == 404 || graph_parts_answers(parts) ?
+		return status == 404 || answers ?
 			GRAPH_VERDICT_END : GRAPH_VERDICT_PROBE;
 	transport = graph_http_result(fetch->transfer, &text);
 	if (transport == GRAPH_TRANSPORT_OK ? graph_fetch_cut_again(fetch) :
@@ -112,6 +127,7 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 	const char *why = "";
 	GraphRemoteError remote;
 	GraphSlice	body;
+	GraphPeer	peer;
 
 	if ((header->status == 401 && graph_fetch_renew_token(fetch)) ||
 		(header->status == 408 && graph_fetch_replace_stale(fetch)))
@@ -124,9 +140,9 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 	(void) graph_http_wait_all(fetch->transfer, GRAPH_MAX_DOCUMENT);
 	body = graph_http_unread(fetch->transfer);
 	graph_decode_graph_error(body.data, body.len, &remote);
-	if (chain->task.kind == GRAPH_TASK_KEY)
-		verdict = judge_lookup(fetch, &chain->shared->parts, header->status,
-							   &remote);
+	verdict = graph_owned_judge(chain, header->status, &remote);
+	if (is_lookup(chain))
+		verdict = judge_lookup(chain, header->status, &remote);
 	if (verdict != GRAPH_VERDICT_ERROR)
 		return verdict;
 	if (graph_may_retry(GRAPH_TRANSPORT_OK, header->status, GRAPH_RETRY_REMOTE))
@@ -136,7 +152,9 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 			return GRAPH_VERDICT_AGAIN;
 	}
 	graph_session_redact_link(session, fetch->url);
-	graph_report_status(&session->peer, graph_fetch_name(fetch), header,
+	peer = session->peer;
+	graph_owned_permission(chain, &peer);
+	graph_report_status(&peer, graph_fetch_name(fetch), header,
 						&remote, why[0] ? why : NULL);
 }
 
@@ -173,6 +191,8 @@ graph_answer_judge(const GraphChain *chain, int *part)
 							 psprintf("Status %d.%s%s", header->status,
 									  header->warning[0] ? "  Warning: " : "",
 									  graph_sanitize_remote_text(peer, header->warning)));
-	return graph_fetch_accept(fetch, header->status) ? GRAPH_VERDICT_READ :
-		judge_failure(chain, header, part);
+	if (!graph_fetch_accept(fetch, header->status))
+		return judge_failure(chain, header, part);
+	return chain->task.kind == GRAPH_TASK_OWNER ? GRAPH_VERDICT_NOT_OWNED :
+		GRAPH_VERDICT_READ;
 }

@@ -3,9 +3,9 @@
  * chain.c
  *		How is one task read, page by page?
  *
- * A chain asks for one alert, for a count, or for a list or a part of it, or
- * whether the service answers at all, and hands out the records that are its own
- * and new.
+ * A chain asks for one alert, for those that belong to something, for a count,
+ * for a list or a part of it, or whether the service answers at all, and hands
+ * out the records that are its own and new.
  *
  * A list is complete when its last page had no nextLink and the service counts
  * no more than came.  If it counts more, the rest is looked for, and reported as
@@ -326,7 +326,7 @@ prefetch(GraphChain *chain)
 {
 	GraphShared *shared = chain->shared;
 
-	if (!graph_task_is_list(&chain->task) || shared->request->limited ||
+	if (!graph_task_has_pages(&chain->task) || shared->request->limited ||
 		graph_asks_enough(shared) || graph_goes_by_time(chain) || graph_can_be_ordered(chain) ||
 		chain->prefetch->wanted ||
 		shared->pool.wanted >= shared->session->options.limits.concurrency ||
@@ -686,7 +686,7 @@ static GraphChainStep
 end_page(GraphChain *chain)
 {
 	graph_page_check_end(chain->page);
-	if (graph_task_is_list(&chain->task))
+	if (graph_task_has_pages(&chain->task))
 		return end_of_list_page(chain);
 	if (chain->task.kind == GRAPH_TASK_COUNT)
 		end_of_count(chain);
@@ -738,7 +738,8 @@ read_header(GraphChain *chain)
 		case GRAPH_VERDICT_WAIT:
 			return GRAPH_STEP_WAITS;
 		case GRAPH_VERDICT_READ:
-			graph_parts_accept(&shared->parts, chain->parts, chain->left_out);
+			if (!graph_owned_accept(chain))
+				graph_parts_accept(&shared->parts, chain->parts, chain->left_out);
 			chain->phase = GRAPH_CHAIN_READS;
 			break;
 		case GRAPH_VERDICT_SEND:
@@ -754,7 +755,7 @@ read_header(GraphChain *chain)
 			(void) restart_by_time(chain, false);
 			break;
 		case GRAPH_VERDICT_PROBE:
-			chain->task.kind = GRAPH_TASK_PROBE;
+			chain->task.kind = graph_task_probe(&chain->task);
 			ask(chain, 0, false);
 			break;
 		case GRAPH_VERDICT_UNKNOWN:
@@ -771,6 +772,9 @@ read_header(GraphChain *chain)
 		case GRAPH_VERDICT_ORDER_LOST:
 			graph_parts_refuse(&shared->parts, GRAPH_PART_ORDER);
 			return GRAPH_STEP_ORDER_LOST;
+		case GRAPH_VERDICT_NOT_OWNED:
+			graph_owned_refuse(shared);
+			return GRAPH_STEP_NOT_OWNED;
 		case GRAPH_VERDICT_ERROR:
 			Assert(false);
 	}

@@ -57,6 +57,16 @@ graph_fetch_reset_pool(GraphShared *shared)
 }
 
 /*
+ * graph_fetch_set_polled
+ *		Does somebody wait for other scans beside this one?
+ */
+void
+graph_fetch_set_polled(GraphShared *shared, bool polled)
+{
+	shared->pool.polled = polled;
+}
+
+/*
  * forget_url
  *		Fetch nothing.
  */
@@ -193,7 +203,7 @@ has_descriptor(GraphShared *shared)
 		return false;
 	if (pool->starved_since == 0)
 		pool->starved_since = graph_now();
-	return !shared->polled || graph_http_is_stuck() ||
+	return !pool->polled || graph_http_is_stuck() ||
 		graph_now() - pool->starved_since > LONGEST_STARVING_MS * 1000;
 }
 

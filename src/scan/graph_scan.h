@@ -48,6 +48,8 @@ extern int	graph_scan_count_number(const GraphScan *scan);
 extern bool graph_scan_saw_other_case(const GraphScan *scan,
 									  const char *property);
 extern bool graph_scan_order_is_lost(const GraphScan *scan);
+extern bool graph_scan_can_navigate(const GraphScan *scan);
+extern bool graph_scan_is_refused(const GraphScan *scan);
 extern bool graph_scan_gave_nulls(const GraphScan *scan);
 extern const GraphScanCounters *graph_scan_counters(GraphScan *scan);
 

@@ -103,6 +103,17 @@ graph_tally_end_page(GraphTally *tally)
 }
 
 /*
+ * graph_tally_give
+ *		The record at hand is handed out.
+ */
+void
+graph_tally_give(GraphTally *tally)
+{
+	tally->given++;
+	tally->page_given++;
+}
+
+/*
  * note_count
  *		As soon as it is known, keep what the service has counted; it says so of
  *		the whole chain.
@@ -324,8 +335,7 @@ take_alert(GraphChain *chain, bool *past)
 	}
 
 	graph_seen_give(shared->seen);
-	tally->given++;
-	tally->page_given++;
+	graph_tally_give(tally);
 	shared->ledger.found += graph_task_is_part(&chain->task) && !has_arrived(chain);
 	shared->ledger.nulls += chain->task.kind == GRAPH_TASK_NULLS;
 	return true;
@@ -353,6 +363,8 @@ graph_record_take(GraphChain *chain, bool *past)
 		return take_alert(chain, past);
 	if (chain->task.kind == GRAPH_TASK_KEY)
 		return check_key(chain);
+	if (chain->task.kind == GRAPH_TASK_OWNED)
+		return graph_owned_take(chain);
 	return chain->shared->request->mode == GRAPH_SCAN_COUNT;
 }
 

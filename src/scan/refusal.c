@@ -10,6 +10,9 @@
  * served by another part of the service, until the session ends or any user
  * mapping or foreign server is altered.
  *
+ * The same is remembered of the lists of what belongs to something else
+ * (owned.c): whether the service has answered one, or does not know them.
+ *
  * What this file refuses to know: how a request is spelled and what is done
  * without a part.
  *
@@ -33,6 +36,8 @@ typedef struct Refusal
 	const char *entity_set;
 	int			refused;		/* GraphRequestPart */
 	bool		answers;		/* it has answered something with 200 */
+	bool		navigates;		/* and the list of what belongs to something, */
+	bool		no_navigation;	/* or does not know these lists */
 } Refusal;
 
 static List *refusals = NIL;	/* of Refusal *, in TopMemoryContext */
@@ -95,6 +100,7 @@ forget_refusals(Datum arg, int cacheid, uint32 hashvalue)
 
 		refusal->refused = 0;
 		refusal->answers = false;
+		refusal->navigates = refusal->no_navigation = false;
 	}
 }
 
@@ -137,6 +143,32 @@ graph_parts_answers(const GraphParts *parts)
 }
 
 /*
+ * get_refusal
+ *		What is known of an entity set, be it nothing so far.
+ */
+static Refusal *
+get_refusal(const GraphParts *parts)
+{
+	Refusal    *refusal = find_refusal(parts);
+	MemoryContext old;
+
+	if (refusal)
+		return refusal;
+	if (refusals == NIL)
+	{
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, forget_refusals, (Datum) 0);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, forget_refusals, (Datum) 0);
+	}
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	refusal = palloc0(sizeof(Refusal));
+	refusal->umid = parts->umid;
+	refusal->entity_set = parts->entity_set;
+	refusals = lappend(refusals, refusal);
+	MemoryContextSwitchTo(old);
+	return refusal;
+}
+
+/*
  * graph_parts_accept
  *		The service has answered a request that had these parts, and from which
  *		others had been left out: these are not tried again in this session.
@@ -144,23 +176,8 @@ graph_parts_answers(const GraphParts *parts)
 void
 graph_parts_accept(GraphParts *parts, int asked, int left_out)
 {
-	Refusal    *refusal = find_refusal(parts);
+	Refusal    *refusal = get_refusal(parts);
 
-	if (refusals == NIL)
-	{
-		CacheRegisterSyscacheCallback(USERMAPPINGOID, forget_refusals, (Datum) 0);
-		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, forget_refusals, (Datum) 0);
-	}
-	if (refusal == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-		refusal = palloc0(sizeof(Refusal));
-		refusal->umid = parts->umid;
-		refusal->entity_set = parts->entity_set;
-		refusals = lappend(refusals, refusal);
-		MemoryContextSwitchTo(old);
-	}
 	parts->accepted |= asked;
 	parts->unproven = 0;
 	refusal->answers = true;
@@ -209,4 +226,38 @@ graph_parts_suspect(const GraphParts *parts, int asked)
 			return part;
 	}
 	return 0;
+}
+
+/*
+ * graph_navigation_answers, graph_navigation_is_refused
+ *		Has the service answered the list of what belongs to something with 200 in
+ *		this session, or does it not know these lists?
+ */
+bool
+graph_navigation_answers(const GraphParts *parts)
+{
+	const Refusal *refusal = find_refusal(parts);
+
+	return refusal && refusal->navigates;
+}
+
+bool
+graph_navigation_is_refused(const GraphParts *parts)
+{
+	const Refusal *refusal = find_refusal(parts);
+
+	return refusal && refusal->no_navigation;
+}
+
+/*
+ * graph_navigation_note
+ *		It has, or it does not.
+ */
+void
+graph_navigation_note(const GraphParts *parts, bool answers)
+{
+	Refusal    *refusal = get_refusal(parts);
+
+	refusal->navigates = answers;
+	refusal->no_navigation = !answers;
 }

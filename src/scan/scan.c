@@ -93,6 +93,7 @@ graph_scan_create(GraphSession *session, GraphProjection *projection)
 	shared->context = CurrentMemoryContext;
 	shared->resource = graph_resource_info(session->options.resource);
 	shared->stats = graph_stats(session->serverid);
+	graph_parts_start(&shared->parts, session);
 	shared->id_slot = graph_projection_add(projection, shared->resource->key);
 	shared->time_slot = -1;
 	shared->parts.spelling = graph_spelling_create(shared->resource, projection);
@@ -188,6 +189,8 @@ graph_scan_start(GraphScan *scan, const GraphRequest *request)
 		return;
 
 	prepare_times(shared, request);
+	if (request->mode == GRAPH_SCAN_OWNED)
+		graph_owned_prepare(shared);
 	if (request->order_needed &&
 		graph_parts_refused(&shared->parts, GRAPH_PART_ORDER))
 		scan->order_lost = true;
@@ -240,6 +243,7 @@ graph_scan_stop(GraphScan *scan)
 	graph_order_reset(shared);
 	graph_ledger_reset(shared);
 	graph_chain_reset_course(shared);
+	graph_owned_reset(shared);
 	graph_seen_reset(shared->seen);
 	scan->current = scan->next_key = 0;
 	scan->stage = STAGE_READ;
@@ -434,11 +438,12 @@ next_task(GraphScan *scan)
 	const GraphRequest *request = shared->request;
 	GraphTask  *task;
 
-	if (shared->queue == NIL && request->mode == GRAPH_SCAN_KEYS &&
+	if (shared->queue == NIL && graph_mode_has_keys(request->mode) &&
 		scan->next_key < request->nkeys)
 	{
 		const GraphTask lookup = {
-			.kind = GRAPH_TASK_KEY,
+			.kind = request->mode == GRAPH_SCAN_KEYS ? GRAPH_TASK_KEY :
+			GRAPH_TASK_OWNED,
 			.key = request->keys[scan->next_key++],
 		};
 
@@ -526,19 +531,21 @@ take_task(GraphScan *scan, GraphChain *chain)
  *		Give all idle chains something to do; false if there is nothing more to
  *		be had.
  *
- * Where the plan relies on an order, there is one chain; and where the order
- * that is needed cannot be had, there is nothing.
+ * Where the plan relies on an order, there is one chain, and so there is while
+ * it is not known whether the service answers what is asked.  Where it does not,
+ * or the order that is needed cannot be had, there is nothing.
  */
 static bool
 has_work(GraphScan *scan)
 {
 	const GraphRequest *request = scan->shared.request;
-	int			most = request && request->order_needed ? 1 : scan->nchains;
 
-	if (request == NULL || scan->order_lost)
+	if (request == NULL || scan->order_lost || scan->shared.owned.unknown)
 		return false;
 	do
 	{
+		bool		one = request->order_needed || graph_owned_is_tried(&scan->shared);
+		int			most = one ? 1 : scan->nchains;
 		bool		any = false;
 
 		for (int i = 0; i < most; i++)
@@ -679,6 +686,8 @@ step_chains(GraphScan *scan, GraphRecord *record)
 			case GRAPH_STEP_ORDER_LOST:
 				scan->order_lost = true;
 				return GRAPH_STEP_MOVED;
+			case GRAPH_STEP_NOT_OWNED:
+				return GRAPH_STEP_MOVED;
 			case GRAPH_STEP_MOVED:
 				break;
 		}
@@ -703,7 +712,7 @@ next_record(GraphScan *scan, GraphRecord *record, bool polled)
 
 	MemoryContextReset(scan->scratch);
 	old = MemoryContextSwitchTo(scan->scratch);
-	scan->shared.polled = polled;
+	graph_fetch_set_polled(&scan->shared, polled);
 	while (result == GRAPH_SCAN_END && has_work(scan))
 	{
 		GraphChainStep step = step_chains(scan, record);
@@ -761,6 +770,29 @@ bool
 graph_scan_order_is_lost(const GraphScan *scan)
 {
 	return scan->order_lost;
+}
+
+/*
+ * graph_scan_can_navigate
+ *		Can the scan ask for the lists of what belongs to something, for all that
+ *		is known?
+ */
+bool
+graph_scan_can_navigate(const GraphScan *scan)
+{
+	return !graph_navigation_is_refused(&scan->shared.parts);
+}
+
+/*
+ * graph_scan_is_refused
+ *		Has the scan ended because the service does not know such lists?
+ *
+ * Nothing was handed out then.  The caller can ask for the list of all.
+ */
+bool
+graph_scan_is_refused(const GraphScan *scan)
+{
+	return scan->shared.owned.unknown;
 }
 
 /*

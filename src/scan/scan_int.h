@@ -11,6 +11,7 @@
  *		chain.c			one task, page by page
  *		answer.c		what is to be done about an answer
  *		record.c		is this record its own, and new?
+ *		owned.c			what belongs to something else
  *		page.c			the records of one answer
  *		order.c			times: is the list in order?
  *		fetch.c			one request, sent, and sent again
@@ -36,6 +37,9 @@ typedef enum GraphTaskKind
 {
 	GRAPH_TASK_KEY,				/* one alert by its id */
 	GRAPH_TASK_PROBE,			/* does the service answer at all? */
+	GRAPH_TASK_OWNED,			/* the alerts of what has this id */
+	GRAPH_TASK_OWNER,			/* is there anything that has it? */
+	GRAPH_TASK_OWNERS,			/* does the service know such things? */
 	GRAPH_TASK_COUNT,			/* how many alerts there are */
 	GRAPH_TASK_LIST,			/* the list; those below are parts of it */
 	GRAPH_TASK_WINDOW,			/* by time, page after page */
@@ -47,7 +51,7 @@ typedef enum GraphTaskKind
 typedef struct GraphTask
 {
 	GraphTaskKind kind;
-	const char *key;			/* KEY: the id, of the request's */
+	const char *key;			/* KEY, OWNED, OWNER: the id, of the request's */
 	GraphWindow window;			/* LIST and its parts; open for all */
 	int			page_size;		/* the same: $top */
 	bool		continued;		/* WINDOW: it begins where a chain has ended */
@@ -58,14 +62,22 @@ typedef struct GraphTask
 } GraphTask;
 
 /*
- * graph_task_is_list, graph_task_is_part, graph_task_is_whole
- *		list: does a task read the list or a part of it?  part: has its request
- *		bounds and an order of its own?  whole: is it without bounds?
+ * graph_task_is_list, graph_task_has_pages, graph_task_is_part,
+ * graph_task_is_whole
+ *		list: does a task read the list or a part of it?  pages: or another
+ *		list, of which all is wanted?  part: has its request bounds and an order
+ *		of its own?  whole: is it without bounds?
  */
 static inline bool
 graph_task_is_list(const GraphTask *task)
 {
 	return task->kind >= GRAPH_TASK_LIST;
+}
+
+static inline bool
+graph_task_has_pages(const GraphTask *task)
+{
+	return task->kind >= GRAPH_TASK_LIST || task->kind == GRAPH_TASK_OWNED;
 }
 
 static inline bool
@@ -117,6 +129,7 @@ typedef struct GraphPool
 	uint64		pages;
 	int			wanted;			/* fetches of which something is wanted */
 	int			transfers;		/* under way */
+	bool		polled;			/* somebody waits for other scans as well */
 	GraphTime	pause;			/* nothing is sent before, 0: no pause */
 	GraphTime	starved_since;	/* no descriptor is free, or 0 */
 	GraphTime	denied_since;	/* the system gives none, or 0 */
@@ -176,6 +189,13 @@ typedef struct GraphCourse
 	int64		head_alerts;	/* of so many that came */
 } GraphCourse;
 
+/* What is asked for by what it belongs to; owned.c writes it. */
+typedef struct GraphOwned
+{
+	int			slot;			/* of the owner's id in a record */
+	bool		unknown;		/* the service does not know such lists */
+} GraphOwned;
+
 typedef struct GraphSeen GraphSeen;
 typedef struct GraphPage GraphPage;
 
@@ -212,7 +232,6 @@ typedef struct GraphShared
 	int			time_slot;		/* -1: nothing is made of the order */
 	const char *time_property;	/* by which the list is in order */
 	bool		descending;
-	bool		polled;			/* somebody waits for other scans as well */
 	int64		missing;		/* alerts that are wanted, and neither found
 								 * nor asked for so far; see
 								 * graph_asks_enough() */
@@ -223,6 +242,7 @@ typedef struct GraphShared
 	GraphOrder	order;
 	GraphLedger ledger;
 	GraphCourse course;
+	GraphOwned	owned;
 } GraphShared;
 
 /* What a chain does now. */
@@ -297,6 +317,7 @@ typedef enum GraphChainStep
 	GRAPH_STEP_TURNS,			/* it will go on to the next page */
 	GRAPH_STEP_NO_WINDOWS,		/* the service takes no window's filter */
 	GRAPH_STEP_ORDER_LOST,		/* nor an order that the plan relies on */
+	GRAPH_STEP_NOT_OWNED,		/* nor does it know what belongs to what */
 } GraphChainStep;
 
 /* What is to be done about an answer. */
@@ -310,9 +331,10 @@ typedef enum GraphVerdict
 	GRAPH_VERDICT_BY_TIME,		/* or ask for the rest by time */
 	GRAPH_VERDICT_END,			/* there is nothing */
 	GRAPH_VERDICT_UNKNOWN,		/* the service does not know that */
-	GRAPH_VERDICT_PROBE,		/* see whether the service answers at all */
+	GRAPH_VERDICT_PROBE,		/* ask something else first: graph_task_probe() */
 	GRAPH_VERDICT_NO_WINDOWS,	/* it takes no window's filter */
 	GRAPH_VERDICT_ORDER_LOST,	/* nor an order that the plan relies on */
+	GRAPH_VERDICT_NOT_OWNED,	/* nor does it know what belongs to what */
 	GRAPH_VERDICT_ERROR,
 } GraphVerdict;
 
@@ -379,9 +401,21 @@ extern void graph_tally_begin(GraphChain *chain, uint32 keep_from);
 extern void graph_tally_resume(GraphChain *chain, int64 count);
 extern void graph_tally_start_page(GraphTally *tally);
 extern void graph_tally_end_page(GraphTally *tally);
+extern void graph_tally_give(GraphTally *tally);
 extern void graph_tally_close(GraphChain *chain);
 extern int64 graph_tally_alerts(const GraphChain *chain);
 extern bool graph_record_take(GraphChain *chain, bool *past);
+
+/* in owned.c */
+extern void graph_owned_prepare(GraphShared *shared);
+extern bool graph_owned_take(GraphChain *chain);
+extern bool graph_owned_is_tried(const GraphShared *shared);
+extern bool graph_owned_accept(const GraphChain *chain);
+extern void graph_owned_refuse(GraphShared *shared);
+extern void graph_owned_reset(GraphShared *shared);
+extern void graph_owned_permission(const GraphChain *chain, GraphPeer *peer);
+extern GraphVerdict graph_owned_judge(const GraphChain *chain, int status,
+									  const GraphRemoteError *remote);
 
 /* in page.c */
 extern GraphPage *graph_page_create(GraphShared *shared);
@@ -419,6 +453,7 @@ extern void graph_queue_push(GraphShared *shared, const GraphTask *task);
 extern int	graph_page_wanted(const GraphShared *shared);
 extern bool graph_nulls_come_first(const GraphShared *shared);
 extern TimestampTz graph_first_time(void);
+extern GraphTaskKind graph_task_probe(const GraphTask *task);
 extern int	graph_task_parts(const GraphShared *shared, const GraphTask *task);
 extern char *graph_task_path(const GraphShared *shared, const GraphTask *task,
 							 int parts);
@@ -426,6 +461,7 @@ extern char *graph_task_path(const GraphShared *shared, const GraphTask *task,
 /* in fetch.c */
 extern GraphFetch *graph_fetch_create(GraphShared *shared);
 extern void graph_fetch_reset_pool(GraphShared *shared);
+extern void graph_fetch_set_polled(GraphShared *shared, bool polled);
 extern void graph_fetch_set(GraphFetch *fetch, const char *path, bool again);
 extern void graph_fetch_follow(GraphFetch *fetch, const GraphFetch *first,
 							   const char *url, uint64 page);
@@ -460,6 +496,9 @@ extern void graph_parts_accept(GraphParts *parts, int asked, int left_out);
 extern void graph_parts_refuse(GraphParts *parts, int part);
 extern void graph_parts_acquit(GraphParts *parts);
 extern int	graph_parts_suspect(const GraphParts *parts, int asked);
+extern bool graph_navigation_answers(const GraphParts *parts);
+extern bool graph_navigation_is_refused(const GraphParts *parts);
+extern void graph_navigation_note(const GraphParts *parts, bool answers);
 
 /* in seen.c */
 extern GraphSeen *graph_seen_create(MemoryContext context, int workers);

@@ -3,8 +3,8 @@
  * task.c
  *		What is there to read, and how is it asked?
  *
- * A task is one alert, a count, a list or a part of it, or the question whether
- * the service answers at all.
+ * A task is one alert, the alerts that belong to something else, a count, a list
+ * or a part of it, or the question whether the service knows any of these.
  *
  * What this file refuses to know: answers.
  *
@@ -86,6 +86,19 @@ graph_first_time(void)
 }
 
 /*
+ * graph_task_probe
+ *		What is asked first, as the answer to a task is to be doubted.
+ */
+GraphTaskKind
+graph_task_probe(const GraphTask *task)
+{
+	if (task->kind == GRAPH_TASK_KEY)
+		return GRAPH_TASK_PROBE;
+	Assert(task->kind == GRAPH_TASK_OWNED || task->kind == GRAPH_TASK_OWNER);
+	return task->kind == GRAPH_TASK_OWNED ? GRAPH_TASK_OWNER : GRAPH_TASK_OWNERS;
+}
+
+/*
  * graph_task_parts
  *		The parts of a request that a task is asked with, as far as the service
  *		takes them.
@@ -128,6 +141,7 @@ graph_task_path(const GraphShared *shared, const GraphTask *task, int parts)
 		.lower = graph_first_time() + 1,
 		.upper = DT_NOEND,
 	};
+	const GraphNavigation *navigation = shared->resource->navigation;
 	GraphRequest request = *shared->request;
 	int			page_size = task->page_size;
 
@@ -139,10 +153,17 @@ graph_task_path(const GraphShared *shared, const GraphTask *task, int parts)
 		case GRAPH_TASK_KEY:
 			return graph_key_path(request.entity_set, task->key);
 		case GRAPH_TASK_PROBE:
+		case GRAPH_TASK_OWNERS:
+			if (task->kind == GRAPH_TASK_OWNERS)
+				request.entity_set = navigation->owner_set;
 			request.mode = GRAPH_SCAN_LIST;
 			request.filter = request.order_property = NULL;
 			page_size = 1;
 			break;
+		case GRAPH_TASK_OWNED:
+			return graph_owned_path(navigation, task->key);
+		case GRAPH_TASK_OWNER:
+			return graph_key_path(navigation->owner_set, task->key);
 		case GRAPH_TASK_COUNT:
 			page_size = request.mode == GRAPH_SCAN_COUNT ? request.first_page : 1;
 			request.mode = GRAPH_SCAN_COUNT;

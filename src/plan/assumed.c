@@ -5,9 +5,9 @@
  *
  * PostgreSQL takes a column without statistics for one of 200 values.  The
  * metadata says how many members an enum has, so the planner is told as many
- * values, and for each the same share of the rows; and the resource's row says
- * how many records belong to one owner.  What ANALYZE has found is believed
- * instead.
+ * values, and for each the same share of the rows.  An id is one record's, and
+ * the resource's row says how many records belong to one owner.  What ANALYZE
+ * has found is believed instead.
  *
  * What this file refuses to know: paths, prices.
  *
@@ -73,15 +73,18 @@ assume(RelOptInfo *rel, AttrNumber attnum, float4 * values, float4 * nulls)
 	Oid			collation;
 	Var		   *var;
 	const GraphQueryProperty *property;
+	double		rows_per_value;
 	const char *names[GRAPH_MOST_MEMBERS];
 
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
 	var = makeVar(rel->relid, attnum, type, typmod, collation, 0);
 	*nulls = 0;
-	if (graph_is_owner_column(rel, (Expr *) var))
+	rows_per_value = graph_is_key_column(rel, (Expr *) var) ? 1 :
+		graph_is_owner_column(rel, (Expr *) var) ?
+		resource->navigation->records_per_owner : 0;
+	if (rows_per_value > 0)
 	{
-		*values = -1 / Max(resource->navigation->records_per_owner *
-						   resource->rows_per_record, 1);
+		*values = -1 / Max(rows_per_value * resource->rows_per_record, 1);
 		return true;
 	}
 	property = graph_var_property(rel, (Expr *) var);

@@ -9,6 +9,10 @@
  * the resource's row says how many records belong to one owner.  What ANALYZE
  * has found is believed instead.
  *
+ * Of how many rows of one table are of a record of another nothing is said: it
+ * would make their joins, which come in the same answers, look dearer than two
+ * lists.
+ *
  * What this file refuses to know: paths, prices.
  *
  * Sources: PostgreSQL, get_relation_stats_hook in utils/adt/selfuncs.c.
@@ -79,7 +83,8 @@ assume(RelOptInfo *rel, AttrNumber attnum, float4 * values, float4 * nulls)
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
 	var = makeVar(rel->relid, attnum, type, typmod, collation, 0);
 	*nulls = 0;
-	rows_per_value = graph_is_key_column(rel, (Expr *) var) ? 1 :
+	rows_per_value = graph_is_alert(rel) &&
+		graph_is_key_column(rel, (Expr *) var) ? 1 :
 		graph_is_owner_column(rel, (Expr *) var) ?
 		resource->navigation->records_per_owner : 0;
 	if (rows_per_value > 0)

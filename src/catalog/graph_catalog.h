@@ -235,8 +235,8 @@ typedef struct GraphResourceInfo
 	const char *row_type;		/* type of a row: "alert", "alertEvidence" */
 	bool		has_derived;	/* rows are of types that derive from it */
 	const GraphNamedColumn *record_columns; /* what IMPORT has such a row tell
-											 * of its record: up to one without a
-											 * name, or NULL */
+											 * of its record: up to one
+											 * without a name, or NULL */
 	const GraphWritableProperty *writable;	/* of a record: what a PATCH can
 											 * set; of rows in one: what a new
 											 * row is made of */

@@ -594,18 +594,6 @@ graph_batched_key(const ForeignPath *path)
 }
 
 /*
- * graph_batch_keys
- *		Look up by ids that a batch tells, which are those of this column.
- */
-void
-graph_batch_keys(GraphPushdown *pushdown, RelOptInfo *rel, Var *key)
-{
-	pushdown->keys = list_make1_int(0);
-	pushdown->owner_column =
-		graph_is_owner_column(rel, (Expr *) key) ? key : NULL;
-}
-
-/*
  * graph_batch_private
  *		Tell a plan whose keys are a batch's how it gets them: by a parameter,
  *		and under which column of the table they are explained.

@@ -262,6 +262,8 @@ extern char *graph_evidence_path(RelOptInfo *baserel, Expr *expr);
 /* in lookup.c */
 extern List *graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown,
 							   bool by_owner, Expr *expr);
+extern void graph_batch_keys(GraphPushdown *pushdown, RelOptInfo *rel,
+							 Var *key);
 extern bool graph_is_only_lookup(Expr *expr);
 extern int	graph_named_ids(const GraphPushdown *pushdown, List *keys,
 							int *most);
@@ -431,8 +433,6 @@ enum GraphBatchPrivate
 /* in batch_plan.c */
 extern void graph_batch_init(void);
 extern Var *graph_batched_key(const ForeignPath *path);
-extern void graph_batch_keys(GraphPushdown *pushdown, RelOptInfo *rel,
-							 Var *key);
 extern void graph_batch_private(PlannerInfo *root, ForeignScan *plan, Var *key);
 
 /*

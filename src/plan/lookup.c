@@ -209,6 +209,18 @@ graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown, bool by_owner,
 }
 
 /*
+ * graph_batch_keys
+ *		Look up by ids that a batch tells, which are those of this column.
+ */
+void
+graph_batch_keys(GraphPushdown *pushdown, RelOptInfo *rel, Var *key)
+{
+	pushdown->keys = list_make1_int(0);
+	pushdown->owner_column =
+		graph_is_owner_column(rel, (Expr *) key) ? key : NULL;
+}
+
+/*
  * graph_is_only_lookup
  *		Does a clause that names ids say nothing else?
  */

@@ -69,12 +69,12 @@ graph_owned_is_tried(const GraphShared *shared)
 }
 
 /*
- * is_wanted
+ * graph_owned_is_wanted
  *		Does the record at hand belong to what its chain has asked for, or to
  *		something else that the request names?
  */
-static bool
-is_wanted(const GraphChain *chain)
+bool
+graph_owned_is_wanted(const GraphChain *chain)
 {
 	const GraphShared *shared = chain->shared;
 	const GraphRequest *request = shared->request;
@@ -93,25 +93,6 @@ is_wanted(const GraphChain *chain)
 			return true;
 	}
 	return false;
-}
-
-/*
- * graph_owned_take
- *		A record of such a list is at hand: true if it is handed out.
- */
-bool
-graph_owned_take(GraphChain *chain)
-{
-	const GraphShared *shared = chain->shared;
-	bool		again;
-
-	if (!is_wanted(chain) ||
-		graph_seen_note(shared->seen, shared->slots[shared->id_slot],
-						chain->worker, true, &again))
-		return false;
-	graph_seen_give(shared->seen);
-	graph_tally_give(&chain->tally);
-	return true;
 }
 
 /*

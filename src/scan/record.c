@@ -103,17 +103,6 @@ graph_tally_end_page(GraphTally *tally)
 }
 
 /*
- * graph_tally_give
- *		The record at hand is handed out.
- */
-void
-graph_tally_give(GraphTally *tally)
-{
-	tally->given++;
-	tally->page_given++;
-}
-
-/*
  * note_count
  *		As soon as it is known, keep what the service has counted; it says so of
  *		the whole chain.
@@ -293,6 +282,37 @@ has_arrived(const GraphChain *chain)
 }
 
 /*
+ * give
+ *		The record at hand is handed out.
+ */
+static void
+give(GraphChain *chain)
+{
+	graph_seen_give(chain->shared->seen);
+	chain->tally.given++;
+	chain->tally.page_given++;
+}
+
+/*
+ * take_owned
+ *		A record of what belongs to something is at hand: true if it is handed
+ *		out.
+ */
+static bool
+take_owned(GraphChain *chain)
+{
+	const GraphShared *shared = chain->shared;
+	bool		again;
+
+	if (!graph_owned_is_wanted(chain) ||
+		graph_seen_note(shared->seen, shared->slots[shared->id_slot],
+						chain->worker, true, &again))
+		return false;
+	give(chain);
+	return true;
+}
+
+/*
  * take_alert
  *		A record of a list is at hand: true if it is handed out.
  */
@@ -334,8 +354,7 @@ take_alert(GraphChain *chain, bool *past)
 		return false;
 	}
 
-	graph_seen_give(shared->seen);
-	graph_tally_give(tally);
+	give(chain);
 	shared->ledger.found += graph_task_is_part(&chain->task) && !has_arrived(chain);
 	shared->ledger.nulls += chain->task.kind == GRAPH_TASK_NULLS;
 	return true;
@@ -364,7 +383,7 @@ graph_record_take(GraphChain *chain, bool *past)
 	if (chain->task.kind == GRAPH_TASK_KEY)
 		return check_key(chain);
 	if (chain->task.kind == GRAPH_TASK_OWNED)
-		return graph_owned_take(chain);
+		return take_owned(chain);
 	return chain->shared->request->mode == GRAPH_SCAN_COUNT;
 }
 

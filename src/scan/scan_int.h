@@ -331,7 +331,8 @@ typedef enum GraphVerdict
 	GRAPH_VERDICT_BY_TIME,		/* or ask for the rest by time */
 	GRAPH_VERDICT_END,			/* there is nothing */
 	GRAPH_VERDICT_UNKNOWN,		/* the service does not know that */
-	GRAPH_VERDICT_PROBE,		/* ask something else first: graph_task_probe() */
+	GRAPH_VERDICT_PROBE,		/* ask something else first:
+								 * graph_task_probe() */
 	GRAPH_VERDICT_NO_WINDOWS,	/* it takes no window's filter */
 	GRAPH_VERDICT_ORDER_LOST,	/* nor an order that the plan relies on */
 	GRAPH_VERDICT_NOT_OWNED,	/* nor does it know what belongs to what */
@@ -401,14 +402,13 @@ extern void graph_tally_begin(GraphChain *chain, uint32 keep_from);
 extern void graph_tally_resume(GraphChain *chain, int64 count);
 extern void graph_tally_start_page(GraphTally *tally);
 extern void graph_tally_end_page(GraphTally *tally);
-extern void graph_tally_give(GraphTally *tally);
 extern void graph_tally_close(GraphChain *chain);
 extern int64 graph_tally_alerts(const GraphChain *chain);
 extern bool graph_record_take(GraphChain *chain, bool *past);
 
 /* in owned.c */
 extern void graph_owned_prepare(GraphShared *shared);
-extern bool graph_owned_take(GraphChain *chain);
+extern bool graph_owned_is_wanted(const GraphChain *chain);
 extern bool graph_owned_is_tried(const GraphShared *shared);
 extern bool graph_owned_accept(const GraphChain *chain);
 extern void graph_owned_refuse(GraphShared *shared);

@@ -2,7 +2,7 @@
 
 Those of the alerts: each id that alerts have as incidentId is an incident, and what it says follows from them, so that
 both always agree. Some have taken in another one, which is redirected to them and has no alerts any more. Incidents that
-were given as they are (POST /_emulator/incidents) stand in place of those, and an update stays until the next reset.
+were given as they are (POST /_emulator/incidents) stand in place of those and of what was merged into them, and an update stays until the next reset.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class IncidentStore:
             if incident_id:
                 by_incident.setdefault(incident_id, []).append(alert)
         for incident_id, alerts in by_incident.items():
+            if incident_id in self._given:
+                continue
             incident = _incident(incident_id, alerts)
             for document in [incident] + _merged_into(incident):
                 made[document["id"]] = jsontext.dump(_capitalized(document, self._settings.capital_members))

@@ -2,7 +2,7 @@
 # Is the answer the same, whatever is sent to the service?
 #
 # Random queries run over the foreign tables and over a local copy of the same
-# alerts, made of their JSON text without the extension.  The tables are there
+# alerts and incidents, made of their JSON text without the extension.  The tables are there
 # several times: as they are by default, with what is optional switched off,
 # with filters on evidence and small pages that are read in windows of time, and
 # over another service, whose filters are evaluated by SQLite, by one lane.
@@ -37,13 +37,16 @@ my $queries = GraphQueries->new($seed);
 my $emulator = GraphEmulator->new('--alerts', 20);
 $emulator->settings(gzip => JSON::PP::false);
 $emulator->add_alerts($queries->alerts);
+$emulator->add_incidents($queries->incidents);
 
 my $alerts = PostgreSQL::Test::Utils::tempdir() . '/alerts.jsonl';
+my $incidents = $alerts =~ s/alerts\.jsonl/incidents.jsonl/r;
 append_to_file($alerts, join '', map { "$_\n" } $emulator->alerts);
+append_to_file($incidents, join '', map { "$_\n" } $emulator->incidents);
 
 # The service that is SQLite, which ends with its standard input.
 my $sqlite_pid = open2(my $sqlite_output, my $sqlite_input,
-	'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/odata_sqlite.py", $alerts);
+	'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/odata_sqlite.py", $alerts, $incidents);
 my $sqlite_port = <$sqlite_output>;
 die 'the other service did not start' unless defined $sqlite_port;
 chomp $sqlite_port;
@@ -56,7 +59,7 @@ my $sqlite = "http://127.0.0.1:$sqlite_port";
 my $node = GraphCluster->connected_to($emulator, import => 0,
 	conf => "fsync = off\njit = off\nautovacuum = off\nrestart_after_crash = on");
 
-my @imported = qw(alerts alert_evidence device_evidence alert_comments);
+my @imported = qw(alerts alert_evidence device_evidence alert_comments incidents incident_comments);
 my %services = (
 	usual   => { endpoint => $emulator->url },
 	plain   => {
@@ -102,6 +105,10 @@ CREATE FUNCTION source.elements(a jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE A
 CREATE FUNCTION source.scalar(a jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS \$\$
 	SELECT CASE WHEN jsonb_typeof(a) <> 'object' THEN a #>> '{}' END \$\$;
 \\copy source.alert from '$alerts' with (format csv, quote e'\\x01', delimiter e'\\x02')
+CREATE TABLE source.incident (a jsonb);
+\\copy source.incident from '$incidents' with (format csv, quote e'\\x01', delimiter e'\\x02')
+CREATE TABLE source.comments_of_incident AS SELECT a, e, o::integer
+	FROM source.incident, source.elements_of(a, 'comments') AS t(e, o);
 CREATE TABLE source.evidence AS SELECT a - '{evidence,comments}'::text[] AS a, e, o::integer
 	FROM source.alert, source.elements_of(a, 'evidence') AS t(e, o);
 CREATE TABLE source.comments AS SELECT a - '{evidence,comments}'::text[] AS a, e, o::integer

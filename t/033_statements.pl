@@ -62,15 +62,17 @@ my $json = JSON::PP->new->utf8->canonical;
 #------------------------------------------------------------------------------
 
 my $folder = PostgreSQL::Test::Utils::tempdir();
-my (%alerts, %emulator, %sqlite, @sqlite);
+my (%alerts, %incidents, %emulator, %sqlite, @sqlite);
 
 foreach my $tenant (qw(a b))
 {
 	$alerts{$tenant} = [ map { $json->encode($_) } GraphStatements->alerts($tenant) ];
+	$incidents{$tenant} = [ map { $json->encode($_) } GraphStatements->incidents($tenant) ];
 	append_to_file("$folder/$tenant.jsonl", join '', map { "$_\n" } @{ $alerts{$tenant} });
-	$emulator{$tenant} = emulator(@{ $alerts{$tenant} });
+	append_to_file("$folder/$tenant-incidents.jsonl", join '', map { "$_\n" } @{ $incidents{$tenant} });
+	$emulator{$tenant} = emulator($tenant, @{ $alerts{$tenant} });
 
-	my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/odata_sqlite.py", "$folder/$tenant.jsonl");
+	my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/odata_sqlite.py", "$folder/$tenant.jsonl", "$folder/$tenant-incidents.jsonl");
 	my $port = <$output> // die 'the other service did not start';
 	chomp $port;
 	push @sqlite, [ $pid, $input, $output ];
@@ -79,13 +81,14 @@ foreach my $tenant (qw(a b))
 
 # In one more, alerts come and go.
 my @moving = (@{ $alerts{a} }, map { $json->encode($_) } GraphStatements->noise);
-$emulator{moving} = emulator(@moving);
+$emulator{moving} = emulator('a', @moving);
 
 sub emulator
 {
-	my (@alerts) = @_;
+	my ($tenant, @alerts) = @_;
 	my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
 	$emulator->set_alerts(@alerts);
+	$emulator->add_incidents(@{ $incidents{$tenant} });
 	return $emulator;
 }
 
@@ -116,6 +119,10 @@ CREATE FUNCTION $source.elements(a jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE 
 CREATE FUNCTION $source.scalar(a jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS \$\$
 	SELECT CASE WHEN jsonb_typeof(a) <> 'object' THEN a #>> '{}' END \$\$;
 \\copy $source.alert from '$folder/$tenant.jsonl' with (format csv, quote e'\\x01', delimiter e'\\x02')
+CREATE TABLE $source.incident (a jsonb);
+\\copy $source.incident from '$folder/$tenant-incidents.jsonl' with (format csv, quote e'\\x01', delimiter e'\\x02')
+CREATE TABLE $source.comments_of_incident AS SELECT a, e, o::integer
+	FROM $source.incident, $source.elements_of(a, 'comments') AS t(e, o);
 CREATE TABLE $source.evidence AS SELECT a - '{evidence,comments}'::text[] AS a, e, o::integer
 	FROM $source.alert, $source.elements_of(a, 'evidence') AS t(e, o);
 CREATE TABLE $source.comments AS SELECT a - '{evidence,comments}'::text[] AS a, e, o::integer
@@ -169,7 +176,7 @@ sub foreign_sql
 			sent  => "WHERE ${prefix}service_source <> '$GraphStatements::NOISE_SOURCE'",
 			local => "WHERE ${prefix}title IS DISTINCT FROM '$GraphStatements::NOISE_TITLE'");
 
-		$sql .= "CREATE VIEW $_.$name AS SELECT * FROM raw.$name " . ($server eq 'two' ? '' : $where{$_}) . ";\n" foreach sort keys %where;
+		$sql .= "CREATE VIEW $_.$name AS SELECT * FROM raw.$name " . ($server eq 'two' || $name =~ /^incident/ ? '' : $where{$_}) . ";\n" foreach sort keys %where;
 	}
 	return $sql . GraphStatements->views_sql('sent') . GraphStatements->views_sql('local');
 }

@@ -26,6 +26,7 @@ use GraphEmulator qw(alert evidence);
 my %ENUM = (
 	severity => [qw(unknown informational low medium high unknownFutureValue)],
 	status   => [qw(unknown new inProgress resolved unknownFutureValue)],
+	incident_status => [qw(active inProgress resolved redirected awaitingAction unknownFutureValue Active RESOLVED)],
 	classification => [
 		qw(unknown falsePositive truePositive informationalExpectedActivity
 		  unknownFutureValue)
@@ -143,6 +144,48 @@ sub alerts
 	return map { $chance->random_alert($_) } 1 .. 170;
 }
 
+# And incidents: those of the alerts, and more.  They have an enum's members in
+# any case, too.
+sub incidents
+{
+	my ($self) = @_;
+	my $chance = GraphQueries->new(8);
+	return map { $chance->random_incident($_) } 1 .. 70;
+}
+
+sub random_incident
+{
+	my ($self, $number) = @_;
+	my %incident = (
+		id                 => "$number",
+		createdDateTime    => $self->chance(60) ? sprintf('2026-07-%02dT%02d:%02d:%02d.%07dZ', $self->pick(18 .. 22), map { $self->pick_number($_) } 24, 60, 60, 10_000_000) : $self->pick(@TIMES),
+		lastUpdateDateTime => $self->chance(90) ? $self->pick(@TIMES) : undef,
+		displayName        => $self->pick('Incident one', 'incident two', "L'incident", undef),
+		assignedTo         => $self->chance(80) ? $self->pick(@PEOPLE) : undef,
+		status             => $self->pick(@{ $ENUM{incident_status} }, qw(active active inProgress resolved)),
+		redirectIncidentId => $self->chance(20) ? '' . (1 + $self->pick_number(80)) : undef,
+		customTags         => $self->pick([], ['x'], [ "it's", 'ü' ], undef),
+		comments           => [ map { {
+			comment => $self->pick('ok', "it's", 'déjà vu', undef), createdByDisplayName => $self->pick(@PEOPLE),
+			createdDateTime => $self->pick(@TIMES) } } 1 .. $self->pick(0, 0, 1, 3) ]);
+
+	foreach my $name (qw(severity classification determination))
+	{
+		my $member = $self->pick(@{ $ENUM{$name} }, (@{ $ENUM{$name} })[ 1 .. 3 ]);
+		$incident{$name} = $self->chance(5) ? ucfirst $member : $self->chance(3) ? uc $member : $member;
+		$incident{$name} = undef if $name ne 'severity' && $self->chance(30);
+	}
+	delete $incident{ $self->pick(qw(comments classification customTags)) } if $self->chance(10);
+	return \%incident;
+}
+
+# The id of an incident that alerts may have, and of one that may not be there.
+sub any_owner
+{
+	my ($self) = @_;
+	return $self->pick(map({ $_ } 1 .. 30), 1, 2, 3, 65, 99, '', 'x', "1'", '1 ', '0001');
+}
+
 # Ids that are asked for; not all are there.
 sub ids
 {
@@ -177,7 +220,7 @@ sub random_alert
 	$alert{lastUpdateDateTime} = $self->pick(@TIMES) if $self->chance(90);
 	$alert{firstActivityDateTime} = $self->pick(@TIMES) if $self->chance(70);
 	$alert{category} = $self->pick('Malware', 'Impact', undef);
-	$alert{incidentId} = $self->pick('1', '2', '3', undef);
+	$alert{incidentId} = $self->pick('1', '2', '3', map({ "$_" } 4 .. 40), undef, undef);
 	$alert{evidence} = [ map { $self->random_evidence } 1 .. $self->pick_number(4) ];
 	$alert{comments} = [
 		map {
@@ -247,15 +290,15 @@ CREATE DOMAIN common.word AS text;
 CREATE DOMAIN common.moment AS timestamptz;
 CREATE TABLE common.w (n integer, key text, sev text, stat varchar, who text,
 	at timestamptz, day date, ts timestamp, host text, keys text[], sevs text[],
-	times timestamptz[]);
+	times timestamptz[], inc text, incs varchar[]);
 INSERT INTO common.w VALUES
-	(1, 'qa001', 'low', 'new', 'adele\@contoso.test', '2026-07-20 10:00:00Z', '2026-07-20', '2026-07-20 10:00', 'ws-0001.contoso.test', '{qa001,qa002}', '{low,high}', '{2026-07-20 10:00:00Z,2026-07-20 10:00:01Z}'),
-	(2, 'qa002', 'high', 'resolved', 'stra\x{df}e', '2026-07-20 10:00:00.000001Z', '2026-07-19', '2026-07-19 22:00', 'ws-0001.contoso.test', '{qa001,NULL}', '{NULL,low}', '{infinity,NULL}'),
-	(3, 'qa002', 'medium', NULL, NULL, '2021-04-27 12:19:27.721131Z', NULL, NULL, NULL, '{}', '{}', '{}'),
-	(4, 'none', 'LOW', 'NEW', 'Adele\@contoso.test', 'infinity', 'infinity', 'infinity', 'h\x{f6}st', NULL, NULL, NULL),
-	(5, NULL, NULL, 'inProgress', '', NULL, '2026-03-29', '2026-03-29 02:30', '', '{NULL}', '{NULL}', '{NULL}'),
-	(6, 'qa010', 'unheard', 'new', 'o''brien\@contoso.test', '9999-12-31 23:59:59.999999Z', '10000-01-01', '9999-12-31 23:59:59.999999', 'o''host', '{qa010,qa011,qa012,zz}', '{unheard,low}', '{9999-12-31 23:59:59.999999Z}'),
-	(7, 'qa010', 'low', 'new', 'null', '2000-01-01 00:00:00Z', '0044-03-15 BC', '2000-01-01', 'ws-0002.contoso.test', '{"",..,qa020}', '{"lo''w",low}', '{-infinity,2000-01-01 00:00:00Z}');
+	(1, 'qa001', 'low', 'new', 'adele\@contoso.test', '2026-07-20 10:00:00Z', '2026-07-20', '2026-07-20 10:00', 'ws-0001.contoso.test', '{qa001,qa002}', '{low,high}', '{2026-07-20 10:00:00Z,2026-07-20 10:00:01Z}', '1', '{1,2}'),
+	(2, 'qa002', 'high', 'resolved', 'stra\x{df}e', '2026-07-20 10:00:00.000001Z', '2026-07-19', '2026-07-19 22:00', 'ws-0001.contoso.test', '{qa001,NULL}', '{NULL,low}', '{infinity,NULL}', '2', '{3,NULL,3}'),
+	(3, 'qa002', 'medium', NULL, NULL, '2021-04-27 12:19:27.721131Z', NULL, NULL, NULL, '{}', '{}', '{}', '2', '{}'),
+	(4, 'none', 'LOW', 'NEW', 'Adele\@contoso.test', 'infinity', 'infinity', 'infinity', 'h\x{f6}st', NULL, NULL, NULL, '99', NULL),
+	(5, NULL, NULL, 'inProgress', '', NULL, '2026-03-29', '2026-03-29 02:30', '', '{NULL}', '{NULL}', '{NULL}', NULL, '{NULL}'),
+	(6, 'qa010', 'unheard', 'new', 'o''brien\@contoso.test', '9999-12-31 23:59:59.999999Z', '10000-01-01', '9999-12-31 23:59:59.999999', 'o''host', '{qa010,qa011,qa012,zz}', '{unheard,low}', '{9999-12-31 23:59:59.999999Z}', '7', '{5,99,x}'),
+	(7, 'qa010', 'low', 'new', 'null', '2000-01-01 00:00:00Z', '0044-03-15 BC', '2000-01-01', 'ws-0002.contoso.test', '{"",..,qa020}', '{"lo''w",low}', '{-infinity,2000-01-01 00:00:00Z}', '', '{40,39,38,37,36,35}');
 ANALYZE common.w;
 SQL
 	utf8::encode($sql);
@@ -296,6 +339,7 @@ my %TABLE = (
 		key  => ['id'],
 		word => [qw(severity status classification determination service_source)],
 		text => [qw(assigned_to assigned_to title category incident_id)],
+		owner => ['incident_id'],
 		time => [
 			qw(created_date_time created_date_time last_update_date_time
 			  first_activity_date_time)
@@ -304,6 +348,7 @@ my %TABLE = (
 			  classification last_update_date_time mitre_techniques)]
 	},
 	alert_evidence => {
+		owner => ['incident_id'],
 		key  => ['alert_id'],
 		word => [qw(alert_severity alert_status alert_service_source)],
 		text => [qw(verdict evidence_type device_dns_name account_name
@@ -314,6 +359,7 @@ my %TABLE = (
 		order => 'ordinal'
 	},
 	device_evidence => {
+		owner => ['incident_id'],
 		key  => ['alert_id'],
 		word => [qw(alert_severity alert_status alert_service_source)],
 		text => [qw(device_dns_name device_dns_name host_name risk_score
@@ -324,11 +370,28 @@ my %TABLE = (
 		order => 'ordinal'
 	},
 	alert_comments => {
+		owner => ['incident_id'],
 		key   => ['alert_id'],
 		word  => [qw(alert_severity alert_status alert_service_source)],
 		text  => [qw(comment created_by_display_name alert_title)],
 		time  => [qw(alert_created_date_time created_date_time)],
 		shown => [qw(ordinal comment alert_severity)],
+		order => 'ordinal'
+	},
+	incidents => {
+		key  => ['id'],
+		word => [qw(status severity status classification determination)],
+		text => [qw(assigned_to assigned_to display_name redirect_incident_id)],
+		time => [qw(created_date_time created_date_time last_update_date_time)],
+		shown => [qw(severity status assigned_to created_date_time display_name
+			classification last_update_date_time custom_tags)]
+	},
+	incident_comments => {
+		key   => ['incident_id'],
+		word  => [qw(incident_severity incident_status)],
+		text  => [qw(comment created_by_display_name incident_display_name)],
+		time  => [qw(incident_created_date_time created_date_time)],
+		shown => [qw(ordinal comment incident_severity)],
 		order => 'ordinal'
 	},
 	odd_alerts => {
@@ -343,7 +406,7 @@ sub pick_table
 {
 	my ($self) = @_;
 	return $self->pick(('alerts') x 7, qw(alert_evidence device_evidence
-		device_evidence alert_comments odd_alerts odd_alerts));
+		device_evidence alert_comments odd_alerts odd_alerts incidents incidents incidents incident_comments));
 }
 
 # A column of a kind, with the alias of its table.
@@ -371,9 +434,10 @@ sub quote
 sub any_word
 {
 	my ($self) = @_;
-	my $name = ($self->{name} // 'severity') =~ s/^alert_//r;
+	my $name = ($self->{name} // 'severity') =~ s/^(alert|incident)_//r;
 
 	$name = 'status' if $name =~ /^stat/;
+	$name = 'incident_status' if $name eq 'status' && ($self->{table} // '') =~ /^incident/;
 	return $self->pick(@NO_MEMBER) if $self->chance(12) && $name ne 'stat_enum';
 	return $self->pick(@{ $ENUM{$name} || $ENUM{severity} });
 }
@@ -395,6 +459,7 @@ sub any_text
 sub any_key
 {
 	my ($self) = @_;
+	return $self->any_owner if ($self->{table} // '') =~ /^incident/;
 	return $self->pick($self->ids);
 }
 
@@ -421,6 +486,7 @@ my %ANY = (
 	word => \&any_word,
 	text => \&any_text,
 	key  => \&any_key,
+	owner => \&any_owner,
 	time => \&any_time);
 
 # A literal of a kind.
@@ -456,7 +522,7 @@ sub text_value
 	return "${literal}::text" if $way < 68;
 	return "(SELECT $literal" . ' OFFSET 0)' if $way < 70;
 	return "(SELECT ${literal}::text OFFSET 0)" if $way < 73;
-	return $self->sub_select($kind eq 'key' ? 'key' : $kind eq 'word' ? 'sev' : 'who')
+	return $self->sub_select($self->local_column($kind))
 	  if $way < 79;
 	return "lower($literal)" if $way < 82;
 	return "upper($literal)" if $way < 83;
@@ -469,6 +535,14 @@ sub text_value
 	return "NULLIF(${literal}, 'low')" if $way < 96;
 	return "(${literal} COLLATE \"C\")" if $way < 98;
 	return "(${literal} COLLATE common.ci)";
+}
+
+# The column of a local table that has values of a kind.
+sub local_column
+{
+	my ($self, $kind) = @_;
+	return 'inc' if $kind eq 'owner' || ($kind eq 'key' && ($self->{table} // '') =~ /^incident/);
+	return $kind eq 'key' ? 'key' : $kind eq 'word' ? 'sev' : 'who';
 }
 
 # One value from a local table; without rows it is null.
@@ -539,10 +613,10 @@ sub array_value
 	return "NULL::${type}[]" if $way < 67;
 	return "(SELECT $array OFFSET 0)" if $way < 68;    # a row of one array
 	return "(ARRAY[$array, $array])" if $way < 70 && $count > 0;
-	return 'ARRAY(SELECT x.' . ($kind eq 'time' ? 'at' : $kind eq 'key' ? 'key' : 'sev')
+	return 'ARRAY(SELECT x.' . ($kind eq 'time' ? 'at' : $kind =~ /key|owner/ ? $self->local_column($kind) : 'sev')
 	  . ' FROM common.w AS x WHERE x.n ' . $self->pick('< 4', '> 3', '> 10', '< 9') . ')'
 	  if $way < 82;
-	return '(SELECT x.' . ($kind eq 'time' ? 'times' : $kind eq 'key' ? 'keys' : 'sevs')
+	return '(SELECT x.' . ($kind eq 'time' ? 'times' : $kind =~ /key|owner/ ? $self->local_column($kind) . 's' : 'sevs')
 	  . ' FROM common.w AS x WHERE x.n = ' . (1 + $self->pick_number(8)) . ")::${type}[]"
 	  if $way < 90;
 	return "($array || NULL::$type)" if $way < 93;
@@ -561,7 +635,7 @@ my %MIRROR = ('=' => '=', '<>' => '<>', '<' => '>', '<=' => '>=', '>' => '<', '>
 sub kind
 {
 	my ($self) = @_;
-	return $self->pick(qw(word word word time time time text text key));
+	return $self->pick(qw(word word word time time time text text key), $TABLE{ $self->{table} }{owner} ? qw(owner owner) : ());
 }
 
 sub comparison
@@ -685,7 +759,7 @@ sub local_clause
 		"$time <> $time",
 		"$word || 'x' = 'lowx'",
 		"COALESCE($word, 'low') = 'low'",
-		"$key > 'qa050'",
+		"$key > " . $self->literal('key'),
 		"$key LIKE 'qa00%'",
 		"CASE WHEN $word = 'low' THEN $time > '2026-07-01+00' ELSE $text IS NULL END",
 		"($word, $key) > ('low', 'qa030')",
@@ -908,7 +982,7 @@ sub count_query
 sub join_clause
 {
 	my ($self, $table, $alias) = @_;
-	my $kind = $self->pick(qw(key key key word word text time));
+	my $kind = $self->pick(qw(key key key word word text time), $TABLE{$table}{owner} ? qw(owner owner) : ());
 	$self->{table} = $table;
 	$self->{alias} = $alias;
 	my $column = $self->column($kind);
@@ -916,12 +990,13 @@ sub join_clause
 	$column .= '::text' if $self->{name} =~ /^stat_/;
 	return "$column " . $self->pick('=', '=', '=', '<', '>=') . ' ' . $self->pick(qw(w.at w.at w.day w.ts))
 	  if $kind eq 'time';
+	my $local = $self->local_column($kind);
 	my $other =
-	  $kind eq 'key' ? 'w.key' : $kind eq 'word' ? $self->pick(qw(w.sev w.stat)) : $self->pick(qw(w.who w.host));
+	  $kind =~ /key|owner/ ? "w.$local" : $kind eq 'word' ? $self->pick(qw(w.sev w.stat)) : $self->pick(qw(w.who w.host));
 	return $self->pick(
 		("$column = $other") x 5,
 		"$other = $column",
-		"$column = ANY (" . ($kind eq 'key' ? 'w.keys' : 'w.sevs') . ')',
+		"$column = ANY (" . ($kind =~ /key|owner/ ? "w.${local}s" : 'w.sevs') . ')',
 		"($column = $other OR $column = 'low')",
 		"($column = $other AND w.n < 5)",
 		"$column IS NOT DISTINCT FROM $other",
@@ -1004,6 +1079,57 @@ sub family_query
 		"SELECT $columns FROM alerts AS a FULL JOIN (SELECT * FROM $child AS e WHERE $e) AS e ON e.alert_id = a.id");
 }
 
+# Incidents with their alerts, what is inside these, and local tables.
+sub incident_query
+{
+	my ($self) = @_;
+	my $child = $self->pick(qw(alerts alerts alerts alert_evidence device_evidence alert_comments));
+	my $key = $child eq 'alerts' ? 'a.id' : 'a.alert_id, a.ordinal';
+	my $columns = $self->columns('incidents', 'i') . ', ' . $self->columns($child, 'a');
+	my $i = $self->where('incidents', 'i', $self->pick(0, 0, 1));
+	my $a = $self->where($child, 'a', $self->pick(0, 0, 1));
+	my $c = $self->where('incident_comments', 'c', $self->pick(0, 0, 1));
+	my ($one, $other) = map { $self->pick("'1'", "'2'", "'7'", "'99'", "(SELECT '3' OFFSET 0)", "(SELECT x.inc FROM common.w AS x WHERE x.n = 2)") } 1, 2;
+	my $some = $self->pick("IN ('1', '2', '40')", "= ANY ('{3,NULL,4,99}')", '= ANY (ARRAY(SELECT x.inc FROM common.w AS x))',
+		"IN (SELECT x.inc FROM common.w AS x WHERE x.n > 2)", "IN (SELECT i.id FROM incidents AS i WHERE $i)");
+	my $join = $self->pick('', '', 'LEFT', 'RIGHT');
+	my $direction = $self->pick(@DIRECTIONS);
+
+	return $self->pick(
+		("SELECT $columns FROM incidents AS i $join JOIN $child AS a ON a.incident_id = i.id WHERE $i AND $a") x 2,
+		"SELECT $columns FROM incidents AS i $join JOIN $child AS a ON i.id = a.incident_id AND $a",
+		("SELECT $columns FROM incidents AS i $join JOIN $child AS a ON i.id = a.incident_id WHERE i.id = $one") x 2,
+		"SELECT $columns FROM incidents AS i $join JOIN $child AS a ON i.id = a.incident_id AND a.incident_id = $other WHERE i.id = $one",
+		("SELECT " . $self->columns($child, 'a') . " FROM $child AS a WHERE a.incident_id = $one AND $a") x 2,
+		("SELECT " . $self->columns($child, 'a') . " FROM $child AS a WHERE a.incident_id $some") x 2,
+		"SELECT count(*), max(a.incident_id) FROM $child AS a WHERE a.incident_id $some AND $a",
+		"SELECT " . $self->columns($child, 'a') . " FROM $child AS a WHERE a.incident_id $some AND a.incident_id = $one",
+		"SELECT $key FROM $child AS a WHERE a.incident_id $some OR a.incident_id IS NULL",
+		"SELECT $columns, w.n FROM common.w AS w JOIN incidents AS i ON i.id = w.inc $join JOIN $child AS a ON a.incident_id = i.id WHERE $i",
+		"SELECT w.n, $key FROM common.w AS w $join JOIN $child AS a ON a.incident_id = w.inc AND $a",
+		"SELECT w.n FROM common.w AS w WHERE " . $self->pick('', 'NOT ') . "EXISTS (SELECT FROM $child AS a WHERE a.incident_id = w.inc AND $a)",
+		"SELECT w.n, (SELECT count(*) FROM $child AS a WHERE a.incident_id = w.inc AND $a) FROM common.w AS w",
+		"SELECT w.n, l.* FROM common.w AS w, LATERAL (SELECT $key FROM $child AS a WHERE a.incident_id = w.inc ORDER BY $key LIMIT 2) AS l",
+		"SELECT w.n, l.* FROM common.w AS w LEFT JOIN LATERAL (SELECT count(*) FROM $child AS a WHERE a.incident_id = ANY (w.incs) AND $a) AS l ON true",
+		"SELECT i.id, (SELECT count(*) FROM $child AS a WHERE a.incident_id = i.id) FROM incidents AS i WHERE $i",
+		"SELECT i.id FROM incidents AS i WHERE $i AND " . $self->pick('', 'NOT ') . "EXISTS (SELECT FROM $child AS a WHERE a.incident_id = i.id AND $a)",
+		"SELECT i.id, c.ordinal, $key FROM incidents AS i LEFT JOIN incident_comments AS c ON c.incident_id = i.id AND $c JOIN $child AS a ON a.incident_id = i.id WHERE $i",
+		"SELECT i.id, c.ordinal, c.comment FROM incidents AS i $join JOIN incident_comments AS c ON c.incident_id = i.id WHERE $i AND $c",
+		"SELECT i.id, c.ordinal FROM incidents AS i JOIN incident_comments AS c ON c.incident_id = i.id WHERE $i ORDER BY i.created_date_time $direction, i.id, c.ordinal LIMIT 7",
+		"SELECT i.id FROM incidents AS i WHERE $i AND " . $self->pick('', 'NOT ') . "EXISTS (SELECT FROM incident_comments AS c WHERE c.incident_id = i.id AND $c)",
+		"SELECT i.id, r.id FROM incidents AS i $join JOIN incidents AS r ON r.id = i.redirect_incident_id WHERE $i",
+		"SELECT a.id, e.ordinal, i.status FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id $join JOIN incidents AS i ON i.id = a.incident_id WHERE a.incident_id = $one",
+		"SELECT a.id, e.ordinal FROM alerts AS a $join JOIN alert_evidence AS e ON e.alert_id = a.id WHERE a.incident_id = $one" . $self->pick('', ' AND e.incident_id = a.incident_id', " AND e.incident_id = $other"),
+		"SELECT a.id, c.ordinal FROM alerts AS a JOIN alert_comments AS c ON c.alert_id = a.id AND c.incident_id $some",
+		"SELECT $key, a.incident_id FROM $child AS a WHERE a.incident_id = $one ORDER BY " . ($child eq 'alerts' ? 'a.created_date_time' : 'a.alert_created_date_time') . "$direction, $key LIMIT 3",
+		"SELECT count(*) FROM (SELECT FROM $child AS a WHERE a.incident_id $some LIMIT 2) AS q",
+		"SELECT a.incident_id, count(*) FROM $child AS a WHERE a.incident_id $some GROUP BY 1",
+		"SELECT i.status, count(DISTINCT a.incident_id), count(*) FROM incidents AS i JOIN $child AS a ON a.incident_id = i.id WHERE $i GROUP BY 1",
+		"SELECT i.id, $key FROM incidents AS i FULL JOIN (SELECT * FROM $child AS a WHERE a.incident_id $some) AS a ON a.incident_id = i.id",
+		"SELECT $key FROM $child AS a WHERE a.incident_id = $one UNION ALL SELECT $key FROM $child AS a WHERE a.incident_id = $other",
+		"UPDATE common.w SET n = n FROM $child AS a WHERE a.incident_id = w.inc AND $a RETURNING w.n");
+}
+
 sub compound_query
 {
 	my ($self) = @_;
@@ -1037,7 +1163,7 @@ sub next
 	$self->{values} = [];
 	my $query = $self->pick_method([
 		('plain_query') x 6, ('sorted_query') x 3, ('limited_query') x 2, ('count_query') x 3,
-		('join_query') x 3, ('family_query') x 2, 'compound_query' ]);
+		('join_query') x 3, ('family_query') x 2, 'compound_query', ('incident_query') x 3 ]);
 	push @settings, "SET LOCAL enable_$_ = off"
 	  foreach grep { $self->chance(12) } qw(nestloop hashjoin mergejoin memoize material sort
 		incremental_sort hashagg);

@@ -57,6 +57,15 @@ sub alerts
 	return map { $self->whole_alert($tenant, $_) } 1 .. ($tenant eq 'a' ? 120 : 60);
 }
 
+# Their incidents, and some more.
+sub incidents
+{
+	my ($class, $tenant) = @_;
+	my $self = bless GraphQueries->new($tenant eq 'a' ? 15 : 16), 'GraphStatements';
+
+	return map { $self->random_incident($_) } 1 .. ($tenant eq 'a' ? 70 : 45);
+}
+
 sub whole_alert
 {
 	my ($self, $tenant, $number) = @_;
@@ -111,9 +120,13 @@ CREATE TABLE common.known (n integer, id text, sev text, owner text, seen timest
 INSERT INTO common.known SELECT i, CASE WHEN i % 13 <> 0 THEN 'qa' || lpad((i * 7 % 150)::text, 3, '0') END,
 	(ARRAY['low', 'medium', 'high', 'LOW', NULL, 'unheard'])[1 + i % 6], (ARRAY['adele', 'Zoë', NULL, ''])[1 + i % 4],
 	timestamptz '2026-07-20 10:00:00Z' + i * interval '1 hour' FROM generate_series(1, 200) AS i;
+CREATE TABLE common.cases (n integer, incident text, sev text, owner text, seen timestamptz);
+INSERT INTO common.cases SELECT i, CASE WHEN i % 11 <> 0 THEN (i * 3 % 80)::text END,
+	(ARRAY['low', 'medium', 'high', 'High', NULL])[1 + i % 5], (ARRAY['adele', 'Zoë', NULL, ''])[1 + i % 4],
+	timestamptz '2026-07-20 10:00:00Z' + i * interval '1 hour' FROM generate_series(1, 40) AS i;
 CREATE TABLE common.rank (sev text PRIMARY KEY, value integer);
 INSERT INTO common.rank VALUES ('unknown', 0), ('low', 1), ('medium', 2), ('high', 3), ('unheard', 9);
-ANALYZE common.known, common.rank;
+ANALYZE common.known, common.cases, common.rank;
 SQL
 }
 
@@ -130,7 +143,10 @@ our %FOREIGN = (
 	user_evidence     => [ 'user_evidence',   'one' ],
 	file_evidence     => [ 'file_evidence',   'one' ],
 	alert_comments    => [ 'alert_comments',  'one' ],
-	comments_b        => [ 'alert_comments',  'two' ]);
+	comments_b        => [ 'alert_comments',  'two' ],
+	incidents         => [ 'incidents',       'one' ],
+	incidents_b       => [ 'incidents',       'two' ],
+	incident_comments => [ 'incident_comments', 'one' ]);
 
 # A partitioned table and views over them, in any schema that has them.
 my $EVERY = 'tenant text, id text, title text, severity text, status text, service_source text, assigned_to text, created_date_time timestamptz';
@@ -180,18 +196,28 @@ SQL
 #------------------------------------------------------------------------------
 
 my %ALERT = (
-	key  => ['id'], id => 'id', count => 'alerts',
+	key  => ['id'], id => 'id', count => 'alerts', owner => 'incident_id',
 	word => [qw(severity status service_source classification determination)],
 	text => [qw(assigned_to title category incident_id)],
 	time => [qw(created_date_time created_date_time last_update_date_time first_activity_date_time)],
 	more => [qw(mitre_techniques tenant_id description comments)]);
 my %EVIDENCE = (
-	key  => [qw(alert_id ordinal)], id => 'alert_id',
+	key  => [qw(alert_id ordinal)], id => 'alert_id', owner => 'incident_id',
 	word => [qw(alert_severity alert_status alert_service_source)],
 	time => [qw(alert_created_date_time alert_last_update_date_time created_date_time)],
 	int  => ['ordinal'],
 	more => [qw(tags alert_title raw)]);
+my %INCIDENT = (
+	key  => ['id'], id => 'id', incident => 'id', like => 'incidents',
+	word => [qw(severity status classification determination)],
+	text => [qw(assigned_to display_name redirect_incident_id)],
+	time => [qw(created_date_time created_date_time last_update_date_time)],
+	more => [qw(custom_tags comments tenant_id)]);
 my %TABLE = (
+	incidents       => { %INCIDENT },
+	incidents_b     => { %INCIDENT },
+	incident_comments => { key => [qw(incident_id ordinal)], id => 'incident_id', incident => 'incident_id', like => 'incident_comments', int => ['ordinal'],
+		word => [qw(incident_severity incident_status)], text => [qw(comment created_by_display_name)], time => [qw(incident_created_date_time created_date_time)], more => [qw(incident_display_name raw)] },
 	alerts          => { %ALERT, like => 'alerts' },
 	alerts_other    => { %ALERT, like => 'alerts' },
 	alerts_b        => { %ALERT, like => 'alerts' },
@@ -211,11 +237,13 @@ my %TABLE = (
 	alert_devices   => { key => [qw(id ordinal)], id => 'id', word => ['severity'], text => [qw(title device_dns_name verdict)], time => ['created_date_time'], int => ['ordinal'] },
 	'common.w'      => { key => ['n'], id => 'key', word => [qw(sev stat)], text => [qw(who host)], time => ['at'], int => ['n'], small => 1 },
 	'common.known'  => { key => ['n'], id => 'id', word => ['sev'], text => ['owner'], time => ['seen'], int => ['n'] },
+	'common.cases'  => { key => ['n'], id => 'incident', incident => 'incident', word => ['sev'], text => ['owner'], time => ['seen'], int => ['n'], small => 1 },
 	'common.rank'   => { key => ['sev'], word => ['sev'], text => ['sev'], int => ['value'], small => 1 });
 my @ALERTS   = qw(alerts alerts alerts alerts alerts alerts_other alerts_other alerts_b alerts_b every_alert every_alert high_alerts odd_alerts barred_alerts);
 my @EVIDENCE = qw(device_evidence device_evidence device_evidence alert_evidence alert_evidence user_evidence file_evidence
   alert_comments alert_comments devices_other devices_b comments_b all_devices alert_devices);
-my @LOCAL = qw(common.w common.known common.known common.rank);
+my @INCIDENTS = qw(incidents incidents incidents incident_comments incidents_b);
+my @LOCAL = qw(common.w common.known common.known common.cases common.cases common.rank);
 
 #------------------------------------------------------------------------------
 # Pieces
@@ -232,13 +260,13 @@ sub any_table
 {
 	my ($self) = @_;
 	my $way = $self->pick_number(100);
-	return $self->pick($way < 42 ? @ALERTS : $way < 82 ? @EVIDENCE : @LOCAL);
+	return $self->pick($way < 36 ? @ALERTS : $way < 68 ? @EVIDENCE : $way < 83 ? @INCIDENTS : @LOCAL);
 }
 
 sub foreign_table
 {
 	my ($self) = @_;
-	return $self->pick($self->chance(50) ? @ALERTS : @EVIDENCE);
+	return $self->pick($self->chance(45) ? @ALERTS : $self->chance(70) ? @EVIDENCE : @INCIDENTS);
 }
 
 # A table with the next alias.
@@ -258,7 +286,8 @@ sub col
 		my $names = $item->{spec}{$kind};
 		next unless $names;
 		my $name = ref $names ? $self->pick(@$names) : $names;
-		$self->{name} = $name;
+		@$self{qw(name incident)} = ($name, $item->{spec}{incident});
+		$self->{table} = $item->{spec}{incident} ? 'incidents' : 'alerts';
 		return "$item->{alias}.$name";
 	}
 	die "no column of $item->{alias}";
@@ -295,6 +324,8 @@ sub own_literal
 	my ($self, $kind) = @_;
 	my $name = $self->{name} // '';
 
+	return "'" . (1 + $self->pick_number(75)) . "'" if $kind =~ /^(id|owner)$/ && ($kind eq 'owner' || $self->{incident}) && $self->chance(85);
+	return $self->literal('owner') if $kind eq 'owner' || ($kind eq 'text' && $name =~ /incident_id/);
 	return "'" . sprintf('qa%03d', 1 + $self->pick_number(130)) . "'" if $kind eq 'id' && $self->chance(85);
 	return $self->literal('key') if $kind eq 'id';
 	return "'" . ($self->pick('adele', 'Zoë', 'a.exe', '') =~ s/'/''/gr) . "'" if $kind eq 'text' && $name =~ /account|file|owner/;
@@ -305,14 +336,14 @@ sub own_literal
 sub simple
 {
 	my ($self, $item) = @_;
-	my $kind = $self->pick(grep { $item->{spec}{$_} } qw(word word word time time text id id int));
+	my $kind = $self->pick(grep { $item->{spec}{$_} } qw(word word word time time text id id int owner owner));
 	my $column = $self->col($item, $kind);
 	my $way = $self->pick_number(100);
 
 	return $self->pick("$column\::date", "date_trunc('hour', $column)", "($column AT TIME ZONE 'Asia/Tokyo')\::date", "$column + interval '1 day'")
 	  . ' ' . $self->pick(qw(= < >=)) . ' (' . $self->simple_value($kind) . ')::date' if $kind eq 'time' && $self->chance(20);
 	return "$column IS " . ($self->chance(50) ? 'NOT ' : '') . 'NULL' if $way < 8;
-	return "$column = ANY (ARRAY(SELECT 'qa' || lpad(i::text, 3, '0') FROM generate_series(" . $self->pick(1, 90) . ', ' . $self->pick(3, 60, 200) . ') AS i))' if $way < 14 && $kind eq 'id';
+	return "$column = ANY (ARRAY(SELECT " . ($kind eq 'owner' || $item->{spec}{incident} ? 'i::text' : "'qa' || lpad(i::text, 3, '0')") . ' FROM generate_series(' . $self->pick(1, 90) . ', ' . $self->pick(3, 60, 200) . ') AS i))' if $way < 14 && $kind =~ /^(id|owner)$/;
 	return "$column " . $self->pick('IN', 'IN', 'NOT IN') . ' (' . join(', ', map { $self->simple_value($kind) } 0 .. $self->pick(1, 2, 4)) . ')' if $way < 28;
 	return "$column = ANY (ARRAY[" . join(', ', map { $self->simple_value($kind) } 0 .. $self->pick(1, 2, 4)) . '])' if $way < 33 && $kind ne 'time';
 	return "$column IS " . $self->pick('', 'NOT ') . 'DISTINCT FROM ' . $self->simple_value($kind) if $way < 40;
@@ -325,6 +356,7 @@ sub simple
 my %MEMBER = (
 	severity       => [qw(unknown informational low medium high)],
 	status         => [qw(new inProgress resolved)],
+	incident_status => [qw(active inProgress resolved redirected)],
 	service_source => [qw(microsoftDefenderForEndpoint microsoft365Defender dataLossPrevention)],
 	classification => [qw(falsePositive truePositive)],
 	determination  => [qw(apt malware phishing)]);
@@ -349,7 +381,7 @@ sub arm
 	foreach my $name (@names)
 	{
 		$self->{name} = $name;
-		my $members = $MEMBER{ $name =~ s/^alert_//r };
+		my $members = $MEMBER{ ($item->{spec}{incident} && $name =~ /status/ ? 'incident_' : '') . $name =~ s/^(alert|incident)_//r };
 		push @clauses, "$item->{alias}.$name = " . ($known && $members ? "'" . $self->pick(@$members) . "'" : $self->literal('word'));
 	}
 	return '(' . join(' AND ', @clauses) . ')';
@@ -415,6 +447,17 @@ sub shared
 	return @kinds ? $self->pick(@kinds) : undef;
 }
 
+# An incident's id is what alerts and their evidence have as theirs.
+sub linked
+{
+	my ($self, $incident, $other) = @_;
+	my $its = $incident->{spec}{incident};
+
+	return unless $its && $other->{spec}{owner};
+	return "$incident->{alias}.$its = $other->{alias}.$other->{spec}{owner}" if $self->chance(50);
+	return "$other->{alias}.$other->{spec}{owner} = $incident->{alias}.$its";
+}
+
 # How two items are joined.  What is not by their keys gives many rows, and is
 # noted.
 sub on
@@ -423,6 +466,11 @@ sub on
 	my ($one, $two) = ($self->id_of($left), $self->id_of($right));
 	my $way = $self->pick_number(100);
 
+	# incidents and what is of them
+	if (my $link = $self->linked($left, $right) // $self->linked($right, $left))
+	{
+		return $link if $by_key || $way < 90;
+	}
 	if ($one && $two && ($by_key ? $way < 92 : $way < 80))
 	{
 		my $on = $self->chance(50) ? "$one = $two" : "$two = $one";
@@ -473,7 +521,7 @@ sub sub_query
 	my $alias = 't' . ++$self->{aliases};
 
 	$kept{word} //= $kept{text} // [ $spec->{key}[0] ] unless $kept{text};
-	return { alias => $alias, spec => { %kept, key => $spec->{key}, id => $spec->{id} },
+	return { alias => $alias, spec => { %kept, key => $spec->{key}, id => $spec->{id}, incident => $spec->{incident} },
 		sql => ($outer ? 'LATERAL ' : '') . '(SELECT ' . ($self->chance(10) ? 'DISTINCT ' : '') . join(', ', map { "$inner->{alias}.$_" } @names)
 		  . " FROM $inner->{table} AS $inner->{alias}" . (@where ? ' WHERE ' . join(' AND ', @where) : '') . "$end) AS $alias" };
 }
@@ -499,7 +547,7 @@ sub grouped_leaf
 	my $alias = 't' . ++$self->{aliases};
 	my $where = $self->chance(50) ? ' WHERE ' . $self->simple($inner) : '';
 
-	return { alias => $alias, spec => { key => ['id'], id => 'id', int => ['n'], time => ['t'], text => ['id'] },
+	return { alias => $alias, spec => { key => ['id'], id => 'id', int => ['n'], time => ['t'], text => ['id'], incident => $inner->{spec}{incident} && 'id' },
 		sql => '(SELECT ' . $self->id_of($inner) . ' AS id, count(*) AS n, max(' . $self->col($inner, 'time')
 		  . ") AS t FROM $inner->{table} AS $inner->{alias}$where GROUP BY 1) AS $alias" };
 }
@@ -509,9 +557,10 @@ sub values_leaf
 	my ($self) = @_;
 	my $alias = 't' . ++$self->{aliases};
 	my $n = 0;
+	my $incident = $self->{incident} = $self->chance(25) ? 'id' : undef;
 	my $rows = join ', ', map { '(' . ++$n . ', ' . $self->own_literal('id') . ')' } 0 .. $self->pick(1, 3, 20);
 
-	return { alias => $alias, spec => { key => ['n'], id => 'id', int => ['n'], text => ['id'], small => $n < 5 },
+	return { alias => $alias, spec => { key => ['n'], id => 'id', int => ['n'], text => ['id'], incident => $incident, small => $n < 5 },
 		sql => "(VALUES $rows) AS $alias (n, id)" };
 }
 
@@ -650,7 +699,7 @@ sub bounded
 sub select_arms
 {
 	my ($self) = @_;
-	my $item = $self->item($self->pick(qw(alerts alerts alerts_b alert_evidence device_evidence alert_comments)));
+	my $item = $self->item($self->pick(qw(alerts alerts alerts_b alert_evidence device_evidence alert_comments incidents incidents)));
 	my $where = $self->arms($item);
 	return 'SELECT ' . $self->pick(('count(*)') x 3, "count(*), max($item->{alias}.$item->{spec}{time}[0])", join(', ', key_of($item)))
 	  . " FROM $item->{table} AS $item->{alias} WHERE $where" . ($self->chance(25) ? ' AND ' . $self->simple($item) : '');
@@ -885,11 +934,25 @@ sub cursor_select
 sub family
 {
 	my ($self) = @_;
+	return $self->incident_family if $self->chance(25);
 	my $item = $self->item($self->pick(qw(device_evidence device_evidence alert_evidence alert_comments devices_other devices_b)));
 	my $alert = $self->item($item->{table} =~ /_b$/ ? 'alerts_b' : $item->{table} =~ /other/ ? 'alerts_other' : 'alerts');
 	my $where = $self->chance(40) ? ' WHERE ' . $self->simple($item) : '';
 	return ("FROM $item->{table} AS $item->{alias}$where", $item) if $self->chance(60);
 	return ("FROM $alert->{table} AS $alert->{alias} " . $self->pick('JOIN', 'LEFT JOIN') . " $item->{table} AS $item->{alias} ON $item->{alias}.alert_id = $alert->{alias}.id$where", $alert, $item);
+}
+
+# What there is of incidents: with these, or by their ids alone.
+sub incident_family
+{
+	my ($self) = @_;
+	my $item = $self->item($self->pick(qw(alerts alerts device_evidence alert_evidence alert_comments alerts_other incident_comments)));
+	my $incident = $self->item('incidents');
+	my $on = $item->{table} eq 'incident_comments' ? "$incident->{alias}.id = $item->{alias}.incident_id" : $self->linked($incident, $item);
+	my $ids = join ', ', map { $self->own_literal('owner') } 1 .. $self->pick(1, 1, 2, 5);
+
+	return ("FROM $item->{table} AS $item->{alias} WHERE $item->{alias}.incident_id IN ($ids)" . ($self->chance(30) ? ' AND ' . $self->simple($item) : ''), $item) if $self->chance(50);
+	return ("FROM incidents AS $incident->{alias} " . $self->pick('JOIN', 'LEFT JOIN') . " $item->{table} AS $item->{alias} ON $on WHERE " . $self->pick("$incident->{alias}.id IN ($ids)", $self->simple($incident)), $incident, $item);
 }
 
 # A function of a session that queries while another scan is open.
@@ -913,7 +976,10 @@ sub loops
 		"SELECT count(*)::text INTO x FROM $alerts AS a JOIN $devices AS e ON e.alert_id = a.id WHERE a.id = r.k;",
 		"x := (SELECT max(ordinal) FROM $devices WHERE alert_id = r.k AND ordinal < r.o);",
 		"SELECT owner INTO x FROM common.known WHERE id = r.k ORDER BY n LIMIT 1;",
-		"SELECT title INTO x FROM $alerts WHERE id = r.k AND severity <> 'low';");
+		"SELECT title INTO x FROM $alerts WHERE id = r.k AND severity <> 'low';",
+		"SELECT string_agg(id, ',' ORDER BY id) INTO x FROM alerts WHERE incident_id = r.o::text;",
+		"SELECT display_name INTO x FROM incidents WHERE id = r.o::text;",
+		"SELECT count(*)::text INTO x FROM device_evidence AS e JOIN incidents AS i ON i.id = e.incident_id WHERE i.id = r.o::text AND i.status <> 'resolved';");
 	my $way = $self->pick_number(100);
 
 	return ('loop', 'all', $function->('r record; x text', "FOR r IN $outer LOOP $look RETURN NEXT concat_ws('|', r.k, r.o, r.x, x); END LOOP;"), 'SELECT * FROM pg_temp.f()') if $way < 40;

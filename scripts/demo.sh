@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-# An app of the emulator that may read alerts.  Its secret is in the emulator's
+# An app of the emulator that may read alerts and incidents.  Its secret is in the emulator's
 # source, so it may be shown here; a real one may not.
 tenant_id=11111111-2222-3333-4444-555555555555
 client_id=cccccccc-dddd-eeee-ffff-000000000000
@@ -39,8 +39,9 @@ graph_fdw with a tenant of your own
    Any name, accounts of this directory only, no redirect URI.
    Note "Application (client) ID" and "Directory (tenant) ID".
 
-2. Give it the right to read alerts: API permissions > Add a permission >
-   Microsoft Graph > Application permissions > SecurityAlert.Read.All.
+2. Give it the right to read alerts and incidents: API permissions > Add a
+   permission > Microsoft Graph > Application permissions >
+   SecurityAlert.Read.All and SecurityIncident.Read.All.
    Then "Grant admin consent", as Privileged Role Administrator or above:
    without consent every query ends with 403.
 
@@ -53,7 +54,8 @@ graph_fdw with a tenant of your own
      az ad sp create --id "$app"
      az ad app permission add --id "$app" \
        --api 00000003-0000-0000-c000-000000000000 \
-       --api-permissions 472e4a4d-bb4a-4026-98d1-0b0d74cb74a5=Role
+       --api-permissions 472e4a4d-bb4a-4026-98d1-0b0d74cb74a5=Role \
+                         45cc0394-e837-488b-a098-1918f48d186c=Role
      az ad app permission admin-consent --id "$app"
      az ad app credential reset --id "$app" --years 1
 

@@ -9,6 +9,7 @@ INSERT INTO assets VALUES
   ('srv-0010.contoso.test', 'Infrastructure', 'mail relay'),
   ('ws-0027.contoso.test', 'Finance', 'payroll'),
   ('ws-0032.contoso.test', 'Sales', 'laptop'),
+  ('ws-0046.contoso.test', 'Legal', 'laptop'),
   ('ws-0050.contoso.test', 'Reception', 'kiosk');
 \echo
 
@@ -20,7 +21,32 @@ GROUP BY a.host
 ORDER BY alerts DESC, a.host;
 
 \echo
-\echo :bold'6. Keep a copy' :plain' Dashboards read the copy; a refresh asks for what has changed.'
+\echo :bold'6. Incidents'   :plain' What Defender has made of alerts that belong together.'
+\echo
+SELECT id, severity, created_date_time, display_name
+FROM defender.incidents
+WHERE status = 'active' AND severity = 'high'
+ORDER BY created_date_time DESC NULLS LAST
+LIMIT 5;
+
+\echo 'From the newest to its machines, and whose they are:'
+\echo
+\set ECHO none
+SELECT id AS incident
+FROM defender.incidents
+WHERE status = 'active' AND severity = 'high'
+ORDER BY created_date_time DESC NULLS LAST
+LIMIT 1 \gset
+\set ECHO queries
+SELECT e.device_dns_name, a.owner, count(DISTINCT e.alert_id) AS alerts, max(e.alert_title) AS title
+FROM defender.device_evidence e
+LEFT JOIN assets a ON a.host = e.device_dns_name
+WHERE e.incident_id = :'incident'
+GROUP BY e.device_dns_name, a.owner
+ORDER BY alerts DESC, e.device_dns_name;
+
+\echo
+\echo :bold'7. Keep a copy' :plain' Dashboards read the copy; a refresh asks for what has changed.'
 \echo
 SELECT graph_fdw_create_copy('defender', 'defender_copy');
 
@@ -33,7 +59,7 @@ GROUP BY severity
 ORDER BY count(*) DESC;
 
 \echo
-\echo :bold'7. Schedule'    :plain' pg_cron refreshes the copy.'
+\echo :bold'8. Schedule'    :plain' pg_cron refreshes the copy.'
 \echo
 CREATE EXTENSION pg_cron;
 \echo

@@ -38,7 +38,7 @@ my $emulator = GraphEmulator->new('--alerts', 0);
 my $node = GraphCluster->connected_to($emulator, import => 0, conf => "fsync = off\njit = off\nautovacuum = off");
 my %servers = (
 	pushed => {},
-	plain => { map { ("${_}_pushdown" => 'false') } qw(select order count join) });
+	plain => { incident_lookup => 'false', map { ("${_}_pushdown" => 'false') } qw(select order count join) });
 
 foreach my $name (sort keys %servers)
 {
@@ -54,8 +54,9 @@ SQL
 }
 $node->sql($data->source_sql($folder) . copy_sql('copy', @TABLES) . <<'SQL');
 CREATE TABLE five (id text); INSERT INTO five VALUES ('11'), ('12'), ('13'), ('14'), ('9999');
+CREATE TABLE watched (id text); INSERT INTO watched VALUES ('11'), ('12'), ('13'), ('14'), ('15');
 CREATE TABLE owners (name text, owner text); INSERT INTO owners VALUES ('adele@contoso.test', 'IT'), ('none', 'nobody');
-ANALYZE five, owners;
+ANALYZE five, watched, owners;
 SQL
 
 sub asked
@@ -68,6 +69,30 @@ sub answer
 {
 	my ($schema, $query) = @_;
 	return $node->result("SET search_path = $schema, public; SET timezone = 'UTC'; $query");
+}
+
+# Is the answer right, whatever is pushed down, and are these the requests?  A
+# number: so many at most.
+sub check_shape
+{
+	my ($name, $query, @expected) = @_;
+	my $right = answer('copy', $query);
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	unlike($right, qr/ERROR/, "$name: it can be asked");
+	is(answer('pushed', $query), $right, $name);
+	my @asked = asked();
+	if (@expected == 1 && $expected[0] =~ /^\d+$/)
+	{
+		cmp_ok(scalar(@asked), '<=', $expected[0], "$name: requests") || diag(join "\n", @asked);
+	}
+	else
+	{
+		is_deeply([ sort @asked ], [ sort @expected ], "$name: requests") || diag(join "\n", @asked);
+	}
+	is(answer('plain', $query), $right, "$name, without pushdown");
+	asked();
+	return;
 }
 
 #------------------------------------------------------------------------------
@@ -132,23 +157,45 @@ foreach my $shape (
 	[ 'all comments', q{SELECT count(*), md5(string_agg(concat(incident_id, ordinal, comment), ',' ORDER BY incident_id COLLATE "C", ordinal)) FROM incident_comments}, 46 ],
 	[ 'owners', q{SELECT o.owner, count(i.id) FROM owners AS o LEFT JOIN incidents AS i ON i.assigned_to = o.name AND i.created_date_time >= '2026-07-31 12:30Z' GROUP BY 1 ORDER BY 1}, 2 ])
 {
-	my ($name, $query, @expected) = @$shape;
-	my $right = answer('copy', $query);
-
-	unlike($right, qr/ERROR/, "$name: it can be asked");
-	is(answer('pushed', $query), $right, $name);
-	my @asked = asked();
-	if (@expected == 1 && $expected[0] =~ /^\d+$/)
-	{
-		cmp_ok(scalar(@asked), '<=', $expected[0], "$name: requests") || diag(join "\n", @asked);
-	}
-	else
-	{
-		is_deeply([ sort @asked ], [ sort @expected ], "$name: requests") || diag(join "\n", @asked);
-	}
-	is(answer('plain', $query), $right, "$name, without pushdown");
-	asked();
+	check_shape(@$shape);
 }
+
+#------------------------------------------------------------------------------
+# What is of incidents: their alerts, and what is inside these
+#------------------------------------------------------------------------------
+
+my @of_five = map { "incidents/$_/alerts" } 11 .. 15;
+foreach my $shape (
+	[ "one's alerts", q{SELECT id, title, status FROM alerts WHERE incident_id = '12' ORDER BY 1}, 'incidents/12/alerts' ],
+	[ "one's alerts, in pages", q{SELECT count(DISTINCT id), count(*) FROM alerts WHERE incident_id = '1900'}, 3 ],
+	[ "alerts of one that is not there", q{SELECT id FROM alerts WHERE incident_id = '9999'}, 'incidents/9999/alerts', 'incidents/9999', 'incidents?$top=1' ],
+	[ "one's high alerts, counted", q{SELECT count(*) FROM alerts WHERE incident_id = '12' AND severity = 'high'}, 'incidents/12/alerts' ],
+	[ "one's devices", q{SELECT DISTINCT device_dns_name FROM device_evidence WHERE incident_id = '13' ORDER BY 1}, 'incidents/13/alerts' ],
+	[ "one's evidence", q{SELECT alert_id, ordinal, evidence_type, account_name FROM alert_evidence WHERE incident_id = '13' ORDER BY 1, 2}, 'incidents/13/alerts' ],
+	[ "comments on one's alerts", q{SELECT alert_id, ordinal, comment FROM alert_comments WHERE incident_id = '14' ORDER BY 1, 2}, 'incidents/14/alerts' ],
+	[ "one's alerts and devices", q{SELECT a.id, a.title, e.device_dns_name FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id WHERE a.incident_id = '12' ORDER BY 1, 3}, 'incidents/12/alerts' ],
+	[ 'one, with its alerts', q{SELECT i.display_name, a.id FROM incidents AS i JOIN alerts AS a ON a.incident_id = i.id WHERE i.id = '12' ORDER BY 2}, 'incidents/12', 'incidents/12/alerts' ],
+	[ "five's alerts", q{SELECT id FROM alerts WHERE incident_id IN ('11', '12', '13', '14', '15') ORDER BY 1}, @of_five ],
+	[ "five's devices", q{SELECT incident_id, count(*) FROM device_evidence WHERE incident_id = ANY ('{11,12,13,14,15,NULL}') GROUP BY 1 ORDER BY 1}, @of_five ],
+	[ 'alerts of five of a local table', 'SELECT w.id, a.id FROM watched AS w LEFT JOIN alerts AS a ON a.incident_id = w.id ORDER BY 1, 2', @of_five ],
+	[ 'five of a local table and their alerts', 'SELECT w.id, i.status, a.id FROM watched AS w JOIN incidents AS i ON i.id = w.id JOIN alerts AS a ON a.incident_id = i.id ORDER BY 1, 3',
+		@of_five, map { "incidents/$_" } 11 .. 15 ],
+	[ 'a parameter of alerts', q{PREPARE q(text) AS SELECT id FROM alerts WHERE incident_id = $1 ORDER BY 1; SET plan_cache_mode = force_generic_plan; EXECUTE q('14'); DEALLOCATE q}, 'incidents/14/alerts' ],
+	[ 'by a sub-select, and a time', q{SELECT id FROM alerts WHERE incident_id IN ((SELECT '14' OFFSET 0)) AND created_date_time >= '2026-01-01' ORDER BY 1}, 'incidents/14/alerts' ],
+	[ 'of a local table, and a time', q{SELECT a.id FROM watched AS w JOIN alerts AS a ON a.incident_id = w.id AND a.severity IN ('low', 'high') AND a.created_date_time >= '2026-01-01' ORDER BY 1}, @of_five ],
+	[ 'is there an alert', q{SELECT EXISTS (SELECT FROM alerts WHERE incident_id = '15')}, 'incidents/15/alerts' ],
+	[ "one's latest alert", q{SELECT max(created_date_time) FROM alerts WHERE incident_id = '15'}, 'incidents/15/alerts' ],
+	[ 'alerts in a row', q{SELECT w.id, l.n FROM watched AS w, LATERAL (SELECT count(*) AS n FROM alerts AS a WHERE a.incident_id = w.id) AS l ORDER BY 1}, @of_five ],
+	[ 'alerts of none', q{SELECT id FROM alerts WHERE incident_id = NULL} ])
+{
+	check_shape(@$shape);
+}
+
+# who knows how many there are reads two lists: 40 pages and 2, and what meets there comes twice
+$node->sql('ANALYZE pushed.incidents, pushed.alerts');
+asked();
+check_shape('all with their alerts', 'SELECT count(*), count(DISTINCT i.id) FROM incidents AS i JOIN alerts AS a ON a.incident_id = i.id', 50);
+check_shape("some hours' with their alerts", q{SELECT i.id, a.id FROM incidents AS i JOIN alerts AS a ON a.incident_id = i.id WHERE i.created_date_time >= '2026-07-31 11:00Z' ORDER BY 1, 2}, 8);
 
 # 2,000 incidents: pages of 50 in windows of time
 is($node->sql('SELECT count(DISTINCT raw) FROM pushed.incidents'), 2000, 'a long list');

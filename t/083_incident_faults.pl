@@ -153,6 +153,14 @@ like($node->error($QUERY{one}[0])->{text}, qr/status 503.*tried 2 times/s, 'trie
 is(scalar(my @tried = $emulator->requests), 2, 'tried twice: requests');
 $node->set_server(max_retries => 3);
 
+# what is not there, or may not be seen
+foreach my $case ([ 404, 'HV00R' ], [ 403, '42501' ], [ 400, 'HV00L' ])
+{
+	calm();
+	$emulator->fault(kind => 'status', code => $case->[0], times => -1);
+	is($node->error($QUERY{$_}[0])->{state}, $case->[1], "status $case->[0]: $_") foreach qw(list comments);
+}
+
 # links that lead in a circle, where they are followed
 calm();
 $emulator->settings(unsorted => JSON::PP::true, orderby => 'refuse');

@@ -7,7 +7,8 @@
 #	$node->sql($data->source_sql($folder) . copy_sql('copy', 'incidents', ...));
 #
 # They are the same in every run.  Incidents "1" to "2000": the first is the
-# newest.  Alerts are of the first incidents, more or fewer of each.
+# newest.  Alerts are of the first incidents, more or fewer of each, and 230 of
+# incident "1900".
 
 package GraphIncidents;
 
@@ -37,6 +38,9 @@ sub new
 
 	$self->{incidents} = [ map { $self->incident($_) } 1 .. $incidents ];
 	$self->{alerts} = [ map { $self->alert($_) } 1 .. $alerts ];
+
+	# one has more than a page
+	push @{ $self->{alerts} }, map { +{ %{ $self->alert($alerts + $_) }, id => sprintf('many%03d', $_), incidentId => '1900' } } 1 .. 230;
 	return $self;
 }
 

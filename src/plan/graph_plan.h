@@ -34,6 +34,9 @@ typedef enum GraphExactness
 	GRAPH_EXACT,
 } GraphExactness;
 
+/* In place of a value's number: the ids are told by a batch. */
+#define GRAPH_BATCHED_KEYS	(-1)
+
 /* What can be done with some clauses: graph_classify_clauses(). */
 typedef struct GraphPushdown
 {

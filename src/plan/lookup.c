@@ -215,7 +215,7 @@ graph_find_lookup(RelOptInfo *baserel, GraphPushdown *pushdown, bool by_owner,
 void
 graph_batch_keys(GraphPushdown *pushdown, RelOptInfo *rel, Var *key)
 {
-	pushdown->keys = list_make1_int(0);
+	pushdown->keys = list_make1_int(GRAPH_BATCHED_KEYS);
 	pushdown->owner_column =
 		graph_is_owner_column(rel, (Expr *) key) ? key : NULL;
 }

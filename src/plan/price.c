@@ -134,7 +134,8 @@ graph_listed_alerts(PlannerInfo *root, RelOptInfo *baserel,
 
 /*
  * count_keys
- *		About how many ids do the values hold?
+ *		About how many ids do the values hold?  Those of a batch are others', and
+ *		count as one.
  */
 static double
 count_keys(PlannerInfo *root, const GraphPushdown *pushdown)
@@ -144,8 +145,11 @@ count_keys(PlannerInfo *root, const GraphPushdown *pushdown)
 
 	foreach(cell, pushdown->keys)
 	{
-		Node	   *value = list_nth(pushdown->values, lfirst_int(cell));
+		Node	   *value;
 
+		if (lfirst_int(cell) == GRAPH_BATCHED_KEYS)
+			return 1;
+		value = list_nth(pushdown->values, lfirst_int(cell));
 		result += exprType(value) == TEXTOID ? 1 :
 			graph_estimate_array_length(root, value);
 	}
@@ -244,10 +248,8 @@ graph_estimate(const GraphRelInfo *info, GraphScanMode mode,
 		*requests = 1;
 	if (graph_mode_has_keys(mode))
 	{
-		double		keys = 1;	/* of a batch, whose values are others' */
+		double		keys = Max(count_keys(info->root, pushdown), 1.0);
 
-		if (pushdown->values)
-			keys = Max(count_keys(info->root, pushdown), 1.0);
 		if (pushdown->may_be_listed &&
 			keys > graph_most_keys(info, pushdown, listed))
 			return;

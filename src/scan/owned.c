@@ -177,7 +177,7 @@ GraphVerdict
 graph_owned_judge(const GraphChain *chain, int status,
 				  const GraphRemoteError *remote)
 {
-	const GraphParts parts = owners(chain->shared);
+	GraphParts	parts;
 	bool		is_told = remote->code || remote->message;
 
 	if (status != 404 && status != 400 &&
@@ -191,6 +191,7 @@ graph_owned_judge(const GraphChain *chain, int status,
 		case GRAPH_TASK_OWNER:
 			if (status == 403 || !is_told)
 				return GRAPH_VERDICT_NOT_OWNED;
+			parts = owners(chain->shared);
 			return graph_parts_answers(&parts) ? GRAPH_VERDICT_END :
 				GRAPH_VERDICT_PROBE;
 		case GRAPH_TASK_OWNERS:

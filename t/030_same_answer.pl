@@ -67,6 +67,7 @@ my %services = (
 		select_pushdown  => 'false',
 		order_pushdown   => 'false',
 		count_pushdown   => 'false',
+		incident_lookup  => 'false',
 		page_size        => 1000
 	},
 	small   => { endpoint => $emulator->url, evidence_filter => 'true', page_size => 15, concurrency => 3 },

@@ -147,7 +147,7 @@ SQL
 sub foreign_sql
 {
 	my $options = options(authority => $emulator{a}->url, endpoint => $emulator{a}->url, page_size => 1000, concurrency => 4,
-		select_pushdown => 'true', order_pushdown => 'true', count_pushdown => 'true', evidence_filter => 'false');
+		select_pushdown => 'true', order_pushdown => 'true', count_pushdown => 'true', evidence_filter => 'false', incident_lookup => 'true');
 	my $sql = 'CREATE SCHEMA raw; CREATE SCHEMA sent; CREATE SCHEMA local;';
 
 	foreach my $server (qw(one other two))

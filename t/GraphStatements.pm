@@ -1070,7 +1070,8 @@ sub server_options
 		select_pushdown => $self->chance(85) ? 'true' : 'false',
 		order_pushdown  => $self->chance(85) ? 'true' : 'false',
 		count_pushdown  => $self->chance(85) ? 'true' : 'false',
-		evidence_filter => $self->chance(35) ? 'true' : 'false'
+		evidence_filter => $self->chance(35) ? 'true' : 'false',
+		incident_lookup => $self->chance(85) ? 'true' : 'false'
 	};
 }
 
@@ -1084,6 +1085,8 @@ sub behaviour
 		select                => $self->chance(92) ? 'honour' : 'ignore',
 		orderby               => $self->chance(92) ? 'honour' : $self->pick(qw(ignore ignore refuse)),
 		next_link_by          => $self->pick(qw(skiptoken skiptoken skip)),
+		page_size             => $self->pick(100, 100, 3),
+		incident_alerts       => $self->chance(90) ? 'serve' : 'unknown',
 		unsorted              => $self->chance(15) ? 1 : 0,
 		next_link_after_value => $self->chance(15) ? 1 : 0,
 		chunked               => $self->chance(80) ? 1 : 0,

@@ -502,6 +502,42 @@ graph_modify_insert(GraphModify *modify, TupleTableSlot *slot, bool keep_row)
 }
 
 /*
+ * take_one
+ *		Look at an answer: true if it is done with.  The current memory context
+ *		may be reset afterwards, *row is in another.
+ */
+static bool
+take_one(GraphModify *modify, const GraphWrite *write, MemoryContext context,
+		 HeapTuple *row)
+{
+	GraphSent  *sent = write->caller;
+	const char *entity_set = modify->target->resource->entity_set;
+	const char *problem = NULL;
+	bool		is_told = graph_answer_read(modify->reader, write, sent,
+											&problem);
+
+	if (problem)
+		graph_writer_report(modify->writer, write, problem);
+	if (!is_told)
+	{
+		graph_writer_read(modify->writer, write,
+						  graph_key_path(entity_set, sent->key));
+		return false;
+	}
+	if (sent->row)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		*row = graph_answer_row(modify->reader, sent);
+		MemoryContextSwitchTo(old);
+		heap_freetuple(sent->row);
+	}
+	graph_writer_release(modify->writer, write);
+	free_sent(sent);
+	return true;
+}
+
+/*
  * graph_modify_take
  *		Look at the next answer; false: none has come, or (wait) there is none
  *		to come.
@@ -513,40 +549,18 @@ graph_modify_insert(GraphModify *modify, TupleTableSlot *slot, bool keep_row)
 bool
 graph_modify_take(GraphModify *modify, bool wait, HeapTuple *row)
 {
-	const GraphTarget *target = modify->target;
+	MemoryContext old = MemoryContextSwitchTo(modify->row_context);
 	const GraphWrite *write;
+	bool		is_done = false;
 
 	*row = NULL;
-	while ((write = graph_writer_next(modify->writer, wait)) != NULL)
+	while (!is_done && (write = graph_writer_next(modify->writer, wait)) != NULL)
 	{
-		GraphSent  *sent = write->caller;
-		MemoryContext before = MemoryContextSwitchTo(modify->row_context);
-		const char *problem = NULL;
-		bool		is_told = graph_answer_read(modify->reader, write, sent,
-												&problem);
-
-		MemoryContextSwitchTo(before);
-		if (problem)
-			graph_writer_report(modify->writer, write, problem);
-		if (!is_told)
-		{
-			graph_writer_read(modify->writer, write,
-							  graph_key_path(target->resource->entity_set,
-											 sent->key));
-			MemoryContextReset(modify->row_context);
-			continue;
-		}
-		if (sent->row)
-		{
-			*row = graph_answer_row(modify->reader, sent);
-			heap_freetuple(sent->row);
-		}
-		graph_writer_release(modify->writer, write);
-		free_sent(sent);
+		is_done = take_one(modify, write, old, row);
 		MemoryContextReset(modify->row_context);
-		return true;
 	}
-	return false;
+	MemoryContextSwitchTo(old);
+	return is_done;
 }
 
 /*

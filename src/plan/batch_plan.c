@@ -15,7 +15,7 @@
  *
  * A query that changes or locks rows may have to check a row again, which a
  * batch cannot do; such queries have their nested loop.  An INSERT changes no
- * row that it reads.  Neither is there a batch where alerts are joined with
+ * row that it reads, and an UPDATE of a foreign table checks none again.  Neither is there a batch where alerts are joined with
  * what is in them, or sub-selects look into the alerts that it would ask for:
  * what is wanted of the alert at hand needs no request (exec/at_hand.c).
  *
@@ -30,6 +30,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
@@ -44,6 +45,7 @@
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
+#include "parser/parsetree.h"
 #include "utils/selfuncs.h"
 
 #include "plan/graph_plan.h"
@@ -398,6 +400,25 @@ can_be_combined(const BatchJoin *join)
 }
 
 /*
+ * checks_again
+ *		May the query have to check a row again that somebody has changed
+ *		meanwhile?
+ *
+ * Who changes rows of a foreign table finds them as they were read.
+ */
+static bool
+checks_again(const PlannerInfo *root)
+{
+	const Query *parse = root->parse;
+
+	if (parse->commandType == CMD_UPDATE)
+		return parse->rowMarks != NIL ||
+			planner_rt_fetch(parse->resultRelation, root)->relkind != RELKIND_FOREIGN_TABLE;
+	return root->rowMarks != NIL ||
+		(parse->commandType != CMD_SELECT && parse->commandType != CMD_INSERT);
+}
+
+/*
  * may_be_batched
  *		Is this a join, in a query, that can be done in batches?
  */
@@ -410,9 +431,7 @@ may_be_batched(const PlannerInfo *root, const BatchJoin *join)
 	return (jointype == JOIN_INNER || jointype == JOIN_LEFT ||
 			jointype == JOIN_SEMI || jointype == JOIN_ANTI) &&
 		joinrel->reloptkind == RELOPT_JOINREL &&
-		(root->parse->commandType == CMD_SELECT ||
-		 root->parse->commandType == CMD_INSERT) &&
-		root->rowMarks == NIL && bms_is_empty(joinrel->lateral_relids) &&
+		!checks_again(root) && bms_is_empty(joinrel->lateral_relids) &&
 		first_info(join->inner)->options.pushdown.join &&
 		all_can_be_kept(join) && graph_are_plain(join->restrictlist);
 }

@@ -401,6 +401,50 @@ change_row(GraphModify *modify, TupleTableSlot *old, TupleTableSlot *new,
 	return GRAPH_MODIFY_SENT;
 }
 
+/* What is done with a row, as one errand of the writer. */
+typedef struct RowErrand
+{
+	GraphModify *modify;
+	TupleTableSlot *old;		/* NULL: it is a new one */
+	TupleTableSlot *new;
+	bool		keep_row;
+	GraphModifyResult result;
+} RowErrand;
+
+/*
+ * change_guarded
+ *		The part of graph_modify_update() whose errors say what was done.
+ */
+static void
+change_guarded(void *arg)
+{
+	RowErrand  *errand = arg;
+
+	errand->result = change_row(errand->modify, errand->old, errand->new,
+								errand->keep_row);
+}
+
+/*
+ * run_for_row
+ *		Do something with a row; what it allocates is for this row.
+ */
+static GraphModifyResult
+run_for_row(RowErrand *errand, void (*function) (void *arg))
+{
+	GraphModify *modify = errand->modify;
+	ErrorContextCallback callback = {error_context_stack, row_context_callback, modify};
+	MemoryContext before = MemoryContextSwitchTo(modify->row_context);
+
+	error_context_stack = &callback;
+	modify->key = NULL;
+	graph_writer_run(modify->writer, function, errand);
+	modify->key = NULL;
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(modify->row_context);
+	return errand->result;
+}
+
 /*
  * graph_modify_update
  *		Change a record: what a row was, and what it is to be.
@@ -411,18 +455,9 @@ GraphModifyResult
 graph_modify_update(GraphModify *modify, TupleTableSlot *old,
 					TupleTableSlot *new, bool keep_row)
 {
-	ErrorContextCallback callback = {error_context_stack, row_context_callback, modify};
-	MemoryContext before = MemoryContextSwitchTo(modify->row_context);
-	GraphModifyResult result;
+	RowErrand	errand = {modify, old, new, keep_row, GRAPH_MODIFY_SENT};
 
-	error_context_stack = &callback;
-	modify->key = NULL;
-	result = change_row(modify, old, new, keep_row);
-	modify->key = NULL;
-	error_context_stack = callback.previous;
-	MemoryContextSwitchTo(before);
-	MemoryContextReset(modify->row_context);
-	return result;
+	return run_for_row(&errand, change_guarded);
 }
 
 /*
@@ -469,6 +504,33 @@ find_given(GraphModify *modify, TupleTableSlot *slot, GraphSent *sent,
 }
 
 /*
+ * add_row
+ *		The part of graph_modify_insert() whose errors say what was done.
+ */
+static void
+add_row(void *arg)
+{
+	RowErrand  *errand = arg;
+	GraphModify *modify = errand->modify;
+	const GraphTarget *target = modify->target;
+	GraphSent	sent = {0};
+	Bitmapset  *given = NULL;
+
+	modify->key = sent.key = key_of(modify, errand->new);
+	if (sent.key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("a new row of foreign table \"%s\" needs one id of the %s in column \"%s\"",
+						target->name, target->resource->record,
+						target->key->name)));
+	sent.changes = palloc(target->ncolumns * sizeof(GraphChange));
+	find_given(modify, errand->new, &sent, &given);
+	graph_checks_run(modify->checks, errand->new, given, given);
+	modify->key = NULL;
+	add_write(modify, &sent, errand->keep_row ? errand->new : NULL);
+}
+
+/*
  * graph_modify_insert
  *		Add a row to a record.
  *
@@ -477,29 +539,30 @@ find_given(GraphModify *modify, TupleTableSlot *slot, GraphSent *sent,
 void
 graph_modify_insert(GraphModify *modify, TupleTableSlot *slot, bool keep_row)
 {
-	ErrorContextCallback callback = {error_context_stack, row_context_callback, modify};
-	MemoryContext before = MemoryContextSwitchTo(modify->row_context);
-	const GraphTarget *target = modify->target;
-	GraphSent	sent = {0};
-	Bitmapset  *given = NULL;
+	RowErrand	errand = {modify, NULL, slot, keep_row, GRAPH_MODIFY_SENT};
 
-	error_context_stack = &callback;
-	modify->key = sent.key = key_of(modify, slot);
-	if (sent.key == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("a new row of foreign table \"%s\" needs one id of the %s in column \"%s\"",
-						target->name, target->resource->record,
-						target->key->name)));
-	sent.changes = palloc(target->ncolumns * sizeof(GraphChange));
-	find_given(modify, slot, &sent, &given);
-	graph_checks_run(modify->checks, slot, given, given);
-	modify->key = NULL;
-	add_write(modify, &sent, keep_row ? slot : NULL);
-	error_context_stack = callback.previous;
-	MemoryContextSwitchTo(before);
-	MemoryContextReset(modify->row_context);
+	(void) run_for_row(&errand, add_row);
 }
+
+/*
+ * graph_modify_run
+ *		Do something else of the statement; its errors say what was done.
+ */
+void
+graph_modify_run(GraphModify *modify, void (*function) (void *arg), void *arg)
+{
+	graph_writer_run(modify->writer, function, arg);
+}
+
+/* Looking at an answer, as one errand of the writer. */
+typedef struct TakeErrand
+{
+	GraphModify *modify;
+	bool		wait;
+	MemoryContext context;		/* of the row */
+	HeapTuple	row;
+	bool		is_done;
+} TakeErrand;
 
 /*
  * take_one
@@ -538,6 +601,26 @@ take_one(GraphModify *modify, const GraphWrite *write, MemoryContext context,
 }
 
 /*
+ * take
+ *		The part of graph_modify_take() whose errors say what was done.
+ */
+static void
+take(void *arg)
+{
+	TakeErrand *errand = arg;
+	GraphModify *modify = errand->modify;
+	const GraphWrite *write;
+
+	while (!errand->is_done &&
+		   (write = graph_writer_next(modify->writer, errand->wait)) != NULL)
+	{
+		errand->is_done = take_one(modify, write, errand->context,
+								   &errand->row);
+		MemoryContextReset(modify->row_context);
+	}
+}
+
+/*
  * graph_modify_take
  *		Look at the next answer; false: none has come, or (wait) there is none
  *		to come.
@@ -549,28 +632,13 @@ take_one(GraphModify *modify, const GraphWrite *write, MemoryContext context,
 bool
 graph_modify_take(GraphModify *modify, bool wait, HeapTuple *row)
 {
-	MemoryContext old = MemoryContextSwitchTo(modify->row_context);
-	const GraphWrite *write;
-	bool		is_done = false;
+	TakeErrand	errand = {modify, wait, CurrentMemoryContext, NULL, false};
 
-	*row = NULL;
-	while (!is_done && (write = graph_writer_next(modify->writer, wait)) != NULL)
-	{
-		is_done = take_one(modify, write, old, row);
-		MemoryContextReset(modify->row_context);
-	}
-	MemoryContextSwitchTo(old);
-	return is_done;
-}
-
-/*
- * graph_modify_run
- *		Run what reads the rows: an error in it, too, says what was done.
- */
-void
-graph_modify_run(GraphModify *modify, void (*function) (void *arg), void *arg)
-{
-	graph_writer_run(modify->writer, function, arg);
+	MemoryContextSwitchTo(modify->row_context);
+	graph_writer_run(modify->writer, take, &errand);
+	MemoryContextSwitchTo(errand.context);
+	*row = errand.row;
+	return errand.is_done;
 }
 
 /*

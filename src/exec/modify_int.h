@@ -66,9 +66,9 @@ extern GraphModifyResult graph_modify_update(GraphModify *modify,
 											 bool keep_row);
 extern void graph_modify_insert(GraphModify *modify, TupleTableSlot *slot,
 								bool keep_row);
-extern bool graph_modify_take(GraphModify *modify, bool wait, HeapTuple *row);
 extern void graph_modify_run(GraphModify *modify, void (*function) (void *arg),
 							 void *arg);
+extern bool graph_modify_take(GraphModify *modify, bool wait, HeapTuple *row);
 extern const GraphWriteCounters *graph_modify_counters(GraphModify *modify,
 													   List **request_ids);
 

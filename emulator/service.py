@@ -198,10 +198,11 @@ class GraphService:
                             f"security/{call.kind.segment}{_selection_suffix(options, names)}", names)
 
     def list_alerts_of_incident(self, call: Call) -> Response:
-        """A list with links; nothing says which options it takes."""
+        """A list with links; nothing says which options it takes beside those of its links."""
         if self.settings.incident_alerts == "unknown":
             raise Problem(call.request, 404, "BadRequest", "Resource not found for the segment 'alerts'.")
-        options = odata.parse_options(call.request.query, ("$skiptoken",))
+        links = ("$skiptoken", "$skip") if self.settings.next_link_by == "skip" else ("$skiptoken",)
+        options = odata.parse_options(call.request.query, links)
         self._existing(call, self.incidents.records().get(call.record_id))
         return self._listed(call, options, self.incidents.alerts_of(call.record_id), self.settings.page_size,
                             f"security/incidents('{quote(call.record_id, safe='')}')/alerts")

@@ -1162,7 +1162,8 @@ sub statement
 
 		# what leaves a list whose order is not looked at, or whose pages are not
 		# longer than equal times are many, cannot be made up for
-		@{ $result{behaviour} }{qw(unsorted orderby)} = (0, 'honour');
+		# (an incident's own list, of which nothing says that it has an order, is on one page)
+		@{ $result{behaviour} }{qw(unsorted orderby page_size)} = (0, 'honour', 100);
 		foreach my $options (values %{ $result{servers} })
 		{
 			$options->{order_pushdown} = 'true';

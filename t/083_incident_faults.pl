@@ -35,11 +35,14 @@ sub incident
 		createdDateTime => minute($number), lastUpdateDateTime => minute($number), comments => $number % 5 ? [] : [ { comment => "c$number" } ], %members };
 }
 my @incidents = map { incident($_) } 1 .. 180;
+my @alerts = map { alert(id => sprintf('a%03d', $_), title => "Title $_", incidentId => '' . (7 + ($_ > 50)), createdDateTime => minute($_)) } 1 .. 60;
 
 sub calm
 {
 	$emulator->reset;
+	$emulator->settings(page_size => 20);    # of an incident's alerts
 	$emulator->add_incidents(@incidents);
+	$emulator->add_alerts(@alerts);
 	$emulator->clear;
 	return;
 }
@@ -57,10 +60,14 @@ my %QUERY = (
 	filtered => [ q{SELECT count(*), max(display_name) FROM defender.incidents WHERE status = 'active'} ],
 	counted  => [ q{SELECT count(*) FROM defender.incidents WHERE status = 'active' AND severity = 'high'} ],
 	comments => [ 'SELECT count(*), max(comment) FROM defender.incident_comments' ],
+	alerts   => [ q{SELECT count(*), count(DISTINCT title) FROM defender.alerts WHERE incident_id = '7'} ],
+	devices  => [ q{SELECT count(*), max(a.title) FROM defender.incidents AS i JOIN defender.alerts AS a ON a.incident_id = i.id WHERE i.id IN ('7', '8')} ],
 	one      => [ q{SELECT display_name FROM defender.incidents WHERE id = '7'} ],
 	several  => [ q{SELECT string_agg(display_name, ',' ORDER BY id) FROM defender.incidents WHERE id IN ('7', '8', '9', '10')} ]);
 $_->[1] = $node->sql($_->[0]) foreach values %QUERY;
 is($QUERY{counted}[1], 90, 'a count');
+is($QUERY{alerts}[1], '50|50', 'alerts of one');
+is($QUERY{devices}[1], '60|Title 9', 'of two');
 is($QUERY{list}[1] =~ s/\|[0-9a-f]+$//r, '180|180', 'a list');
 
 #------------------------------------------------------------------------------

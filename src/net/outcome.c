@@ -163,6 +163,12 @@ graph_outcome(const GraphEnd *end, const GraphEasy *easy,
 		*text = "its address is one of the local link, or another where the machine's metadata service is";
 		return GRAPH_TRANSPORT_OTHER;
 	}
+	if (!failed && !header->ended)
+	{
+		/* libcurl takes what there is of a header for all of it */
+		*text = "the header of the answer was cut off";
+		return GRAPH_TRANSPORT_BROKEN;
+	}
 	if (failed)
 		*text = easy->error[0] ? easy->error : curl_easy_strerror(end->result);
 	return transport_of(end->result, easy);

@@ -36,7 +36,7 @@ LAYERS: dict[str, str] = {
     "odata": "catalog base",
     "plan": "odata catalog base",
     "scan": "auth net json odata catalog base",
-    "write": "auth net json odata catalog base",
+    "write": "auth net json catalog base",
     "row": "json catalog base",
     "exec": "write row scan plan odata auth net json catalog base",
     "graph_fdw": "exec write row scan plan odata auth net json catalog base",

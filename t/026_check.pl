@@ -55,6 +55,9 @@ like(access(), qr/^access\|t\|alerts: read, incidents: nothing \(as the token sa
 is(scalar(grep { /incidents/ } $emulator->requests), 0, 'which makes no request');
 set_mapping($node, tenant_id => $TENANT, %{ $APP{read_only} });
 like(access(), qr/\|alerts: read, incidents: read \(as the token says\)\|$/, 'an app that reads');
+$node->set_server(updatable => 'true');
+like(access(), qr/\|alerts: read, incidents: read \(as the token says\)\|To change alerts, .*SecurityAlert\.ReadWrite\.All /, 'an app that reads, where writing is allowed');
+$node->set_server(updatable => undef);
 set_mapping($node, tenant_id => $TENANT, %{ $APP{main} });
 like(access(), qr/\|alerts: read and write, incidents: read and write \(as the token says\)\|$/, 'an app that writes');
 set_mapping($node, tenant_id => $TENANT, client_id => $APP{main}{client_id}, refresh_token => 'emulator-refresh-token');

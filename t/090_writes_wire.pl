@@ -321,6 +321,7 @@ like($error->{detail}, qr/^2 alerts were changed before the error: "w1", "w3"\. 
 
 # errors that are not the writer's are followed by a warning, once
 begin();
+$node->set_server(concurrency => 1);
 $node->sql(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = 'w3' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$;
 	CREATE TRIGGER refuse BEFORE UPDATE ON defender.alerts FOR EACH ROW EXECUTE FUNCTION refuse()});
 my $said = outcome(q{UPDATE defender.alerts SET status = 'resolved'});
@@ -349,7 +350,7 @@ $emulator->fault(kind => 'stall', method => 'GET', nth => 2);
 $error = $node->error(q{UPDATE defender.alerts SET status = 'resolved'}, before => q{SET statement_timeout = '500ms'});
 like($error->{message}, qr/statement timeout/, 'the list stalls');
 like($error->{detail}, qr/^3 alerts were changed before the error: /, 'the list stalls: what was done');
-$node->set_server(page_size => undef, concurrency => 4);
+$node->set_server(page_size => undef, concurrency => 1);
 
 # what a function did before it fails, though that statement of it has ended
 begin();

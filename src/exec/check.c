@@ -303,6 +303,10 @@ check_access(Check *check)
 			access_by_request(check, resource);
 		appendStringInfo(&detail, "%s%ss: %s", detail.len > 0 ? ", " : "",
 						 resource->record, access ? access : "nothing");
+		if (told && access && strcmp(access, "read") == 0 &&
+			check->session->options.updatable && check->hint == NULL)
+			check->hint = psprintf("To change %ss, as the server's option \"updatable\" allows, grant the application permission %s to the app registration and give admin consent.",
+								   resource->record, resource->write_permission);
 		if (access == NULL)
 			check->hint = psprintf("To read %ss, grant the application permission %s to the app registration and give admin consent.",
 								   resource->record, resource->read_permission);

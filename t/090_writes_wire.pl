@@ -13,7 +13,9 @@ use FindBin;
 use lib $FindBin::RealBin;
 use GraphCluster qw(options);
 use GraphEmulator qw(%APP $TENANT alert minute);
+use GraphLogin qw(certificate);
 use JSON::PP;
+use MIME::Base64 ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -304,6 +306,34 @@ is(join(',', writes()), 'PATCH w1 200,PATCH w2 200,PATCH w3 200', 'requests_per_
 like($error->{message}, qr/statement timeout/, 'requests_per_minute: the error');
 like($error->{detail}, qr/^3 alerts were changed before the error: "w1", "w2", "w3"\.$/, 'requests_per_minute: what was done');
 $node->set_server(requests_per_minute => undef);
+
+# an answer is released when it was looked at: each comment says how many writes
+# were kept when it was made
+begin();
+$node->set_server(concurrency => 4);
+$node->sql(q{INSERT INTO defender.alert_comments (alert_id, comment) SELECT 'w' || 1 + i % 9,
+	(SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'graph_fdw write' AND i > 0) FROM generate_series(1, 100) AS i});
+my @kept = map { $_->{comment} } map { @{ $json->decode($_)->{comments} } } $emulator->alerts;
+is(scalar(@kept), 100, 'memory: all are there');
+cmp_ok((sort { $b <=> $a } @kept)[0], '<=', 8, 'memory: those that were answered are released');
+$node->set_server(concurrency => 1);
+
+# TLS, with several at once.  The root says what is to go wrong.
+{
+	my $certificate = certificate('writes', alternative => 'IP:127.0.0.1', subject => '127.0.0.1');
+	my $secure = GraphEmulator->new('--alerts', 9, '--no-sample', '--tls-cert', $certificate->{file}, '--tls-key', $certificate->{key});
+	my $fault = MIME::Base64::encode_base64url($json->encode({ match => { method => 'POST', nth => 5 }, times => 1, fault => { kind => 'lost' } }));
+
+	$node->set_server(endpoint => $secure->url . "/fault/$fault", ca_file => $certificate->{file}, concurrency => 4);
+	is($node->result(q{WITH u AS (UPDATE defender.alerts SET assigned_to = 'tls' RETURNING assigned_to) SELECT assigned_to, count(*) > 8 FROM u GROUP BY 1}),
+		'tls|t', 'TLS: changes');
+	$error = $node->error(q{INSERT INTO defender.alert_comments (alert_id, comment) SELECT id, 'once' FROM defender.alerts});
+	like($error->{message}, qr/^lost the connection/, 'TLS: an answer that was lost');
+	like($error->{detail}, qr/ comments were added before the error, .*One more comment may have been added to alert "[^"]+"\.$/, 'TLS: what is known');
+	my ($added) = $error->{detail} =~ /^(\d+) comments/;
+	is($node->result(q{SELECT count(*) FROM defender.alert_comments WHERE comment = 'once'}), $added + 1, 'TLS: none is there twice');
+	$node->set_server(endpoint => $emulator->url, ca_file => undef, concurrency => 1);
+}
 
 #------------------------------------------------------------------------------
 # Ends

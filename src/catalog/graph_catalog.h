@@ -329,6 +329,7 @@ extern void graph_check_import_options(List *options);
 
 /* in resource.c */
 extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
+extern double graph_usual_records(const GraphResourceInfo *resource);
 extern const GraphResourceInfo *graph_find_resource(const char *name);
 extern GraphResource graph_resource_number(const GraphResourceInfo *info);
 extern const char *const *graph_evidence_types(int *count);

@@ -111,6 +111,9 @@ static const GraphWritableProperty comment_writable[] = {
 	{"comment", false},
 };
 
+/* How many records there are: graph_usual_records(). */
+#define USUAL_RECORDS	10000.0
+
 /* A larger $top is refused with status 400. */
 #define LARGEST_INCIDENT_PAGE 50
 
@@ -316,6 +319,26 @@ graph_resource_info(GraphResource resource)
 	Assert((size_t) resource < lengthof(resources));
 
 	return &resources[resource];
+}
+
+/*
+ * graph_usual_records
+ *		How many records has a resource where nobody has counted?
+ *
+ * So many alerts are ninety busy days.  Of what owns others there are fewer.
+ */
+double
+graph_usual_records(const GraphResourceInfo *resource)
+{
+	for (size_t i = 0; i < lengthof(resources); i++)
+	{
+		const GraphNavigation *navigation = resources[i].navigation;
+
+		if (navigation &&
+			strcmp(navigation->owner_set, resource->entity_set) == 0)
+			return USUAL_RECORDS / navigation->records_per_owner;
+	}
+	return USUAL_RECORDS;
 }
 
 /*

@@ -33,9 +33,6 @@
 
 #include "plan/graph_plan.h"
 
-/* How many alerts there are where nobody has counted: ninety busy days. */
-#define DEFAULT_ALERTS	10000.0
-
 /*
  * estimate_alerts
  *		How many alerts are there, and how many rows do they have in a table?
@@ -52,7 +49,7 @@ estimate_alerts(RelOptInfo *baserel)
 
 	info->analyzed = baserel->tuples > 0 || (baserel->tuples == 0 && has_pages);
 	if (!info->analyzed)
-		baserel->tuples = DEFAULT_ALERTS * per_alert;
+		baserel->tuples = graph_usual_records(info->resource) * per_alert;
 	info->alerts = clamp_row_est(info->analyzed && has_pages ? baserel->pages :
 								 baserel->tuples / per_alert);
 	baserel->tuples = Max(baserel->tuples, 1.0);

@@ -182,6 +182,7 @@ tour() {
     printf 'The alert is resolved in the portal; the schedule is "%s".\n' "$schedule"
     wait_for_cron "$last"
     show_sql 4-refreshed.sql --set=resolved="$alert"
+    show_sql 5-triage.sql
 
     printf '\nThat was graph_fdw.  scripts/demo.sh --psql to try it, --tenant for your own tenant.\n'
 }

@@ -335,7 +335,7 @@ reset_service();
 $node->sql(<<'SQL');
 CREATE TYPE state AS ENUM ('new', 'inProgress', 'resolved');
 CREATE DOMAIN person AS varchar(20);
-CREATE FOREIGN TABLE own (gone int, key varchar(40) OPTIONS (property 'id'), state state OPTIONS (property 'status'), again text OPTIONS (property 'status'),
+CREATE FOREIGN TABLE own (gone int, key char(40) OPTIONS (property 'id'), state state OPTIONS (property 'status'), again text OPTIONS (property 'status'),
 	owner person OPTIONS (property 'assignedTo'), verdict char(40) OPTIONS (property 'determination'), details json OPTIONS (property 'customDetails'),
 	loud text OPTIONS (property 'title') GENERATED ALWAYS AS (upper(owner)) STORED) SERVER graph;
 ALTER FOREIGN TABLE own DROP COLUMN gone;

@@ -159,8 +159,6 @@ key_of(const GraphModify *modify, TupleTableSlot *slot)
 		const GraphTargetColumn *column = &target->columns[i];
 		bool		isnull;
 		Datum		value;
-		Oid			function;
-		bool		is_varlena;
 		char	   *text;
 
 		if (!column->is_key)
@@ -168,8 +166,7 @@ key_of(const GraphModify *modify, TupleTableSlot *slot)
 		value = slot_getattr(slot, column->attnum, &isnull);
 		if (isnull)
 			continue;
-		getTypeOutputInfo(column->type, &function, &is_varlena);
-		text = OidOutputFunctionCall(function, value);
+		text = graph_value_text(column->type, value);
 		if (key && strcmp(key, text) != 0)
 			return NULL;
 		key = text;

@@ -9,7 +9,7 @@
  * that several are written at once, and all answers have been looked at when
  * the statement ends.  Somebody looks at it for RETURNING, in triggers after
  * the statement, and where the statement may be over before its end is told:
- * below WITH.
+ * below WITH.  COPY has no plan.
  *
  * What this file refuses to know: requests and answers.
  *
@@ -57,7 +57,7 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rri, List *returned)
 
 	state->modify = graph_modify_create(rri, estate, NULL, returned, after_row);
 	state->waits = returned != NIL || rri->ri_returningList != NIL ||
-		after_row || after || !mtstate->canSetTag;
+		after_row || after || (mtstate->ps.plan && !mtstate->canSetTag);
 	rri->ri_FdwState = state;
 	MemoryContextSwitchTo(old);
 }

@@ -239,6 +239,7 @@ typedef struct GraphChange
 } GraphChange;
 
 /* in patch.c */
+extern char *graph_value_text(Oid type, Datum value);
 extern char *graph_value_json(const GraphTarget *target,
 							  const GraphTargetColumn *column,
 							  Datum value, bool isnull);

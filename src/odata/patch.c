@@ -45,11 +45,11 @@
  */
 
 /*
- * text_of
+ * graph_value_text
  *		The text of a value; the blanks that pad a char(n) are no part of it.
  */
-static char *
-text_of(Oid type, Datum value)
+char *
+graph_value_text(Oid type, Datum value)
 {
 	Oid			function;
 	bool		is_varlena;
@@ -123,7 +123,7 @@ array_json(const GraphTarget *target, const GraphTargetColumn *column,
 		if (nulls[i])
 			appendStringInfoString(&json, "null");
 		else
-			escape_json(&json, text_of(element, elements[i]));
+			escape_json(&json, graph_value_text(element, elements[i]));
 	}
 	appendStringInfoChar(&json, ']');
 	return json.data;
@@ -151,13 +151,13 @@ graph_value_json(const GraphTarget *target, const GraphTargetColumn *column,
 	if (isnull)
 		return pstrdup("null");
 	if (type == JSONOID || type == JSONBOID)
-		return as_written(text_of(type, value));
+		return as_written(graph_value_text(type, value));
 	if (property->collection && OidIsValid(element))
 		return array_json(target, column, element, value);
 	if (!is_plain)
-		return as_written(text_of(column->type, value));
+		return as_written(graph_value_text(column->type, value));
 	initStringInfo(&json);
-	escape_json(&json, text_of(column->type, value));
+	escape_json(&json, graph_value_text(column->type, value));
 	return json.data;
 }
 

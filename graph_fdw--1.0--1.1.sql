@@ -57,6 +57,8 @@ CREATE TABLE graph_fdw_copy (
   loaded boolean NOT NULL DEFAULT false,
   up_to timestamptz,
   by_update boolean NOT NULL DEFAULT false,
+  changes_width interval,
+  compared_to timestamptz,
   row_count bigint NOT NULL DEFAULT 0,
   -- the last refresh
   refresh_started timestamptz,
@@ -84,7 +86,7 @@ SELECT pg_catalog.pg_extension_config_dump('graph_fdw_copy', '');
 -- Who may read a copy may see how it is, who may write to it may refresh it,
 -- and its owner may do everything.
 GRANT SELECT, INSERT, DELETE, UPDATE (load_started, loaded_from, load_width,
-  load_end, loaded, up_to, by_update, row_count, refresh_started, last_refresh,
+  load_end, loaded, up_to, by_update, changes_width, compared_to, row_count, refresh_started, last_refresh,
   duration, requests, inserted, updated, unchanged, last_full, compared,
   repaired, gone, last_error, last_error_at)
 ON graph_fdw_copy TO PUBLIC;
@@ -193,8 +195,8 @@ $$;
 
 -- The statement that reads what a condition on source_row names, alerts with
 -- evidence and comments in one stream of requests, and writes what differs.
--- $1 and $2 are bounds for the condition, $3 how far the copy is, $4 the latest
--- time that is believed, and $5 ids.
+-- $1 and $2 are bounds for the condition, $3 the time before which nothing new
+-- is expected, $4 the latest time that is believed, and $5 ids.
 --
 -- Rows of the copy are found by scalar sub-selects, which are index scans
 -- whatever the planner believes of the tables.  They are compared byte by byte,
@@ -283,9 +285,11 @@ SELECT count(*) AS given,
        (SELECT count(*) FROM changed WHERE inserted) AS inserted,
        (SELECT count(*) FROM touched) - (SELECT count(*) FROM changed WHERE inserted) AS updated,
        (SELECT count(*) FROM given AS g JOIN touched AS t ON t.id = g.%7$I
-        WHERE g.%8$I <= $3 OR g.%8$I IS NULL) AS missed,
+        WHERE coalesce(greatest(g.%8$I, g.%9$I) < $3, true)) AS missed,
        max(greatest(%8$I, %9$I)) FILTER (WHERE greatest(%8$I, %9$I) <= $4) AS latest,
        min(greatest(%8$I, %9$I)) AS earliest,
+       CASE WHEN count(*) FILTER (WHERE greatest(%8$I, %9$I) > $3) > 4
+            THEN percentile_disc(0.5) WITHIN GROUP (ORDER BY greatest(%8$I, %9$I)) FILTER (WHERE greatest(%8$I, %9$I) > $3) END AS middle,
        max(%9$I) AS newest,
        CASE WHEN $5 IS NOT NULL THEN array_agg(%7$I::text) END AS ids
 FROM given$q$,
@@ -341,11 +345,10 @@ END
 $$;
 
 -- One transaction's part of a refresh.  PHASE is what comes next: start, load,
--- changes, compare; NULL when there is nothing more.  PLACE is how far a
--- comparison is.
+-- changes, compare; NULL when there is nothing more.
 CREATE FUNCTION graph_fdw_copy_step(target_schema name, source_schema name, resource text,
-  also_compare boolean, wait boolean, INOUT phase text, INOUT place timestamptz)
-RETURNS record
+  also_compare boolean, wait boolean, INOUT phase text)
+RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off
@@ -367,6 +370,7 @@ DECLARE
   requests bigint;
   believed timestamptz;
   low timestamptz;
+  high timestamptz;
   bottom timestamptz;
   condition text;
   statement text;
@@ -431,7 +435,7 @@ BEGIN
   END IF;
   -- A time in the future, by a mistake of the service, must not lead the copy
   -- away from what comes before it.  The service's clock may differ from ours,
-  -- but goes as fast.
+  -- but goes as fast; and it is ahead if most of what is new says so.
   believed := greatest(begun, copy.up_to + (begun - copy.refresh_started)) + copy.overlap;
 
   IF phase = 'start' THEN
@@ -441,7 +445,9 @@ BEGIN
     copy.inserted := 0;
     copy.updated := 0;
     copy.unchanged := 0;
-    IF also_compare THEN
+    -- a comparison that was interrupted goes on
+    IF also_compare AND copy.compared_to IS NULL THEN
+      copy.by_update := false;
       copy.compared := 0;
       copy.repaired := 0;
       copy.gone := 0;
@@ -452,47 +458,56 @@ BEGIN
   IF phase = 'load' THEN
     copy.load_started := coalesce(copy.load_started, begun);
     bottom := coalesce(copy.load_end, begun - copy.since, '1970-01-01Z');
-    low := greatest(coalesce(copy.loaded_from, begun) - copy.load_width, bottom);
+    low := greatest(coalesce(copy.loaded_from, begun) - greatest(copy.load_width, '1 second'), bottom);
     condition := format('source_row.%s >= $1', created)
       || CASE WHEN copy.loaded_from IS NOT NULL THEN format(' AND source_row.%s < $2', created) ELSE '' END;
+    high := copy.loaded_from;
   ELSIF phase = 'changes' THEN
     low := copy.up_to - copy.overlap;
     -- an alert without a last update is found by its creation
     condition := CASE WHEN low IS NULL THEN 'true'
                       WHEN copy.by_update THEN format('source_row.%s >= $1', modified)
                       ELSE format('(source_row.%s >= $1 OR source_row.%s >= $1)', modified, created) END;
+    -- after one that took too long, what has changed is read in pieces
+    high := copy.up_to + copy.changes_width;
+    IF high IS NOT NULL THEN
+      condition := condition || format(' AND (source_row.%1$s < $2 OR source_row.%1$s IS NULL)', modified);
+    END IF;
   ELSE
     -- the copy tells how much there is to compare
     EXECUTE format('SELECT max(%s) FROM %s', created, target) INTO bottom;
     bottom := greatest(copy.load_end, least(begun, bottom) - copy.since);
     EXECUTE format('SELECT %1$s FROM %2$s WHERE %1$s < $1 ORDER BY %1$s DESC OFFSET $2 LIMIT 1', created, target)
-      INTO low USING coalesce(place, 'infinity'), list_size * 5 / 2;
+      INTO low USING coalesce(copy.compared_to, 'infinity'), list_size * 5 / 2;
     low := greatest(low, bottom);
     EXECUTE format('SELECT %s.graph_fdw_copy_difference(c, $4) FROM %s', ext, catalog)
-      INTO statement USING $1, $2, $3, place IS NOT NULL;
-    EXECUTE statement INTO diff USING low, place;
+      INTO statement USING $1, $2, $3, copy.compared_to IS NOT NULL;
+    EXECUTE statement INTO diff USING low, copy.compared_to;
     copy.compared := copy.compared + diff.listed;
     condition := format('source_row.%s = ANY ($5)', id);
   END IF;
 
   SELECT 0::bigint AS given, 0::bigint AS inserted, 0::bigint AS updated, 0::bigint AS missed,
-         NULL::timestamptz AS latest, NULL::timestamptz AS earliest, NULL::timestamptz AS newest, NULL::text[] AS ids INTO done;
+         NULL::timestamptz AS latest, NULL::timestamptz AS earliest, NULL::timestamptz AS middle, NULL::timestamptz AS newest,
+         NULL::text[] AS ids INTO done;
   IF phase <> 'compare' OR diff.differ || diff.missing <> '{}' THEN
     LOOP
       EXECUTE format('SELECT %s.graph_fdw_copy_statement(c, $4, $5) FROM %s', ext, catalog)
         INTO statement USING $1, $2, $3, condition, phase = 'compare';
       IF phase <> 'changes' OR low IS NULL OR copy.by_update THEN
-        EXECUTE statement INTO done USING low, copy.loaded_from, copy.up_to, believed,
+        EXECUTE statement INTO done USING low, high,
+          CASE phase WHEN 'compare' THEN copy.up_to - copy.overlap ELSE copy.up_to END, believed,
           CASE phase WHEN 'compare' THEN diff.differ || diff.missing END;
         EXIT;
       END IF;
       -- "or" is not among what is documented
       BEGIN
-        EXECUTE statement INTO done USING low, copy.loaded_from, copy.up_to, believed, NULL::text[];
+        EXECUTE statement INTO done USING low, high, copy.up_to, believed, NULL::text[];
         EXIT;
       EXCEPTION WHEN SQLSTATE 'HV00L' THEN
         copy.by_update := true;
-        condition := format('source_row.%s >= $1', modified);
+        condition := format('source_row.%s >= $1', modified)
+          || CASE WHEN high IS NOT NULL THEN format(' AND source_row.%s < $2', modified) ELSE '' END;
       END;
     END LOOP;
     copy.inserted := copy.inserted + done.inserted;
@@ -501,7 +516,7 @@ BEGIN
   END IF;
 
   IF phase = 'compare' THEN
-    -- what was updated since the changes were read has not been missed
+    -- what the next refresh would read has not been missed
     copy.repaired := copy.repaired + done.missed;
     diff.missing := ARRAY(SELECT unnest(diff.missing) EXCEPT SELECT unnest(done.ids));
     IF diff.missing <> '{}' AND copy.removed = 'mark' THEN
@@ -522,18 +537,24 @@ BEGIN
       copy.gone := copy.gone + gone.count;
       copy.row_count := copy.row_count - gone.count;
     END IF;
-    place := low;
+    copy.compared_to := low;
     IF low IS NULL OR low <= bottom THEN
       phase := NULL;
+      copy.compared_to := NULL;
       copy.last_full := clock_timestamp();
       EXECUTE format('SELECT count(*) FROM %s', target) INTO copy.row_count;
     END IF;
   ELSE
     copy.unchanged := copy.unchanged + done.given - done.inserted - done.updated;
     -- What was updated while we were reading may have been read before that.
-    copy.up_to := greatest(copy.up_to, coalesce(done.latest, done.earliest)
-      - (clock_timestamp() - CASE phase WHEN 'load' THEN copy.load_started ELSE begun END));
-    IF phase = 'changes' THEN
+    copy.up_to := greatest(copy.up_to, coalesce(greatest(done.latest, done.middle), done.earliest)
+      - greatest(clock_timestamp() - CASE phase WHEN 'load' THEN copy.load_started ELSE begun END, '0'));
+    IF phase = 'changes' AND high IS NOT NULL THEN
+      -- on to larger pieces, until one has no end
+      IF done.given < list_size OR copy.up_to < high - copy.changes_width / 2 THEN
+        copy.changes_width := CASE WHEN copy.changes_width < '100 days' THEN copy.changes_width * 8 END;
+      END IF;
+    ELSIF phase = 'changes' THEN
       copy.last_refresh := clock_timestamp();
       phase := CASE WHEN also_compare THEN 'compare' END;
     ELSE
@@ -558,19 +579,21 @@ BEGIN
   copy.requests := copy.requests + requests;
   copy.duration := clock_timestamp() - copy.refresh_started;
   EXECUTE format('UPDATE %s.graph_fdw_copy AS c SET load_started = $4, loaded_from = $5, load_width = $6, load_end = $7,
-      loaded = $8, up_to = $9, by_update = $10, row_count = $11, refresh_started = $12, last_refresh = $13,
+      loaded = $8, up_to = $9, by_update = $10, changes_width = $24, compared_to = $25, row_count = $11, refresh_started = $12, last_refresh = $13,
       duration = $14, requests = $15, inserted = $16, updated = $17, unchanged = $18, last_full = $19, compared = $20,
       repaired = $21, gone = $22, last_error = CASE WHEN $23 THEN NULL ELSE c.last_error END,
       last_error_at = CASE WHEN $23 THEN NULL ELSE c.last_error_at END
     WHERE c.target_schema = $1 AND c.source_schema = $2 AND c.resource = $3', ext)
     USING $1, $2, $3, copy.load_started, copy.loaded_from, copy.load_width, copy.load_end, copy.loaded, copy.up_to,
       copy.by_update, copy.row_count, copy.refresh_started, copy.last_refresh, copy.duration, copy.requests,
-      copy.inserted, copy.updated, copy.unchanged, copy.last_full, copy.compared, copy.repaired, copy.gone, phase IS NULL;
+      copy.inserted, copy.updated, copy.unchanged, copy.last_full, copy.compared, copy.repaired, copy.gone, phase IS NULL,
+      copy.changes_width, copy.compared_to;
 
   IF phase = 'load' OR phase = 'changes' THEN
-    RAISE NOTICE '%: % loaded from %, rows %, requests %', this_copy, resource, copy.loaded_from, copy.row_count, copy.requests;
-  ELSIF phase = 'compare' AND place IS NOT NULL THEN
-    RAISE NOTICE '%: % compared from %, rows %, repaired %, gone %', this_copy, resource, place,
+    RAISE NOTICE '%: % from % up to %, rows %, requests %', this_copy, resource,
+      copy.loaded_from, copy.up_to, copy.row_count, copy.requests;
+  ELSIF phase = 'compare' AND copy.compared_to IS NOT NULL THEN
+    RAISE NOTICE '%: % compared from %, rows %, repaired %, gone %', this_copy, resource, copy.compared_to,
       copy.compared, copy.repaired, copy.gone;
   ELSIF phase IS NULL THEN
     RAISE NOTICE '%: %: inserted %, updated %, unchanged %, requests %, seconds %', this_copy, resource,
@@ -596,7 +619,6 @@ DECLARE
   several boolean;
   step text;
   phase text;
-  place timestamptz;
   state text;
   failed_state text;
   message text;
@@ -625,17 +647,16 @@ BEGIN
   IF NOT may_commit THEN
     RAISE NOTICE 'the refresh is part of its caller''s transaction, and is committed or undone with it';
   END IF;
-  step := pg_catalog.format('SELECT * FROM %s.graph_fdw_copy_step($1, $2, $3, $4, $5, $6, $7)', ext);
+  step := pg_catalog.format('SELECT * FROM %s.graph_fdw_copy_step($1, $2, $3, $4, $5, $6)', ext);
 
   FOR i IN 1 .. pg_catalog.cardinality(sources) LOOP
     phase := 'start';
-    place := NULL;
     state := NULL;
     WHILE phase IS NOT NULL LOOP
       IF may_commit OR several THEN
         BEGIN
-          EXECUTE step INTO phase, place
-            USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, phase, place;
+          EXECUTE step INTO phase
+            USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, phase;
         EXCEPTION WHEN OTHERS OR query_canceled THEN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
             detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
@@ -643,8 +664,8 @@ BEGIN
           failed_state := state;
         END;
       ELSE
-        EXECUTE step INTO phase, place
-          USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, phase, place;
+        EXECUTE step INTO phase
+          USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, phase;
       END IF;
       IF state IS NOT NULL THEN
         context := pg_catalog.split_part(context, E'\n', 1);
@@ -659,14 +680,17 @@ BEGIN
         -- need not be waited for.
         EXECUTE pg_catalog.format('UPDATE %1$s.graph_fdw_copy AS c
           SET last_error = $4, last_error_at = pg_catalog.clock_timestamp(),
-              load_width = pg_catalog.interval_div(c.load_width, 4)
+              load_width = CASE WHEN $5 THEN pg_catalog.interval_div(c.load_width, 4) ELSE c.load_width END,
+              changes_width = CASE WHEN $5 THEN GREATEST(pg_catalog.interval_div(COALESCE(c.changes_width, ''4 days''), 4),
+                                                         ''1 minute'') ELSE c.changes_width END
           FROM (SELECT l.ctid AS place FROM %1$s.graph_fdw_copy AS l
                 WHERE l.target_schema OPERATOR(pg_catalog.=) $1 AND l.source_schema OPERATOR(pg_catalog.=) $2
                   AND l.resource OPERATOR(pg_catalog.=) $3
                 FOR UPDATE SKIP LOCKED) AS l
           WHERE c.ctid OPERATOR(pg_catalog.=) l.place', ext)
           USING $1::pg_catalog.name, sources[i], resources[i],
-            pg_catalog.concat(state, ': ', message, E'\n', detail, E'\n', hint);
+            pg_catalog.concat(state, ': ', message, E'\n', detail, E'\n', hint),
+            pg_catalog.left(state, 2) OPERATOR(pg_catalog.~) '^5[347]';
       END IF;
       IF may_commit THEN
         COMMIT;
@@ -915,7 +939,7 @@ BEGIN
                               AND attnum > 0 AND NOT attisdropped);
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', main, col.attname, col.type);
         IF col.of_source THEN
-          changes := changes || '{"load_started": null, "loaded_from": null, "load_width": "1 day", "load_end": null, "loaded": false}';
+          changes := changes || '{"compared_to": null, "load_started": null, "loaded_from": null, "load_width": "1 day", "load_end": null, "loaded": false}';
         END IF;
       END LOOP;
     END LOOP;
@@ -958,7 +982,7 @@ BEGIN
       EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy WHERE target_schema = $1
                                      AND tables @> jsonb_build_array(jsonb_build_object(''source'', $2)))', ext)
         INTO others USING copy.target_schema, tab->>'source';
-      IF NOT others THEN
+      IF NOT others AND tab->>'target' <> tab->>'source' THEN
         EXECUTE format('DROP TABLE IF EXISTS %I.%I', copy.target_schema, tab->>'source');
       END IF;
     END LOOP;

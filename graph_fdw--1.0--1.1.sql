@@ -737,12 +737,15 @@ BEGIN
     THEN jsonb_build_object('id', columns->'id', 'created', columns->'createddatetime', 'updated', columns->'lastupdatedatetime')
     ELSE jsonb_build_object('key', columns->CASE resource WHEN 'incident_comments' THEN 'incidentid' ELSE 'alertid' END,
                             'ordinal', columns->'ordinal') END;
-  SELECT string_agg(k.key, ', ' ORDER BY k.key) INTO missing FROM jsonb_each(keys) AS k WHERE k.value IS NULL OR k.value = 'null';
+  SELECT string_agg(CASE k.key WHEN 'created' THEN 'createdDateTime' WHEN 'updated' THEN 'lastUpdateDateTime'
+                               WHEN 'key' THEN CASE resource WHEN 'incident_comments' THEN 'incidentId' ELSE 'alertId' END
+                               ELSE k.key END, ', ' ORDER BY k.key)
+    INTO missing FROM jsonb_each(keys) AS k WHERE k.value = 'null';
   IF missing IS NOT NULL THEN
     RAISE fdw_column_name_not_found USING
       MESSAGE = format('foreign table "%s.%s" cannot be copied', source_schema, source->>'source'),
-      DETAIL = format('It lacks a column for: %s.', missing),
-      HINT = 'Alerts and incidents are copied by "id", "created_date_time" and "last_update_date_time", and what is in them by the id of theirs and "ordinal".';
+      DETAIL = format('It has no column for: %s.', missing),
+      HINT = 'Alerts and incidents are copied by their id, createdDateTime and lastUpdateDateTime, and what is in them by alertId or incidentId, and ordinal.';
   END IF;
   SELECT string_agg(a.attname, ', ' ORDER BY a.attname) INTO missing
   FROM pg_attribute AS a
@@ -922,6 +925,12 @@ DECLARE
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
+  IF removed NOT IN ('mark', 'delete', 'keep') THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('invalid value for "removed": "%s"', removed),
+      HINT = 'Valid values are: mark, delete, keep.';
+  ELSIF overlap < '0' THEN
+    RAISE invalid_parameter_value USING MESSAGE = '"overlap" must not be negative';
+  END IF;
   FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL)
                               ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP

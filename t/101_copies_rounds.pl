@@ -63,11 +63,8 @@ sub microseconds
 	return undef unless defined $time;
 	my ($day, $clock, $fraction) = $time =~ /^(.*)T([^.]*)(?:\.(\d+))?Z$/;
 	my $units = substr(($fraction // '') . '0000000', 0, 7);
-	my $micro = int($units / 10) + ($units % 10 >= 5 ? 1 : 0);
 
-	# the half goes to the even one, as rint() does; and a full second to the next
-	$micro-- if $units % 10 == 5 && $micro % 2;
-	return "$day $clock " . $micro;
+	return "$day $clock " . int(($units + 5) / 10);
 }
 
 sub rows_of_copy

@@ -39,6 +39,11 @@ def time_ticks(text):
     return seconds * 10_000_000 + int((fraction + "0000000")[:7])
 
 
+def settled(ticks):
+    """Not half a microsecond: that is rounded down or up, as it happens."""
+    return ticks + 1 if ticks % 10 == 5 else ticks
+
+
 class Filter:
     """A $filter as a function of an alert."""
 
@@ -88,7 +93,7 @@ class Tenant:
         self.lock = threading.Lock()
 
     def ago(self, minutes):
-        return self.clock - self.random.randrange(minutes * 600_000_000 + 1)
+        return settled(self.clock - self.random.randrange(minutes * 600_000_000 + 1))
 
     def evidence(self):
         return [{"@odata.type": f"#microsoft.graph.security.{self.random.choice(['device', 'user', 'file'])}Evidence",
@@ -107,7 +112,7 @@ class Tenant:
                 created = max(alert["createdDateTime"] for alert in self.alerts.values())
             self.alerts[name] = {"id": name, "title": "A title", "severity": self.random.choice(["low", "high"]), "status": "new",
                                  "createdDateTime": created, "comments": [], "evidence": self.evidence(),
-                                 "lastUpdateDateTime": None if self.random.random() < 0.05 else created + self.random.randrange(10)}
+                                 "lastUpdateDateTime": None if self.random.random() < 0.05 else settled(created + self.random.randrange(10))}
             return
         alert = self.random.choice(list(self.alerts.values()))
         alert["lastUpdateDateTime"] = max(self.ago(late), alert["createdDateTime"])

@@ -1,0 +1,80 @@
+--
+-- Copies: what SQL shows of them.  t/100_copies.pl and t/101_copies_rounds.pl
+-- have the rest.
+--
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+\set SHOW_CONTEXT never
+
+-- ===================================================================
+-- Made
+-- ===================================================================
+SELECT graph_fdw_create_copy('defender', 'copies', since => NULL,
+  tables => '{alerts,alert_evidence,device_evidence,alert_comments}');
+\d copies.alert_comments
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'copies' ORDER BY 1;
+SELECT resource, jsonb_pretty(tables) FROM graph_fdw_copy;
+-- nothing is known of it yet
+SELECT state, loaded_from, up_to, rows, requests, last_error FROM graph_fdw_copies;
+SELECT graph_fdw_create_copy('defender', 'copies', tables => '{alerts}');       -- ERROR
+SELECT graph_fdw_create_copy('defender', 'defender');                           -- ERROR
+SELECT graph_fdw_create_copy('nowhere', 'copies');                              -- ERROR
+SELECT graph_fdw_create_copy('defender', 'wrong', tables => '{assets}');        -- ERROR
+SELECT graph_fdw_create_copy('defender', 'wrong', tables => '{alert_evidence}'); -- ERROR
+SELECT graph_fdw_create_copy('defender', 'wrong', removed => 'forget');         -- ERROR
+SELECT graph_fdw_create_copy('defender', 'wrong', overlap => '-1 s');           -- ERROR
+SELECT graph_fdw_create_copy('defender', 'wrong', overlap => NULL);             -- ERROR
+CREATE SCHEMA narrow;
+CREATE FOREIGN TABLE narrow.alerts (id text, title text, created_date_time date) SERVER graph;
+SELECT graph_fdw_create_copy('narrow', 'wrong');                                -- ERROR
+ALTER FOREIGN TABLE narrow.alerts ADD last_update_date_time timestamptz;
+SELECT graph_fdw_create_copy('narrow', 'wrong');                                -- ERROR
+CREATE FOREIGN TABLE narrow.other (id text) SERVER graph;
+SELECT graph_fdw_create_copy('narrow', 'wrong', tables => '{alerts,other}');    -- ERROR
+DROP SCHEMA narrow CASCADE;
+SELECT to_regnamespace('wrong');
+
+-- ===================================================================
+-- Kept
+-- ===================================================================
+CALL graph_fdw_refresh_copy('nothing');                                         -- ERROR
+CALL graph_fdw_refresh_copy('copies');
+SELECT state, up_to > '2026-10-31 23:59Z' AS up_to_now, rows, inserted, updated, last_error FROM graph_fdw_copies;
+-- they are the same
+SELECT count(*) FROM (TABLE defender.alert_comments EXCEPT TABLE copies.alert_comments) AS d;
+SELECT count(*) FROM (TABLE defender.device_evidence EXCEPT TABLE copies.device_evidence) AS d;
+SELECT count(*), count(removed_at) FROM copies.alerts;
+-- the second time nothing is written
+CREATE TEMPORARY TABLE before AS SELECT id, ctid::text AS place, xmin::text AS writer FROM copies.alerts;
+CALL graph_fdw_refresh_copy('copies');
+SELECT inserted, updated, requests FROM graph_fdw_copies;
+SELECT count(*) FROM copies.alerts AS a JOIN before AS b USING (id) WHERE (a.ctid::text, a.xmin::text) <> (b.place, b.writer);
+-- everything, with what is damaged in the copy
+DELETE FROM copies.alerts WHERE id = (SELECT min(id) FROM copies.alerts WHERE last_update_date_time < '2026-10-01');
+UPDATE copies.alerts SET title = 'x' WHERE id = (SELECT max(id) FROM copies.alerts WHERE last_update_date_time < '2026-10-01');
+INSERT INTO copies.alerts (id, created_date_time) VALUES ('of nobody', '2026-10-31');
+CALL graph_fdw_refresh_copy('copies', full := true);
+SELECT state, rows, repaired, removed FROM graph_fdw_copies;
+SELECT id FROM copies.alerts WHERE removed_at IS NOT NULL;
+-- a procedure and a block that may not commit
+DO $$ BEGIN CALL graph_fdw_refresh_copy('copies'); END $$;
+DO $$ BEGIN CALL graph_fdw_refresh_copy('copies'); EXCEPTION WHEN OTHERS THEN RAISE; END $$;
+SELECT graph_fdw_may_commit();
+
+-- ===================================================================
+-- Altered, dropped
+-- ===================================================================
+SELECT graph_fdw_alter_copy('copies', overlap => '10 min', removed => 'keep');
+SELECT overlap, removed, loaded FROM graph_fdw_copy;
+SELECT graph_fdw_alter_copy('nothing');                                         -- ERROR
+SELECT graph_fdw_alter_copy('copies', removed => 'forget');                     -- ERROR
+-- what depends on a copy keeps it
+CREATE VIEW on_copy AS SELECT id FROM copies.alerts;
+SELECT graph_fdw_drop_copy('copies');                                           -- ERROR
+DROP VIEW on_copy;
+-- so does nothing that was dropped by hand
+DROP TABLE copies.alert_comments;
+CALL graph_fdw_refresh_copy('copies');                                          -- ERROR
+SELECT graph_fdw_drop_copy('copies');
+SELECT graph_fdw_drop_copy('copies');                                           -- ERROR
+SELECT count(*), to_regnamespace('copies') FROM graph_fdw_copy;

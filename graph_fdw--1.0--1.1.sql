@@ -422,6 +422,11 @@ BEGIN
   EXECUTE format('SELECT coalesce(sum(requests), 0) FROM %s.graph_fdw_stats() WHERE server_name = $1', ext)
     INTO requests USING server;
   IF phase = 'start' THEN
+    IF EXISTS (SELECT FROM pg_foreign_server AS s, pg_options_to_table(s.srvoptions) AS o
+               WHERE s.srvname = server AND o.option_name = 'on_partial' AND o.option_value = 'warning') THEN
+      RAISE WARNING USING MESSAGE = format('answers of server "%s" may be incomplete', server),
+        DETAIL = 'Its option "on_partial" is "warning". What a refresh does not get is found by one with "full" only.';
+    END IF;
     FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
       SELECT string_agg(s.attname, ', ' ORDER BY s.attnum) INTO condition FROM pg_attribute AS s
       WHERE s.attrelid = format('%I.%I', copy.source_schema, tab->>'source')::regclass AND s.attnum > 0 AND NOT s.attisdropped
@@ -529,7 +534,7 @@ BEGIN
       EXECUTE format('SELECT array_agg(%1$s) AS ids, count(*) FROM %2$s WHERE %1$s = ANY ($1)
                       AND %3$s >= (SELECT min(%3$s) FROM %4$s)', id, target, created, source)
         INTO gone USING diff.missing;
-      FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
+      FOR tab IN SELECT t.value FROM jsonb_array_elements(copy.tables) WITH ORDINALITY AS t ORDER BY t.ordinality DESC LOOP
         EXECUTE format('DELETE FROM %I.%I WHERE %I = ANY ($1)', copy.target_schema, tab->>'target',
                        coalesce(tab->>'id', tab->>'key'))
           USING gone.ids;
@@ -986,7 +991,7 @@ BEGIN
   LOOP
     found_one := true;
     made := made OR copy.made_schema;
-    FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
+    FOR tab IN SELECT t.value FROM jsonb_array_elements(copy.tables) WITH ORDINALITY AS t ORDER BY t.ordinality DESC LOOP
       EXECUTE format('DROP TABLE IF EXISTS %I.%I', copy.target_schema, tab->>'target');
       EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy WHERE target_schema = $1
                                      AND tables @> jsonb_build_array(jsonb_build_object(''source'', $2)))', ext)

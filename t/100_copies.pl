@@ -123,6 +123,11 @@ $node->sql("CALL graph_fdw_refresh_copy('kept')");
 is(requests('alerts_v2'), 1, 'a late one: one request');
 is_copied('a late one', 'kept', 'defender', qw(alerts alert_evidence alert_comments));
 
+# A server that leaves out what it did not get is warned of.
+$node->sql("ALTER SERVER graph OPTIONS (ADD on_partial 'warning')");
+like(said("CALL graph_fdw_refresh_copy('kept')"), qr/WARNING:  answers of server "graph" may be incomplete/, 'on_partial');
+$node->sql("ALTER SERVER graph OPTIONS (DROP on_partial)");
+
 # A time that cannot be is not the end of all others.
 $emulator->add_alerts(alert(id => 'future', createdDateTime => lately(31), lastUpdateDateTime => '2099-01-01T00:00:00Z'));
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
@@ -157,7 +162,8 @@ $node->sql("CALL graph_fdw_refresh_copy('kept')");
 is($node->sql("SELECT count(*) FROM kept.alerts WHERE removed_at IS NOT NULL"), 0, 'what comes again is marked no more');
 
 # Deleted instead, but not what the service may only keep no longer.
-$node->sql("SELECT graph_fdw_create_copy('defender', 'deleting', tables => '{alerts,alert_evidence}', removed => 'delete'); CALL graph_fdw_refresh_copy('deleting')");
+$node->sql("SELECT graph_fdw_create_copy('defender', 'deleting', tables => '{alerts,alert_evidence}', removed => 'delete');
+	ALTER TABLE deleting.alert_evidence ADD FOREIGN KEY (alert_id) REFERENCES deleting.alerts; CALL graph_fdw_refresh_copy('deleting')");
 my $oldest = $node->sql('SELECT id FROM kept.alerts ORDER BY created_date_time LIMIT 1');
 $emulator->control('DELETE', "alerts?id=$_") foreach 'new', $oldest;
 $messages = said("CALL graph_fdw_refresh_copy('deleting', full => true)");

@@ -355,7 +355,7 @@ SET jit = off
 AS $$
 DECLARE
   this_copy constant text := format('copy "%s" of "%s"', target_schema, source_schema);
-  list_size constant int := CASE resource WHEN 'alerts' THEN 4000 ELSE 1000 END;
+  list_size constant int := CASE resource WHEN 'alerts' THEN 8000 ELSE 1000 END;
   begun timestamptz;
   ext text;
   catalog text;

@@ -84,7 +84,10 @@ IS 'what is copied by graph_fdw_refresh_copy(), and how far it is';
 SELECT pg_catalog.pg_extension_config_dump('graph_fdw_copy', '');
 
 -- Who may read a copy may see how it is, who may write to it may refresh it,
--- and its owner may do everything.
+-- and its owner may do everything.  A refresh does what a row says as whoever
+-- calls it, so a row is made by who owns the schema; and whether its owner still
+-- does is looked at before each step, as a schema may be dropped and made anew
+-- by somebody else.
 GRANT SELECT, INSERT, DELETE, UPDATE (load_started, loaded_from, load_width,
   load_end, loaded, up_to, by_update, changes_width, compared_to, row_count, refresh_started, last_refresh,
   duration, requests, inserted, updated, unchanged, last_full, compared,
@@ -94,7 +97,7 @@ ON graph_fdw_copy TO PUBLIC;
 ALTER TABLE graph_fdw_copy ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY graph_fdw_copy_read ON graph_fdw_copy FOR SELECT
-USING (pg_has_role(owner, 'USAGE') OR
+USING (EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner AND pg_has_role(r.oid, 'USAGE')) OR
        EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                WHERE n.nspname = target_schema AND c.relname = tables->0->>'target'
                  AND has_table_privilege(c.oid, 'SELECT, INSERT')));
@@ -105,14 +108,16 @@ USING (EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.rel
                  AND has_table_privilege(c.oid, 'INSERT')));
 
 CREATE POLICY graph_fdw_copy_create ON graph_fdw_copy FOR INSERT
-WITH CHECK (pg_has_role(owner, 'USAGE') AND
+WITH CHECK (EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner AND pg_has_role(r.oid, 'USAGE')) AND
+            EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = target_schema AND pg_has_role(n.nspowner, 'USAGE')) AND
+            tables->0 IS NOT NULL AND
             NOT EXISTS (SELECT FROM jsonb_array_elements(tables) AS t
                         WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                                           WHERE n.nspname = target_schema AND c.relname IN (t->>'target')
                                             AND pg_has_role(c.relowner, 'USAGE'))));
 
 CREATE POLICY graph_fdw_copy_drop ON graph_fdw_copy FOR DELETE
-USING (pg_has_role(owner, 'USAGE'));
+USING (EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner AND pg_has_role(r.oid, 'USAGE')));
 
 CREATE VIEW graph_fdw_copies WITH (security_invoker = true) AS
 SELECT target_schema, source_schema, tenant_id,
@@ -287,7 +292,6 @@ SELECT count(*) AS given,
        (SELECT count(*) FROM given AS g JOIN touched AS t ON t.id = g.%7$I
         WHERE coalesce(greatest(g.%8$I, g.%9$I) < $3, true)) AS missed,
        max(greatest(%8$I, %9$I)) FILTER (WHERE greatest(%8$I, %9$I) <= $4) AS latest,
-       min(greatest(%8$I, %9$I)) AS earliest,
        CASE WHEN count(*) FILTER (WHERE greatest(%8$I, %9$I) > $3) > 4
             THEN percentile_disc(0.5) WITHIN GROUP (ORDER BY greatest(%8$I, %9$I)) FILTER (WHERE greatest(%8$I, %9$I) > $3) END AS middle,
        max(%9$I) AS newest,
@@ -404,6 +408,19 @@ BEGIN
     END IF;
   END IF;
 
+  IF EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = copy.target_schema
+             AND NOT EXISTS (SELECT FROM pg_roles AS r
+                             WHERE r.rolname = copy.owner AND pg_has_role(r.oid, n.nspowner, 'USAGE')))
+    OR EXISTS (SELECT FROM jsonb_array_elements(copy.tables) AS t, pg_class AS c, pg_namespace AS n
+               WHERE n.nspname = copy.target_schema AND c.relnamespace = n.oid AND c.relname = t->>'target'
+                 AND NOT EXISTS (SELECT FROM pg_roles AS r
+                                 WHERE r.rolname = copy.owner AND pg_has_role(r.oid, c.relowner, 'USAGE')))
+  THEN
+    RAISE insufficient_privilege USING MESSAGE = format('%s is not made by who owns its tables', this_copy),
+      DETAIL = format('It was made by role "%s".', copy.owner),
+      HINT = 'A superuser may set the column "owner" of graph_fdw_copy to the role that owns the schema and its tables, or delete the row.';
+  END IF;
+
   begun := clock_timestamp();
   source := format('%I.%I', copy.source_schema, copy.tables->0->>'source');
   target := format('%I.%I', copy.target_schema, copy.tables->0->>'target');
@@ -424,8 +441,9 @@ BEGIN
   IF phase = 'start' THEN
     IF EXISTS (SELECT FROM pg_foreign_server AS s, pg_options_to_table(s.srvoptions) AS o
                WHERE s.srvname = server AND o.option_name = 'on_partial' AND o.option_value = 'warning') THEN
-      RAISE WARNING USING MESSAGE = format('answers of server "%s" may be incomplete', server),
-        DETAIL = 'Its option "on_partial" is "warning". What a refresh does not get is found by one with "full" only.';
+      RAISE object_not_in_prerequisite_state USING MESSAGE = format('answers of server "%s" may be incomplete', server),
+        DETAIL = 'Its option "on_partial" is "warning", so that a copy could lose what an answer lacks.',
+        HINT = 'Remove the option, or make the source''s tables with another server.';
     END IF;
     FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
       SELECT string_agg(s.attname, ', ' ORDER BY s.attnum) INTO condition FROM pg_attribute AS s
@@ -493,7 +511,7 @@ BEGIN
   END IF;
 
   SELECT 0::bigint AS given, 0::bigint AS inserted, 0::bigint AS updated, 0::bigint AS missed,
-         NULL::timestamptz AS latest, NULL::timestamptz AS earliest, NULL::timestamptz AS middle, NULL::timestamptz AS newest,
+         NULL::timestamptz AS latest, NULL::timestamptz AS middle, NULL::timestamptz AS newest,
          NULL::text[] AS ids INTO done;
   IF phase <> 'compare' OR diff.differ || diff.missing <> '{}' THEN
     LOOP
@@ -552,7 +570,13 @@ BEGIN
   ELSE
     copy.unchanged := copy.unchanged + done.given - done.inserted - done.updated;
     -- What was updated while we were reading may have been read before that.
-    copy.up_to := greatest(copy.up_to, coalesce(greatest(done.latest, done.middle), done.earliest)
+    -- What has no last update was not asked for by the upper bound; and if no
+    -- time is to be believed, the next refresh asks for the same again.
+    done.latest := greatest(done.latest, done.middle);
+    IF phase = 'changes' AND done.latest > high THEN
+      done.latest := high;
+    END IF;
+    copy.up_to := greatest(copy.up_to, done.latest
       - greatest(clock_timestamp() - CASE phase WHEN 'load' THEN copy.load_started ELSE begun END, '0'));
     IF phase = 'changes' AND high IS NOT NULL THEN
       -- on to larger pieces, until one has no end
@@ -787,8 +811,9 @@ DECLARE
   source constant text := format('%I.%I', source_schema, entry->>'source');
   main constant text := format('%I.%I', target_schema, entry->>'source');
   part constant text := format('%I.%I', target_schema, entry->>'target');
-  keys constant text := CASE WHEN tenant_id IS NULL THEN '' ELSE 'tenant_id, ' END ||
-    CASE WHEN entry ? 'id' THEN quote_ident(entry->>'id') ELSE format('%I, %I', entry->>'key', entry->>'ordinal') END;
+  -- the tenant at last, since one partition is asked for ids
+  keys constant text := CASE WHEN entry ? 'id' THEN quote_ident(entry->>'id') ELSE format('%I, %I', entry->>'key', entry->>'ordinal') END ||
+    CASE WHEN tenant_id IS NULL THEN '' ELSE ', tenant_id' END;
   indexed text;
 BEGIN
   IF NOT has_parent THEN
@@ -864,6 +889,9 @@ BEGIN
   made_schema := NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = target_schema);
   IF made_schema THEN
     EXECUTE format('CREATE SCHEMA %I', target_schema);
+  ELSIF NOT (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = target_schema) THEN
+    RAISE insufficient_privilege USING MESSAGE = format('must be owner of schema %s', target_schema),
+      HINT = 'Who refreshes the copies of a schema trusts its owner.';
   END IF;
   FOREACH list IN ARRAY '{alerts,incidents}'::text[] LOOP
     parent := NULL;
@@ -926,6 +954,7 @@ DECLARE
   col record;
   main text;
   changes jsonb;
+  added text[] := '{}';
   found_one boolean := false;
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
@@ -953,7 +982,7 @@ BEGIN
                               AND attnum > 0 AND NOT attisdropped);
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', main, col.attname, col.type);
         IF col.of_source THEN
-          changes := changes || '{"compared_to": null, "load_started": null, "loaded_from": null, "load_width": "1 day", "load_end": null, "loaded": false}';
+          added := added || (tab->>'source');
         END IF;
       END LOOP;
     END LOOP;
@@ -965,6 +994,12 @@ BEGIN
   IF NOT found_one THEN
     RAISE undefined_object USING MESSAGE = format('there is no copy "%s"', $1);
   END IF;
+  -- of all tenants, whichever of them has brought the column
+  EXECUTE format('UPDATE %s.graph_fdw_copy AS c
+                  SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = DEFAULT, load_end = NULL, loaded = false
+                  WHERE target_schema = $1
+                    AND EXISTS (SELECT FROM jsonb_array_elements(c.tables) AS t WHERE t->>''source'' = ANY ($2))', ext)
+    USING $1::name, added;
 END
 $$;
 
@@ -996,6 +1031,9 @@ BEGIN
       EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy WHERE target_schema = $1
                                      AND tables @> jsonb_build_array(jsonb_build_object(''source'', $2)))', ext)
         INTO others USING copy.target_schema, tab->>'source';
+      -- nor what holds partitions of others, whose rows this role may not see
+      others := others OR EXISTS (SELECT FROM pg_inherits
+                                  WHERE inhparent = to_regclass(format('%I.%I', copy.target_schema, tab->>'source')));
       IF NOT others AND tab->>'target' <> tab->>'source' THEN
         EXECUTE format('DROP TABLE IF EXISTS %I.%I', copy.target_schema, tab->>'source');
       END IF;

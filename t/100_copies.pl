@@ -123,9 +123,9 @@ $node->sql("CALL graph_fdw_refresh_copy('kept')");
 is(requests('alerts_v2'), 1, 'a late one: one request');
 is_copied('a late one', 'kept', 'defender', qw(alerts alert_evidence alert_comments));
 
-# A server that leaves out what it did not get is warned of.
+# A server that leaves out what it did not get would have the copy lose it.
 $node->sql("ALTER SERVER graph OPTIONS (ADD on_partial 'warning')");
-like(said("CALL graph_fdw_refresh_copy('kept')"), qr/WARNING:  answers of server "graph" may be incomplete/, 'on_partial');
+like(said("CALL graph_fdw_refresh_copy('kept')"), qr/DETAIL:.*answers of server "graph" may be incomplete/, 'on_partial');
 $node->sql("ALTER SERVER graph OPTIONS (DROP on_partial)");
 
 # A time that cannot be is not the end of all others.
@@ -134,6 +134,14 @@ $node->sql("CALL graph_fdw_refresh_copy('kept')");
 is($node->sql(q{SELECT count(*) FROM kept.alerts WHERE id = 'future'}), 1, 'an alert of the future');
 is(catalog("up_to < '2026-09-01'", 'kept'), 't', 'it does not move the copy into the future');
 $emulator->control('DELETE', 'alerts?id=future');
+
+$node->sql("SELECT graph_fdw_create_copy('defender', 'ahead', tables => '{alerts}'); CALL graph_fdw_refresh_copy('ahead')");
+$node->sql("UPDATE graph_fdw_copy SET up_to = '2026-08-01 11:55' WHERE target_schema = 'ahead'; SELECT graph_fdw_alter_copy('ahead', overlap => '0')");
+$emulator->add_alerts(alert(id => 'alone', createdDateTime => '2026-08-01T00:00:00Z', lastUpdateDateTime => '2099-01-01T00:00:00Z'));
+$node->sql("CALL graph_fdw_refresh_copy('ahead')");
+is(catalog("up_to < '2026-09-01'", 'ahead'), 't', 'nor does one that is all that has changed');
+$emulator->control('DELETE', 'alerts?id=alone');
+$node->sql("SELECT graph_fdw_drop_copy('ahead')");
 
 #------------------------------------------------------------------------------
 # Everything
@@ -305,6 +313,24 @@ like(said(q{SET ROLE refresher; SELECT graph_fdw_create_copy('defender', 'mine',
 	SELECT graph_fdw_alter_copy('mine', removed => 'keep'); CALL graph_fdw_refresh_copy('mine', full => true); SELECT count(*) > 0 FROM mine.alerts}),
 	qr/^\s*t(?:psql|NOTICE).*repaired 0, gone 0/ms, 'a role\'s own copy');
 like(said(q{SET ROLE refresher; SELECT graph_fdw_drop_copy('mine'); SELECT to_regnamespace('mine') IS NULL}), qr/^t$/m, 'dropped by it');
+
+# What is in the catalog runs as whoever refreshes, so that nobody puts anything
+# there for a schema of others, not even one that is made later.
+$node->sql('CREATE ROLE squatter; GRANT CREATE ON DATABASE postgres TO squatter');
+my $squat = q{INSERT INTO graph_fdw_copy (target_schema, source_schema, resource, tables, overlap, removed, made_schema) VALUES ('%s', 'evil', 'alerts', '%s', '1 hour', 'mark', true)};
+my $taken = '[{"source":"alerts","target":"alerts","id":"id","created":"created_date_time","updated":"last_update_date_time"}]';
+foreach my $tables ('[]', '{}', $taken)
+{
+	like(said('SET ROLE squatter; ' . sprintf($squat, 'slow', $tables)), qr/ERROR:  new row violates row-level security/, "a row for another's schema: $tables");
+}
+$node->sql('SET ROLE squatter; CREATE SCHEMA later; CREATE TABLE later.alerts (); ' . sprintf($squat, 'later', $taken) . '; DROP SCHEMA later CASCADE');
+$node->sql("SELECT graph_fdw_create_copy('defender', 'later', tables => '{alerts}')");
+like(said("CALL graph_fdw_refresh_copy('later', source_schema => 'evil')"), qr/ERROR:  .*is not made by who owns its tables/s, 'nor for one that was made later');
+like(said("SET ROLE squatter; SELECT graph_fdw_create_copy('defender', 'slow')"), qr/ERROR:  must be owner of schema slow/, 'a copy in a schema of others');
+$node->sql("DELETE FROM graph_fdw_copy WHERE source_schema = 'evil'; UPDATE graph_fdw_copy SET owner = 'nobody_any_more' WHERE target_schema = 'later'");
+unlike(said('SET ROLE squatter; SELECT count(*) FROM graph_fdw_copies'), qr/ERROR/, 'an owner that is gone');
+like(said("CALL graph_fdw_refresh_copy('later')"), qr/ERROR:  .*is not made by who owns its tables/s, 'is nobody to trust');
+$node->sql("SELECT graph_fdw_drop_copy('later')");
 
 #------------------------------------------------------------------------------
 # Many tenants

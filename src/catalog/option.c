@@ -462,8 +462,9 @@ apply_options(GraphOptions *result, List *options, Oid catalog)
  * graph_get_options
  *		What was said for a table, its server and a user mapping.
  *
- * A page is never larger than the service gives of the resource.  table and user may be NULL; without a user the result holds no secret.  The
- * strings are copies in the current memory context.
+ * A page is never larger than the service gives of the resource.  table and
+ * user may be NULL; without a user the result holds no secret.  The strings are
+ * copies in the current memory context.
  */
 void
 graph_get_options(ForeignTable *table, ForeignServer *server,

@@ -5,11 +5,11 @@
  *
  * ANALYZE reads a bounded number of alerts, and if those are not all, asks the
  * service how many there are.  For a table of what is inside the alerts it asks
- * that in any case, and keeps it.  They are the newest, and where the list is read
- * in several windows of time at once, the newest of each.  That is a sample by
- * time and not at random: dates are seen in parts only, but the mix of
- * severities, sources and devices, by which joins are planned, is seen as it is
- * now, and it costs a handful of requests.
+ * that in any case, and keeps it.  They are the newest, and where the list is
+ * read in several windows of time at once, the newest of each.  That is a
+ * sample by time and not at random: dates are seen in parts only, but the mix
+ * of severities, sources and devices, by which joins are planned, is seen as it
+ * is now, and it costs a handful of requests.
  *
  * What this file refuses to know: the planner, HTTP, JSON.
  *

@@ -6,11 +6,12 @@
  *		SELECT * FROM graph_fdw_check('graph');
  *
  * walks the way that every query walks, a row for each step, up to the first
- * step that fails: the options make sense, the login gives a token, the
- * service takes it, and the first page is what it should be.  At last it is told
- * what may be read and written besides, which fails nobody.  A step that fails is a row and not an error: it runs in a subtransaction, and its error
- * becomes the row's detail and hint.  That is safe, since what a step has of
- * libcurl's is released with its memory.  A cancel stays a cancel.
+ * step that fails: the options make sense, the login gives a token, the service
+ * takes it, and the first page is what it should be.  At last it is told what
+ * may be read and written besides, which fails nobody.  A step that fails is a
+ * row and not an error: it runs in a subtransaction, and its error becomes the
+ * row's detail and hint.  That is safe, since what a step has of libcurl's is
+ * released with its memory.  A cancel stays a cancel.
  *
  * Nothing here is secret: details are composed of what messages may say.
  *

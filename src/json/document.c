@@ -4,8 +4,8 @@
  *		What does a small document say: a token, a code, an error?
  *
  * Answers of the token endpoint, claims of tokens and descriptions of errors
- * are read as a whole, after somebody has seen to it that they are small.  This is the only
- * file that knows the library that reads them.
+ * are read as a whole, after somebody has seen to it that they are small.  This
+ * is the only file that knows the library that reads them.
  *
  * A document belongs to a memory context before it exists, so that no error
  * can leak it, and all that the library allocates is overwritten when it gives

@@ -5,9 +5,10 @@
  *
  * A nested loop asks for the alert of one row, waits, and asks for the next.
  * Where one side of a join is a table of ours, or several that are read as one
- * stream (join_plan.c), and the other side says which alerts it wants, a custom scan takes several rows of the other side, asks for
- * their alerts together, as many at once as the option concurrency allows, and
- * gives the joined rows in the order of the other side (exec/batch_scan.c).
+ * stream (join_plan.c), and the other side says which alerts it wants, a custom
+ * scan takes several rows of the other side, asks for their alerts together, as
+ * many at once as the option concurrency allows, and gives the joined rows in
+ * the order of the other side (exec/batch_scan.c).
  *
  * The plan below it that asks is an ordinary scan of these with all their own
  * clauses, but its ids come from the custom scan, by a parameter
@@ -15,9 +16,10 @@
  *
  * A query that changes or locks rows may have to check a row again, which a
  * batch cannot do; such queries have their nested loop.  An INSERT changes no
- * row that it reads, and an UPDATE of a foreign table checks none again.  Neither is there a batch where alerts are joined with
- * what is in them, or sub-selects look into the alerts that it would ask for:
- * what is wanted of the alert at hand needs no request (exec/at_hand.c).
+ * row that it reads, and an UPDATE of a foreign table checks none again.
+ * Neither is there a batch where alerts are joined with what is in them, or
+ * sub-selects look into the alerts that it would ask for: what is wanted of the
+ * alert at hand needs no request (exec/at_hand.c).
  *
  * What this file refuses to know: HTTP, JSON, how the rows are kept.
  *

@@ -41,8 +41,8 @@
  *		The path of the service's count, which belongs to the next step or, as
  *		the count of one of several tables, to a part of it.
  *
- * In the latter case they may be asked for side by side.  Where it is a count by
- * group, that takes one request for each, and one.
+ * In the latter case they may be asked for side by side.  Where it is a count
+ * by group, that takes one request for each, and one.
  */
 Path *
 graph_count_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
@@ -152,9 +152,9 @@ group_private(const GraphRelInfo *info, Var *group, List *scan_tlist)
  * graph_plan_count
  *		The plan node of the service's count.
  *
- * All of its clauses are sent, and exact but for bounds.  They are held against some alerts
- * that come with the count, in case the service ignores them.  HAVING is the
- * node's own qual, unless it counts one of several tables.
+ * All of its clauses are sent, and exact but for bounds.  They are held against
+ * some alerts that come with the count, in case the service ignores them.
+ * HAVING is the node's own qual, unless it counts one of several tables.
  */
 ForeignScan *
 graph_plan_count(PlannerInfo *root, RelOptInfo *upper_rel,

@@ -8,18 +8,19 @@
  * out the records that are its own and new.
  *
  * A list is complete when its last page had no nextLink and the service counts
- * no more than came.  If it counts more, the rest is looked for, and reported as
- * missing if it is not found (graph_report_short()).  Where it does not count,
- * an end on a page that is not full is believed; after a full one the list is
- * asked for once more by time, if it is in order.
+ * no more than came.  If it counts more, the rest is looked for, and reported
+ * as missing if it is not found (graph_report_short()).  Where it does not
+ * count, an end on a page that is not full is believed; after a full one the
+ * list is asked for once more by time, if it is in order.
  *
  * A link may be an offset, and then what leaves the list while it is read
  * shifts other alerts to where nobody looks.  So a list that is seen to be in
- * the order of a time is not followed by its links: it is restarted at the
- * last time seen (keyset paging), and each page is the first of a list of its own, whose count
- * is of the same moment as its records.  Only where that leads no further, as
- * among alerts of one time, or where the order is not seen, links are followed;
- * then a list that turns out short is read again, and what is new is given.
+ * the order of a time is not followed by its links: it is restarted at the last
+ * time seen (keyset paging), and each page is the first of a list of its own,
+ * whose count is of the same moment as its records.  Only where that leads no
+ * further, as among alerts of one time, or where the order is not seen, links
+ * are followed; then a list that turns out short is read again, and what is new
+ * is given.
  *
  * What this file refuses to know: other chains, the planner's nodes, columns
  * and types.
@@ -318,8 +319,8 @@ find_next(GraphChain *chain)
  *		Where the answer names the next page before its records, ask for that
  *		page while these are read.
  *
- * Not where LIMIT says that it will not be wanted, and not where the rest of the list
- * is to be asked for by time.
+ * Not where LIMIT says that it will not be wanted, and not where the rest of
+ * the list is to be asked for by time.
  */
 static void
 prefetch(GraphChain *chain)
@@ -444,9 +445,9 @@ read_ties(GraphChain *chain, bool again)
  *		Ask for the rest of the list by the last time seen instead of by a
  *		link; false if that cannot be done.
  *
- * The list has to be in order so far, and the chain must have moved on in
- * time.  What was given at the last time comes again, and is known by its id; so
- * that a page holds as many new alerts as ever, it is that much larger.
+ * The list has to be in order so far, and the chain must have moved on in time.
+ * What was given at the last time comes again, and is known by its id; so that
+ * a page holds as many new alerts as ever, it is that much larger.
  */
 static bool
 restart_by_time(GraphChain *chain, bool again)
@@ -519,8 +520,8 @@ turn(GraphChain *chain)
  *		The service has counted more than the chain has held: look for the rest.
  *
  * A chain that does not go on by time is read once more, for what its links may
- * have left out.  Not if the service says the same as the last time, and has the
- * same: then it contradicts itself.  Where alerts come and go all the time,
+ * have left out.  Not if the service says the same as the last time, and has
+ * the same: then it contradicts itself.  Where alerts come and go all the time,
  * nothing new in two readings is taken for the end.
  */
 static void
@@ -704,8 +705,8 @@ end_page(GraphChain *chain)
  * leave_out
  *		The service refuses a part of the request: ask for the same without.
  *
- * That an order or any() is refused is known of the whole scan at once; the rest
- * is when it answers without.  If any() was not it, it is asked for again.
+ * That an order or any() is refused is known of the whole scan at once; the
+ * rest is when it answers without.  If any() was not it, it is asked for again.
  */
 static void
 leave_out(GraphChain *chain, int part)

@@ -83,41 +83,66 @@ IS 'what is copied by graph_fdw_refresh_copy(), and how far it is';
 
 SELECT pg_catalog.pg_extension_config_dump('graph_fdw_copy', '');
 
--- Who may read a copy may see how it is, who may write to it may refresh it,
--- and its owner may do everything.  A refresh does what a row says as whoever
--- calls it, so a row is made by who owns the schema; and whether its owner still
--- does is looked at before each step, as a schema may be dropped and made anew
--- by somebody else.
 GRANT SELECT, INSERT, DELETE, UPDATE (load_started, loaded_from, load_width,
   load_end, loaded, up_to, by_update, changes_width, compared_to, row_count, refresh_started, last_refresh,
   duration, requests, inserted, updated, unchanged, last_full, compared,
   repaired, gone, last_error, last_error_at)
 ON graph_fdw_copy TO PUBLIC;
 
-ALTER TABLE graph_fdw_copy ENABLE ROW LEVEL SECURITY;
+-- Who may read a copy is told how it is, who may write to it may refresh it, and
+-- its owner may do everything.  A refresh does what a row says as whoever calls
+-- it, so a row is made by who owns the schema; and whether its owner still does
+-- is looked at before each step, as a schema may be dropped and made anew by
+-- somebody else.  These are no policies, since with row-level security pg_dump
+-- would refuse to dump the table for anybody but superusers.
+CREATE FUNCTION graph_fdw_copy_is_visible(copy graph_fdw_copy)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = $1.owner AND pg_has_role(r.oid, 'USAGE')) OR
+         EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                 WHERE n.nspname = $1.target_schema AND c.relname = $1.tables->0->>'target'
+                   AND has_table_privilege(c.oid, 'SELECT, INSERT'))
+$$;
 
-CREATE POLICY graph_fdw_copy_read ON graph_fdw_copy FOR SELECT
-USING (EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner AND pg_has_role(r.oid, 'USAGE')) OR
-       EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-               WHERE n.nspname = target_schema AND c.relname = tables->0->>'target'
-                 AND has_table_privilege(c.oid, 'SELECT, INSERT')));
+CREATE FUNCTION graph_fdw_copy_check()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  copy constant record := CASE WHEN TG_OP = 'INSERT' THEN NEW ELSE OLD END;
+  allowed boolean;
+BEGIN
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    allowed := true;
+  ELSIF TG_OP = 'UPDATE' THEN
+    allowed := EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                       WHERE n.nspname = copy.target_schema AND c.relname = copy.tables->0->>'target'
+                         AND has_table_privilege(c.oid, 'INSERT'));
+  ELSE
+    allowed := EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = copy.owner AND pg_has_role(r.oid, 'USAGE'));
+  END IF;
+  IF TG_OP = 'INSERT' AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    allowed := allowed AND copy.tables->0 IS NOT NULL
+      AND EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = copy.target_schema AND pg_has_role(n.nspowner, 'USAGE'))
+      AND NOT EXISTS (SELECT FROM jsonb_array_elements(copy.tables) AS t
+                      WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                                        WHERE n.nspname = copy.target_schema AND c.relname = t->>'target'
+                                          AND pg_has_role(c.relowner, 'USAGE')));
+    IF allowed IS NOT TRUE THEN
+      RAISE insufficient_privilege USING
+        MESSAGE = format('must be owner of schema %s and of the tables of the copy', copy.target_schema);
+    END IF;
+  END IF;
+  -- as if the row were not there
+  RETURN CASE WHEN NOT allowed THEN NULL WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
 
-CREATE POLICY graph_fdw_copy_refresh ON graph_fdw_copy FOR UPDATE
-USING (EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-               WHERE n.nspname = target_schema AND c.relname = tables->0->>'target'
-                 AND has_table_privilege(c.oid, 'INSERT')));
-
-CREATE POLICY graph_fdw_copy_create ON graph_fdw_copy FOR INSERT
-WITH CHECK (EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner AND pg_has_role(r.oid, 'USAGE')) AND
-            EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = target_schema AND pg_has_role(n.nspowner, 'USAGE')) AND
-            tables->0 IS NOT NULL AND
-            NOT EXISTS (SELECT FROM jsonb_array_elements(tables) AS t
-                        WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                                          WHERE n.nspname = target_schema AND c.relname IN (t->>'target')
-                                            AND pg_has_role(c.relowner, 'USAGE'))));
-
-CREATE POLICY graph_fdw_copy_drop ON graph_fdw_copy FOR DELETE
-USING (EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner AND pg_has_role(r.oid, 'USAGE')));
+CREATE TRIGGER graph_fdw_copy_check BEFORE INSERT OR UPDATE OR DELETE ON graph_fdw_copy
+FOR EACH ROW EXECUTE FUNCTION graph_fdw_copy_check();
 
 CREATE VIEW graph_fdw_copies WITH (security_invoker = true) AS
 SELECT target_schema, source_schema, tenant_id,
@@ -139,7 +164,8 @@ SELECT target_schema, source_schema, tenant_id,
        sum(gone)::bigint AS removed,
        string_agg(resource || ': ' || last_error, E'\n' ORDER BY resource) AS last_error,
        max(last_error_at) AS last_error_at
-FROM graph_fdw_copy
+FROM graph_fdw_copy AS c
+WHERE graph_fdw_copy_is_visible(c)
 GROUP BY target_schema, source_schema, tenant_id;
 
 COMMENT ON VIEW graph_fdw_copies
@@ -388,15 +414,16 @@ BEGIN
 
   -- The row is locked to the end of the transaction, so that refreshes of one
   -- copy come one after the other, and the second sees what the first has done.
+  EXECUTE format('SELECT c.* FROM %s', catalog) INTO copy USING $1, $2, $3;
+  IF copy.target_schema IS NULL THEN
+    RAISE undefined_object USING MESSAGE = format('%s does not exist', this_copy);
+  ELSIF NOT has_table_privilege(format('%I.%I', $1, copy.tables->0->>'target'), 'INSERT') THEN
+    RAISE insufficient_privilege USING MESSAGE = format('permission denied for %s', this_copy),
+      HINT = 'A refresh needs SELECT, INSERT, UPDATE and DELETE on the tables of the copy, and SELECT on those of the source.';
+  END IF;
   EXECUTE format('SELECT c.* FROM %s FOR UPDATE SKIP LOCKED', catalog) INTO copy USING $1, $2, $3;
   IF copy.target_schema IS NULL THEN
-    EXECUTE format('SELECT c.* FROM %s', catalog) INTO copy USING $1, $2, $3;
-    IF copy.target_schema IS NULL THEN
-      RAISE undefined_object USING MESSAGE = format('%s does not exist', this_copy);
-    ELSIF NOT has_table_privilege(format('%I.%I', $1, copy.tables->0->>'target'), 'INSERT') THEN
-      RAISE insufficient_privilege USING MESSAGE = format('permission denied for %s', this_copy),
-        HINT = 'A refresh needs SELECT, INSERT, UPDATE and DELETE on the tables of the copy, and SELECT on those of the source.';
-    ELSIF NOT wait THEN
+    IF NOT wait THEN
       RAISE NOTICE '%: another session is refreshing %', this_copy, resource;
       phase := NULL;
       RETURN;
@@ -664,9 +691,10 @@ BEGIN
   EXECUTE pg_catalog.format('SELECT pg_catalog.array_agg(c.source_schema ORDER BY c.source_schema, c.resource),
                                     pg_catalog.array_agg(c.resource ORDER BY c.source_schema, c.resource),
                                     pg_catalog.count(DISTINCT c.source_schema) OPERATOR(pg_catalog.>) 1
-                             FROM %s.graph_fdw_copy AS c
+                             FROM %1$s.graph_fdw_copy AS c
                              WHERE c.target_schema OPERATOR(pg_catalog.=) $1
-                               AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL)', ext)
+                               AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL)
+                               AND %1$s.graph_fdw_copy_is_visible(c)', ext)
     INTO sources, resources, several USING $1::pg_catalog.name, $3::pg_catalog.name;
   IF sources IS NULL THEN
     RAISE undefined_object USING

@@ -21,7 +21,8 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -35,13 +36,10 @@
 #define RANK_STEP	INT64CONST(500000)
 #define RANK_STEPS	20
 
-/* Bytes of a client's key, so many that no two have the same. */
-#define CLIENT_KEY_SIZE	32
-
 /* A client, as this backend knows it. */
 struct GraphThrottle
 {
-	uint8		key[CLIENT_KEY_SIZE];
+	uint8		key[PG_SHA256_DIGEST_LENGTH];
 	GraphBudget *budget;
 };
 
@@ -59,24 +57,22 @@ static HTAB *throttles = NULL;
 
 /*
  * hash_client
- *		The key of a client: a number of a fixed size.
- *
- * Not by a function of OpenSSL: the first one that a process calls initializes
- * it, which is never tried again if there was no memory for it.
+ *		The key of a client.  Nothing of what it is made of can be read in it.
  */
 static void
 hash_client(uint8 * key, const char *origin, const char *client)
 {
-	char	   *text = psprintf("%s %s", origin, client);
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
 
-	for (int i = 0; i < CLIENT_KEY_SIZE / (int) sizeof(uint64); i++)
-	{
-		uint64		hash = hash_bytes_extended((const unsigned char *) text,
-											   strlen(text), i);
-
-		memcpy(key + i * sizeof(hash), &hash, sizeof(hash));
-	}
-	pfree(text);
+	if (context == NULL)
+		graph_report_out_of_memory();
+	if (pg_cryptohash_init(context) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) origin, strlen(origin) + 1) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) client, strlen(client)) < 0 ||
+		pg_cryptohash_final(context, key, PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute a hash: %s",
+			 pg_cryptohash_error(context));
+	pg_cryptohash_free(context);
 }
 
 /*
@@ -89,7 +85,7 @@ hash_client(uint8 * key, const char *origin, const char *client)
 GraphThrottle *
 graph_throttle_find(const char *origin, const char *client)
 {
-	uint8		key[CLIENT_KEY_SIZE];
+	uint8		key[PG_SHA256_DIGEST_LENGTH];
 	GraphThrottle *throttle;
 	bool		found;
 
@@ -98,7 +94,7 @@ graph_throttle_find(const char *origin, const char *client)
 	{
 		HASHCTL		ctl = {0};
 
-		ctl.keysize = CLIENT_KEY_SIZE;
+		ctl.keysize = PG_SHA256_DIGEST_LENGTH;
 		ctl.entrysize = sizeof(GraphThrottle);
 		throttles = hash_create("graph_fdw clients", 16, &ctl,
 								HASH_ELEM | HASH_BLOBS);

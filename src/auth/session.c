@@ -77,27 +77,6 @@ get_mapping(Oid userid, Oid serverid)
 }
 
 /*
- * client_name
- *		What tells the client of a session from others, as the service counts
- *		them: an application in a tenant.  Where it is not told which that is, it
- *		is the user mapping.
- */
-static char *
-client_name(const GraphSession *session)
-{
-	const GraphOptions *options = &session->options;
-	const char *tenant = options->service.tenant_id;
-
-	if (options->credentials.client_id == NULL &&
-		options->credentials.login != GRAPH_LOGIN_MANAGED_IDENTITY)
-		return psprintf("mapping %u %u", MyDatabaseId, session->umid);
-	return psprintf("application %s in %s",
-					options->credentials.client_id ?
-					options->credentials.client_id : "of the machine",
-					tenant ? tenant : "its own");
-}
-
-/*
  * open_session
  *		A session of a role with a server, for a table or (NULL) none.
  */
@@ -129,9 +108,6 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 		options->limits.on_partial == GRAPH_PARTIAL_WARNING;
 	session->peer.token_is_given = options->credentials.access_token != NULL;
 	session->peer.permission = resource->read_permission;
-	session->throttle =
-		graph_throttle_find(graph_url_origin(options->service.endpoint),
-							client_name(session));
 	while ((secret = graph_options_secret(options, &place)) != NULL)
 		graph_session_redact(session, secret);
 

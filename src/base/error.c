@@ -175,63 +175,25 @@ graph_request_title(const char *name, const char *id)
 }
 
 /*
- * graph_wait_problem
- *		Why it makes no sense to wait so many milliseconds, as a sentence; NULL if
- *		it does.
- *
- * The service may ask for more than anybody waits (longest, in milliseconds),
- * or for more than is left of statement_timeout.
- */
-const char *
-graph_wait_problem(int64 delay, int retry_after, int longest)
-{
-	if ((int64) retry_after * 1000 > longest)
-		return psprintf("The service asks to wait %d seconds.", retry_after);
-	if (get_timeout_active(STATEMENT_TIMEOUT) &&
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay) >
-		get_timeout_finish_time(STATEMENT_TIMEOUT))
-		return psprintf("The next attempt would be in %.1f seconds, after statement_timeout has ended.",
-						delay / 1000.0);
-	return NULL;
-}
-
-/*
- * graph_refusal_delay
- *		How long to wait, in milliseconds, after a request was refused as one too
- *		many, where only one is made at a time.
+ * graph_retry_delay
+ *		How long to wait before the next attempt, in milliseconds.
  *
  * attempt counts from 0; retry_after is what the service asked for in
- * seconds, or -1.  Returns -1 when waiting makes no sense, with *why set.
- */
-int
-graph_refusal_delay(int attempt, int retry_after, int longest,
-					const char **why)
-{
-	int64		delay = graph_refusal_wait(attempt + 1, retry_after);
-	const char *problem = graph_wait_problem(delay, retry_after, longest);
-
-	Assert(attempt >= 0);
-	if (problem == NULL)
-		return (int) delay;
-	*why = problem;
-	return -1;
-}
-
-/*
- * graph_retry_delay
- *		The same after a failure of another kind.
+ * seconds, or -1.  Without it the wait doubles each time, and half of it is
+ * random so that backends do not come back together.
  *
- * Without retry_after the wait doubles each time, and half of it is random so
- * that backends do not come back together.
+ * Returns -1 when waiting makes no sense, with *why set: the service asks for
+ * more than anybody waits, or more than is left of statement_timeout.
  */
 int
 graph_retry_delay(int attempt, int retry_after, const char **why)
 {
-	int64		delay = (int64) retry_after * 1000;
-	const char *problem;
+	int64		delay;
 
 	Assert(attempt >= 0);
-	if (retry_after < 0)
+	if (retry_after >= 0)
+		delay = (int64) retry_after * 1000;
+	else
 	{
 		delay = (int64) RETRY_FIRST_DELAY_MS << Min(attempt, 16);
 		delay = Min(delay, RETRY_LONGEST_DELAY_MS);
@@ -239,11 +201,20 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 			(int64) (pg_prng_double(&pg_global_prng_state) * (delay / 2));
 	}
 
-	problem = graph_wait_problem(delay, retry_after, RETRY_LONGEST_ASKED_MS);
-	if (problem == NULL)
-		return (int) delay;
-	*why = problem;
-	return -1;
+	if (delay > RETRY_LONGEST_ASKED_MS)
+	{
+		*why = psprintf("The service asks to wait %d seconds.", retry_after);
+		return -1;
+	}
+	if (get_timeout_active(STATEMENT_TIMEOUT) &&
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay) >
+		get_timeout_finish_time(STATEMENT_TIMEOUT))
+	{
+		*why = psprintf("The next attempt would be in %.1f seconds, after statement_timeout has ended.",
+						delay / 1000.0);
+		return -1;
+	}
+	return (int) delay;
 }
 
 /*

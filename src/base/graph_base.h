@@ -160,25 +160,6 @@ typedef struct GraphPeer
 	List	   *secrets;		/* of char *, texts that no message repeats */
 } GraphPeer;
 
-/*
- * What all requests of a client to a service share, and one request's turn
- * among them.
- */
-typedef struct GraphThrottle GraphThrottle;
-typedef struct GraphTurn GraphTurn;
-
-/* After how many refusals a request is given up. */
-typedef struct GraphPatience
-{
-	int			max_retries;
-	int			timeout;		/* milliseconds, in which none is taken */
-	bool		has_begun;		/* earlier requests of the same purpose were
-								 * taken */
-} GraphPatience;
-
-/* in budget.c */
-extern int64 graph_refusal_wait(int number, int retry_after);
-
 /* in clock.c */
 extern GraphTime graph_now(void);
 extern GraphTime graph_after(long milliseconds);
@@ -189,8 +170,7 @@ extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
-extern GraphTime graph_stats_due(GraphStats *stats, int per_minute);
-extern void graph_stats_book(GraphStats *stats, int per_minute);
+extern GraphTime graph_stats_book(GraphStats *stats, int per_minute);
 
 /* in secret.c */
 extern void graph_wipe_text(char *text);
@@ -206,23 +186,6 @@ extern void graph_wipe_free(void *pointer);
 extern void *graph_wipe_realloc(void *pointer, size_t size);
 extern void *graph_wipe_calloc(size_t count, size_t size);
 extern char *graph_wipe_strdup(const char *text);
-
-/* in throttle.c */
-extern GraphThrottle *graph_throttle_find(const char *origin,
-										  const char *client);
-extern GraphTurn *graph_turn_create(MemoryContext owner,
-									GraphThrottle *throttle);
-extern GraphTime graph_turn_ask(GraphTurn *turn, uint64 before, bool early);
-extern void graph_turn_taken(GraphTurn *turn);
-extern GraphTime graph_turn_refused(GraphTurn *turn,
-									const GraphPatience *patience,
-									int retry_after);
-extern const char *graph_turn_again(const GraphTurn *turn,
-									const GraphPatience *patience,
-									int retry_after, int *attempt,
-									GraphTime when);
-extern void graph_turn_lost(GraphTurn *turn);
-extern void graph_turn_end(GraphTurn *turn);
 
 /* in url.c */
 extern const char *graph_url_problem(const char *url);
@@ -275,11 +238,7 @@ extern bool graph_may_retry(GraphTransport transport, int status, int who);
 extern bool graph_may_be_done(GraphTransport transport, int status,
 							  int retry_after);
 extern char *graph_request_title(const char *name, const char *id);
-extern const char *graph_wait_problem(int64 delay, int retry_after,
-									  int longest);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
-extern int	graph_refusal_delay(int attempt, int retry_after, int longest,
-								const char **why);
 pg_noreturn extern void graph_report_status(const GraphPeer *peer,
 											const char *request,
 											const GraphHttpHeader *header,

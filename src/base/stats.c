@@ -93,37 +93,28 @@ set_ring(StatsEntry *entry, int size)
 }
 
 /*
- * graph_stats_due
- *		When one more request may be sent under a limit of so many a minute; 0 for
- *		now.  A limit of 0 is none.
+ * graph_stats_book
+ *		Book one more request under a limit of so many a minute.
+ *
+ * Returns 0 if it may be sent now; otherwise the time at which it may, and
+ * nothing is booked.  A limit of 0 is none.
  */
 GraphTime
-graph_stats_due(GraphStats *stats, int per_minute)
+graph_stats_book(GraphStats *stats, int per_minute)
 {
 	StatsEntry *entry = (StatsEntry *) stats;
+	GraphTime	now = graph_now();
 	GraphTime	allowed;
 
 	if (per_minute <= 0)
 		return 0;
 	set_ring(entry, per_minute);
 	allowed = entry->sent[entry->oldest] + USECS_PER_MINUTE;
-	return entry->sent[entry->oldest] != 0 && allowed > graph_now() ? allowed : 0;
-}
-
-/*
- * graph_stats_book
- *		Book one under that limit, which is sent now.
- */
-void
-graph_stats_book(GraphStats *stats, int per_minute)
-{
-	StatsEntry *entry = (StatsEntry *) stats;
-
-	if (per_minute <= 0)
-		return;
-	set_ring(entry, per_minute);
-	entry->sent[entry->oldest] = graph_now();
+	if (entry->sent[entry->oldest] != 0 && allowed > now)
+		return allowed;
+	entry->sent[entry->oldest] = now;
 	entry->oldest = (entry->oldest + 1) % per_minute;
+	return 0;
 }
 
 /*

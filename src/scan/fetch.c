@@ -6,8 +6,7 @@
  * All requests of a scan are GETs, which may be repeated (RFC 9110 section
  * 9.2.2).  After a failure that may pass, a fetch is set up to be sent again
  * after a while; the waiting is done by whoever waits for all of a scan's
- * chains.  Whether the service takes one more request of this client is for
- * throttle.c to say, which all scans ask.
+ * chains.
  *
  * What this file refuses to know: records, and what an answer means for its
  * chain.
@@ -43,7 +42,6 @@ graph_fetch_create(GraphShared *shared)
 											   sizeof(GraphFetch));
 
 	fetch->shared = shared;
-	fetch->turn = graph_turn_create(shared->context, shared->session->throttle);
 	return fetch;
 }
 
@@ -107,7 +105,6 @@ set_url(GraphFetch *fetch, const char *title, const char *url, uint64 page,
 	fetch->request_id[0] = '\0';
 	if (again)
 		return;
-	graph_turn_end(fetch->turn);
 	fetch->attempt = 0;
 	fetch->token_renewed = fetch->stale = false;
 }
@@ -212,21 +209,14 @@ has_descriptor(GraphShared *shared)
 
 /*
  * book
- *		When a request may be sent, by requests_per_minute and by what the service
- *		takes of this client; 0 for now, for which it is booked.
+ *		When requests_per_minute lets a request be sent; 0 for now, for which it
+ *		is booked.
  */
 static GraphTime
-book(GraphFetch *fetch, bool early)
+book(GraphShared *shared)
 {
-	GraphShared *shared = fetch->shared;
-	int			per_minute = shared->session->options.limits.requests_per_minute;
-	GraphTime	when = graph_stats_due(shared->stats, per_minute);
-
-	if (when == 0)
-		when = graph_turn_ask(fetch->turn, shared->pool.requests, early);
-	if (when == 0)
-		graph_stats_book(shared->stats, per_minute);
-	return when;
+	return graph_stats_book(shared->stats,
+							shared->session->options.limits.requests_per_minute);
 }
 
 /*
@@ -247,7 +237,7 @@ graph_fetch_start(GraphFetch *fetch)
 		fetch->not_before = graph_after(STARVING_PAUSE_MS);
 		return false;
 	}
-	fetch->not_before = book(fetch, false);
+	fetch->not_before = book(shared);
 	if (fetch->not_before != 0)
 		return false;
 	send_request(fetch, false);
@@ -257,7 +247,7 @@ graph_fetch_start(GraphFetch *fetch)
 /*
  * graph_fetch_start_early
  *		Send the request while the answer of another one is read; false if
- *		something is scarce, or the service has refused requests.
+ *		something is scarce.
  */
 bool
 graph_fetch_start_early(GraphFetch *fetch)
@@ -265,7 +255,7 @@ graph_fetch_start_early(GraphFetch *fetch)
 	GraphShared *shared = fetch->shared;
 
 	if (!graph_http_has_descriptor() || shared->pool.pause > graph_now() ||
-		book(fetch, true) != 0)
+		book(shared) != 0)
 		return false;
 	send_request(fetch, true);
 	return true;
@@ -291,7 +281,6 @@ graph_fetch_end(GraphFetch *fetch)
 	GraphShared *shared = fetch->shared;
 	uint64		bytes;
 
-	graph_turn_lost(fetch->turn);
 	if (fetch->transfer == NULL)
 		return;
 	bytes = graph_http_received(fetch->transfer);
@@ -311,7 +300,6 @@ void
 graph_fetch_close(GraphFetch *fetch)
 {
 	graph_fetch_end(fetch);
-	graph_turn_end(fetch->turn);
 	fetch->shared->pool.wanted -= fetch->wanted;
 	fetch->wanted = false;
 }
@@ -374,31 +362,11 @@ graph_fetch_accept(GraphFetch *fetch, int status)
 	if (status != 401)
 		fetch->token_renewed = false;
 	shared->stats->throttled += status == 429;
-	if (status != 429 && status != 503)
-		graph_turn_taken(fetch->turn);
 	if (status != 200 && status != 206)
 		return false;
 	shared->pool.denied_since = 0;
 	shared->pool.pages++;
 	return true;
-}
-
-/*
- * set_again
- *		Set the fetch up to send the same request again, at that time.
- */
-static void
-set_again(GraphFetch *fetch, GraphTime when)
-{
-	GraphShared *shared = fetch->shared;
-
-	fetch->not_before = when;
-	shared->pool.retries++;
-	shared->stats->retries++;
-	elog(DEBUG1, "graph_fdw: again in %ld ms, attempt %d: %s",
-		 graph_milliseconds_until(when), fetch->attempt + 1,
-		 graph_fetch_name(fetch));
-	graph_fetch_end(fetch);
 }
 
 /*
@@ -423,35 +391,16 @@ graph_fetch_again(GraphFetch *fetch, int retry_after)
 	if (delay < 0)
 		return why;
 
-	fetch->attempt++;
-	set_again(fetch, graph_after(delay));
+	fetch->not_before = graph_after(delay);
 	if (retry_after >= 0)
 		shared->pool.pause = Max(shared->pool.pause, fetch->not_before);
+	fetch->attempt++;
+	shared->pool.retries++;
+	shared->stats->retries++;
+	elog(DEBUG1, "graph_fdw: again in %d ms, attempt %d: %s", delay,
+		 fetch->attempt + 1, graph_fetch_name(fetch));
+	graph_fetch_end(fetch);
 	return NULL;
-}
-
-/*
- * graph_fetch_refused
- *		The same after the service has refused the request as one too many
- *		(status 429): all requests of this client wait.
- */
-const char *
-graph_fetch_refused(GraphFetch *fetch, int retry_after)
-{
-	const GraphLimits *limits = &fetch->shared->session->options.limits;
-	const GraphPatience patience = {
-		.max_retries = limits->max_retries,
-		.timeout = limits->throttle_timeout,
-		.has_begun = fetch->shared->pool.pages > 0,
-	};
-	GraphTime	when = graph_turn_refused(fetch->turn, &patience,
-										  retry_after);
-	const char *why = graph_turn_again(fetch->turn, &patience, retry_after,
-									   &fetch->attempt, when);
-
-	if (why == NULL)
-		set_again(fetch, when);
-	return why;
 }
 
 /*

@@ -300,3 +300,23 @@ NOT_REACHED(bool errstart_cold(int elevel, const char *domain))
 NOT_REACHED(bool errstart(int elevel, const char *domain))
 NOT_REACHED(int errmsg_internal(const char *text,...))
 NOT_REACHED(void errfinish(const char *file, int line, const char *function))
+
+int
+pg_strncasecmp(const char *s1, const char *s2, size_t n)
+{
+	while (n-- > 0)
+	{
+		unsigned char one = (unsigned char) *s1++;
+		unsigned char two = (unsigned char) *s2++;
+
+		if (one >= 'A' && one <= 'Z')
+			one += 'a' - 'A';
+		if (two >= 'A' && two <= 'Z')
+			two += 'a' - 'A';
+		if (one != two)
+			return (int) one - (int) two;
+		if (one == '\0')
+			break;
+	}
+	return 0;
+}

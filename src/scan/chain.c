@@ -19,8 +19,7 @@
  * time seen (keyset paging), and each page is the first of a list of its own,
  * whose count is of the same moment as its records.  Only where that leads no
  * further, as among alerts of one time, or where the order is not seen, links
- * are followed; then a list that turns out short is read again, and what is new
- * is given.
+ * are followed; a list that turns out short is read again for what is new.
  *
  * What this file refuses to know: other chains, the planner's nodes, columns
  * and types.

@@ -194,7 +194,7 @@ sub assignment
 		if (chance(6))
 		{
 			my $id = pick(sort keys %{ $model->{$kind} });
-			return [ $column, $property, 'CASE WHEN a.id = ' . literal($id) . " THEN 'bogus' ELSE '$to' END", sub { die "bogus\n" if $_[0]{id} eq $id; return $to } ];
+			return [ $column, $property, 'CASE WHEN a.id = ' . literal($id) . " THEN 'bogus' || a.id ELSE '$to' END", sub { die "bogus\n" if $_[0]{id} eq $id; return $to } ];
 		}
 		return $literal->($to);
 	}
@@ -378,6 +378,7 @@ sub make_refused
 		"UPDATE alerts AS a SET severity = 'low' WHERE $where",
 		"UPDATE alerts AS a SET status = 'Resolved' WHERE $where",
 		"UPDATE alerts AS a SET determination = 'clean' WHERE $where",
+		"UPDATE alerts AS a SET status = CASE WHEN a.id = 'a01' THEN 'bogus' ELSE 'new' END WHERE $where",
 		"UPDATE alerts AS a SET id = 'x', status = 'new' WHERE $where",
 		"UPDATE alerts AS a SET last_update_date_time = now() WHERE $where",
 		"INSERT INTO alert_comments (alert_id, comment, ordinal) VALUES ('a01', 'x', 1)",
@@ -466,7 +467,7 @@ sub run_statement
 	push @wrong, $failed ? check_failed($statement, $fault, $state, $said, \@log) : check_done($statement, $fault, $state, $printed, \@log);
 	push @wrong, check_warnings($statement, $said, \@log);
 	push @wrong, 'no client-request-id' if grep { !$_->{client_request_id} } @log;
-	push @wrong, 'a secret' if $said =~ /Bearer|writer/;
+	push @wrong, 'a secret' if $said =~ /Bearer|\bwriter\b(?!\.c)/;
 	$seen{ $failed ? 'failed' : 'done' }++;
 	$seen{writes} += grep { $_->{taken} } @log;
 	push @history, "$statement->{text}" . ($fault->{name} ? "  -- $fault->{name}" : '');

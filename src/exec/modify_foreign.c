@@ -23,11 +23,9 @@
  */
 #include "postgres.h"
 
-#include "access/sysattr.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "nodes/value.h"
-#include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
 #include "exec/modify_int.h"
@@ -82,20 +80,11 @@ graphBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rri,
 void
 graphBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rri)
 {
-	Bitmapset  *used = NULL;
 	List	   *returned = NIL;
-	int			member = -1;
 
 	if (rri->ri_returningList)
-		pull_varattnos((Node *) rri->ri_returningList,
-					   mtstate->resultRelInfo->ri_RangeTableIndex, &used);
-	while ((member = bms_next_member(used, member)) >= 0)
-	{
-		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum >= 0)
-			returned = lappend_int(returned, attnum);
-	}
+		returned = graph_add_attributes(NIL, (Node *) rri->ri_returningList,
+										mtstate->resultRelInfo->ri_RangeTableIndex);
 	begin(mtstate, rri, returned);
 }
 

@@ -377,6 +377,7 @@ extern List *graph_plan_list(const ForeignScan *plan,
 extern List *graph_make_private(GraphScanMode mode, const GraphRelInfo *info,
 								List *columns, const GraphPushdown *pushdown,
 								List *order, List *select, int first);
+extern List *graph_add_attributes(List *attnums, Node *expr, Index rti);
 extern List *graph_selected_properties(RelOptInfo *baserel, List *attnums);
 
 /* in first_page.c */

@@ -29,7 +29,6 @@
  */
 #include "postgres.h"
 
-#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -37,7 +36,6 @@
 #include "nodes/value.h"
 #include "optimizer/appendinfo.h"
 #include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "utils/partcache.h"
 #include "utils/rel.h"
@@ -89,27 +87,6 @@ find_scan(const ModifyTable *plan, Index rti, int index)
 }
 
 /*
- * add_attributes
- *		Add the columns of a table that an expression reads to a list.
- */
-static List *
-add_attributes(List *attnums, Node *expr, Index rti)
-{
-	Bitmapset  *used = NULL;
-	int			member = -1;
-
-	pull_varattnos(expr, rti, &used);
-	while ((member = bms_next_member(used, member)) >= 0)
-	{
-		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum >= 0)
-			attnums = list_append_unique_int(attnums, attnum);
-	}
-	return attnums;
-}
-
-/*
  * add_checked
  *		Add the columns that the constraints of a table are about.
  */
@@ -119,11 +96,11 @@ add_checked(List *attnums, Relation relation)
 	TupleConstr *constraints = RelationGetDescr(relation)->constr;
 
 	for (int i = 0; constraints && i < constraints->num_check; i++)
-		attnums = add_attributes(attnums,
-								 stringToNode(constraints->check[i].ccbin), 1);
+		attnums = graph_add_attributes(attnums,
+									   stringToNode(constraints->check[i].ccbin), 1);
 	if (relation->rd_rel->relispartition)
-		attnums = add_attributes(attnums,
-								 (Node *) RelationGetPartitionQual(relation), 1);
+		attnums = graph_add_attributes(attnums,
+									   (Node *) RelationGetPartitionQual(relation), 1);
 	return attnums;
 }
 
@@ -140,8 +117,8 @@ needed_columns(const ForeignScan *scan, List *exprs, List *targets,
 	Index		rti = scan->scan.scanrelid;
 	List	   *result = list_concat_unique_int(list_copy(targets), returned);
 
-	result = add_attributes(result, (Node *) scan->scan.plan.qual, rti);
-	return add_attributes(result, (Node *) exprs, rti);
+	result = graph_add_attributes(result, (Node *) scan->scan.plan.qual, rti);
+	return graph_add_attributes(result, (Node *) exprs, rti);
 }
 
 /*

@@ -25,12 +25,10 @@
  */
 #include "postgres.h"
 
-#include "access/sysattr.h"
 #include "access/table.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "optimizer/appendinfo.h"
-#include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "parser/parsetree.h"
 #include "utils/rel.h"
@@ -247,21 +245,9 @@ check_insert(PlannerInfo *root, const GraphTarget *target)
 static List *
 returned_columns(const ModifyTable *plan, Index rti, int index)
 {
-	Bitmapset  *used = NULL;
-	List	   *result = NIL;
-	int			member = -1;
-
 	if (plan->returningLists == NIL)
 		return NIL;
-	pull_varattnos(list_nth(plan->returningLists, index), rti, &used);
-	while ((member = bms_next_member(used, member)) >= 0)
-	{
-		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum >= 0)
-			result = lappend_int(result, attnum);
-	}
-	return result;
+	return graph_add_attributes(NIL, list_nth(plan->returningLists, index), rti);
 }
 
 /*

@@ -18,9 +18,7 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
-#include "access/sysattr.h"
 #include "nodes/value.h"
-#include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 
@@ -33,20 +31,9 @@
 static List *
 needed_columns(RelOptInfo *baserel, List *clauses)
 {
-	Bitmapset  *used = NULL;
-	List	   *result = NIL;
-	int			member = -1;
+	List	   *all = list_concat_copy(baserel->reltarget->exprs, clauses);
 
-	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &used);
-	pull_varattnos((Node *) clauses, baserel->relid, &used);
-	while ((member = bms_next_member(used, member)) >= 0)
-	{
-		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum >= 0)
-			result = lappend_int(result, attnum);
-	}
-	return result;
+	return graph_add_attributes(NIL, (Node *) all, baserel->relid);
 }
 
 /*

@@ -21,8 +21,10 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
+#include "optimizer/optimizer.h"
 
 #include "plan/graph_plan.h"
 
@@ -139,6 +141,28 @@ graph_make_private(GraphScanMode mode, const GraphRelInfo *info, List *columns,
 	return lappend(result,
 				   list_make2(makeInteger((int) Min(alerts, INT_MAX)),
 							  makeInteger((int) Min(requests, INT_MAX))));
+}
+
+/*
+ * graph_add_attributes
+ *		Add the columns of a table that an expression reads to a list, each once;
+ *		0 is the whole row, and system columns are left out.
+ */
+List *
+graph_add_attributes(List *attnums, Node *expr, Index rti)
+{
+	Bitmapset  *used = NULL;
+	int			member = -1;
+
+	pull_varattnos(expr, rti, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
+	{
+		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum >= 0)
+			attnums = list_append_unique_int(attnums, attnum);
+	}
+	return attnums;
 }
 
 /*

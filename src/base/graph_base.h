@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "nodes/pg_list.h"
+#include "utils/hsearch.h"
 
 #include "base/compat.h"
 
@@ -167,6 +168,9 @@ extern long graph_milliseconds_until(GraphTime when);
 
 /* in encoding.c */
 extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
+
+/* in string_set.c */
+extern HTAB *graph_string_set_create(const char *name, MemoryContext context);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);

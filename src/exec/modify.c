@@ -26,12 +26,10 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -50,30 +48,6 @@ struct GraphModify
 	HTAB	   *seen;			/* ids of records that were come to */
 	const char *key;			/* of the row at hand, for messages */
 };
-
-/* An id in the table of those that were seen. */
-typedef struct SeenKey
-{
-	char	   *key;
-} SeenKey;
-
-/*
- * hash_key, match_key
- *		A hash table over strings that are pointed to.
- */
-static uint32
-hash_key(const void *key, Size size)
-{
-	const char *string = *(char *const *) key;
-
-	return string_hash(string, strlen(string) + 1);
-}
-
-static int
-match_key(const void *first, const void *second, Size size)
-{
-	return strcmp(*(char *const *) first, *(char *const *) second);
-}
 
 /*
  * graph_modify_create
@@ -94,7 +68,6 @@ graph_modify_create(ResultRelInfo *rri, EState *estate, GraphSession *session,
 	GraphModify *modify = palloc0(sizeof(GraphModify));
 	Relation	relation = rri->ri_RelationDesc;
 	Oid			userid = graph_result_user(rri, estate);
-	HASHCTL		ctl = {0};
 
 	modify->context = context;
 	modify->row_context = AllocSetContextCreate(context, "graph_fdw modified row",
@@ -108,12 +81,8 @@ graph_modify_create(ResultRelInfo *rri, EState *estate, GraphSession *session,
 		session = graph_session_open(RelationGetRelid(relation),
 									 OidIsValid(userid) ? userid : GetUserId());
 	modify->writer = graph_writer_create(session);
-	ctl.keysize = ctl.entrysize = sizeof(SeenKey);
-	ctl.hash = hash_key;
-	ctl.match = match_key;
-	ctl.hcxt = context;
-	modify->seen = hash_create("graph_fdw records that were modified", 64, &ctl,
-							   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	modify->seen = graph_string_set_create("graph_fdw records that were modified",
+										   context);
 	MemoryContextSwitchTo(old);
 	return modify;
 }
@@ -355,15 +324,13 @@ add_write(GraphModify *modify, const GraphSent *sent, TupleTableSlot *row)
 static bool
 mark_seen(GraphModify *modify, const char *key)
 {
-	SeenKey		entry = {unconstify(char *, key)};
-	SeenKey    *found;
-	bool		was_there;
+	bool		found;
+	char	   *copy;
 
-	if (hash_search(modify->seen, &entry, HASH_FIND, NULL))
+	if (hash_search(modify->seen, &key, HASH_FIND, NULL))
 		return false;
-	entry.key = MemoryContextStrdup(modify->context, key);
-	found = hash_search(modify->seen, &entry, HASH_ENTER, &was_there);
-	found->key = entry.key;
+	copy = MemoryContextStrdup(modify->context, key);
+	(void) hash_search(modify->seen, &copy, HASH_ENTER, &found);
 	return true;
 }
 

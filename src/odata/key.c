@@ -27,10 +27,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 
 #include "odata/graph_odata.h"
 
@@ -39,24 +37,6 @@
  * line much longer than this is refused by servers and proxies.
  */
 #define MAX_ID_BYTES	1024
-
-/*
- * hash_key, match_key
- *		A hash table over strings that are pointed to, of any length.
- */
-static uint32
-hash_key(const void *key, Size size)
-{
-	const char *string = *(char *const *) key;
-
-	return string_hash(string, strlen(string) + 1);
-}
-
-static int
-match_key(const void *first, const void *second, Size size)
-{
-	return strcmp(*(char *const *) first, *(char *const *) second);
-}
 
 /* The distinct ids that values name, as they are found. */
 typedef struct KeyList
@@ -106,15 +86,9 @@ char	  **
 graph_key_list(List *keys, const GraphValue *values, int *count, bool *all)
 {
 	KeyList		list = {NULL, palloc(8 * sizeof(char *)), 0, 8, true};
-	HASHCTL		ctl = {0};
 	ListCell   *cell;
 
-	ctl.keysize = ctl.entrysize = sizeof(char *);
-	ctl.hash = hash_key;
-	ctl.match = match_key;
-	ctl.hcxt = CurrentMemoryContext;
-	list.seen = hash_create("graph_fdw keys", 64, &ctl,
-							HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	list.seen = graph_string_set_create("graph_fdw keys", CurrentMemoryContext);
 	foreach(cell, keys)
 	{
 		const GraphValue *value = &values[lfirst_int(cell)];

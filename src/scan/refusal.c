@@ -11,7 +11,8 @@
  * mapping or foreign server is altered.
  *
  * The same is remembered of the lists of what belongs to something else
- * (owned.c): whether the service has answered one, or does not know them.
+ * (owned.c): whether the service has answered one, or does not know them; and
+ * of enums whose members have come in another case (spelling.c).
  *
  * What this file refuses to know: how a request is spelled and what is done
  * without a part.
@@ -38,6 +39,8 @@ typedef struct Refusal
 	bool		answers;		/* it has answered something with 200 */
 	bool		navigates;		/* and the list of what belongs to something, */
 	bool		no_navigation;	/* or does not know these lists */
+	uint32		other_case;		/* bits: its properties, by their places, of
+								 * which a member has come in another case */
 } Refusal;
 
 static List *refusals = NIL;	/* of Refusal *, in TopMemoryContext */
@@ -101,6 +104,7 @@ forget_refusals(Datum arg, int cacheid, uint32 hashvalue)
 		refusal->refused = 0;
 		refusal->answers = false;
 		refusal->navigates = refusal->no_navigation = false;
+		refusal->other_case = 0;
 	}
 }
 
@@ -260,4 +264,24 @@ graph_navigation_note(const GraphParts *parts, bool answers)
 
 	refusal->navigates = answers;
 	refusal->no_navigation = !answers;
+}
+
+/*
+ * graph_other_case_is_known, graph_other_case_note
+ *		Has a member of the enum that is at this place among the properties come
+ *		in another case; it has.
+ */
+bool
+graph_other_case_is_known(const GraphParts *parts, int place)
+{
+	const Refusal *refusal = find_refusal(parts);
+
+	return refusal && (refusal->other_case & (1U << place)) != 0;
+}
+
+void
+graph_other_case_note(const GraphParts *parts, int place)
+{
+	Assert(place >= 0 && place < 32);
+	get_refusal(parts)->other_case |= 1U << place;
 }

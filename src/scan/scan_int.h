@@ -499,6 +499,8 @@ extern int	graph_parts_suspect(const GraphParts *parts, int asked);
 extern bool graph_navigation_answers(const GraphParts *parts);
 extern bool graph_navigation_is_refused(const GraphParts *parts);
 extern void graph_navigation_note(const GraphParts *parts, bool answers);
+extern bool graph_other_case_is_known(const GraphParts *parts, int place);
+extern void graph_other_case_note(const GraphParts *parts, int place);
 
 /* in seen.c */
 extern GraphSeen *graph_seen_create(MemoryContext context, int workers);

@@ -6,8 +6,7 @@
  * Microsoft's documentation shows incidents whose status is "Active", and the
  * service gives "active".  Where both come, its count of what is equal to one of
  * them may hold the other.  So each record that is read is looked at, and what
- * was seen is known for the user mapping until the session ends or any user
- * mapping or foreign server is altered.
+ * was seen is remembered for the session (refusal.c).
  *
  * Words are looked at as they came: one with an escape in it is not recognized.
  *
@@ -20,23 +19,12 @@
  */
 #include "postgres.h"
 
-#include "utils/inval.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
-
 #include "scan/scan_int.h"
-
-/* A property that has come in another case to a user mapping. */
-typedef struct Sighting
-{
-	Oid			umid;
-	const GraphQueryProperty *property;
-} Sighting;
 
 /* Where a record of a scan has a member of an enum. */
 typedef struct WatchedEnum
 {
-	const GraphQueryProperty *property;
+	int			place;			/* among the resource's properties */
 	int			slot;
 } WatchedEnum;
 
@@ -45,63 +33,6 @@ struct GraphSpelling
 	int			count;
 	WatchedEnum enums[FLEXIBLE_ARRAY_MEMBER];
 };
-
-static List *sightings = NIL;	/* of Sighting *, in TopMemoryContext */
-
-/*
- * forget_sightings
- *		Syscache callback: a user mapping or a server has changed, and may lead
- *		elsewhere now.  It must not touch the catalogs or throw.
- */
-static void
-forget_sightings(Datum arg, int cacheid, uint32 hashvalue)
-{
-	list_free_deep(sightings);
-	sightings = NIL;
-}
-
-/*
- * was_seen
- *		Has this property come in another case to this user mapping?
- */
-static bool
-was_seen(Oid umid, const GraphQueryProperty *property)
-{
-	ListCell   *cell;
-
-	foreach(cell, sightings)
-	{
-		const Sighting *sighting = lfirst(cell);
-
-		if (sighting->umid == umid && sighting->property == property)
-			return true;
-	}
-	return false;
-}
-
-/*
- * note_sighting
- *		Remember that it has.
- */
-static void
-note_sighting(Oid umid, const GraphQueryProperty *property)
-{
-	static bool registered = false;
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	Sighting   *sighting;
-
-	if (!registered)
-	{
-		CacheRegisterSyscacheCallback(USERMAPPINGOID, forget_sightings, 0);
-		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, forget_sightings, 0);
-		registered = true;
-	}
-	sighting = palloc(sizeof(Sighting));
-	sighting->umid = umid;
-	sighting->property = property;
-	sightings = lappend(sightings, sighting);
-	MemoryContextSwitchTo(old);
-}
 
 /*
  * graph_spelling_create
@@ -123,7 +54,7 @@ graph_spelling_create(const GraphResourceInfo *resource,
 
 		if (property->type != GRAPH_EDM_ENUM || !property->any_case)
 			continue;
-		watched->property = property;
+		watched->place = i;
 		watched->slot = graph_projection_add(projection, property->name);
 		spelling->count++;
 	}
@@ -142,14 +73,15 @@ graph_spelling_note(const GraphShared *shared)
 	for (int i = 0; i < spelling->count; i++)
 	{
 		const WatchedEnum *watched = &spelling->enums[i];
+		const GraphQueryProperty *property =
+			&shared->resource->properties[watched->place];
 		GraphSlice	value = shared->slots[watched->slot];
 
 		/* without its quotes */
 		if (graph_slice_is_string(value) &&
-			graph_is_other_case(watched->property->enum_name, value.data + 1,
-								value.len - 2) &&
-			!was_seen(shared->session->umid, watched->property))
-			note_sighting(shared->session->umid, watched->property);
+			graph_is_other_case(property->enum_name, value.data + 1,
+								value.len - 2))
+			graph_other_case_note(&shared->parts, watched->place);
 	}
 }
 
@@ -161,6 +93,9 @@ graph_spelling_note(const GraphShared *shared)
 bool
 graph_spelling_differs(const GraphShared *shared, const char *name)
 {
-	return was_seen(shared->session->umid,
-					graph_query_property(shared->resource, name));
+	const GraphResourceInfo *resource = shared->resource;
+
+	return graph_other_case_is_known(&shared->parts,
+									 graph_query_property(resource, name) -
+									 resource->properties);
 }

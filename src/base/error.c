@@ -251,6 +251,22 @@ graph_describe_remote(const GraphPeer *peer, const GraphHttpHeader *header,
 }
 
 /*
+ * graph_status_hint
+ *		What a person can do about a status of Graph; NULL if we do not know.
+ *		What was asked takes the permission.
+ */
+const char *
+graph_status_hint(const GraphPeer *peer, int status, const char *permission)
+{
+	if (status == 401 && peer->token_is_given)
+		return "The token in the user mapping's option \"access_token\" has expired or was issued for another service or cloud.";
+	if (status == 403)
+		return psprintf("Grant the application permission %s to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect().",
+						permission);
+	return graph_status_rule(status)->hint;
+}
+
+/*
  * graph_report_status
  *		Raise the error for an answer of Graph that is not 200.
  *
@@ -263,15 +279,12 @@ graph_report_status(const GraphPeer *peer, const char *request,
 					const GraphRemoteError *remote, const char *why)
 {
 	const GraphStatusRule *rule = graph_status_rule(header->status);
-	const char *hint = rule->hint;
+	const char *hint = graph_status_hint(peer, header->status,
+										 peer->permission);
 	char	   *detail = graph_describe_remote(peer, header, remote, why);
 
-	if (header->status == 401 && peer->token_is_given)
-		hint = "The token in the user mapping's option \"access_token\" has expired or was issued for another service or cloud.";
-	if (header->status == 403)
-		hint = psprintf("Grant the application permission %s to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect().%s%s",
-						peer->permission, peer->otherwise ? "  " : "",
-						peer->otherwise ? peer->otherwise : "");
+	if (header->status == 403 && peer->otherwise)
+		hint = psprintf("%s  %s", hint, peer->otherwise);
 
 	ereport(ERROR,
 			(errcode(rule->sqlstate),

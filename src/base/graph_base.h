@@ -234,6 +234,8 @@ typedef struct GraphStatusRule
 /* in error.c */
 pg_noreturn extern void graph_report_out_of_memory(void);
 extern const GraphStatusRule *graph_status_rule(int status);
+extern const char *graph_status_hint(const GraphPeer *peer, int status,
+									 const char *permission);
 extern char *graph_describe_remote(const GraphPeer *peer,
 								   const GraphHttpHeader *header,
 								   const GraphRemoteError *remote,

@@ -316,32 +316,6 @@ replace_stale(GraphWriter *writer, GraphPosted *posted)
 }
 
 /*
- * hint_for
- *		What can be done about a refusal; NULL if we do not know.
- */
-static const char *
-hint_for(const GraphSession *session, int status)
-{
-	const GraphResourceInfo *resource =
-		graph_resource_info(session->options.resource);
-
-	switch (status)
-	{
-		case 400:
-		case 404:
-			return NULL;		/* the rule's are for reading */
-		case 401:
-			if (session->peer.token_is_given)
-				return "The token in the user mapping's option \"access_token\" has expired or was issued for another service or cloud.";
-			break;
-		case 403:
-			return psprintf("Grant the application permission %s to the app registration and give admin consent.  A token that was issued before does not have it: call graph_fdw_disconnect().",
-							resource->write_permission);
-	}
-	return graph_status_rule(status)->hint;
-}
-
-/*
  * report_refused
  *		Raise the error for a write that the service has not done.
  */
@@ -353,7 +327,13 @@ report_refused(const GraphSession *session, const GraphPosted *posted,
 	const GraphStatusRule *rule = graph_status_rule(header->status);
 	char	   *detail = graph_describe_remote(&session->peer, header, remote,
 											   why[0] ? why : NULL);
-	const char *hint = hint_for(session, header->status);
+	const char *permission =
+		graph_resource_info(session->options.resource)->write_permission;
+	const char *hint = NULL;
+
+	/* those of the other two are for reading */
+	if (header->status != 400 && header->status != 404)
+		hint = graph_status_hint(&session->peer, header->status, permission);
 
 	ereport(ERROR,
 			(errcode(header->status == 404 ?

@@ -7,7 +7,8 @@
  * Token that says who asks whom and when, signed with the private key whose
  * certificate the application's registration holds.  This file reads the two
  * PEM files, makes sure that they belong together and are good today, and
- * makes the assertion.  OpenSSL does all that is cryptographic.
+ * makes the assertion.  OpenSSL does all that is cryptographic.  The claims of
+ * others' tokens, which have the same form, are found here, too.
  *
  * OpenSSL's objects hang on a memory context reset callback that is
  * registered before they are made.  Its callback for a key's password returns
@@ -334,12 +335,12 @@ append_base64url(StringInfo buf, const void *data, size_t len)
 }
 
 /*
- * graph_base64url_decode
+ * base64url_decode
  *		The bytes of such a text, palloc'd and with a zero byte behind them;
  *		NULL if it is none.
  */
-char *
-graph_base64url_decode(const char *text, size_t len, size_t *result_len)
+static char *
+base64url_decode(const char *text, size_t len, size_t *result_len)
 {
 	size_t		padded = (len + 3) / 4 * 4;
 	char	   *plain;
@@ -363,6 +364,25 @@ graph_base64url_decode(const char *text, size_t len, size_t *result_len)
 	*result_len = decoded - (padded - len);
 	result[*result_len] = '\0';
 	return result;
+}
+
+/*
+ * graph_token_claims
+ *		The claims that a token holds (RFC 7519, section 3), as JSON, palloc'd;
+ *		NULL if it is no such token.
+ *
+ * Its signature is not looked at.  The claims are as secret as the token is:
+ * the caller overwrites them.
+ */
+char *
+graph_token_claims(const char *token, size_t *len)
+{
+	const char *claims = token ? strchr(token, '.') : NULL;
+	const char *end = claims ? strchr(claims + 1, '.') : NULL;
+
+	if (end == NULL)
+		return NULL;
+	return base64url_decode(claims + 1, end - claims - 1, len);
 }
 
 /*

@@ -233,16 +233,10 @@ poll_for_token(GraphSession *session, const GraphDeviceCode *code,
 static char *
 account_of(GraphSession *session, const GraphTokenAnswer *answer)
 {
-	const char *token = answer->id_token;
-	const char *claims = token ? strchr(token, '.') : NULL;
-	const char *end = claims ? strchr(claims + 1, '.') : NULL;
 	size_t		len;
-	char	   *json;
+	char	   *json = graph_token_claims(answer->id_token, &len);
 	char	   *account;
 
-	if (end == NULL)
-		return NULL;
-	json = graph_base64url_decode(claims + 1, end - claims - 1, &len);
 	if (json == NULL)
 		return NULL;
 	account = graph_decode_account(json, len);

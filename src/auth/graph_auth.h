@@ -127,8 +127,7 @@ extern void graph_token_answer_wipe(GraphTokenAnswer *answer);
 /* in client_assertion.c */
 extern char *graph_client_assertion_create(const GraphOptions *options,
 										   const char *audience);
-extern char *graph_base64url_decode(const char *text, size_t len,
-									size_t *result_len);
+extern char *graph_token_claims(const char *token, size_t *len);
 
 /* in managed_identity.c */
 extern void graph_managed_identity_request(GraphSession *session,

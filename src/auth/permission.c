@@ -23,23 +23,15 @@
  * graph_token_permissions
  *		The names of the permissions of the session's token, a list of char *;
  *		false if the token does not say.
- *
- * The claims are as secret as the token is, and overwritten.
  */
 bool
 graph_token_permissions(const GraphSession *session, List **permissions)
 {
-	const char *token = session->peer.bearer;
-	const char *claims = token ? strchr(token, '.') : NULL;
-	const char *end = claims ? strchr(claims + 1, '.') : NULL;
 	size_t		len;
-	char	   *json;
+	char	   *json = graph_token_claims(session->peer.bearer, &len);
 	bool		result;
 
 	*permissions = NIL;
-	if (end == NULL)
-		return false;
-	json = graph_base64url_decode(claims + 1, end - claims - 1, &len);
 	if (json == NULL)
 		return false;
 	result = graph_decode_permissions(json, len, permissions);

@@ -113,9 +113,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   copy constant record := CASE WHEN TG_OP = 'INSERT' THEN NEW ELSE OLD END;
+  superuser constant boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
   allowed boolean;
 BEGIN
-  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+  IF superuser THEN
     allowed := true;
   ELSIF TG_OP = 'UPDATE' THEN
     allowed := EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -124,7 +125,7 @@ BEGIN
   ELSE
     allowed := EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = copy.owner AND pg_has_role(r.oid, 'USAGE'));
   END IF;
-  IF TG_OP = 'INSERT' AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+  IF TG_OP = 'INSERT' AND NOT superuser THEN
     allowed := allowed AND copy.tables->0 IS NOT NULL
       AND EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = copy.target_schema AND pg_has_role(n.nspowner, 'USAGE'))
       AND NOT EXISTS (SELECT FROM jsonb_array_elements(copy.tables) AS t

@@ -10,11 +10,13 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-# An app of the emulator that may read alerts and incidents.  Its secret is in the emulator's
-# source, so it may be shown here; a real one may not.
+# An app of the emulator that may read alerts and incidents, and one that may write them.  Their
+# secrets are in the emulator's source, so they may be shown here; real ones may not.
 tenant_id=11111111-2222-3333-4444-555555555555
 client_id=cccccccc-dddd-eeee-ffff-000000000000
 client_secret='emulator-secret-read-only'
+writer_id=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee
+writer_secret='emulator-secret-~Q8+/=&%'
 
 usage() {
     cat <<'USAGE'
@@ -182,7 +184,7 @@ tour() {
     printf 'The alert is resolved in the portal; the schedule is "%s".\n' "$schedule"
     wait_for_cron "$last"
     show_sql 4-refreshed.sql --set=resolved="$alert"
-    show_sql 5-triage.sql
+    show_sql 5-triage.sql --set=writer_id="$writer_id" --set=writer_secret="$writer_secret"
 
     printf '\nThat was graph_fdw.  scripts/demo.sh --psql to try it, --tenant for your own tenant.\n'
 }

@@ -1,7 +1,12 @@
 \echo
-\echo :bold'8. Triage'      :plain' Off until the server says so: what is written is not undone.'
+\echo :bold'9. Triage'      :plain' Off until the server says so: what is written is not undone.'
 \echo
 ALTER SERVER graph OPTIONS (ADD updatable 'true');
+\echo
+
+\echo 'It takes an application that may write; so far it was one that may read:'
+ALTER USER MAPPING FOR CURRENT_USER SERVER graph
+  OPTIONS (SET client_id :'writer_id', SET client_secret :'writer_secret');
 \echo
 
 EXPLAIN (VERBOSE, COSTS OFF)

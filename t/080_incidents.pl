@@ -420,22 +420,8 @@ IMPORT FOREIGN SCHEMA security LIMIT TO (incidents, incident_comments) FROM SERV
 SQL
 }
 my @generated = map { generated() } 1 .. $count;
-my %answer;
-foreach my $schema (qw(copy defender plain small))
-{
-	my $script = "SET search_path = $schema, public;\n" . join '', map { "\\echo \@\n$_;\n" } @generated;
-	my (undef, $output) = $node->psql('postgres', $script, on_error_stop => 0);
-
-	$answer{$schema} = [ split /^\@\n?/m, $output ];
-}
-my $wrong = 0;
-foreach my $number (0 .. $#generated)
-{
-	my @different = grep { ($answer{$_}[ $number + 1 ] // 'none') ne $answer{copy}[ $number + 1 ] } qw(defender plain small);
-	next unless @different;
-	diag("$generated[$number]\n-- over @different, which should be:\n$answer{copy}[ $number + 1 ]\n-- and is:\n" . ($answer{ $different[0] }[ $number + 1 ] // 'nothing')) if $wrong++ < 4;
-}
+my ($wrong, $answers) = $node->compare_schemas(\@generated, qw(copy defender plain small));
 is($wrong, 0, "$count generated queries");
-is(scalar @{ $answer{copy} }, $count + 1, 'all of them have an answer');
+is($answers, $count + 1, 'all of them have an answer');
 
 done_testing();

@@ -495,23 +495,9 @@ IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, alert_evidence, device_evidence
 SQL
 }
 my @generated = map { generated() } 1 .. $count;
-my %answer;
-foreach my $schema (qw(copy defender plain small))
-{
-	my $script = "SET search_path = $schema, public;\n" . join '', map { "\\echo \@\n$_;\n" } @generated;
-	my (undef, $output) = $node->psql('postgres', $script, on_error_stop => 0);
-
-	$answer{$schema} = [ split /^\@\n?/m, $output ];
-}
-my $wrong = 0;
-foreach my $query (0 .. $#generated)
-{
-	my @different = grep { ($answer{$_}[ $query + 1 ] // 'none') ne $answer{copy}[ $query + 1 ] } qw(defender plain small);
-	next unless @different;
-	diag("$generated[$query]\n-- over @different, which should be:\n$answer{copy}[ $query + 1 ]\n-- and is:\n" . ($answer{ $different[0] }[ $query + 1 ] // 'nothing')) if $wrong++ < 4;
-}
+my ($wrong, $answers) = $node->compare_schemas(\@generated, qw(copy defender plain small));
 is($wrong, 0, "$count generated queries");
-is(scalar @{ $answer{copy} }, $count + 1, 'all of them have an answer');
+is($answers, $count + 1, 'all of them have an answer');
 cmp_ok(scalar(grep { m{^incidents/[^/]+/alerts} } asked()), '>', $count / 4, 'and many were asked by incident');
 
 done_testing();

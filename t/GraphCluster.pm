@@ -209,4 +209,31 @@ sub session
 	return $session;
 }
 
+# Compare what some queries give in several schemas to what they give in the
+# first, and show the first few that differ: how many do, and how many pieces
+# there are in the first schema's answer, one more than queries.
+sub compare_schemas
+{
+	my ($self, $queries, $first, @others) = @_;
+	my %answer;
+	my $wrong = 0;
+
+	foreach my $schema ($first, @others)
+	{
+		my $script = "SET search_path = $schema, public;\n" . join '', map { "\\echo \@\n$_;\n" } @$queries;
+		my (undef, $output) = $self->psql('postgres', $script, on_error_stop => 0);
+
+		$answer{$schema} = [ split /^\@\n?/m, $output ];
+	}
+	foreach my $number (0 .. $#$queries)
+	{
+		my $expected = $answer{$first}[ $number + 1 ];
+		my @different = grep { ($answer{$_}[ $number + 1 ] // 'none') ne $expected } @others;
+
+		next unless @different;
+		Test::Builder->new->diag("$queries->[$number]\n-- over @different, which should be:\n$expected\n-- and is:\n" . ($answer{ $different[0] }[ $number + 1 ] // 'nothing')) if $wrong++ < 4;
+	}
+	return ($wrong, scalar @{ $answer{$first} });
+}
+
 1;

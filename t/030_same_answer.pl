@@ -23,9 +23,9 @@ use GraphEmulator;
 use GraphMetadata qw(tables);
 use GraphQueries;
 use HTTP::Tiny;
-use IPC::Open2;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
+use PythonService;
 use Test::More;
 
 my $count = $ENV{GRAPH_QUERIES} || 450;
@@ -44,13 +44,9 @@ my $incidents = $alerts =~ s/alerts\.jsonl/incidents.jsonl/r;
 append_to_file($alerts, join '', map { "$_\n" } $emulator->alerts);
 append_to_file($incidents, join '', map { "$_\n" } $emulator->incidents);
 
-# The service that is SQLite, which ends with its standard input.
-my $sqlite_pid = open2(my $sqlite_output, my $sqlite_input,
-	'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/odata_sqlite.py", $alerts, $incidents);
-my $sqlite_port = <$sqlite_output>;
-die 'the other service did not start' unless defined $sqlite_port;
-chomp $sqlite_port;
-my $sqlite = "http://127.0.0.1:$sqlite_port";
+# The service that is SQLite.
+my $service = PythonService->new('odata_sqlite.py', $alerts, $incidents);
+my $sqlite = $service->url;
 
 #------------------------------------------------------------------------------
 # The tables
@@ -295,7 +291,5 @@ if (defined $only)
 	diag(join "\n", map { tr/\x1e/\n/r } @{ run_script(script($only, \%explain, $_))->{$only}{$_}[1] }) foreach $ENV{GRAPH_SCHEMA} || 'usual';
 }
 
-close $sqlite_input;
-waitpid $sqlite_pid, 0;
 $node->stop;
 done_testing();

@@ -39,6 +39,7 @@ use IPC::Open2;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
 use PostgreSQL::Test::Utils;
+use PythonService;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -72,11 +73,8 @@ foreach my $tenant (qw(a b))
 	append_to_file("$folder/$tenant-incidents.jsonl", join '', map { "$_\n" } @{ $incidents{$tenant} });
 	$emulator{$tenant} = emulator($tenant, @{ $alerts{$tenant} });
 
-	my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/odata_sqlite.py", "$folder/$tenant.jsonl", "$folder/$tenant-incidents.jsonl");
-	my $port = <$output> // die 'the other service did not start';
-	chomp $port;
-	push @sqlite, [ $pid, $input, $output ];
-	$sqlite{$tenant} = "http://127.0.0.1:$port";
+	push @sqlite, PythonService->new('odata_sqlite.py', "$folder/$tenant.jsonl", "$folder/$tenant-incidents.jsonl");
+	$sqlite{$tenant} = $sqlite[-1]->url;
 }
 
 # In one more, alerts come and go.
@@ -464,10 +462,5 @@ note(join ', ', map { "$_ $kinds{$_}" } sort keys %kinds);
 
 disconnect_session();
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
-foreach my $sqlite (@sqlite)
-{
-	close $sqlite->[1];
-	waitpid $sqlite->[0], 0;
-}
 $node->stop;
 done_testing();

@@ -16,19 +16,19 @@ use FindBin;
 use lib $FindBin::RealBin;
 use GraphCluster;
 use GraphEmulator;
-use IPC::Open2;
 use HTTP::Tiny;
 use JSON::PP;
+use PythonService;
 use Test::More;
 
 my $SEEDS = $ENV{GRAPH_MOVING} || 0;
 my $json = JSON::PP->new->utf8->canonical;
 my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
-my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/moving_server.py");
-chomp(my $port = <$output>);
+my $service = PythonService->new('moving_server.py');
+my $url = $service->url;
 my $node = GraphCluster->connected_to(GraphEmulator->new('--alerts', 0, '--no-sample'), import => 0);
 $node->sql(<<"SQL");
-CREATE SERVER moving FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint 'http://127.0.0.1:$port/x', page_size '100', concurrency '4', max_retries '8');
+CREATE SERVER moving FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '$url/x', page_size '100', concurrency '4', max_retries '8');
 CREATE USER MAPPING FOR CURRENT_USER SERVER moving OPTIONS (access_token 'x');
 IMPORT FOREIGN SCHEMA security LIMIT TO (alerts) FROM SERVER moving INTO defender;
 SQL
@@ -44,9 +44,9 @@ sub read_list
 	my $key = percent($json->encode($options));
 
 	$session->{stderr} = '';
-	$session->query("ALTER SERVER moving OPTIONS (SET endpoint 'http://127.0.0.1:$port/$key')");
+	$session->query("ALTER SERVER moving OPTIONS (SET endpoint '$url/$key')");
 	my @ids = split /\n/, $session->query($query);
-	my $state = $json->decode($http->get("http://127.0.0.1:$port/$key/kept")->{content});
+	my $state = $json->decode($http->get("$url/$key/kept")->{content});
 	return (\@ids, $session->{stderr}, $state);
 }
 
@@ -124,6 +124,4 @@ is(scalar(@$ids), 1000, 'a list that does not move');
 cmp_ok($state->{requests}, '<=', 14, 'a list that does not move: its pages, and one that is not full for each window');
 
 $session->quit;
-close $input;
-waitpid $pid, 0;
 done_testing();

@@ -16,8 +16,8 @@ use GraphCluster qw(options);
 use GraphEmulator;
 use GraphIncidents qw(copy_sql);
 use HTTP::Tiny;
-use IPC::Open2;
 use PostgreSQL::Test::Utils;
+use PythonService;
 use Test::More;
 
 my @TABLES = qw(incidents incident_comments alerts alert_evidence device_evidence alert_comments);
@@ -25,12 +25,8 @@ my $folder = PostgreSQL::Test::Utils::tempdir();
 my $data = GraphIncidents->new(2000, 900);
 $data->write($folder);
 
-# The service ends with its standard input.
-my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/odata_sqlite.py",
-	"$folder/alerts.jsonl", "$folder/incidents.jsonl");
-my $port = <$output> // die 'the service did not start';
-chomp $port;
-my $service = "http://127.0.0.1:$port";
+my $sqlite = PythonService->new('odata_sqlite.py', "$folder/alerts.jsonl", "$folder/incidents.jsonl");
+my $service = $sqlite->url;
 my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
 
 # The token is given, so that nobody is asked for one.
@@ -205,7 +201,5 @@ cmp_ok(scalar(@pages), '<=', 46, 'a long list: pages');
 cmp_ok(scalar(keys %lower), '>=', 2, 'a long list: windows');
 is_deeply([ grep { !/\$top=\d+/ || $& !~ /=([1-9]|[1-4]\d|50)$/ } @pages ], [], 'a long list: no page is larger than 50');
 
-close $input;
-waitpid $pid, 0;
 $node->stop;
 done_testing();

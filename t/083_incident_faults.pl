@@ -16,9 +16,9 @@ use GraphCluster qw(options);
 use GraphEmulator qw(minute alert %APP $TENANT);
 use GraphLogin qw(set_mapping);
 use HTTP::Tiny;
-use IPC::Open2;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
+use PythonService;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -267,8 +267,8 @@ $node->set_server(select_pushdown => undef);
 #------------------------------------------------------------------------------
 
 {
-	my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/moving_server.py");
-	chomp(my $port = <$output>);
+	my $service = PythonService->new('moving_server.py');
+	my $url = $service->url;
 	my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
 	my $number = 0;
 	my @lists = map {
@@ -281,7 +281,7 @@ $node->set_server(select_pushdown => undef);
 
 	$node->sql(<<"SQL");
 CREATE SCHEMA moving;
-CREATE SERVER moving FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint 'http://127.0.0.1:$port/x', concurrency '4', max_retries '8');
+CREATE SERVER moving FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '$url/x', concurrency '4', max_retries '8');
 CREATE USER MAPPING FOR CURRENT_USER SERVER moving OPTIONS (access_token 'x');
 IMPORT FOREIGN SCHEMA security LIMIT TO (incidents) FROM SERVER moving INTO moving;
 SQL
@@ -295,10 +295,10 @@ SQL
 				my $key = $options =~ s/([^A-Za-z0-9_.-])/sprintf '%%%02X', ord $1/ger;
 
 				$session->{stderr} = '';
-				$session->query("ALTER SERVER moving OPTIONS (SET endpoint 'http://127.0.0.1:$port/$key', SET concurrency '" . ($number % 3 ? 4 : 1) . "')");
+				$session->query("ALTER SERVER moving OPTIONS (SET endpoint '$url/$key', SET concurrency '" . ($number % 3 ? 4 : 1) . "')");
 				my %times;
 				$times{$_}++ foreach split /\n/, $session->query($query);
-				my $state = $json->decode($http->get("http://127.0.0.1:$port/$key/kept")->{content});
+				my $state = $json->decode($http->get("$url/$key/kept")->{content});
 				my @kept = grep { $query !~ /high/ || substr($_, 1) % 2 } @{ $state->{kept} };
 				my @missing = grep { !$times{$_} } @kept;
 				my @twice = grep { $times{$_} > 1 } keys %times;
@@ -307,8 +307,6 @@ SQL
 			}
 		}
 	}
-	close $input;
-	waitpid $pid, 0;
 }
 
 #------------------------------------------------------------------------------

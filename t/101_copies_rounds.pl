@@ -16,8 +16,8 @@ use lib $FindBin::RealBin;
 use GraphCluster;
 use GraphEmulator;
 use HTTP::Tiny;
-use IPC::Open2;
 use JSON::PP;
+use PythonService;
 use Test::More;
 
 my $ROUNDS = $ENV{GRAPH_ROUNDS} || 40;
@@ -25,14 +25,14 @@ my $SEED = $ENV{GRAPH_SEED} || 1;
 srand $SEED;
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
-my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/changing_server.py", $SEED);
-chomp(my $port = <$output>);
+my $service = PythonService->new('changing_server.py', $SEED);
+my $url = $service->url;
 my $node = GraphCluster->connected_to(GraphEmulator->new('--alerts', 0, '--no-sample'), import => 0);
 
 sub step
 {
 	my (%what) = @_;
-	my $answer = $http->post("http://127.0.0.1:$port/step", { content => $json->encode(\%what) });
+	my $answer = $http->post("$url/step", { content => $json->encode(\%what) });
 
 	die $answer->{content} unless $answer->{success};
 	return;
@@ -41,7 +41,7 @@ sub step
 # What a value is when all of it is compared as text: of the service, and of the copy.
 sub rows_of_service
 {
-	my $alerts = $json->decode($http->get("http://127.0.0.1:$port/alerts")->{content});
+	my $alerts = $json->decode($http->get("$url/alerts")->{content});
 	my @rows;
 
 	foreach my $alert (@$alerts)
@@ -113,7 +113,7 @@ sub restart
 
 step(changes => 300);
 $node->sql(<<"SQL");
-CREATE SERVER changing FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint 'http://127.0.0.1:$port/x', max_retries '2');
+CREATE SERVER changing FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '$url/x', max_retries '2');
 CREATE USER MAPPING FOR CURRENT_USER SERVER changing OPTIONS (access_token 'x');
 CREATE SCHEMA tenant;
 IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, alert_evidence, alert_comments) FROM SERVER changing INTO tenant;
@@ -162,6 +162,4 @@ cmp_ok($killed, '>', 0, "and the server was killed ($killed)");
 is($node->sql("SELECT requests FROM graph_fdw_copy"), 1, 'the last refresh was one request');
 like(refresh(1), qr/compared [1-9]\d*, repaired 0, gone 0/, 'a last comparison');
 
-close $input;
-waitpid $pid, 0;
 done_testing();

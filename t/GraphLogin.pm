@@ -100,31 +100,21 @@ package IndependentServer;
 use strict;
 use warnings;
 
-use FindBin;
-use IPC::Open2;
 use PostgreSQL::Test::Utils;
+use PythonService;
 
+our @ISA = ('PythonService');
 my $count = 0;
 
 sub new
 {
 	my ($class, @arguments) = @_;
 	my $log = PostgreSQL::Test::Utils::tempdir() . '/requests' . $count++;
-	my ($output, $input);
-	my $pid = open2($output, $input, 'python3',
-		"$FindBin::RealBin/" . $class->program, '--log', $log, @arguments);
-	my $port = <$output>;
+	my $self = $class->SUPER::new($class->program, '--log', $log, @arguments);
 
-	die 'the server did not start' unless defined $port && $port =~ /^\d+$/;
-	chomp $port;
-	return bless {
-		pid   => $pid,
-		owner => $$,
-		input => $input,
-		port  => $port,
-		log   => $log,
-		tls   => scalar(grep { $_ eq '--tls' } @arguments)
-	}, $class;
+	$self->{log} = $log;
+	$self->{tls} = grep { $_ eq '--tls' } @arguments;
+	return $self;
 }
 
 sub program
@@ -144,17 +134,6 @@ sub arrived
 {
 	my ($self) = @_;
 	return slurp_file($self->{log});
-}
-
-sub DESTROY
-{
-	my ($self) = @_;
-	local ($?, $@, $!);
-
-	return unless $self->{owner} == $$;
-	close $self->{input};
-	waitpid $self->{pid}, 0;
-	return;
 }
 
 # A proxy, with what has arrived there in the same way.

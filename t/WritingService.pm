@@ -14,11 +14,11 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use FindBin;
 use HTTP::Tiny;
-use IPC::Open2;
 use JSON::PP;
+use PythonService;
 
+our @ISA = ('PythonService');
 our @EXPORT_OK = qw(alert incident told %WRITABLE);
 
 # What may be written, by the names of the columns and of the properties.
@@ -48,29 +48,10 @@ my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 sub new
 {
 	my ($class) = @_;
-	my $pid = open2(my $output, my $input, 'env', 'PYTHONDONTWRITEBYTECODE=1', 'python3', "$FindBin::RealBin/writing_server.py");
-	my $port = <$output> // die 'the service did not start';
+	my $self = $class->SUPER::new('writing_server.py');
 
-	chomp $port;
-	return bless { pid => $pid, owner => $$, input => $input, output => $output, port => $port,
-		http => HTTP::Tiny->new(proxy => undef, http_proxy => undef, timeout => 120) }, $class;
-}
-
-sub DESTROY
-{
-	my ($self) = @_;
-	local ($?, $@, $!);
-
-	return unless $self->{owner} == $$;
-	close $self->{input};
-	waitpid $self->{pid}, 0;
-	return;
-}
-
-sub url
-{
-	my ($self) = @_;
-	return "http://127.0.0.1:$self->{port}";
+	$self->{http} = HTTP::Tiny->new(proxy => undef, http_proxy => undef, timeout => 120);
+	return $self;
 }
 
 sub world

@@ -3,7 +3,7 @@
     bench/run --csv bench/result.csv
     python3 bench/show.py bench/result.csv --picture bench/result.svg
 
-The table goes to standard output; README.md has it. The picture has the works for which there are other ways: a bar for
+The table goes to standard output; docs/benchmarks.md has it. The picture has the works for which there are other ways: a bar for
 each way, as long as its time, in one scale for each work.
 """
 

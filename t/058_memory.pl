@@ -3,7 +3,7 @@
 # a login and graph_fdw_disconnect().
 #
 # A core of the backend is searched, without the memory that all share: there
-# the pages of pg_user_mapping are.  Whose copies they are, README.md says.
+# the pages of pg_user_mapping are.  Whose copies they are, docs/security.md says.
 
 use strict;
 use warnings;

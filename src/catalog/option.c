@@ -6,7 +6,7 @@
  * One table says everything about an option: on which object it may be set,
  * by whom, what its values are, its default, and where in GraphOptions it
  * goes.  The validator (validator.c), the hints and graph_get_options() all
- * follow that table, and so does the option list of the README.
+ * follow that table, and so does the option list of docs/options.md.
  *
  * The strings of GraphOptions are copies in the memory context of whoever asks
  * for them.  Those that are secret are overwritten by graph_options_wipe().

@@ -10,7 +10,8 @@
 #	make installcheck             pg_regress, against a running server and the
 #	                              emulator at GRAPH_EMULATOR_PORT
 #	make prove_installcheck       the TAP tests in t/, as an ordinary user
-#	make dist                     an archive of HEAD for PGXN
+#	make dist                     an archive of HEAD for PGXN (other packages:
+#	                              scripts/package.sh)
 #
 # Another server: make PG_CONFIG=/usr/lib/postgresql/17/bin/pg_config
 
@@ -25,6 +26,10 @@ OBJS := graph_fdw.o $(patsubst $(SOURCES)/%.c,%.o,$(sort $(wildcard $(SOURCES)/s
 
 EXTENSION = graph_fdw
 DATA = graph_fdw--1.0.sql graph_fdw--1.0--1.1.sql
+# What a person reads goes into a folder of its own below the server's
+# documentation, as it lies here: the pages link to each other.
+DOCS = README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md LICENSE
+MANUAL := $(patsubst $(SOURCES)/%,%,$(sort $(wildcard $(SOURCES)/docs/*.*)))
 PGFILEDESC = "graph_fdw - foreign data wrapper for Microsoft Graph security alerts"
 
 # Every file in sql/ is a test; setup makes what the others use.
@@ -39,8 +44,9 @@ ifeq ($(PGXS),)
 $(error $(PG_CONFIG) does not work: install the server's development files (Debian: postgresql-server-dev-NN) or set PG_CONFIG)
 endif
 
-# Cleaning and packing need no libraries; check and coverage look for them.
-ifneq ($(filter-out clean distclean dist check coverage,$(or $(MAKECMDGOALS),all)),)
+# Cleaning, packing and asking what is installed need no libraries; check and
+# coverage look for them.
+ifneq ($(filter-out clean distclean dist installcheck prove_installcheck check coverage,$(or $(MAKECMDGOALS),all)),)
 PKG_CONFIG ?= pkg-config
 LIBRARIES = libcurl jansson libssl libcrypto zlib
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes),yes)
@@ -67,6 +73,20 @@ endif
 # PGXS has a rule for check, which says that there is none.
 ifneq ($(filter-out check coverage,$(or $(MAKECMDGOALS),all)),)
 include $(PGXS)
+
+# PGXS has one folder for the documentation of all extensions, without folders
+# in it: a README.md there would be everybody's.
+docmoduledir := $(docmoduledir)/$(EXTENSION)
+ifdef docdir
+.PHONY: install-manual uninstall-manual
+install: install-manual
+uninstall: uninstall-manual
+install-manual: installdirs
+	$(MKDIR_P) '$(DESTDIR)$(docdir)/$(docmoduledir)/docs'
+	$(INSTALL_DATA) $(addprefix $(srcdir)/,$(MANUAL)) '$(DESTDIR)$(docdir)/$(docmoduledir)/docs/'
+uninstall-manual:
+	rm -f $(addprefix '$(DESTDIR)$(docdir)/$(docmoduledir)'/,$(MANUAL))
+endif
 endif
 
 # PGXS knows no header dependencies, and takes objects for intermediate files

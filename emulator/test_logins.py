@@ -36,7 +36,7 @@ class AssertionTest(unittest.TestCase):
         return subprocess.run(["openssl", *arguments], input=data, capture_output=True, check=True).stdout
 
     def made(self, salt: str = "32", **changes) -> str:
-        now, number = int(time.time()), changes.pop("jti", str(time.monotonic_ns()))
+        now, number = changes.pop("now", int(time.time())), changes.pop("jti", str(time.monotonic_ns()))
         header = {"alg": "PS256", "typ": "JWT", "x5t#S256": self.certificate.thumbprint}
         claims = {**CLAIMS, "jti": number, "nbf": now, "iat": now, "exp": now + 600, **changes}
         text = ".".join(assertion.encode(json.dumps(part).encode()) for part in (header, claims))
@@ -64,9 +64,9 @@ class AssertionTest(unittest.TestCase):
         now = int(time.time())
         self.assertEqual(self.check(self.made(aud="there")), 700023)
         self.assertEqual(self.check(self.made(iss="other")), 700021)
-        self.assertEqual(self.check(self.made(exp=now + 601)), 700024)
-        self.assertEqual(self.check(self.made(iat=now - 1)), 0)
-        self.assertEqual(self.check(self.made(iat=now - 2)), 700024)
+        self.assertEqual(self.check(self.made(now=now, exp=now + 601)), 700024)
+        self.assertEqual(self.check(self.made(now=now, iat=now - 1)), 0)
+        self.assertEqual(self.check(self.made(now=now, iat=now - 2)), 700024)
         self.assertEqual(self.check(self.made(nbf=now - 1200, iat=now - 1200, exp=now - 600)), 700024)
         used = set()
         self.assertEqual([self.check(text, used) for text in (self.made(jti="1"), self.made(jti="1"))], [0, 700028])

@@ -1083,3 +1083,182 @@ $$;
 
 COMMENT ON FUNCTION graph_fdw_drop_copy(text, text)
 IS 'remove a copy with its tables';
+
+-- ===================================================================
+-- Comments and views: what other programs show of foreign tables
+-- ===================================================================
+
+CREATE FUNCTION graph_fdw_describe(
+  "table" regclass, OUT attnum integer, OUT property text, OUT description text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION graph_fdw_describe(regclass)
+IS 'what a foreign table of graph_fdw holds (as column 0), and what each of its columns reads and holds';
+
+-- The foreign tables of a schema that are graph_fdw's: all, or those named.
+CREATE FUNCTION graph_fdw_tables(schema text, tables text[] DEFAULT NULL)
+RETURNS TABLE (relation regclass, name name, resource text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  missing text;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) THEN
+    RAISE invalid_schema_name USING MESSAGE = format('schema "%s" does not exist', $1);
+  END IF;
+  RETURN QUERY
+    SELECT c.oid::regclass, c.relname,
+           coalesce((SELECT option_value FROM pg_options_to_table(t.ftoptions)
+                     WHERE option_name = 'resource'), 'alerts')
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_foreign_table AS t ON t.ftrelid = c.oid
+    JOIN pg_foreign_server AS s ON s.oid = t.ftserver
+    JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
+    JOIN pg_proc AS p ON p.oid = w.fdwhandler AND p.prosrc = 'graph_fdw_handler'
+    WHERE n.nspname = $1 AND ($2 IS NULL OR c.relname = ANY ($2))
+    ORDER BY c.oid;
+  IF NOT FOUND AND $2 IS NULL THEN
+    RAISE undefined_table USING MESSAGE = format('schema "%s" has no foreign tables of graph_fdw', $1),
+      HINT = format('IMPORT FOREIGN SCHEMA security FROM SERVER ... INTO %I makes them.', $1);
+  END IF;
+  SELECT t INTO missing FROM unnest($2) AS t
+  WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                    WHERE n.nspname = $1 AND c.relname = t AND c.relkind = 'f');
+  IF missing IS NOT NULL THEN
+    RAISE undefined_table USING MESSAGE = format('there is no foreign table "%s.%s" of graph_fdw', $1, missing);
+  END IF;
+END
+$$;
+
+CREATE FUNCTION graph_fdw_comment(schema text, overwrite boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE plpgsql STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ext text;
+  tab record;
+  col record;
+  made bigint := 0;
+BEGIN
+  SELECT quote_ident(n.nspname) INTO STRICT ext
+  FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
+  FOR tab IN EXECUTE format('SELECT * FROM %s.graph_fdw_tables($1)', ext) USING $1 LOOP
+    FOR col IN EXECUTE format('SELECT d.attnum, a.attname, d.description FROM %s.graph_fdw_describe($1) AS d
+                               LEFT JOIN pg_attribute AS a ON a.attrelid = $1 AND a.attnum = d.attnum
+                               WHERE d.description IS NOT NULL', ext) USING tab.relation
+    LOOP
+      CONTINUE WHEN NOT overwrite
+        AND EXISTS (SELECT FROM pg_description WHERE classoid = 'pg_class'::regclass
+                    AND objoid = tab.relation AND objsubid = col.attnum);
+      IF col.attnum = 0 THEN
+        EXECUTE format('COMMENT ON FOREIGN TABLE %s IS %L', tab.relation, col.description);
+      ELSE
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', tab.relation, col.attname, col.description);
+      END IF;
+      made := made + 1;
+    END LOOP;
+  END LOOP;
+  RETURN made;
+END
+$$;
+
+COMMENT ON FUNCTION graph_fdw_comment(text, boolean)
+IS 'comment on the foreign tables of a schema and on their columns; how many comments were made';
+
+-- A view of some columns of a foreign table, for which it asks as whoever reads
+-- the view; with the comments of the table, or those that it would get.
+-- Of columns that read the same the first is taken; without any there is no view.
+CREATE FUNCTION graph_fdw_create_view(source regclass, target_schema text, view_name text, properties text[], about text)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ext text;
+  target constant text := format('%I.%I', target_schema, view_name);
+  names text;
+  col record;
+BEGIN
+  SELECT quote_ident(n.nspname) INTO STRICT ext
+  FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
+  IF properties IS NULL THEN
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names
+    FROM pg_attribute WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
+  ELSE
+    EXECUTE format('SELECT string_agg(quote_ident(attname), %L ORDER BY place)
+                    FROM (SELECT DISTINCT ON (w.place) a.attname, w.place
+                          FROM unnest($2) WITH ORDINALITY AS w (property, place)
+                          JOIN %s.graph_fdw_describe($1) AS d ON d.property = w.property
+                          JOIN pg_attribute AS a ON a.attrelid = $1 AND a.attnum = d.attnum
+                          ORDER BY w.place, a.attnum) AS a', ', ', ext)
+      INTO names USING source, properties;
+    IF names IS NULL THEN
+      RETURN false;
+    END IF;
+  END IF;
+  EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS SELECT %s FROM %s', target, names, source);
+  FOR col IN EXECUTE format('SELECT v.attname, coalesce(col_description($1, a.attnum), d.description) AS description
+                             FROM pg_attribute AS v
+                             JOIN pg_attribute AS a ON a.attrelid = $1 AND a.attname = v.attname AND a.attnum > 0
+                             LEFT JOIN %s.graph_fdw_describe($1) AS d ON d.attnum = a.attnum
+                             WHERE v.attrelid = $2 AND v.attnum > 0
+                             UNION ALL
+                             SELECT NULL, coalesce($3, obj_description($1, ''pg_class''), d.description)
+                             FROM %s.graph_fdw_describe($1) AS d WHERE d.attnum = 0', ext, ext)
+    USING source, target::regclass, about
+  LOOP
+    CONTINUE WHEN col.description IS NULL;
+    IF col.attname IS NULL THEN
+      EXECUTE format('COMMENT ON VIEW %s IS %L', target, col.description);
+    ELSE
+      EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', target, col.attname, col.description);
+    END IF;
+  END LOOP;
+  RETURN true;
+END
+$$;
+
+CREATE FUNCTION graph_fdw_create_views(source_schema text, target_schema text DEFAULT NULL, tables text[] DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ext text;
+  target constant text := coalesce($2, $1);
+  tab record;
+  is_made boolean;
+  made bigint := 0;
+BEGIN
+  SELECT quote_ident(n.nspname) INTO STRICT ext
+  FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
+  FOR tab IN EXECUTE format(
+    'SELECT t.relation, v.* FROM %s.graph_fdw_tables($1, $2) AS t,
+     LATERAL (VALUES (t.name::text, NULL::text[], NULL),
+       (CASE t.resource WHEN ''alerts'' THEN t.name || ''_summary'' END,
+        ''{id,createdDateTime,lastUpdateDateTime,severity,status,title,category,serviceSource,assignedTo,classification,incidentId,alertWebUrl}'',
+        ''Alerts: the columns that are read most''),
+       (CASE t.resource WHEN ''incidents'' THEN t.name || ''_summary'' END,
+        ''{id,createdDateTime,lastUpdateDateTime,severity,status,displayName,assignedTo,classification,determination,priorityScore,incidentWebUrl}'',
+        ''Incidents: the columns that are read most'')) AS v (view_name, properties, about)
+     WHERE v.view_name IS NOT NULL AND (v.properties IS NOT NULL OR $3)', ext)
+    USING $1, $3, target <> $1
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = target) THEN
+      EXECUTE format('CREATE SCHEMA %I', target);
+    END IF;
+    EXECUTE format('SELECT %s.graph_fdw_create_view($1, $2, $3, $4, $5)', ext) INTO is_made
+      USING tab.relation, target, tab.view_name, tab.properties, tab.about;
+    made := made + is_made::int;
+  END LOOP;
+  RETURN made;
+END
+$$;
+
+COMMENT ON FUNCTION graph_fdw_create_views(text, text, text[])
+IS 'make a view of each foreign table of a schema in another one, and views of the columns of alerts and incidents that are read most';

@@ -62,12 +62,13 @@ BANNER = """\
 class Property:
     """One property; kind is the name of a GraphEdmType."""
 
-    def __init__(self, owner, name, kind, type_name, collection):
+    def __init__(self, owner, name, kind, type_name, collection, description):
         self.owner = owner
         self.name = name
         self.kind = kind
         self.type_name = type_name
         self.collection = collection
+        self.description = description
 
     def flattens(self):
         return self.kind == "GRAPH_EDM_COMPLEX" and not self.collection
@@ -98,7 +99,7 @@ def make_property(owner, row, open_types):
         else:
             raise SystemExit(f"{owner}.{row['property']}: kind {kind}?")
     return Property(owner, row["property"], edm, type_name,
-                    row["isCollection"] == "true")
+                    row["isCollection"] == "true", row["description"])
 
 
 def read_types():
@@ -217,7 +218,7 @@ def walk(types, derived, type_name, path):
     return None
 
 
-def check_join_columns(types, derived):
+def check_join_columns(types, derived, described):
     """Each path of join_columns in column.c must still lead to a value."""
     source = (TOP / "src/catalog/column.c").read_text(encoding="utf-8")
     table = re.search(r"join_columns\[\] = \{\n(.*?)\n\};", source, re.S)
@@ -225,6 +226,8 @@ def check_join_columns(types, derived):
     text = re.sub(r'"\s*\n\s*"', "", table.group(1))
     columns = re.findall(r'\{"(\w+)",\s*"\w+",\s*"([^"]+)"\}', text)
     assert len(columns) == text.count("{"), "join_columns: cannot be read"
+    assert set(described) == {c for c, _ in columns} | set(PSEUDO_COLUMNS), \
+        "columns.csv is not about join_columns"
     others = set(PSEUDO_COLUMNS) | set(parent_columns(types, "alert"))
     check_unique("join_columns", [c for c, _ in columns] + sorted(others)
                  + [snake_case(p.name) for p in types[BASE]])
@@ -235,6 +238,27 @@ def check_join_columns(types, derived):
             scalar = [p for p in found if not p.collection
                       and p.kind in PRIMITIVES.values()]
             assert scalar, f"join column {column}: {path} leads nowhere"
+
+
+def read_descriptions():
+    """What each table is about, and each column that is no property's."""
+    tables = {r["table"]: r["description"] for r in rows("tables.csv")}
+    tables.update((snake_case(bare(r["odataType"])), r["description"])
+                  for r in rows("evidence-type-list.csv")
+                  if bare(r["odataType"]) != BASE)
+    columns = {r["column"]: r["description"] for r in rows("columns.csv")}
+    return {"table": tables, "column": columns}
+
+
+def check_descriptions(types, descriptions):
+    """A comment is one line of plain text, and each thing has one."""
+    texts = {f"{p.owner}.{p.name}": p.description
+             for own in types.values() for p in own}
+    for named in descriptions.values():
+        texts.update(named)
+    for what, text in texts.items():
+        assert re.fullmatch(r"[A-Z][ !#-\[\]-~]*[^. ]", text), \
+            f"{what}: no description, or one that is not plain"
 
 
 def quoted(text):
@@ -265,7 +289,8 @@ def write_types(types, derived, out):
                    f"{snake_case(name)}_properties[] = {{")
         for p in own:
             out.append(initializer(quoted(p.owner), quoted(p.name), p.kind,
-                                   quoted(p.type_name), flag(p.collection)))
+                                   quoted(p.type_name), flag(p.collection),
+                                   quoted(p.description)))
         out.append("};\n")
     out.append("static const TypeInfo types[] = {")
     for name, own in types.items():
@@ -273,6 +298,13 @@ def write_types(types, derived, out):
         body = [array, f"lengthof({array})"] if own else ["NULL", "0"]
         base = BASE if name in derived else None
         out.append(initializer(quoted(name), quoted(base), *body))
+    out.append("};\n")
+
+
+def write_descriptions(what, descriptions, out):
+    out.append(f"static const Description {what}_descriptions[] = {{")
+    for name, description in descriptions.items():
+        out.append(initializer(quoted(name), quoted(description)))
     out.append("};\n")
 
 
@@ -293,8 +325,10 @@ def write_enums(enums, out):
 def generate():
     types, derived = read_types()
     enums = read_enums(types)
+    descriptions = read_descriptions()
     check_names(types, derived)
-    check_join_columns(types, derived)
+    check_join_columns(types, derived, descriptions["column"])
+    check_descriptions(types, descriptions)
     for own in types.values():
         for p in own:
             assert p.type_name is None or p.type_name in types \
@@ -307,6 +341,10 @@ def generate():
     out.append("};\n")
     write_types(types, derived, out)
     write_enums(enums, out)
+    out[-1] += "\n"
+    for what, named in descriptions.items():
+        write_descriptions(what, named, out)
+    out[-1] = out[-1].rstrip("\n")
     return "\n".join(out) + "\n"
 
 

@@ -71,7 +71,8 @@ my $TYPE_NAME = q{substring(e->>'@odata.type' from '[^.]*$')};
 
 my %own;    # properties that a type declares, "alert" and "incident" being two
 
-# Rows of a CSV file without quotes, as hashes.
+# Rows of a CSV file, as hashes.  Only the last column, a sentence, may have
+# quotes and commas; nobody here wants it.
 sub read_csv
 {
 	my ($name) = @_;

@@ -165,6 +165,7 @@ typedef struct GraphProperty
 	const char *type_name;		/* of an enum or complex value, without
 								 * namespace; else NULL */
 	bool		collection;
+	const char *description;	/* what it says, in a line */
 } GraphProperty;
 
 /* A property of a resource that the service can filter, and perhaps sort. */
@@ -337,6 +338,8 @@ extern const GraphProperty *graph_find_property(const char *type_name,
 												const char *name);
 extern const GraphProperty *graph_find_path(const char *type_name,
 											const char *path);
+extern const char *graph_table_description(const char *name);
+extern const char *graph_named_description(const char *name);
 extern GraphEnumMember graph_enum_member(const char *enum_name,
 										 const char *literal);
 extern bool graph_is_other_case(const char *enum_name, const char *word,
@@ -371,6 +374,9 @@ extern GraphColumn *graph_find_column(GraphResource resource,
 									  const char *evidence_type,
 									  const char *column_name,
 									  const char *property);
+
+/* in describe.c */
+extern PGDLLEXPORT Datum graph_fdw_describe(PG_FUNCTION_ARGS);
 
 /* in import.c */
 extern List *graphImportForeignSchema(ImportForeignSchemaStmt *stmt,

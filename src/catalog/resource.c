@@ -55,6 +55,13 @@ typedef struct EnumInfo
 	int			count;
 } EnumInfo;
 
+typedef struct Description
+{
+	const char *name;			/* of a table, or of a column that is no
+								 * property's */
+	const char *description;	/* what it holds, in a line */
+} Description;
+
 #include "resource_data.h"
 
 /*
@@ -494,6 +501,45 @@ graph_find_path(const char *type_name, const char *path)
 			return NULL;
 	}
 	return property;
+}
+
+/*
+ * find_description
+ *		What a table says of a name, or NULL.
+ */
+static const char *
+find_description(const Description *table, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		if (strcmp(table[i].name, name) == 0)
+			return table[i].description;
+	}
+	return NULL;
+}
+
+/*
+ * graph_table_description
+ *		What a table that IMPORT makes holds, in a line; NULL if it makes none of
+ *		that name.
+ */
+const char *
+graph_table_description(const char *name)
+{
+	return find_description(table_descriptions, lengthof(table_descriptions),
+							name);
+}
+
+/*
+ * graph_named_description
+ *		What a column holds that IMPORT makes of no property, in a line; NULL if
+ *		it makes none of that name.
+ */
+const char *
+graph_named_description(const char *name)
+{
+	return find_description(column_descriptions, lengthof(column_descriptions),
+							name);
 }
 
 /*

@@ -109,17 +109,22 @@ prepare_psql() {
         bold=$'\e[1m' plain=$'\e[0m'
     fi
     psql_arguments=(
-        --no-psqlrc --set=ON_ERROR_STOP=1 --pset=pager=off
+        --no-psqlrc --set=ON_ERROR_STOP=1 --pset=pager=off --pset=expanded=auto
         --set=bold="$bold" --set=plain="$plain"
         --set=graph="http://127.0.0.1:$GRAPH_EMULATOR_PORT"
         --set=tenant_id="$tenant_id" --set=client_id="$client_id" --set=client_secret="$client_secret"
     )
     export PGTZ=UTC
+    # what the tour shows of a plan: our lines, a long request in pieces
+    export GRAPH_DEMO_PLAN="sed -n -e '/^ *Graph Filter/d;/^ *Graph /{s/^ */ /;s/[?&]/\\n     &/g;p}'"
 }
 
 # Run one file of the tour, each statement before its result.
 show_sql() {
-    run "$pg_bin/psql" "${psql_arguments[@]}" --echo-queries "${@:2}" --file="$work/build/scripts/demo/$1"
+    # from standard input: before each notice would be the name of a file
+    # shellcheck disable=SC2016 # the inner shell expands it
+    run sh -c 'exec "$@" <"$0"' "$work/build/scripts/demo/$1" \
+        "$pg_bin/psql" "${psql_arguments[@]}" --echo-queries "${@:2}"
 }
 
 # The one value that a query returns.
@@ -181,7 +186,12 @@ tour() {
     resolve_alert "$alert"
     # only a run that began after the change has to show it
     last=$(query "SELECT coalesce(max(runid), 0) FROM cron.job_run_details")
-    printf 'The alert is resolved in the portal; the schedule is "%s".\n' "$schedule"
+    printf 'The alert is resolved in the portal.  The schedule is "%s":\n' "$schedule"
+    if [ "$schedule" = '* * * * *' ]; then
+        printf 'pg_cron begins at the next full minute, so this may take a minute.\n\n'
+    else
+        printf 'pg_cron begins within a few seconds.\n\n'
+    fi
     wait_for_cron "$last"
     show_sql 4-refreshed.sql --set=resolved="$alert"
     show_sql 5-triage.sql --set=writer_id="$writer_id" --set=writer_secret="$writer_secret"
@@ -190,12 +200,20 @@ tour() {
 }
 
 open_psql() {
+    local pager=more
+
+    # -S does not wrap long lines
+    if command -v less >/dev/null; then pager='less -S -F -X'; fi
     show_sql 1-connect.sql
     cat <<'PSQL'
 
-The tables are in the schema "defender"; \d defender.* lists them.  Try:
+The tables are in the schema "defender"; \det defender.* lists them, \d defender.alerts describes one.  Try:
 
     SELECT severity, count(*) FROM defender.alerts GROUP BY severity;
+    SELECT id, created_date_time, severity, title FROM defender.alerts ORDER BY created_date_time DESC LIMIT 10;
+
+Name the columns that you want: SELECT * brings all, which is wide.  \x auto is set, so wide rows become lists,
+and long output goes to a pager (q leaves it).
 
 Everything is removed when you leave (\q).
 
@@ -203,7 +221,7 @@ PSQL
     # Ctrl-C is psql's, to cancel a query; any other signal ends this script
     # (which ends psql) and so must not wait for psql
     trap : INT
-    PSQL_HISTORY=/dev/null "${user[@]}" "$pg_bin/psql" --pset=pager=off <&0 {lifeline}>&- {screen}>&- &
+    PSQL_HISTORY=/dev/null PSQL_PAGER="$pager" "${user[@]}" "$pg_bin/psql" --pset=expanded=auto <&0 {lifeline}>&- {screen}>&- &
     while kill -0 "$!" 2>/dev/null; do wait "$!" || true; done
 }
 

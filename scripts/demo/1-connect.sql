@@ -18,3 +18,8 @@ CREATE SCHEMA defender;
 \echo
 
 IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO defender;
+
+\echo
+\echo 'Does it work?  Each step says what is wrong with it, and what to do:'
+\echo
+SELECT step, ok, hint FROM graph_fdw_check('graph');

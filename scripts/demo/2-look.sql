@@ -1,37 +1,45 @@
 \echo
 \echo :bold'2. One alert'   :plain' An id makes it a request for that alert and nothing else.'
 \echo
+\echo 'EXPLAIN tells what the service will be asked, without asking it.  Of the plan only these lines are shown:'
+\echo
 EXPLAIN (VERBOSE, COSTS OFF)
 SELECT id, title, severity, status, created_date_time
 FROM defender.alerts
-WHERE id = 'da637578995287051192_756343937';
+WHERE id = 'da637578995287051192_756343937'
+\g | eval "$GRAPH_DEMO_PLAN"
 
-\set QUIET on
-\x on
+\echo
+\echo 'And this is the alert:'
+\echo
 SELECT id, title, severity, status, created_date_time
 FROM defender.alerts
-WHERE id = 'da637578995287051192_756343937';
-\x off
-\set QUIET off
+WHERE id = 'da637578995287051192_756343937'
+\gx
 
-\echo
-\echo :bold'3. Today'       :plain' Severity and time are filtered by the service, not here.'
+\echo :bold'3. Today'       :plain' Severity, time, order and limit are the service''s work, not ours.'
 \echo
 EXPLAIN (VERBOSE, COSTS OFF)
-SELECT created_date_time, service_source, title
+SELECT created_date_time::timestamptz(0), service_source, left(title, 40) AS title
 FROM defender.alerts
-WHERE severity = 'high' AND created_date_time >= now() - interval '1 day';
+WHERE severity = 'high' AND created_date_time >= now() - interval '1 day'
+ORDER BY created_date_time DESC
+LIMIT 10
+\g | eval "$GRAPH_DEMO_PLAN"
 
-SELECT created_date_time, service_source, title
+\echo
+\echo '"exact" is what the service and SQL agree about.  "superset" is sent a little wider, as a time of 100 ns'
+\echo 'has to be, and checked again here.  The first 10:'
+\echo
+SELECT created_date_time::timestamptz(0), service_source, left(title, 40) AS title
 FROM defender.alerts
 WHERE severity = 'high' AND created_date_time >= now() - interval '1 day'
 ORDER BY created_date_time DESC
 LIMIT 10;
 
-\echo
 \echo :bold'4. Evidence'    :plain' One row for each thing that an alert points at, whatever its type.'
 \echo
-SELECT ordinal, evidence_type, device_dns_name, file_name, process_id, registry_key
+SELECT ordinal, evidence_type, device_dns_name AS device, file_name, process_id, left(registry_key, 27) AS registry_key
 FROM defender.alert_evidence
 WHERE alert_id = 'da637578995287051192_756343937'
 ORDER BY ordinal;

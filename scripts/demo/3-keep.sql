@@ -1,4 +1,3 @@
-\echo
 \echo :bold'5. Join'        :plain' Which of our machines do this week''s alerts concern, and whose are they?'
 \echo
 CREATE TABLE assets (host text PRIMARY KEY, owner text NOT NULL, purpose text NOT NULL);
@@ -13,23 +12,23 @@ INSERT INTO assets VALUES
   ('ws-0050.contoso.test', 'Reception', 'kiosk');
 \echo
 
-SELECT a.host, a.owner, a.purpose, count(DISTINCT e.alert_id) AS alerts, max(e.alert_created_date_time) AS latest
+SELECT a.host, a.owner, a.purpose, count(DISTINCT e.alert_id) AS alerts,
+       max(e.alert_created_date_time)::timestamptz(0) AS latest
 FROM assets a
 JOIN defender.device_evidence e ON e.device_dns_name = a.host
 WHERE e.alert_created_date_time >= now() - interval '7 days'
 GROUP BY a.host
 ORDER BY alerts DESC, a.host;
 
-\echo
 \echo :bold'6. Incidents'   :plain' What Defender has made of alerts that belong together.'
 \echo
-SELECT id, severity, created_date_time, display_name
+SELECT id, severity, created_date_time::timestamptz(0), left(display_name, 50) AS display_name
 FROM defender.incidents
 WHERE status = 'active' AND severity = 'high'
 ORDER BY created_date_time DESC NULLS LAST
 LIMIT 5;
 
-\echo 'From the newest to its machines, and whose they are:'
+\echo 'From the newest to its machines, and whose they are.  One request, for the alerts of this incident:'
 \echo
 \set ECHO none
 SELECT id AS incident
@@ -38,27 +37,29 @@ WHERE status = 'active' AND severity = 'high'
 ORDER BY created_date_time DESC NULLS LAST
 LIMIT 1 \gset
 \set ECHO queries
-SELECT e.device_dns_name, a.owner, count(DISTINCT e.alert_id) AS alerts, max(e.alert_title) AS title
+SELECT e.device_dns_name, a.owner, count(DISTINCT e.alert_id) AS alerts, left(max(e.alert_title), 40) AS title
 FROM defender.device_evidence e
 LEFT JOIN assets a ON a.host = e.device_dns_name
 WHERE e.incident_id = :'incident'
 GROUP BY e.device_dns_name, a.owner
 ORDER BY alerts DESC, e.device_dns_name;
 
-\echo
 \echo :bold'7. Keep a copy' :plain' Dashboards read the copy; a refresh asks for what has changed.'
 \echo
 SELECT graph_fdw_create_copy('defender', 'defender_copy');
 
-CALL graph_fdw_refresh_copy('defender_copy');
+\echo 'The first refresh loads 180 days, in slices; it says how far it is:'
 \echo
+CALL graph_fdw_refresh_copy('defender_copy');
 
+\echo
+\echo 'The copy is made of ordinary tables.  Reading them asks nobody:'
+\echo
 SELECT severity, count(*), max(created_date_time) AS latest
 FROM defender_copy.alerts
 GROUP BY severity
 ORDER BY count(*) DESC;
 
-\echo
 \echo :bold'8. Schedule'    :plain' pg_cron refreshes the copy.'
 \echo
 CREATE EXTENSION pg_cron;
@@ -67,6 +68,7 @@ CREATE EXTENSION pg_cron;
 SELECT cron.schedule('refresh the copy', :'schedule', $$CALL graph_fdw_refresh_copy('defender_copy')$$);
 
 \echo 'A colleague is about to resolve the newest alert in the portal:'
+\echo
 SELECT id, status, last_update_date_time
 FROM defender_copy.alerts
 WHERE status = 'new'

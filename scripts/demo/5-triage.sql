@@ -1,23 +1,36 @@
-\echo
 \echo :bold'9. Triage'      :plain' Off until the server says so: what is written is not undone.'
 \echo
 ALTER SERVER graph OPTIONS (ADD updatable 'true');
-\echo
 
+\echo
 \echo 'It takes an application that may write; so far it was one that may read:'
+\echo
 ALTER USER MAPPING FOR CURRENT_USER SERVER graph
   OPTIONS (SET client_id :'writer_id', SET client_secret :'writer_secret');
-\echo
 
+\echo
+\echo 'Look first:'
+\echo
+SELECT id, created_date_time::timestamptz(0), left(title, 28) AS title
+FROM defender.alerts
+WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days'
+ORDER BY created_date_time;
+
+\echo 'Then close these, by the same WHERE.  This is what will be sent for each of them:'
+\echo
 EXPLAIN (VERBOSE, COSTS OFF)
 UPDATE defender.alerts SET status = 'resolved', classification = 'falsePositive', determination = 'notMalicious'
-WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days';
+WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days'
+\g | eval "$GRAPH_DEMO_PLAN"
 
+\echo
+\echo 'Close them, and say so in a comment on each:'
+\echo
 WITH closed AS (
   UPDATE defender.alerts SET status = 'resolved', classification = 'falsePositive', determination = 'notMalicious'
   WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days'
   RETURNING id, title
 )
 INSERT INTO defender.alert_comments (alert_id, comment)
-SELECT id, 'Closed with others of low severity: ' || title FROM closed
-RETURNING alert_id, ordinal, comment, created_by_display_name;
+SELECT id, 'Closed: ' || left(title, 30) FROM closed
+RETURNING alert_id, comment;

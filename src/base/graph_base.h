@@ -147,6 +147,8 @@ typedef struct GraphStats
 	uint64		bytes;			/* of bodies, as decompressed */
 	uint64		records;		/* alerts */
 	uint64		writes;			/* taken by the service */
+	bool		clock_known;
+	int64		clock_ahead;	/* of ours is the service's, in microseconds */
 } GraphStats;
 
 /* The other side, as messages speak of it: each GraphSession has one. */
@@ -175,6 +177,7 @@ extern HTAB *graph_string_set_create(const char *name, MemoryContext context);
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
 extern GraphTime graph_stats_book(GraphStats *stats, int per_minute);
+extern void graph_stats_clock(GraphStats *stats, int64 seconds);
 
 /* in secret.c */
 extern void graph_wipe_text(char *text);

@@ -4,8 +4,9 @@
  *		How much has this backend asked of each server, and when may it ask again?
  *
  * Counters since the backend began, one row a server in graph_fdw_stats(),
- * and the times of the last minute's requests, by which the option
- * requests_per_minute is kept.
+ * the times of the last minute's requests, by which the option
+ * requests_per_minute is kept, and what the service's clock shows, by which
+ * copies know how far they are.
  *
  * A server is known by its OID, so that the counts go on when it is renamed;
  * its name is looked up when they are shown.
@@ -43,6 +44,7 @@ typedef struct StatsEntry
 static HTAB *stats_by_server = NULL;
 
 PG_FUNCTION_INFO_V1(graph_fdw_stats);
+PG_FUNCTION_INFO_V1(graph_fdw_clock_ahead);
 
 /*
  * graph_stats
@@ -154,4 +156,42 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * graph_stats_clock
+ *		An answer says what the service's clock showed, in seconds since 1970;
+ *		0 if it does not say.
+ *
+ * Whole seconds, and the way here took a while as well: it is never thought to
+ * be further than it is.
+ */
+void
+graph_stats_clock(GraphStats *stats, int64 seconds)
+{
+	if (seconds <= 0)
+		return;
+	stats->clock_ahead = time_t_to_timestamptz((pg_time_t) seconds) -
+		GetCurrentTimestamp();
+	stats->clock_known = true;
+}
+
+/*
+ * graph_fdw_clock_ahead
+ *		SQL: how far the service's clock is ahead of ours at least, by its last
+ *		answer in this session; NULL if that is not known.
+ */
+Datum
+graph_fdw_clock_ahead(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid			serverid = get_foreign_server_oid(name, true);
+	GraphStats *stats = OidIsValid(serverid) ? graph_stats(serverid) : NULL;
+	Interval   *ahead;
+
+	if (stats == NULL || !stats->clock_known)
+		PG_RETURN_NULL();
+	ahead = palloc0(sizeof(Interval));
+	ahead->time = stats->clock_ahead;
+	PG_RETURN_INTERVAL_P(ahead);
 }

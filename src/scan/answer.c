@@ -191,7 +191,7 @@ graph_answer_judge(const GraphChain *chain, int *part)
 							 psprintf("Status %d.%s%s", header->status,
 									  header->warning[0] ? "  Warning: " : "",
 									  graph_sanitize_remote_text(peer, header->warning)));
-	if (!graph_fetch_accept(fetch, header->status))
+	if (!graph_fetch_accept(fetch, header))
 		return judge_failure(chain, header, part);
 	return chain->task.kind == GRAPH_TASK_OWNER ? GRAPH_VERDICT_NOT_OWNED :
 		GRAPH_VERDICT_READ;

@@ -355,15 +355,16 @@ graph_fetch_name(const GraphFetch *fetch)
  *		Note the status of an answer; true if its body is what was asked for.
  */
 bool
-graph_fetch_accept(GraphFetch *fetch, int status)
+graph_fetch_accept(GraphFetch *fetch, const GraphHttpHeader *header)
 {
 	GraphShared *shared = fetch->shared;
 
-	if (status != 401)
+	if (header->status != 401)
 		fetch->token_renewed = false;
-	shared->stats->throttled += status == 429;
-	if (status != 200 && status != 206)
+	shared->stats->throttled += header->status == 429;
+	if (header->status != 200 && header->status != 206)
 		return false;
+	graph_stats_clock(shared->stats, header->time);
 	shared->pool.denied_since = 0;
 	shared->pool.pages++;
 	return true;

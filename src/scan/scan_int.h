@@ -474,7 +474,8 @@ extern void graph_fetch_clear(GraphFetch *fetch);
 extern void graph_fetch_delay(GraphFetch *fetch, int milliseconds);
 extern GraphTime graph_fetch_due(const GraphFetch *fetch);
 extern const char *graph_fetch_name(const GraphFetch *fetch);
-extern bool graph_fetch_accept(GraphFetch *fetch, int status);
+extern bool graph_fetch_accept(GraphFetch *fetch,
+							   const GraphHttpHeader *header);
 extern const char *graph_fetch_again(GraphFetch *fetch, int retry_after);
 extern void graph_fetch_ask_anew(GraphFetch *fetch, const char *path);
 extern void graph_fetch_repair(GraphFetch *fetch);

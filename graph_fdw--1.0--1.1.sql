@@ -37,6 +37,14 @@ LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION graph_fdw_may_commit()
 IS 'may the procedure in which this is called use COMMIT';
 
+CREATE FUNCTION graph_fdw_clock_ahead(server_name text)
+RETURNS interval
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION graph_fdw_clock_ahead(text)
+IS 'how far a service''s clock is ahead of ours, by its last answer in this session';
+
 CREATE TABLE graph_fdw_copy (
   target_schema name NOT NULL,
   source_schema name NOT NULL,
@@ -83,69 +91,164 @@ IS 'what is copied by graph_fdw_refresh_copy(), and how far it is';
 
 SELECT pg_catalog.pg_extension_config_dump('graph_fdw_copy', '');
 
-GRANT SELECT, INSERT, DELETE, UPDATE (load_started, loaded_from, load_width,
-  load_end, loaded, up_to, by_update, changes_width, compared_to, row_count, refresh_started, last_refresh,
-  duration, requests, inserted, updated, unchanged, last_full, compared,
-  repaired, gone, last_error, last_error_at)
-ON graph_fdw_copy TO PUBLIC;
+-- Nobody but a superuser reads, writes or locks the table itself; the owner of
+-- the database may read it, for pg_dump, and restore what is theirs.  All else
+-- goes through views, whose conditions say what the current role may do: 3, it
+-- owns the copy or its schema; 2, it may refresh it; 1, it may read it.
+-- These are no policies, since with row-level security pg_dump would refuse to
+-- dump the table for anybody but superusers.
+GRANT SELECT, INSERT ON graph_fdw_copy TO pg_database_owner;
 
--- Who may read a copy is told how it is, who may write to it may refresh it, and
--- its owner may do everything.  A refresh does what a row says as whoever calls
--- it, so a row is made by who owns the schema; and whether its owner still does
--- is looked at before each step, as a schema may be dropped and made anew by
--- somebody else.  These are no policies, since with row-level security pg_dump
--- would refuse to dump the table for anybody but superusers.
-CREATE FUNCTION graph_fdw_copy_is_visible(copy graph_fdw_copy)
-RETURNS boolean
-LANGUAGE sql STABLE
+CREATE FUNCTION graph_fdw_copy_level(copy record)
+RETURNS int
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = $1.owner AND pg_has_role(r.oid, 'USAGE')) OR
-         EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                 WHERE n.nspname = $1.target_schema AND c.relname = $1.tables->0->>'target'
-                   AND has_table_privilege(c.oid, 'SELECT, INSERT'))
+DECLARE
+  main oid;
+BEGIN
+  IF EXISTS (SELECT FROM pg_roles AS r
+             WHERE r.rolname IN (copy.owner, (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = copy.target_schema))
+               AND pg_has_role(r.oid, 'USAGE'))
+    OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    RETURN 3;
+  END IF;
+  SELECT c.oid INTO main FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE n.nspname = copy.target_schema AND c.relname = copy.tables->0->>'target';
+  RETURN CASE WHEN has_table_privilege(main, 'INSERT') THEN 2 WHEN has_table_privilege(main, 'SELECT') THEN 1 ELSE 0 END;
+END
 $$;
 
+CREATE VIEW graph_fdw_copy_rows WITH (security_barrier = true) AS
+SELECT c.*, graph_fdw_copy_level(c) = 3 AS is_owned
+FROM graph_fdw_copy AS c
+WHERE graph_fdw_copy_level(c) >= 2;
+
+COMMENT ON VIEW graph_fdw_copy_rows
+IS 'rows of graph_fdw_copy that the current role may keep; graph_fdw_copies is to be read';
+
+-- not DELETE nor all of UPDATE, with which LOCK TABLE would be allowed
+GRANT SELECT, INSERT, UPDATE (overlap, removed, load_started, loaded_from, load_width, load_end, loaded, up_to,
+  by_update, changes_width, compared_to, row_count, refresh_started, last_refresh, duration, requests, inserted,
+  updated, unchanged, last_full, compared, repaired, gone, last_error, last_error_at)
+ON graph_fdw_copy_rows TO PUBLIC;
+
+-- a row is deleted by its keys' being inserted here
+CREATE VIEW graph_fdw_copy_drop AS
+SELECT target_schema, source_schema, resource FROM graph_fdw_copy WHERE false;
+
+CREATE RULE graph_fdw_copy_drop AS ON INSERT TO graph_fdw_copy_drop DO INSTEAD
+DELETE FROM graph_fdw_copy AS c
+WHERE c.target_schema = NEW.target_schema AND c.source_schema = NEW.source_schema AND c.resource = NEW.resource
+  AND graph_fdw_copy_level(c) = 3;
+
+GRANT INSERT ON graph_fdw_copy_drop TO PUBLIC;
+
+-- A row is made by who owns the schema and the tables, since a refresh does what
+-- it says as whoever calls it.  In a database that is restored by another role,
+-- what is of that role is its copy.
 CREATE FUNCTION graph_fdw_copy_check()
 RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  copy constant record := CASE WHEN TG_OP = 'INSERT' THEN NEW ELSE OLD END;
+  this_copy constant text := format('copy "%s" of "%s"', NEW.target_schema, NEW.source_schema);
   superuser constant boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
-  allowed boolean;
+  maker constant oid := (SELECT oid FROM pg_roles WHERE rolname = NEW.owner);
+  level int;
+  tables jsonb := NEW.tables;
+  holds boolean;
 BEGIN
-  IF superuser THEN
-    allowed := true;
-  ELSIF TG_OP = 'UPDATE' THEN
-    allowed := EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                       WHERE n.nspname = copy.target_schema AND c.relname = copy.tables->0->>'target'
-                         AND has_table_privilege(c.oid, 'INSERT'));
-  ELSE
-    allowed := EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = copy.owner AND pg_has_role(r.oid, 'USAGE'));
-  END IF;
-  IF TG_OP = 'INSERT' AND NOT superuser THEN
-    allowed := allowed AND copy.tables->0 IS NOT NULL
-      AND EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = copy.target_schema AND pg_has_role(n.nspowner, 'USAGE'))
-      AND NOT EXISTS (SELECT FROM jsonb_array_elements(copy.tables) AS t
-                      WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                                        WHERE n.nspname = copy.target_schema AND c.relname = t->>'target'
-                                          AND pg_has_role(c.relowner, 'USAGE')));
-    IF allowed IS NOT TRUE THEN
-      RAISE insufficient_privilege USING
-        MESSAGE = format('must be owner of schema %s and of the tables of the copy', copy.target_schema);
+  IF TG_OP = 'UPDATE' THEN
+    EXECUTE format('SELECT %I.graph_fdw_copy_level($1)', TG_TABLE_SCHEMA) INTO level USING OLD;
+    IF level < 3 AND (level < 2 OR (NEW.overlap, NEW.removed) IS DISTINCT FROM (OLD.overlap, OLD.removed)) THEN
+      RAISE insufficient_privilege USING MESSAGE = format('must be owner of %s', this_copy);
     END IF;
+    RETURN NEW;
   END IF;
-  -- as if the row were not there
-  RETURN CASE WHEN NOT allowed THEN NULL WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+  IF jsonb_typeof(tables) <> 'array' OR tables->0->>'target' IS NULL THEN
+    tables := '[{}]';
+  END IF;
+  holds := EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = NEW.target_schema AND pg_has_role(n.nspowner, 'USAGE'))
+    AND NOT EXISTS (SELECT FROM jsonb_array_elements(tables) AS t
+                    WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                                      WHERE n.nspname = NEW.target_schema AND c.relname = t->>'target'
+                                        AND pg_has_role(c.relowner, 'USAGE')));
+  IF NOT holds AND NOT superuser THEN
+    IF pg_has_role(maker, 'USAGE') THEN
+      RAISE insufficient_privilege USING
+        MESSAGE = format('must be owner of schema %s and of the tables of the copy', NEW.target_schema);
+    END IF;
+    RAISE WARNING USING MESSAGE = format('%s is left out, since it is of role "%s"', this_copy, NEW.owner);
+    RETURN NULL;
+  ELSIF maker IS NULL OR NOT pg_has_role(maker, 'USAGE') THEN
+    NEW.owner := current_user;
+  END IF;
+  RETURN NEW;
 END
 $$;
 
-CREATE TRIGGER graph_fdw_copy_check BEFORE INSERT OR UPDATE OR DELETE ON graph_fdw_copy
+CREATE TRIGGER graph_fdw_copy_check BEFORE INSERT OR UPDATE ON graph_fdw_copy
 FOR EACH ROW EXECUTE FUNCTION graph_fdw_copy_check();
 
-CREATE VIEW graph_fdw_copies WITH (security_invoker = true) AS
+-- Whoever refreshes a copy trusts its owner.  Schemas and tables may have been
+-- dropped and made anew by somebody else, so before each step it is looked at
+-- whether all that a refresh touches and that could run something belongs to the
+-- copy's owner, to a superuser, or to a role whose privileges the owner has
+-- anyway, which counts for none that is a superuser.  Returns what does not, as
+-- a sentence, or null.
+CREATE FUNCTION graph_fdw_copy_distrust(copy record)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  maker oid;
+  superuser boolean;
+  found_one record;
+BEGIN
+  SELECT r.oid, r.rolsuper INTO maker, superuser FROM pg_roles AS r WHERE r.rolname = copy.owner;
+  IF maker IS NULL THEN
+    RETURN format('Role "%s" does not exist.', copy.owner);
+  END IF;
+  FOR found_one IN
+    WITH RECURSIVE tabs AS MATERIALIZED (
+      SELECT c.oid, c.relname, c.relowner, n.nspname, n.nspowner
+      FROM jsonb_array_elements(copy.tables) AS t,
+        LATERAL (VALUES (copy.target_schema, t->>'target'), (copy.source_schema, t->>'source')) AS v(schema_name, table_name),
+        pg_namespace AS n, pg_class AS c
+      WHERE n.nspname = v.schema_name AND c.relnamespace = n.oid AND c.relname = v.table_name),
+    types(oid) AS (
+      SELECT a.atttypid FROM pg_attribute AS a WHERE a.attrelid = ANY (ARRAY(SELECT tabs.oid FROM tabs)) AND a.attnum > 0 AND NOT a.attisdropped
+      UNION
+      SELECT x.oid FROM types JOIN pg_type AS t ON t.oid = types.oid,
+        LATERAL (SELECT t.typbasetype UNION ALL SELECT t.typelem
+                 UNION ALL SELECT r.rngsubtype FROM pg_range AS r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+                 UNION ALL SELECT a.atttypid FROM pg_attribute AS a
+                           WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS x(oid)
+      WHERE x.oid <> 0),
+    things(what, owner) AS (
+      SELECT format('Schema "%s"', nspname), nspowner FROM tabs
+      UNION ALL SELECT format('Table "%s.%s"', nspname, relname), relowner FROM tabs
+      UNION ALL SELECT format('The function of trigger "%s" of "%s"', g.tgname, tabs.relname), p.proowner
+                FROM tabs JOIN pg_trigger AS g ON g.tgrelid = tabs.oid AND NOT g.tgisinternal JOIN pg_proc AS p ON p.oid = g.tgfoid
+      UNION ALL SELECT format('Type "%s" of a column', t.oid::regtype), t.typowner FROM types JOIN pg_type AS t ON t.oid = types.oid)
+    SELECT min(t.what) AS what,
+           -- of which the database's owner is the only member
+           CASE WHEN t.owner = 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
+                ELSE t.owner END AS owner
+    FROM things AS t GROUP BY t.owner
+  LOOP
+    CONTINUE WHEN found_one.owner = maker OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = found_one.owner)
+      OR NOT superuser AND pg_has_role(maker, found_one.owner, 'USAGE');
+    RETURN format('%s belongs to role "%s", and the copy to "%s".', found_one.what, pg_get_userbyid(found_one.owner), copy.owner);
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
+CREATE VIEW graph_fdw_copies WITH (security_barrier = true) AS
 SELECT target_schema, source_schema, tenant_id,
        CASE WHEN bool_or(last_error IS NOT NULL) THEN 'failed'
             WHEN bool_and(load_started IS NULL) THEN 'new'
@@ -166,7 +269,7 @@ SELECT target_schema, source_schema, tenant_id,
        string_agg(resource || ': ' || last_error, E'\n' ORDER BY resource) AS last_error,
        max(last_error_at) AS last_error_at
 FROM graph_fdw_copy AS c
-WHERE graph_fdw_copy_is_visible(c)
+WHERE graph_fdw_copy_level(c) >= 1
 GROUP BY target_schema, source_schema, tenant_id;
 
 COMMENT ON VIEW graph_fdw_copies
@@ -228,13 +331,15 @@ $$;
 -- The statement that reads what a condition on source_row names, alerts with
 -- evidence and comments in one stream of requests, and writes what differs.
 -- $1 and $2 are bounds for the condition, $3 the time before which nothing new
--- is expected, $4 the latest time that is believed, and $5 ids.
+-- is expected, $4 when we began, $5 ids, and $6 what the service's clock showed
+-- then, if that is known already.
 --
 -- Rows of the copy are found by scalar sub-selects, which are index scans
 -- whatever the planner believes of the tables.  They are compared byte by byte,
 -- since not every type has an equality.  What an alert's row has in an array as
--- well is looked at where the row differs, and everywhere with all_children.
-CREATE FUNCTION graph_fdw_copy_statement(copy graph_fdw_copy, condition text, all_children boolean)
+-- well is looked at where the row differs, and everywhere with all_children, or
+-- if the copy has no such column.
+CREATE FUNCTION graph_fdw_copy_statement(copy record, condition text, all_children boolean, max_rows bigint)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -249,9 +354,11 @@ DECLARE
   tenant_value constant text := coalesce(quote_literal(copy.tenant_id) || ', ', '');
   parent constant jsonb := copy.tables->0;
   nr int := 0;
+  arrays text[];
   given text;
   steps text := '';
   touched text;
+  moment text;
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
@@ -262,18 +369,19 @@ BEGIN
     EXECUTE format('SELECT string_agg(name, $4) AS names, string_agg(value, $4) AS values,
                            string_agg(value || $5 || name, $4) AS read,
                            string_agg($6 || name, $4) AS read_values, string_agg($7 || name, $4) AS old_values,
-                           string_agg(name || $8 || name, $4) AS assignments
+                           string_agg(name || $8 || name, $4) AS assignments, array_agg(name) AS every_name
                     FROM %s.graph_fdw_copy_columns($1, $2, $3)', ext)
       INTO col USING source::regclass, target::regclass, copy.tenant_id,
                      ', ', ' AS ', 'source_row.', 'o.', ' = excluded.';
     IF nr = 0 THEN
       given := 'SELECT ' || col.read;
+      arrays := col.every_name;
       steps := format($q$,
 changed AS (
   INSERT INTO %1$s AS t (%2$s%3$s)
   SELECT %4$s%5$s FROM given AS source_row
   WHERE (SELECT %6$sROW(%7$s)::record OPERATOR(pg_catalog.*=) ROW(%5$s)::record
-         FROM %1$s AS o WHERE o.%8$I = source_row.%8$I) IS NOT TRUE
+         FROM ONLY %1$s AS o WHERE o.%8$I = source_row.%8$I) IS NOT TRUE
   ON CONFLICT (%2$s%8$I) DO UPDATE SET %9$s%10$s
   RETURNING t.%8$I AS id, t.xmax = 0 AS inserted)$q$,
         target, tenant_key, col.names, tenant_value, col.read_values,
@@ -281,58 +389,61 @@ changed AS (
         tab->>'id', col.assignments, CASE copy.removed WHEN 'mark' THEN ', removed_at = NULL' ELSE '' END);
       touched := 'SELECT id FROM changed';
     ELSE
-      given := given || format(', ARRAY(SELECT child_row FROM %s AS child_row WHERE child_row.%I = source_row.%I) AS "%s"',
+      given := given || format(', ARRAY(SELECT child_row FROM ONLY %s AS child_row WHERE child_row.%I = source_row.%I) AS "%s"',
                                source, tab->>'key', parent->>'id', nr);
       steps := steps || format($q$,
 written%1$s AS (
   INSERT INTO %2$s AS t (%3$s%4$s)
   SELECT %5$s%6$s FROM given AS g, unnest(g."%1$s") AS source_row
   WHERE (SELECT ROW(%7$s)::record OPERATOR(pg_catalog.*=) ROW(%6$s)::record
-         FROM %2$s AS o WHERE o.%8$I = source_row.%8$I AND o.%9$I = source_row.%9$I) IS NOT TRUE%12$s
+         FROM ONLY %2$s AS o WHERE o.%8$I = source_row.%8$I AND o.%9$I = source_row.%9$I) IS NOT TRUE%12$s
   ON CONFLICT (%3$s%8$I, %9$I) DO UPDATE SET %10$s
   RETURNING t.%8$I AS id),
 deleted%1$s AS (
-  DELETE FROM %2$s AS t
+  DELETE FROM ONLY %2$s AS t
   WHERE t.ctid = ANY (ARRAY(
     SELECT o.ctid FROM given AS g,
       LATERAL (SELECT ARRAY(SELECT x.%9$I FROM unnest(g."%1$s") AS x) AS kept OFFSET 0) AS k,
-      LATERAL (SELECT o.ctid FROM %2$s AS o
+      LATERAL (SELECT o.ctid FROM ONLY %2$s AS o
                WHERE o.%8$I = g.%11$I AND o.%9$I <> ALL (k.kept) OFFSET 0) AS o
     WHERE true%12$s))
   RETURNING t.%8$I AS id)$q$,
         nr, target, tenant_key, col.names, tenant_value, col.values, col.old_values,
         tab->>'key', tab->>'ordinal', col.assignments, parent->>'id',
-        CASE WHEN tab ? 'array' AND NOT all_children
+        CASE WHEN quote_ident(tab->>'array') = ANY (arrays) AND NOT all_children
              THEN format(' AND g.%I IN (SELECT id FROM changed)', parent->>'id') ELSE '' END);
       touched := touched || format(' UNION SELECT id FROM written%1$s UNION SELECT id FROM deleted%1$s', nr);
     END IF;
     nr := nr + 1;
   END LOOP;
 
+  moment := format('greatest(%I, %I)', parent->>'updated', parent->>'created');
   RETURN format($q$WITH given AS MATERIALIZED (
   %1$s
-  FROM %2$I.%3$I AS source_row WHERE %4$s)%5$s,
+  FROM ONLY %2$I.%3$I AS source_row WHERE %4$s%11$s)%5$s,
 touched AS MATERIALIZED (%6$s)
 SELECT count(*) AS given,
        (SELECT count(*) FROM changed WHERE inserted) AS inserted,
        (SELECT count(*) FROM touched) - (SELECT count(*) FROM changed WHERE inserted) AS updated,
        (SELECT count(*) FROM given AS g JOIN touched AS t ON t.id = g.%7$I
-        WHERE coalesce(greatest(g.%8$I, g.%9$I) < $3, true)) AS missed,
-       max(greatest(%8$I, %9$I)) FILTER (WHERE greatest(%8$I, %9$I) <= $4) AS latest,
-       CASE WHEN count(*) FILTER (WHERE greatest(%8$I, %9$I) > $3) > 4
-            THEN percentile_disc(0.5) WITHIN GROUP (ORDER BY greatest(%8$I, %9$I)) FILTER (WHERE greatest(%8$I, %9$I) > $3) END AS middle,
-       max(%9$I) AS newest,
+        WHERE coalesce(%8$s < $3, true)) AS missed,
+       -- of all that the service's clock had shown when we began
+       max(%8$s) FILTER (WHERE %8$s <= coalesce($6, $4 + coalesce(%9$s.graph_fdw_clock_ahead(%10$L), '0'))) AS latest,
+       max(%12$I) AS newest,
        CASE WHEN $5 IS NOT NULL THEN array_agg(%7$I::text) END AS ids
 FROM given$q$,
     given, copy.source_schema, parent->>'source', condition, steps, touched,
-    parent->>'id', parent->>'updated', parent->>'created');
+    parent->>'id', moment, ext,
+    (SELECT srv.srvname FROM pg_foreign_table AS f JOIN pg_foreign_server AS srv ON srv.oid = f.ftserver
+     WHERE f.ftrelid = format('%I.%I', copy.source_schema, parent->>'source')::regclass),
+    ' LIMIT ' || max_rows, parent->>'created');
 END
 $$;
 
 -- The query that compares a list without evidence to the copy: how many are
 -- listed, ids of those that differ, and of those that are not listed.  $1 is the
 -- lower bound, $2 the upper one, if there is one.
-CREATE FUNCTION graph_fdw_copy_difference(copy graph_fdw_copy, has_upper boolean)
+CREATE FUNCTION graph_fdw_copy_difference(copy record, has_upper boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -353,19 +464,22 @@ BEGIN
     INTO col USING format('%I.%I', copy.source_schema, parent->>'source')::regclass,
                    format('%I.%I', copy.target_schema, parent->>'target')::regclass, copy.tenant_id,
                    ' AS ', ', ', 'source_row.', 'o.';
-  -- evidence that the copy has lost shows by its number
+  -- evidence that the copy has lost shows by its number, if it has all in an array
   SELECT string_agg(format(' AND CASE jsonb_typeof(o.%1$I) WHEN ''array'' THEN jsonb_array_length(o.%1$I) ELSE 0 END
-      = (SELECT count(*) FROM %2$I.%3$I AS x WHERE x.%4$I = o.%5$I)',
+      = (SELECT count(*) FROM ONLY %2$I.%3$I AS x WHERE x.%4$I = o.%5$I)',
       t->>'array', copy.target_schema, t->>'target', t->>'key', parent->>'id'), '')
-    INTO children FROM jsonb_array_elements(copy.tables) AS t WHERE t ? 'array';
+    INTO children FROM jsonb_array_elements(copy.tables) AS t
+    WHERE EXISTS (SELECT FROM pg_attribute AS a
+                  WHERE a.attrelid = format('%I.%I', copy.target_schema, parent->>'target')::regclass
+                    AND a.attname = t->>'array' AND a.atttypid = 'jsonb'::regtype AND NOT a.attisdropped);
 
   RETURN format($q$WITH list AS MATERIALIZED (
-  SELECT %1$s FROM %2$I.%3$I AS source_row WHERE source_row.%4$I >= $1%5$s)
+  SELECT %1$s FROM ONLY %2$I.%3$I AS source_row WHERE source_row.%4$I >= $1%5$s)
 SELECT (SELECT count(*) FROM list) AS listed,
        ARRAY(SELECT source_row.%6$I::text FROM list AS source_row
              WHERE (SELECT %7$sROW(%8$s)::record OPERATOR(pg_catalog.*=) ROW(%9$s)::record%10$s
-                    FROM %11$I.%12$I AS o WHERE o.%6$I = source_row.%6$I) IS NOT TRUE) AS differ,
-       ARRAY(SELECT o.%6$I::text FROM %11$I.%12$I AS o WHERE %7$so.%4$I >= $1%13$s
+                    FROM ONLY %11$I.%12$I AS o WHERE o.%6$I = source_row.%6$I) IS NOT TRUE) AS differ,
+       ARRAY(SELECT o.%6$I::text FROM ONLY %11$I.%12$I AS o WHERE %7$so.%4$I >= $1%13$s
              EXCEPT SELECT l.%6$I::text FROM list AS l) AS missing$q$,
     col.read, copy.source_schema, parent->>'source', parent->>'created',
     CASE WHEN has_upper THEN format(' AND source_row.%I < $2', parent->>'created') ELSE '' END,
@@ -377,6 +491,18 @@ $$;
 
 -- One transaction's part of a refresh.  PHASE is what comes next: start, load,
 -- changes, compare; NULL when there is nothing more.
+--
+-- How far a copy is, up_to, is a time of the service:
+-- - It is the latest time of last update or creation that was read, less the time
+--   that reading took, but never later than what the service's clock showed when
+--   reading began, which the Date of its answers tells (ours, if none has one).
+-- - The next refresh asks for all from up_to less the overlap on, so that what
+--   becomes visible late, or has the same time, is not lost.
+-- - An alert whose times are later than that clock is copied like any other and
+--   moves nothing: it comes with each refresh until its time has come.
+-- - An up_to that stands later than that clock is taken back to the latest time
+--   in the copy that does not, and the refresh goes on from there.
+-- - Where no time is to be believed, up_to is NULL, and all is read again.
 CREATE FUNCTION graph_fdw_copy_step(target_schema name, source_schema name, resource text,
   also_compare boolean, wait boolean, INOUT phase text)
 RETURNS text
@@ -386,6 +512,11 @@ SET jit = off
 AS $$
 DECLARE
   this_copy constant text := format('copy "%s" of "%s"', target_schema, source_schema);
+  kind "char";
+  back boolean;
+  took interval;
+  cut boolean;
+  max_rows bigint;
   list_size constant int := CASE resource WHEN 'alerts' THEN 8000 ELSE 1000 END;
   begun timestamptz;
   ext text;
@@ -399,28 +530,30 @@ DECLARE
   modified text;
   server name;
   requests bigint;
-  believed timestamptz;
+  clock timestamptz;
   low timestamptz;
   high timestamptz;
   bottom timestamptz;
   condition text;
+  conditions text[];
   statement text;
+  few bigint;
+  listed text[];
+  asked text[];
+  part record;
   done record;
   diff record;
   gone record;
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
-  catalog := format('%s.graph_fdw_copy AS c WHERE c.target_schema = $1 AND c.source_schema = $2 AND c.resource = $3', ext);
+  catalog := format('%s.graph_fdw_copy_rows AS c WHERE c.target_schema = $1 AND c.source_schema = $2 AND c.resource = $3', ext);
 
   -- The row is locked to the end of the transaction, so that refreshes of one
   -- copy come one after the other, and the second sees what the first has done.
   EXECUTE format('SELECT c.* FROM %s', catalog) INTO copy USING $1, $2, $3;
   IF copy.target_schema IS NULL THEN
     RAISE undefined_object USING MESSAGE = format('%s does not exist', this_copy);
-  ELSIF NOT has_table_privilege(format('%I.%I', $1, copy.tables->0->>'target'), 'INSERT') THEN
-    RAISE insufficient_privilege USING MESSAGE = format('permission denied for %s', this_copy),
-      HINT = 'A refresh needs SELECT, INSERT, UPDATE and DELETE on the tables of the copy, and SELECT on those of the source.';
   END IF;
   EXECUTE format('SELECT c.* FROM %s FOR UPDATE SKIP LOCKED', catalog) INTO copy USING $1, $2, $3;
   IF copy.target_schema IS NULL THEN
@@ -436,17 +569,23 @@ BEGIN
     END IF;
   END IF;
 
-  IF EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = copy.target_schema
-             AND NOT EXISTS (SELECT FROM pg_roles AS r
-                             WHERE r.rolname = copy.owner AND pg_has_role(r.oid, n.nspowner, 'USAGE')))
-    OR EXISTS (SELECT FROM jsonb_array_elements(copy.tables) AS t, pg_class AS c, pg_namespace AS n
-               WHERE n.nspname = copy.target_schema AND c.relnamespace = n.oid AND c.relname = t->>'target'
-                 AND NOT EXISTS (SELECT FROM pg_roles AS r
-                                 WHERE r.rolname = copy.owner AND pg_has_role(r.oid, c.relowner, 'USAGE')))
-  THEN
-    RAISE insufficient_privilege USING MESSAGE = format('%s is not made by who owns its tables', this_copy),
-      DETAIL = format('It was made by role "%s".', copy.owner),
-      HINT = 'A superuser may set the column "owner" of graph_fdw_copy to the role that owns the schema and its tables, or delete the row.';
+  -- The tables are locked first, so that they stay those that are looked at.
+  FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
+    target := format('%I.%I', copy.target_schema, tab->>'target');
+    SELECT r.relkind INTO kind FROM pg_class AS r WHERE r.oid = to_regclass(target);
+    IF kind IS NULL THEN
+      RAISE undefined_table USING MESSAGE = format('%s has lost its table "%s"', this_copy, tab->>'target'),
+        HINT = format('SELECT graph_fdw_drop_copy(%L, %L) drops what is left; graph_fdw_create_copy() makes it anew.', $1, $2);
+    ELSIF kind <> 'r' THEN
+      RAISE wrong_object_type USING MESSAGE = format('%s is no ordinary table', target);
+    END IF;
+    EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', target);
+  END LOOP;
+  EXECUTE format('SELECT %s.graph_fdw_copy_distrust($1)', ext) INTO condition USING copy;
+  IF condition IS NOT NULL THEN
+    RAISE insufficient_privilege USING MESSAGE = format('%s is not refreshed, since it could do what its owner may not', this_copy),
+      DETAIL = condition,
+      HINT = 'All that a copy consists of must belong to its owner, to a superuser, or to a role that its owner is a member of. A superuser may set the column "owner" of graph_fdw_copy.';
   END IF;
 
   begun := clock_timestamp();
@@ -473,7 +612,16 @@ BEGIN
         DETAIL = 'Its option "on_partial" is "warning", so that a copy could lose what an answer lacks.',
         HINT = 'Remove the option, or make the source''s tables with another server.';
     END IF;
+    IF copy.removed = 'mark' AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attname = 'removed_at'
+                                             AND NOT a.attisdropped) THEN
+      RAISE undefined_column USING MESSAGE = format('%s lacks the column "removed_at"', this_copy),
+        HINT = format('SELECT graph_fdw_alter_copy(%L) adds it.', $1);
+    END IF;
     FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
+      IF row_security_active(format('%I.%I', copy.target_schema, tab->>'target')) THEN
+        RAISE insufficient_privilege USING
+          MESSAGE = format('row-level security would keep rows of "%s" from the refresh of %s', tab->>'target', this_copy);
+      END IF;
       SELECT string_agg(s.attname, ', ' ORDER BY s.attnum) INTO condition FROM pg_attribute AS s
       WHERE s.attrelid = format('%I.%I', copy.source_schema, tab->>'source')::regclass AND s.attnum > 0 AND NOT s.attisdropped
         AND NOT EXISTS (SELECT FROM pg_attribute AS t WHERE t.attname = s.attname AND t.attnum > 0 AND NOT t.attisdropped
@@ -484,11 +632,6 @@ BEGIN
       END IF;
     END LOOP;
   END IF;
-  -- A time in the future, by a mistake of the service, must not lead the copy
-  -- away from what comes before it.  The service's clock may differ from ours,
-  -- but goes as fast; and it is ahead if most of what is new says so.
-  believed := greatest(begun, copy.up_to + (begun - copy.refresh_started)) + copy.overlap;
-
   IF phase = 'start' THEN
     phase := CASE WHEN copy.loaded THEN 'changes' ELSE 'load' END;
     copy.refresh_started := begun;
@@ -507,7 +650,6 @@ BEGIN
 
   SELECT 0::bigint AS listed, '{}'::text[] AS differ, '{}'::text[] AS missing INTO diff;
   IF phase = 'load' THEN
-    copy.load_started := coalesce(copy.load_started, begun);
     bottom := coalesce(copy.load_end, begun - copy.since, '1970-01-01Z');
     low := greatest(coalesce(copy.loaded_from, begun) - greatest(copy.load_width, '1 second'), bottom);
     condition := format('source_row.%s >= $1', created)
@@ -515,51 +657,82 @@ BEGIN
     high := copy.loaded_from;
   ELSIF phase = 'changes' THEN
     low := copy.up_to - copy.overlap;
-    -- an alert without a last update is found by its creation
-    condition := CASE WHEN low IS NULL THEN 'true'
-                      WHEN copy.by_update THEN format('source_row.%s >= $1', modified)
-                      ELSE format('(source_row.%s >= $1 OR source_row.%s >= $1)', modified, created) END;
     -- after one that took too long, what has changed is read in pieces
     high := copy.up_to + copy.changes_width;
-    IF high IS NOT NULL THEN
-      condition := condition || format(' AND (source_row.%1$s < $2 OR source_row.%1$s IS NULL)', modified);
+    -- an alert without a last update is found by its creation
+    condition := CASE WHEN low IS NULL THEN 'true'
+                      ELSE format('(source_row.%s >= $1 OR source_row.%s >= $1)', modified, created) END ||
+                 CASE WHEN high IS NULL THEN ''
+                      ELSE format(' AND (source_row.%1$s < $2 OR source_row.%1$s IS NULL)', modified) END;
+    -- "or" is not among what is documented, so there are two lists instead
+    IF low IS NOT NULL THEN
+      conditions := ARRAY[format('source_row.%s >= $1', modified),
+                          format('source_row.%s >= $1 AND coalesce(source_row.%s, ''-infinity'') < $1', created, modified)];
+      IF high IS NOT NULL THEN
+        conditions := ARRAY[format('%s AND source_row.%s < $2', conditions[1], modified),
+                            format('%s AND source_row.%s < $2', conditions[2], created)];
+      END IF;
     END IF;
   ELSE
     -- the copy tells how much there is to compare
-    EXECUTE format('SELECT max(%s) FROM %s', created, target) INTO bottom;
+    EXECUTE format('SELECT max(%s) FROM ONLY %s', created, target) INTO bottom;
     bottom := greatest(copy.load_end, least(begun, bottom) - copy.since);
-    EXECUTE format('SELECT %1$s FROM %2$s WHERE %1$s < $1 ORDER BY %1$s DESC OFFSET $2 LIMIT 1', created, target)
-      INTO low USING coalesce(copy.compared_to, 'infinity'), list_size * 5 / 2;
+    high := copy.compared_to;
+    EXECUTE format('SELECT %1$s FROM ONLY %2$s WHERE %1$s < $1 ORDER BY %1$s DESC OFFSET $2 LIMIT 1', created, target)
+      INTO low USING coalesce(high, 'infinity'), list_size * 5 / 2;
     low := greatest(low, bottom);
-    EXECUTE format('SELECT %s.graph_fdw_copy_difference(c, $4) FROM %s', ext, catalog)
-      INTO statement USING $1, $2, $3, copy.compared_to IS NOT NULL;
-    EXECUTE statement INTO diff USING low, copy.compared_to;
+    EXECUTE format('SELECT %s.graph_fdw_copy_difference($1, $2)', ext) INTO statement USING copy, high IS NOT NULL;
+    EXECUTE statement INTO diff USING low, high;
     copy.compared := copy.compared + diff.listed;
-    condition := format('source_row.%s = ANY ($5)', id);
+    -- What is not in the list is gone, unless the list moved while it was read:
+    -- what is few is asked for by id, and what is many by a second list.
+    few := greatest(10, diff.listed / 1000);
+    IF cardinality(diff.missing) > few THEN
+      EXECUTE format('SELECT ARRAY(SELECT s.%1$s::text FROM ONLY %2$s AS s
+                                   WHERE s.%3$s >= (SELECT min(o.%3$s) FROM ONLY %4$s AS o WHERE o.%1$s = ANY ($1))
+                                     AND s.%3$s <= (SELECT max(o.%3$s) FROM ONLY %4$s AS o WHERE o.%1$s = ANY ($1)))', id, source, created, target)
+        INTO listed USING diff.missing;
+      asked := ARRAY(SELECT unnest(diff.missing) INTERSECT SELECT unnest(listed));
+      diff.missing := ARRAY(SELECT unnest(diff.missing) EXCEPT SELECT unnest(listed));
+    ELSE
+      asked := diff.missing;
+    END IF;
+    asked := asked || diff.differ;
+    condition := CASE WHEN cardinality(asked) <= few * 2 THEN format('source_row.%s = ANY ($5)', id)
+                      ELSE format('source_row.%s >= $1', created) ||
+                           CASE WHEN high IS NULL THEN '' ELSE format(' AND source_row.%s < $2', created) END END;
   END IF;
 
   SELECT 0::bigint AS given, 0::bigint AS inserted, 0::bigint AS updated, 0::bigint AS missed,
-         NULL::timestamptz AS latest, NULL::timestamptz AS middle, NULL::timestamptz AS newest,
-         NULL::text[] AS ids INTO done;
-  IF phase <> 'compare' OR diff.differ || diff.missing <> '{}' THEN
-    LOOP
-      EXECUTE format('SELECT %s.graph_fdw_copy_statement(c, $4, $5) FROM %s', ext, catalog)
-        INTO statement USING $1, $2, $3, condition, phase = 'compare';
-      IF phase <> 'changes' OR low IS NULL OR copy.by_update THEN
-        EXECUTE statement INTO done USING low, high,
-          CASE phase WHEN 'compare' THEN copy.up_to - copy.overlap ELSE copy.up_to END, believed,
-          CASE phase WHEN 'compare' THEN diff.differ || diff.missing END;
-        EXIT;
-      END IF;
-      -- "or" is not among what is documented
+         NULL::timestamptz AS latest, NULL::timestamptz AS newest, NULL::text[] AS ids INTO done;
+  IF phase <> 'compare' OR asked <> '{}' THEN
+    -- what was not known to be refused is tried
+    IF conditions IS NOT NULL AND NOT copy.by_update THEN
+      EXECUTE format('SELECT %s.graph_fdw_copy_statement($1, $2, false, NULL)', ext) INTO statement USING copy, condition;
       BEGIN
-        EXECUTE statement INTO done USING low, high, copy.up_to, believed, NULL::text[];
-        EXIT;
-      EXCEPTION WHEN SQLSTATE 'HV00L' THEN
-        copy.by_update := true;
-        condition := format('source_row.%s >= $1', modified)
-          || CASE WHEN high IS NOT NULL THEN format(' AND source_row.%s < $2', modified) ELSE '' END;
+        EXECUTE statement INTO done USING low, high, copy.up_to, begun, NULL::text[], NULL::timestamptz;
+        conditions := '{}';
+      EXCEPTION WHEN fdw_unable_to_create_execution OR fdw_error THEN
+        copy.by_update := sqlstate IN ('HV00L', 'HV000');
+        IF NOT copy.by_update THEN
+          RAISE;
+        END IF;
       END;
+    END IF;
+    max_rows := CASE WHEN phase = 'load' AND copy.load_width > '1 second' THEN list_size * 3 END;
+    FOREACH condition IN ARRAY coalesce(conditions, ARRAY[condition]) LOOP
+      EXECUTE format('SELECT %s.graph_fdw_copy_statement($1, $2, $3, $4)', ext) INTO statement
+        USING copy, condition, phase = 'compare', max_rows;
+      EXECUTE statement INTO part USING low, high,
+        CASE phase WHEN 'compare' THEN copy.up_to - copy.overlap ELSE copy.up_to END,
+        begun, asked, CASE phase WHEN 'load' THEN copy.load_started END;
+      done.given := done.given + part.given;
+      done.inserted := done.inserted + part.inserted;
+      done.updated := done.updated + part.updated;
+      done.missed := done.missed + part.missed;
+      done.latest := greatest(done.latest, part.latest);
+      done.newest := greatest(done.newest, part.newest);
+      done.ids := part.ids;
     END LOOP;
     copy.inserted := copy.inserted + done.inserted;
     copy.updated := copy.updated + done.updated;
@@ -571,17 +744,17 @@ BEGIN
     copy.repaired := copy.repaired + done.missed;
     diff.missing := ARRAY(SELECT unnest(diff.missing) EXCEPT SELECT unnest(done.ids));
     IF diff.missing <> '{}' AND copy.removed = 'mark' THEN
-      EXECUTE format('WITH marked AS (UPDATE %1$s SET removed_at = now() WHERE %2$s = ANY ($1) AND removed_at IS NULL RETURNING 1)
+      EXECUTE format('WITH marked AS (UPDATE ONLY %1$s SET removed_at = now() WHERE %2$s = ANY ($1) AND removed_at IS NULL RETURNING 1)
                       SELECT count(*) FROM marked', target, id)
         INTO gone USING diff.missing;
       copy.gone := copy.gone + gone.count;
     ELSIF diff.missing <> '{}' AND copy.removed = 'delete' THEN
       -- what is older than all that the service has may be past its retention
-      EXECUTE format('SELECT array_agg(%1$s) AS ids, count(*) FROM %2$s WHERE %1$s = ANY ($1)
-                      AND %3$s >= (SELECT min(%3$s) FROM %4$s)', id, target, created, source)
+      EXECUTE format('SELECT array_agg(%1$s) AS ids, count(*) FROM ONLY %2$s WHERE %1$s = ANY ($1)
+                      AND %3$s >= (SELECT min(%3$s) FROM ONLY %4$s)', id, target, created, source)
         INTO gone USING diff.missing;
       FOR tab IN SELECT t.value FROM jsonb_array_elements(copy.tables) WITH ORDINALITY AS t ORDER BY t.ordinality DESC LOOP
-        EXECUTE format('DELETE FROM %I.%I WHERE %I = ANY ($1)', copy.target_schema, tab->>'target',
+        EXECUTE format('DELETE FROM ONLY %I.%I WHERE %I = ANY ($1)', copy.target_schema, tab->>'target',
                        coalesce(tab->>'id', tab->>'key'))
           USING gone.ids;
       END LOOP;
@@ -593,20 +766,33 @@ BEGIN
       phase := NULL;
       copy.compared_to := NULL;
       copy.last_full := clock_timestamp();
-      EXECUTE format('SELECT count(*) FROM %s', target) INTO copy.row_count;
+      EXECUTE format('SELECT count(*) FROM ONLY %s', target) INTO copy.row_count;
     END IF;
   ELSE
     copy.unchanged := copy.unchanged + done.given - done.inserted - done.updated;
-    -- What was updated while we were reading may have been read before that.
-    -- What has no last update was not asked for by the upper bound; and if no
-    -- time is to be believed, the next refresh asks for the same again.
-    done.latest := greatest(done.latest, done.middle);
-    IF phase = 'changes' AND done.latest > high THEN
-      done.latest := high;
+    -- what the clock showed when reading began
+    EXECUTE format('SELECT $1 + coalesce(%s.graph_fdw_clock_ahead($2), ''0'')', ext) INTO clock USING begun, server;
+    took := clock_timestamp() - begun;
+    IF phase = 'load' THEN
+      copy.load_started := coalesce(copy.load_started, clock);
+      took := took + (clock - copy.load_started);
+      clock := copy.load_started;
     END IF;
-    copy.up_to := greatest(copy.up_to, done.latest
-      - greatest(clock_timestamp() - CASE phase WHEN 'load' THEN copy.load_started ELSE begun END, '0'));
-    IF phase = 'changes' AND high IS NOT NULL THEN
+    -- front ends' clocks differ a little
+    back := phase = 'changes' AND copy.up_to > clock + interval '1 minute';
+    -- the first slice that tells says how far a load is
+    IF phase = 'changes' OR copy.up_to IS NULL THEN
+      -- what has no last update was not asked for by the upper bound
+      copy.up_to := greatest(copy.up_to, CASE WHEN done.latest > high THEN high ELSE done.latest END - greatest(took, '0'));
+    END IF;
+    IF copy.up_to > clock AND phase = 'changes' THEN
+      copy.up_to := clock;
+    END IF;
+    IF back THEN
+      EXECUTE format('SELECT max(t) FROM (SELECT greatest(%s, %s) AS t FROM ONLY %s) AS s WHERE t <= $1', modified, created, target)
+        INTO copy.up_to USING clock;
+      copy.changes_width := NULL;
+    ELSIF phase = 'changes' AND high IS NOT NULL THEN
       -- on to larger pieces, until one has no end
       IF done.given < list_size OR copy.up_to < high - copy.changes_width / 2 THEN
         copy.changes_width := CASE WHEN copy.changes_width < '100 days' THEN copy.changes_width * 8 END;
@@ -615,14 +801,16 @@ BEGIN
       copy.last_refresh := clock_timestamp();
       phase := CASE WHEN also_compare THEN 'compare' END;
     ELSE
-      copy.loaded_from := low;
+      -- a slice that is far larger than expected is read again, in smaller ones
+      cut := coalesce(done.given >= max_rows, false);
+      copy.loaded_from := CASE WHEN cut THEN copy.loaded_from ELSE low END;
       copy.load_width := greatest('1 second',
-        copy.load_width * least(8, greatest(0.125, list_size::float8 / greatest(done.given, 1))));
+        copy.load_width * CASE WHEN cut THEN 0.125 ELSE least(8, greatest(0.125, list_size::float8 / greatest(done.given, 1))) END);
       -- Until the first alert is seen, nothing is known of the service's clock.
       IF copy.load_end IS NULL AND done.given > 0 THEN
-        copy.load_end := coalesce(least(begun, done.newest) - copy.since, '1970-01-01Z');
+        copy.load_end := coalesce(least(clock, done.newest) - copy.since, '1970-01-01Z');
       ELSIF copy.load_end IS NULL AND low <= bottom THEN
-        EXECUTE format('SELECT max(%1$s) FROM %2$s WHERE %1$s < $1', created, source) INTO bottom USING low;
+        EXECUTE format('SELECT max(%1$s) FROM ONLY %2$s WHERE %1$s < $1', created, source) INTO bottom USING low;
         copy.loaded_from := coalesce(bottom + interval '1 microsecond', low);
         copy.load_end := CASE WHEN bottom IS NULL THEN low ELSE coalesce(bottom - copy.since, '1970-01-01Z') END;
       END IF;
@@ -635,7 +823,7 @@ BEGIN
     INTO requests USING requests, server;
   copy.requests := copy.requests + requests;
   copy.duration := clock_timestamp() - copy.refresh_started;
-  EXECUTE format('UPDATE %s.graph_fdw_copy AS c SET load_started = $4, loaded_from = $5, load_width = $6, load_end = $7,
+  EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c SET load_started = $4, loaded_from = $5, load_width = $6, load_end = $7,
       loaded = $8, up_to = $9, by_update = $10, changes_width = $24, compared_to = $25, row_count = $11, refresh_started = $12, last_refresh = $13,
       duration = $14, requests = $15, inserted = $16, updated = $17, unchanged = $18, last_full = $19, compared = $20,
       repaired = $21, gone = $22, last_error = CASE WHEN $23 THEN NULL ELSE c.last_error END,
@@ -683,21 +871,36 @@ DECLARE
   hint text;
   context text;
   failures text[] := '{}';
+  refused text[];
+  none boolean;
 BEGIN
+  IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' THEN
+    RAISE read_only_sql_transaction USING MESSAGE = 'cannot refresh a copy in a read-only transaction';
+  END IF;
   SELECT pg_catalog.quote_ident(n.nspname) INTO STRICT ext
   FROM pg_catalog.pg_extension AS e
   JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
   WHERE e.extname OPERATOR(pg_catalog.=) 'graph_fdw'::pg_catalog.name;
   EXECUTE pg_catalog.format('SELECT %s.graph_fdw_may_commit()', ext) INTO may_commit;
-  EXECUTE pg_catalog.format('SELECT pg_catalog.array_agg(c.source_schema ORDER BY c.source_schema, c.resource),
+  EXECUTE pg_catalog.format('WITH c AS MATERIALIZED (SELECT c.source_schema, c.resource, %1$s.graph_fdw_copy_distrust(c) AS why
+                                                     FROM %1$s.graph_fdw_copy_rows AS c
+                                                     WHERE c.target_schema OPERATOR(pg_catalog.=) $1
+                                                       AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL))
+                             SELECT pg_catalog.array_agg(c.source_schema ORDER BY c.source_schema, c.resource),
                                     pg_catalog.array_agg(c.resource ORDER BY c.source_schema, c.resource),
-                                    pg_catalog.count(DISTINCT c.source_schema) OPERATOR(pg_catalog.>) 1
-                             FROM %1$s.graph_fdw_copy AS c
-                             WHERE c.target_schema OPERATOR(pg_catalog.=) $1
-                               AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL)
-                               AND %1$s.graph_fdw_copy_is_visible(c)', ext)
-    INTO sources, resources, several USING $1::pg_catalog.name, $3::pg_catalog.name;
+                                    pg_catalog.array_agg(c.why ORDER BY c.source_schema, c.resource),
+                                    pg_catalog.count(DISTINCT c.source_schema) OPERATOR(pg_catalog.>) 1,
+                                    pg_catalog.bool_and(c.why IS NOT NULL)
+                             FROM c', ext)
+    INTO sources, resources, refused, several, none USING $1::pg_catalog.name, $3::pg_catalog.name;
   IF sources IS NULL THEN
+    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copies AS c WHERE c.target_schema OPERATOR(pg_catalog.=) $1
+                                              AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL))', ext)
+      INTO none USING $1::pg_catalog.name, $3::pg_catalog.name;
+    IF none THEN
+      RAISE insufficient_privilege USING MESSAGE = pg_catalog.format('permission denied for copy "%s"', $1),
+        HINT = 'A refresh needs SELECT, INSERT, UPDATE and DELETE on the tables of the copy, and SELECT on those of the source.';
+    END IF;
     RAISE undefined_object USING
       MESSAGE = pg_catalog.format('there is no copy "%s" that this role may see', $1),
       HINT = 'graph_fdw_create_copy() makes one.';
@@ -708,6 +911,12 @@ BEGIN
   step := pg_catalog.format('SELECT * FROM %s.graph_fdw_copy_step($1, $2, $3, $4, $5, $6)', ext);
 
   FOR i IN 1 .. pg_catalog.cardinality(sources) LOOP
+    -- a row that somebody has left there does not keep the others from theirs
+    IF refused[i] IS NOT NULL AND NOT none THEN
+      RAISE WARNING USING MESSAGE = pg_catalog.format('%s of "%s" are not copied to "%s"', resources[i], sources[i], $1),
+        DETAIL = refused[i];
+      CONTINUE;
+    END IF;
     phase := 'start';
     state := NULL;
     WHILE phase IS NOT NULL LOOP
@@ -736,16 +945,17 @@ BEGIN
           pg_catalog.format('%s of "%s": %s', resources[i], sources[i], message));
         -- What took too long may not in smaller pieces.  Whoever has the row now
         -- need not be waited for.
-        EXECUTE pg_catalog.format('UPDATE %1$s.graph_fdw_copy AS c
+        EXECUTE pg_catalog.format('UPDATE %1$s.graph_fdw_copy_rows AS c
           SET last_error = $4, last_error_at = pg_catalog.clock_timestamp(),
               load_width = CASE WHEN $5 THEN pg_catalog.interval_div(c.load_width, 4) ELSE c.load_width END,
               changes_width = CASE WHEN $5 THEN GREATEST(pg_catalog.interval_div(COALESCE(c.changes_width, ''4 days''), 4),
                                                          ''1 minute'') ELSE c.changes_width END
-          FROM (SELECT l.ctid AS place FROM %1$s.graph_fdw_copy AS l
+          FROM (SELECT l.target_schema, l.source_schema, l.resource FROM %1$s.graph_fdw_copy_rows AS l
                 WHERE l.target_schema OPERATOR(pg_catalog.=) $1 AND l.source_schema OPERATOR(pg_catalog.=) $2
                   AND l.resource OPERATOR(pg_catalog.=) $3
                 FOR UPDATE SKIP LOCKED) AS l
-          WHERE c.ctid OPERATOR(pg_catalog.=) l.place', ext)
+          WHERE c.target_schema OPERATOR(pg_catalog.=) l.target_schema AND c.source_schema OPERATOR(pg_catalog.=) l.source_schema
+            AND c.resource OPERATOR(pg_catalog.=) l.resource', ext)
           USING $1::pg_catalog.name, sources[i], resources[i],
             pg_catalog.concat(state, ': ', message, E'\n', detail, E'\n', hint),
             pg_catalog.left(state, 2) OPERATOR(pg_catalog.~) '^5[347]';
@@ -862,6 +1072,9 @@ BEGIN
     LOOP
       EXECUTE format('CREATE INDEX ON %s (%s)', main, indexed);
     END LOOP;
+  ELSIF entry ? 'id' AND removed = 'mark' THEN
+    -- of the other tenants none may have asked for it
+    EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS removed_at timestamptz', main);
   END IF;
   IF tenant_id IS NOT NULL THEN
     EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING ALL)', part, main);
@@ -888,6 +1101,8 @@ DECLARE
   entries jsonb;
   name text;
   list text;
+  copy record;
+  why text;
   has_parent boolean;
   made_schema boolean;
 BEGIN
@@ -898,8 +1113,10 @@ BEGIN
   ELSIF removed NOT IN ('mark', 'delete', 'keep') THEN
     RAISE invalid_parameter_value USING MESSAGE = format('invalid value for "removed": "%s"', removed),
       HINT = 'Valid values are: mark, delete, keep.';
-  ELSIF overlap < '0' OR since <= '0' THEN
-    RAISE invalid_parameter_value USING MESSAGE = '"overlap" must not be negative, and "since" must be more than nothing';
+  ELSIF overlap < '0' OR overlap > '10 years' OR since <= '0' OR since > '100 years' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'value out of range for a copy',
+      DETAIL = '"overlap" may be from nothing to 10 years, and "since" from more than that to 100 years.',
+      HINT = 'Everything is copied where "since" is null.';
   ELSIF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = source_schema) THEN
     RAISE invalid_schema_name USING MESSAGE = format('schema "%s" does not exist', source_schema);
   ELSIF source_schema = target_schema THEN
@@ -922,6 +1139,17 @@ BEGIN
     RAISE insufficient_privilege USING MESSAGE = format('must be owner of schema %s', target_schema),
       HINT = 'Who refreshes the copies of a schema trusts its owner.';
   END IF;
+  -- what is left of copies whose tables were dropped by hand
+  FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND is_owned
+                                AND NOT EXISTS (SELECT FROM pg_class AS r
+                                                WHERE r.relnamespace = (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = $1)
+                                                  AND r.relname = tables->0->>''target'')', ext)
+    USING target_schema::name
+  LOOP
+    EXECUTE format('INSERT INTO %s.graph_fdw_copy_drop VALUES ($1, $2, $3)', ext)
+      USING copy.target_schema, copy.source_schema, copy.resource;
+    RAISE NOTICE 'copy "%" of "%" had lost its table of %, and is made anew', copy.target_schema, copy.source_schema, copy.resource;
+  END LOOP;
   FOREACH list IN ARRAY '{alerts,incidents}'::text[] LOOP
     parent := NULL;
     entries := '[]';
@@ -945,18 +1173,25 @@ BEGIN
       END IF;
       EXECUTE format('SELECT %s.graph_fdw_copy_entry($1, $2, $3, $4)', ext) INTO entry
         USING source, source_schema::name, parent, tenant_id;
-      EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy WHERE target_schema = $1 AND tenant_id IS NOT NULL
-                                     AND tables @> jsonb_build_array(jsonb_build_object(''source'', $2)))', ext)
-        INTO has_parent USING target_schema::name, source->>'source';
+      has_parent := tenant_id IS NOT NULL AND EXISTS (
+        SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = target_schema AND c.relname = source->>'source' AND c.relkind = 'p');
       EXECUTE format('SELECT %s.graph_fdw_copy_table($1, $2, $3, $4, $5, $6, $7)', ext)
-        USING entry, source->'columns', source_schema::name, target_schema::name, tenant_id, removed,
-              has_parent AND tenant_id IS NOT NULL;
+        USING entry, source->'columns', source_schema::name, target_schema::name, tenant_id, removed, has_parent;
       entries := entries || entry;
     END LOOP;
     IF parent IS NOT NULL THEN
-      EXECUTE format('INSERT INTO %s.graph_fdw_copy (target_schema, source_schema, resource, tenant_id, tables, since, overlap, removed, made_schema)
+      EXECUTE format('INSERT INTO %s.graph_fdw_copy_rows (target_schema, source_schema, resource, tenant_id, tables, since, overlap, removed, made_schema)
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)', ext)
         USING target_schema, source_schema, list, tenant_id, entries, since, overlap, removed, made_schema;
+      EXECUTE format('SELECT %1$s.graph_fdw_copy_distrust(c) FROM %1$s.graph_fdw_copy_rows AS c
+                      WHERE c.target_schema = $1 AND c.source_schema = $2 AND c.resource = $3', ext)
+        INTO why USING target_schema, source_schema, list;
+      IF why IS NOT NULL THEN
+        RAISE insufficient_privilege USING MESSAGE = format('%s of "%s" cannot be copied to "%s"', list, source_schema, target_schema),
+          DETAIL = why,
+          HINT = 'All that a copy consists of must belong to its owner, to a superuser, or to a role that its owner is a member of.';
+      END IF;
     END IF;
   END LOOP;
   IF sources = '{}' THEN
@@ -982,7 +1217,6 @@ DECLARE
   tab jsonb;
   col record;
   main text;
-  changes jsonb;
   added text[] := '{}';
   found_one boolean := false;
 BEGIN
@@ -991,14 +1225,14 @@ BEGIN
   IF removed NOT IN ('mark', 'delete', 'keep') THEN
     RAISE invalid_parameter_value USING MESSAGE = format('invalid value for "removed": "%s"', removed),
       HINT = 'Valid values are: mark, delete, keep.';
-  ELSIF overlap < '0' THEN
-    RAISE invalid_parameter_value USING MESSAGE = '"overlap" must not be negative';
+  ELSIF overlap < '0' OR overlap > '10 years' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'value out of range for a copy',
+      DETAIL = '"overlap" may be from nothing to 10 years.';
   END IF;
-  FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL)
+  FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
                               ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP
     found_one := true;
-    changes := jsonb_strip_nulls(jsonb_build_object('overlap', overlap, 'removed', removed));
     FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
       main := format('%I.%I', copy.target_schema, tab->>'source');
       FOR col IN
@@ -1015,18 +1249,17 @@ BEGIN
         END IF;
       END LOOP;
     END LOOP;
-    EXECUTE format('WITH old AS (DELETE FROM %1$s.graph_fdw_copy AS c
-                                 WHERE target_schema = $1 AND source_schema = $2 AND resource = $3 RETURNING c)
-                    INSERT INTO %1$s.graph_fdw_copy SELECT (jsonb_populate_record(old.c, $4)).* FROM old', ext)
-      USING copy.target_schema, copy.source_schema, copy.resource, changes;
+    EXECUTE format('UPDATE %s.graph_fdw_copy_rows SET overlap = coalesce($4, overlap), removed = coalesce($5, removed)
+                    WHERE target_schema = $1 AND source_schema = $2 AND resource = $3', ext)
+      USING copy.target_schema, copy.source_schema, copy.resource, overlap, removed;
   END LOOP;
   IF NOT found_one THEN
-    RAISE undefined_object USING MESSAGE = format('there is no copy "%s"', $1);
+    RAISE undefined_object USING MESSAGE = format('there is no copy "%s" that this role may change', $1);
   END IF;
   -- of all tenants, whichever of them has brought the column
-  EXECUTE format('UPDATE %s.graph_fdw_copy AS c
-                  SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = DEFAULT, load_end = NULL, loaded = false
-                  WHERE target_schema = $1
+  EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c
+                  SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = ''1 day'', load_end = NULL, loaded = false
+                  WHERE target_schema = $1 AND is_owned
                     AND EXISTS (SELECT FROM jsonb_array_elements(c.tables) AS t WHERE t->>''source'' = ANY ($2))', ext)
     USING $1::name, added;
 END
@@ -1050,14 +1283,21 @@ DECLARE
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
-  FOR copy IN EXECUTE format('DELETE FROM %s.graph_fdw_copy WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL)
-                              RETURNING *', ext) USING $1::name, $2::name
+  FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
+                              ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP
     found_one := true;
     made := made OR copy.made_schema;
+    EXECUTE format('INSERT INTO %s.graph_fdw_copy_drop VALUES ($1, $2, $3)', ext)
+      USING copy.target_schema, copy.source_schema, copy.resource;
     FOR tab IN SELECT t.value FROM jsonb_array_elements(copy.tables) WITH ORDINALITY AS t ORDER BY t.ordinality DESC LOOP
+      -- a row that says that another copy's tables are its own
+      EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1
+                                     AND tables @> jsonb_build_array(jsonb_build_object(''target'', $2)))', ext)
+        INTO others USING copy.target_schema, tab->>'target';
+      CONTINUE WHEN others;
       EXECUTE format('DROP TABLE IF EXISTS %I.%I', copy.target_schema, tab->>'target');
-      EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy WHERE target_schema = $1
+      EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1
                                      AND tables @> jsonb_build_array(jsonb_build_object(''source'', $2)))', ext)
         INTO others USING copy.target_schema, tab->>'source';
       -- nor what holds partitions of others, whose rows this role may not see

@@ -24,6 +24,7 @@ SELECT graph_fdw_create_copy('defender', 'wrong', tables => '{alert_evidence}');
 SELECT graph_fdw_create_copy('defender', 'wrong', removed => 'forget');         -- ERROR
 SELECT graph_fdw_create_copy('defender', 'wrong', overlap => '-1 s');           -- ERROR
 SELECT graph_fdw_create_copy('defender', 'wrong', overlap => NULL);             -- ERROR
+SELECT graph_fdw_create_copy('defender', 'wrong', since => '10000 years');      -- ERROR
 CREATE SCHEMA narrow;
 CREATE FOREIGN TABLE narrow.alerts (id text, title text, created_date_time date) SERVER graph;
 SELECT graph_fdw_create_copy('narrow', 'wrong');                                -- ERROR

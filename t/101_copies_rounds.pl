@@ -4,7 +4,9 @@
 # between refreshes and while they are read; requests are refused, cut and broken,
 # and now and then the server is killed.  In the end the copy is what the service
 # has, row by row, and there is nothing to repair.  The service is
-# changing_server.py.
+# changing_server.py; its clock is months or a year from ours, two hours from that
+# of its alerts, and now and then goes wrong; and some alerts have times that
+# cannot be.
 #
 # GRAPH_ROUNDS=500 runs more rounds, GRAPH_SEED=2 others.
 
@@ -25,7 +27,8 @@ my $SEED = $ENV{GRAPH_SEED} || 1;
 srand $SEED;
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
-my $service = PythonService->new('changing_server.py', $SEED);
+my $service = PythonService->new('changing_server.py', $SEED, $SEED % 2 ? 2026 : 2028);
+my $date = (0, -120, 120)[ $SEED % 3 ];
 my $url = $service->url;
 my $node = GraphCluster->connected_to(GraphEmulator->new('--alerts', 0, '--no-sample'), import => 0);
 
@@ -111,7 +114,7 @@ sub restart
 	return;
 }
 
-step(changes => 300);
+step(date => $date, changes => 300);
 $node->sql(<<"SQL");
 CREATE SERVER changing FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '$url/x', max_retries '2');
 CREATE USER MAPPING FOR CURRENT_USER SERVER changing OPTIONS (access_token 'x');
@@ -125,7 +128,7 @@ foreach my $round (1 .. $ROUNDS)
 {
 	my $bad = rand() < 0.4;
 
-	step(changes => int rand 25, late => 50, during => $round % 3 ? 2 : 0, page => (20, 100, 1000)[ $round % 3 ],
+	step(changes => int rand 25, late => 50, odd => 0.1, date => $date - ($round % 7 || $date > 0 ? 0 : 180), during => $round % 3 ? 2 : 0, page => (20, 100, 1000)[ $round % 3 ],
 		reversed => $round % 5 == 0 ? JSON::PP::true : JSON::PP::false, faults => $bad ? 0.5 : 0);
 	if ($round % 13 == 0)
 	{
@@ -147,7 +150,7 @@ foreach my $round (1 .. $ROUNDS)
 	if ($round % 8 == 0 || $round == $ROUNDS)
 	{
 		# Nothing changes for a moment: then they are the same.
-		step(changes => 0, late => 50, page => 1000);
+		step(date => $date, changes => 0, late => 50, page => 1000);
 		refresh(0);
 		my $differ = difference(rows_of_service(), rows_of_copy());
 		next if $differ eq '0';

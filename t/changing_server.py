@@ -2,14 +2,16 @@
 
 It is no Microsoft Graph and shares nothing with the emulator: it knows the list of alerts with $filter (comparisons of times,
 "eq null", and, or, parentheses), $orderby, $top, $skip, $count, and an alert by its id. Links are offsets. Its clock stands in
-July 2026 and goes only when something changes, by a millisecond within a request and by minutes between them.
+the year of the second argument, or July 2026, and goes only when something changes, by a millisecond within a request and by
+minutes between them. The Date of an answer shows it.
 
     GET  /x/v1.0/security/alerts_v2...
     POST /step        {"changes": 20, "during": 3, "faults": 0.1, ...}: what happens now, and what may with each request from now on
     GET  /alerts      all of them, as JSON
 
 "during" is the most changes before a request is answered, "faults" how likely it is refused with 429, cut, or broken, "late" how
-many minutes late an alert may become visible at most.
+many minutes late an alert may become visible at most, "odd" how likely it has a time that cannot be; "date" how many minutes the
+Date is ahead of the times of alerts.
 """
 
 import http.server
@@ -21,7 +23,7 @@ import threading
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-START = datetime(2026, 7, 1, tzinfo=timezone.utc)
+START = datetime(int((sys.argv + ["2026"])[2]), 7, 1, tzinfo=timezone.utc)
 TOKEN = re.compile(r"\s*([()]|[\w.:'+-]+)")
 
 
@@ -100,8 +102,18 @@ class Tenant:
                  "createdDateTime": time_text(self.clock), "verdict": self.random.choice(["unknown", "malicious"]),
                  "deviceDnsName": f"ws-{self.random.randrange(50)}"} for _ in range(self.random.randrange(4))]
 
+    def future(self):
+        """A time that a service cannot know yet: soon, a little later, or far away. If the Date is ahead of the times of alerts by
+        more than the overlap, nobody could tell what comes soon from what is now."""
+        ahead = [50_000_000] if self.settings.get("date", 0) > 0 else [1, 59, 600, 50_000_000]
+        return settled(self.clock + self.random.choice(ahead) * 600_000_000)
+
+    def latest(self, name):
+        return max([alert[name] for alert in self.alerts.values() if (alert[name] or self.clock + 1) <= self.clock] or [self.clock])
+
     def change(self):
         self.clock += 10_000
+        odd = self.random.random() < self.settings.get("odd", 0)
         late = self.settings.get("late", 0)
         if not self.alerts or self.random.random() < 0.35:
             self.number += 1
@@ -109,15 +121,21 @@ class Tenant:
             name = f"{self.random.randrange(100)}-{self.number}"
             created = self.ago(late)
             if self.alerts and self.random.random() < 0.2:
-                created = max(alert["createdDateTime"] for alert in self.alerts.values())
+                created = self.latest("createdDateTime")
+            if odd and self.random.random() < 0.5:
+                created = self.future()
             self.alerts[name] = {"id": name, "title": "A title", "severity": self.random.choice(["low", "high"]), "status": "new",
                                  "createdDateTime": created, "comments": [], "evidence": self.evidence(),
                                  "lastUpdateDateTime": None if self.random.random() < 0.05 else settled(created + self.random.randrange(10))}
+            if odd:
+                self.alerts[name]["lastUpdateDateTime"] = self.random.choice([None, created, self.future()])
             return
         alert = self.random.choice(list(self.alerts.values()))
         alert["lastUpdateDateTime"] = max(self.ago(late), alert["createdDateTime"])
-        if self.random.random() < 0.2:
-            alert["lastUpdateDateTime"] = max((a["lastUpdateDateTime"] or 0) for a in self.alerts.values())
+        if odd:
+            alert["lastUpdateDateTime"] = self.future()
+        elif self.random.random() < 0.2:
+            alert["lastUpdateDateTime"] = self.latest("lastUpdateDateTime")
         what = self.random.randrange(5)
         if what == 0:
             alert["status"] = self.random.choice(["new", "inProgress", "resolved"])
@@ -166,6 +184,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments):
         pass
+
+    def date_time_string(self, timestamp=None):
+        seconds = tenant.clock // 10_000_000 + tenant.settings.get("date", 0) * 60
+        return super().date_time_string((START + timedelta(seconds=seconds)).timestamp())
 
     def answer(self, document, status=200, cut=False, **headers):
         body = json.dumps(document).encode()

@@ -1,0 +1,253 @@
+# Whom does a refresh trust, and what may others do to a copy?
+#
+# A refresh runs as whoever calls it, often a superuser's job, so that nobody
+# else may put anything into its way: schemas made anew, tables, triggers, types,
+# rows of the catalog.  Then what a copy gets over: lost columns and tables,
+# tenants that differ, alerts that are gone, lists that are refused.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster;
+use GraphEmulator qw(alert evidence);
+use Test::More;
+
+my $emulator = GraphEmulator->new('--alerts', 60, '--no-sample');
+my $node = GraphCluster->connected_to($emulator, server => { max_retries => 0 });
+my $url = $emulator->url;
+
+# What statements say and how they fail.
+sub said
+{
+	my ($sql) = @_;
+	my (undef, $rows, $messages) = $node->psql('postgres', $sql);
+
+	return $rows . $messages;
+}
+
+# Requests for alerts since the last time.
+sub requests
+{
+	my @found = grep { m{/security/alerts_v2} } $emulator->requests;
+
+	$emulator->clear;
+	return scalar @found;
+}
+
+my $refused = qr/ERROR:  copy "k" of "defender" is not refreshed, since it could do what its owner may not/;
+my $new_copy = "SELECT graph_fdw_create_copy('defender', 'k', tables => '{alerts,alert_evidence}')";
+
+$node->sql(<<'SQL');
+CREATE ROLE attacker LOGIN; CREATE ROLE victim LOGIN; CREATE ROLE stranger LOGIN;
+GRANT CREATE ON DATABASE postgres TO attacker, victim;
+GRANT USAGE ON FOREIGN SERVER graph TO attacker, victim;
+CREATE USER MAPPING FOR victim SERVER graph OPTIONS (access_token 'emulator-access-token');
+GRANT USAGE ON SCHEMA defender TO victim;
+GRANT SELECT ON ALL TABLES IN SCHEMA defender TO victim;
+CREATE TABLE shape (LIKE defender.alerts, removed_at timestamptz, PRIMARY KEY (id));
+GRANT SELECT ON shape TO PUBLIC;
+SET ROLE attacker;
+CREATE SCHEMA evil;
+GRANT USAGE ON SCHEMA evil TO PUBLIC;
+CREATE FUNCTION evil.pwn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'attacker runs as %', current_user; RETURN NEW; END $$;
+CREATE FUNCTION evil.pwn(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'attacker runs as %', current_user; RETURN true; END $$;
+CREATE DOMAIN evil.words AS text CHECK (evil.pwn(VALUE));
+SQL
+
+#------------------------------------------------------------------------------
+# Schemas and tables made anew
+#------------------------------------------------------------------------------
+
+foreach my $owner ('postgres', 'victim')
+{
+	$node->sql("SET ROLE $owner; $new_copy; CALL graph_fdw_refresh_copy('k')");
+	$node->sql(<<'SQL');
+DROP SCHEMA k CASCADE;
+SET ROLE attacker;
+CREATE SCHEMA k;
+CREATE TABLE k.alerts (LIKE public.shape INCLUDING ALL);
+CREATE TABLE k.alert_evidence ();
+CREATE TRIGGER t BEFORE INSERT OR UPDATE ON k.alerts FOR EACH STATEMENT EXECUTE FUNCTION evil.pwn();
+GRANT ALL ON SCHEMA k TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA k TO PUBLIC;
+SQL
+	foreach my $who ('postgres', $owner)
+	{
+		my $messages = said("SET ROLE $who; CALL graph_fdw_refresh_copy('k')");
+		like($messages, qr/$refused.*Schema "k" belongs to role "attacker", and the copy to "$owner"/s, "a schema made anew, copy of $owner, refreshed by $who");
+		unlike($messages, qr/attacker runs/, 'nothing runs');
+	}
+	# one table is enough
+	$node->sql("ALTER SCHEMA k OWNER TO $owner");
+	like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*Table "k\.alert_evidence" belongs to role "attacker"/s, 'a table made anew');
+	$node->sql("DROP SCHEMA k CASCADE");
+	like(said("SET ROLE $owner; $new_copy"), qr/NOTICE:  copy "k" of "defender" had lost its table of alerts, and is made anew/, 'made anew by its owner');
+	$node->sql("DROP SCHEMA k CASCADE; SELECT graph_fdw_drop_copy('k')");
+}
+
+# A superuser is trusted, and the roles whose privileges the owner has.
+$node->sql("GRANT attacker TO victim; SET ROLE victim; $new_copy");
+$node->sql('ALTER TABLE k.alerts OWNER TO attacker; ALTER TABLE k.alert_evidence OWNER TO postgres; GRANT ALL ON ALL TABLES IN SCHEMA k TO victim');
+like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('k')"), qr/inserted 60/, 'of a role that the owner is a member of');
+$node->sql("REVOKE attacker FROM victim; SELECT graph_fdw_drop_copy('k')");
+
+#------------------------------------------------------------------------------
+# What belongs to others in a copy of one's own
+#------------------------------------------------------------------------------
+
+$node->sql("$new_copy; CALL graph_fdw_refresh_copy('k'); GRANT USAGE ON SCHEMA k TO PUBLIC; GRANT TRIGGER ON k.alerts TO attacker");
+$node->sql('SET ROLE attacker; CREATE TRIGGER t BEFORE INSERT OR UPDATE ON k.alerts FOR EACH STATEMENT EXECUTE FUNCTION evil.pwn()');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*The function of trigger "t" of "alerts" belongs to role "attacker"/s, 'a trigger');
+$node->sql('DROP TRIGGER t ON k.alerts');
+foreach my $type ('evil.words', 'evil.words[]')
+{
+	$node->sql("ALTER FOREIGN TABLE defender.alerts ADD evil $type OPTIONS (property 'title')");
+	like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*Type "$type" of a column belongs to role "attacker"/s, "a column of $type") if $type !~ /\[/;
+	like(said("SELECT graph_fdw_create_copy('defender', 'other', tables => '{alerts}')"), qr/ERROR:  alerts of "defender" cannot be copied to "other".*belongs to role "attacker"/s, 'nor is it copied at all');
+	$node->sql('ALTER FOREIGN TABLE defender.alerts DROP evil');
+}
+$node->sql("CREATE DOMAIN words AS text CHECK (VALUE <> ''); ALTER FOREIGN TABLE defender.alerts ADD good words OPTIONS (property 'title')");
+like(said("SELECT graph_fdw_alter_copy('k'); CALL graph_fdw_refresh_copy('k'); SELECT count(good) FROM k.alerts"), qr/^60/m, 'a domain of one\'s own');
+$node->sql('ALTER FOREIGN TABLE defender.alerts DROP good');
+$node->sql('ALTER FOREIGN TABLE defender.alerts OWNER TO attacker');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*Table "defender\.alerts" belongs to role "attacker"/s, 'the source');
+$node->sql('ALTER FOREIGN TABLE defender.alerts OWNER TO postgres');
+$node->sql('ALTER TABLE k.alert_evidence ENABLE ROW LEVEL SECURITY; GRANT ALL ON ALL TABLES IN SCHEMA k TO victim; CREATE POLICY p ON k.alert_evidence USING (false)');
+like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('k')"), qr/ERROR:  row-level security would keep rows of "alert_evidence"/, 'row-level security');
+$node->sql('ALTER TABLE k.alert_evidence DISABLE ROW LEVEL SECURITY');
+
+# Children of the tables are no part of them.
+$node->sql(<<'SQL');
+CREATE TABLE source_child () INHERITS (defender.alerts);
+INSERT INTO source_child (id, created_date_time, last_update_date_time) VALUES ('child of the source', now(), now());
+CREATE TABLE child () INHERITS (k.alerts);
+INSERT INTO child (id, created_date_time) VALUES ('child of the copy', '2026-07-20');
+SQL
+like(said("CALL graph_fdw_refresh_copy('k', full => true)"), qr/compared 60, repaired 0, gone 0/, 'children are not compared');
+is($node->sql('SELECT count(*) FROM ONLY k.alerts'), 60, 'nor copied');
+$node->sql('DROP TABLE source_child, child');
+
+#------------------------------------------------------------------------------
+# The catalog
+#------------------------------------------------------------------------------
+
+foreach my $statement ('SELECT * FROM graph_fdw_copy', 'SELECT * FROM graph_fdw_copy FOR UPDATE', 'LOCK TABLE graph_fdw_copy IN ACCESS EXCLUSIVE MODE',
+	'LOCK TABLE graph_fdw_copy_rows IN SHARE MODE', 'LOCK TABLE graph_fdw_copies IN SHARE MODE', 'LOCK TABLE graph_fdw_copy_drop IN SHARE MODE', 'DELETE FROM graph_fdw_copy_rows',
+	'UPDATE graph_fdw_copies SET state = NULL', 'TRUNCATE graph_fdw_copy')
+{
+	like(said("SET ROLE stranger; BEGIN; $statement"), qr/ERROR:  (?:permission denied|cannot)/, "a stranger: $statement");
+}
+is($node->sql('SET ROLE stranger; SELECT (SELECT count(*) FROM graph_fdw_copies), (SELECT count(*) FROM graph_fdw_copy_rows)'), '0|0', 'sees nothing');
+$node->sql('GRANT SELECT ON k.alerts TO stranger');
+is($node->sql('SET ROLE stranger; SELECT target_schema FROM graph_fdw_copies'), 'k', 'who may read a copy sees it');
+is($node->sql('BEGIN; SET LOCAL ROLE stranger; WITH l AS (SELECT FROM graph_fdw_copy_rows FOR UPDATE) SELECT count(*) FROM l'), 0, 'and cannot lock it');
+$node->sql("SET ROLE stranger; INSERT INTO graph_fdw_copy_drop VALUES ('k', 'defender', 'alerts')");
+is($node->sql('SELECT count(*) FROM graph_fdw_copy'), 1, 'nor drop it');
+
+# Rows are made for what one owns.
+my $row = q{INSERT INTO graph_fdw_copy_rows (target_schema, source_schema, resource, tables, overlap, removed, made_schema, owner) VALUES ('%s', 'evil', 'alerts', '%s', '1 hour', 'mark', true, '%s')};
+foreach my $tables ('[]', '{}', '[{"target": "alerts"}]')
+{
+	like(said('SET ROLE attacker; ' . sprintf($row, 'k', $tables, 'attacker')), qr/ERROR:  must be owner of schema k and of the tables/, "a row for another's schema: $tables");
+}
+like(said('SET ROLE attacker; ' . sprintf($row, 'k', '[{"target": "alerts"}]', 'postgres')), qr/WARNING:  copy "k" of "evil" is left out, since it is of role "postgres"/, 'nor as somebody else');
+is($node->sql('SELECT count(*) FROM graph_fdw_copy'), 1, 'there is none');
+like(said("SET ROLE attacker; SELECT graph_fdw_create_copy('defender', 'k')"), qr/ERROR:  must be owner of schema k/, 'a copy in a schema of others');
+
+# What somebody has left there for a schema that was made later.
+$node->sql('SET ROLE attacker; CREATE SCHEMA later; CREATE TABLE later.alerts (); CREATE TABLE later.other (); '
+	. sprintf($row, 'later', '[{"source": "a", "target": "alerts"}]', 'attacker') . '; DROP SCHEMA later CASCADE');
+$node->sql("SET ROLE victim; SELECT graph_fdw_create_copy('defender', 'later', tables => '{alerts}')");
+is($node->sql("SELECT string_agg(source_schema, ',') FROM graph_fdw_copy WHERE target_schema = 'later'"), 'defender', 'goes when the copy is made');
+$node->sql(q{INSERT INTO graph_fdw_copy (target_schema, source_schema, resource, tables, overlap, removed, made_schema, owner) VALUES ('later', 'evil', 'alerts', '[{"source": "a", "target": "alerts"}]', '1 hour', 'mark', true, 'attacker')});
+like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('later')"), qr/inserted 60.*WARNING:  alerts of "evil" are not copied to "later"\nDETAIL:  .*later.*belongs to role "victim", and the copy to "attacker"/s, 'or is left out, and the others are refreshed');
+$node->sql("SET ROLE victim; SELECT graph_fdw_drop_copy('later', 'evil')");
+is($node->sql("SELECT count(*) FROM later.alerts"), 60, 'and is dropped without the tables of others');
+$node->sql("UPDATE graph_fdw_copy SET owner = 'nobody_any_more' WHERE target_schema = 'later'");
+like(said('SET ROLE stranger; SELECT count(*) FROM graph_fdw_copies'), qr/^1$/m, 'an owner that is gone');
+like(said("CALL graph_fdw_refresh_copy('later')"), qr/ERROR: .*Role "nobody_any_more" does not exist/s, 'is nobody to trust');
+$node->sql("SELECT graph_fdw_drop_copy('later')");
+
+# A dump by the database's owner, restored by another role with what is its own.
+$node->sql(<<'SQL');
+CREATE ROLE keeper LOGIN; CREATE DATABASE kept OWNER keeper;
+\c kept
+CREATE EXTENSION graph_fdw; SET ROLE keeper; CREATE SCHEMA k; CREATE TABLE k.alerts ();
+COPY graph_fdw_copy (target_schema, source_schema, resource, owner, tables, overlap, removed, made_schema) FROM STDIN;
+k	defender	alerts	nobody	[{"target": "alerts"}]	01:00:00	mark	t
+x	defender	alerts	postgres	[{"target": "alerts"}]	01:00:00	mark	t
+\.
+SQL
+is($node->sql('SELECT target_schema, owner FROM graph_fdw_copy', database => 'kept'), 'k|keeper', 'restored by another role');
+my ($host, $port) = ($node->host, $node->port);
+$node->command_like([ 'pg_dump', '-d', "host=$host port=$port dbname=kept user=keeper", '-t', 'graph_fdw_copy', '-e', 'graph_fdw' ], qr/COPY public\.graph_fdw_copy .*\nk\tdefender\talerts\tkeeper/, 'a dump by the owner of the database');
+
+#------------------------------------------------------------------------------
+# Lost columns, tenants that differ
+#------------------------------------------------------------------------------
+
+$node->sql('ALTER TABLE k.alerts DROP COLUMN evidence');
+like(said("CALL graph_fdw_refresh_copy('k'); CALL graph_fdw_refresh_copy('k', full => true)"), qr/WARNING: .*lacks columns of "alerts": evidence.*compared 60, repaired 0, gone 0/s, 'a column that was dropped');
+my $alert = $node->sql("SELECT alert_id FROM k.alert_evidence GROUP BY 1 ORDER BY 1 LIMIT 1");
+$emulator->add_alerts(alert(id => $alert, createdDateTime => '2026-07-31T00:00:00Z', lastUpdateDateTime => '2026-08-01T11:59:00Z', evidence => [ map { evidence('deviceEvidence') } 1 .. 7 ]));
+$node->sql("CALL graph_fdw_refresh_copy('k')");
+is($node->sql("SELECT count(*) FROM k.alert_evidence WHERE alert_id = '$alert'"), 7, 'evidence is kept nevertheless');
+$node->sql('ALTER TABLE k.alerts DROP COLUMN removed_at');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/ERROR:  copy "k" of "defender" lacks the column "removed_at"\n.*HINT:  SELECT graph_fdw_alter_copy\('k'\) adds it\./s, 'removed_at was dropped');
+like(said("SELECT graph_fdw_alter_copy('k'); CALL graph_fdw_refresh_copy('k', full => true)"), qr/repaired 0, gone 0/, 'and is added');
+
+$node->sql(<<"SQL");
+CREATE SERVER fabrikam FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '$url/at/fabrikam', max_retries '0');
+CREATE USER MAPPING FOR CURRENT_USER SERVER fabrikam OPTIONS (access_token 'emulator-access-token');
+CREATE SCHEMA fabrikam;
+IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, alert_evidence) FROM SERVER fabrikam INTO fabrikam;
+SELECT graph_fdw_create_copy('defender', 'tenants', tables => '{alerts}', tenant_id => 'a', removed => 'keep');
+SELECT graph_fdw_create_copy('fabrikam', 'tenants', tables => '{alerts}', tenant_id => 'b');
+SQL
+like(said("CALL graph_fdw_refresh_copy('tenants', full => true)"), qr/(repaired 0, gone 0.*){2}/s, 'tenants that do not do the same with what is gone');
+$node->sql("SELECT graph_fdw_drop_copy('tenants')");
+like(said("SELECT graph_fdw_create_copy('defender', 'x', since => '10000 years')"), qr/ERROR:  value out of range for a copy/, 'since');
+like(said("SELECT graph_fdw_create_copy('defender', 'x', overlap => '11 years')"), qr/ERROR:  value out of range for a copy/, 'overlap');
+like(said("SET default_transaction_read_only = on; CALL graph_fdw_refresh_copy('k')"), qr/ERROR:  cannot refresh a copy in a read-only transaction/, 'read-only');
+
+#------------------------------------------------------------------------------
+# Requests of a comparison; a service without "or"
+#------------------------------------------------------------------------------
+
+foreach my $removed (qw(mark keep delete))
+{
+	$node->sql("SELECT graph_fdw_create_copy('defender', 'gone', tables => '{alerts,alert_evidence}', since => NULL, removed => '$removed'); CALL graph_fdw_refresh_copy('gone')");
+	my $oldest = $removed eq 'delete' ? '2020-01-01' : '2026-07-31 12:00';
+	$node->sql("INSERT INTO gone.alerts (id, created_date_time, last_update_date_time) SELECT 'gone ' || i, '$oldest', '2026-07-20' FROM generate_series(1, 300) AS i");
+	foreach my $time (1, 2)
+	{
+		$emulator->clear;
+		my $messages = said("CALL graph_fdw_refresh_copy('gone', full => true)");
+		my $gone = $time == 1 && $removed eq 'mark' ? 300 : 0;
+		like($messages, qr/repaired 0, gone $gone/, "$removed: 300 are gone, time $time");
+		cmp_ok(requests(), '<=', 4, 'requests');
+	}
+	$node->sql("SELECT graph_fdw_drop_copy('gone')");
+}
+# much that differs is no request each
+$node->sql("UPDATE k.alerts SET title = 'spoilt' WHERE last_update_date_time < '2026-08-01 10:00'");
+$emulator->clear;
+my $messages = said("CALL graph_fdw_refresh_copy('k', full => true)");
+like($messages, qr/repaired [1-5]\d, gone 0/, 'much that differs');
+cmp_ok(requests(), '<=', 4, 'is read as a list');
+
+$emulator->add_alerts(alert(id => 'without', createdDateTime => '2026-08-01T11:58:00Z', lastUpdateDateTime => undef),
+	alert(id => 'with', createdDateTime => '2026-08-01T11:58:00Z', lastUpdateDateTime => '2026-08-01T11:58:00Z'));
+$emulator->fault(kind => 'status', code => 501, path => 'lastUpdateDateTime%20ge', nth => 1);
+$node->sql("CALL graph_fdw_refresh_copy('k')");
+is($node->sql("SELECT string_agg(id, ' ' ORDER BY id) FROM k.alerts WHERE id LIKE 'with%'"), 'with without', 'a service that refuses "or"');
+is($node->sql("SELECT by_update, inserted FROM graph_fdw_copy WHERE target_schema = 'k'"), 't|2', 'which is remembered');
+$emulator->no_fault;
+$emulator->add_alerts(alert(id => 'without any', createdDateTime => '2026-08-01T11:57:00Z', lastUpdateDateTime => undef));
+$emulator->clear;
+$node->sql("CALL graph_fdw_refresh_copy('k')");
+is(requests(), 2, 'two requests from then on');
+is($node->sql("SELECT count(*) FROM k.alerts WHERE id = 'without any'"), 1, 'and nothing is lost');
+
+done_testing();

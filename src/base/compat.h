@@ -17,9 +17,20 @@
 #error "graph_fdw needs PostgreSQL 15 or later"
 #endif
 
+/* Not all of these come with the other headers of every version. */
+#include <limits.h>
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "nodes/pg_list.h"
+#include "utils/tuplestore.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
+#endif
+#if PG_VERSION_NUM >= 190000
+#include "nodes/miscnodes.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
 #endif
 
 #if PG_VERSION_NUM >= 180000
@@ -144,6 +155,61 @@ typedef struct GraphMemberIterator
 #define graph_base_relids(plan)	((plan)->fs_relids)
 #define graph_server_aclcheck(serverid, userid, mode) \
 	pg_foreign_server_aclcheck(serverid, userid, mode)
+#endif
+
+/* By which outer joins a column has been made null: told from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define graph_nulled_like(var, other)	((var)->varnullingrels = (other)->varnullingrels)
+#else
+#define graph_nulled_like(var, other)	((void) 0)
+#endif
+
+/*
+ * The path that gives the rows of the right side of a semi-join once each, for
+ * JOIN_UNIQUE_OUTER.  From 19 on that side comes as a relation of its own.
+ */
+#if PG_VERSION_NUM >= 190000
+#define graph_unique_path(root, rel, sjinfo)	((rel)->cheapest_total_path)
+#define graph_create_append_path(root, rel, paths) \
+	create_append_path(root, rel, (AppendPathInput) {.subpaths = (paths)}, NIL, NULL, 0, false, -1)
+#else
+#define graph_unique_path(root, rel, sjinfo) \
+	((Path *) create_unique_path(root, rel, (rel)->cheapest_total_path, sjinfo))
+#define graph_create_append_path(root, rel, paths) \
+	create_append_path(root, rel, paths, NIL, NIL, NULL, 0, false, -1)
+#endif
+
+/*
+ * A date or timestamp as timestamptz; what overflows is below 0 or above it in
+ * *overflow.  19 does not say in which direction: the value does.
+ */
+#if PG_VERSION_NUM >= 190000
+static inline TimestampTz
+graph_date_to_timestamptz(DateADT value, int *overflow)
+{
+	ErrorSaveContext context = {.type = T_ErrorSaveContext};
+	TimestampTz result = date2timestamptz_safe(value, (Node *) &context);
+
+	*overflow = !context.error_occurred ? 0 : value < 0 ? -1 : 1;
+	return result;
+}
+
+static inline TimestampTz
+graph_timestamp_to_timestamptz(Timestamp value, int *overflow)
+{
+	ErrorSaveContext context = {.type = T_ErrorSaveContext};
+	TimestampTz result = timestamp2timestamptz_safe(value, (Node *) &context);
+
+	*overflow = !context.error_occurred ? 0 : value < 0 ? -1 : 1;
+	return result;
+}
+#else
+#define graph_date_to_timestamptz(value, overflow)	date2timestamptz_opt_overflow(value, overflow)
+#define graph_timestamp_to_timestamptz(value, overflow)	timestamp2timestamptz_opt_overflow(value, overflow)
+#endif
+
+#ifndef pg_fallthrough
+#define pg_fallthrough __attribute__((fallthrough))
 #endif
 
 #endif							/* GRAPH_COMPAT_H */

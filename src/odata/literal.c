@@ -91,13 +91,12 @@ graph_as_timestamptz(Oid type, Datum value)
 	if (type == TIMESTAMPTZOID)
 		return DatumGetTimestampTz(value);
 	if (type == DATEOID)
-		result = date2timestamptz_opt_overflow(DatumGetDateADT(value),
-											   &overflow);
+		result = graph_date_to_timestamptz(DatumGetDateADT(value), &overflow);
 	else
 	{
 		Assert(type == TIMESTAMPOID);
-		result = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value),
-													&overflow);
+		result = graph_timestamp_to_timestamptz(DatumGetTimestamp(value),
+												&overflow);
 	}
 	if (overflow < 0)
 		TIMESTAMP_NOBEGIN(result);

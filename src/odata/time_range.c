@@ -266,7 +266,7 @@ undo_add(GraphTimeRange *range, const Interval * interval, int sign,
 static void
 undo_add_days(GraphTimeRange *range, int64 days)
 {
-	if (Abs(days / 366) > MOST_YEARS)
+	if (days / 366 > MOST_YEARS || days / 366 < -MOST_YEARS)
 		graph_set_unbounded(range);
 	else
 		shift(range, days * USECS_PER_DAY);

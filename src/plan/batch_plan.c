@@ -346,40 +346,6 @@ find_by_key(BatchJoin *join, bool by_owner)
 }
 
 /*
- * used_columns
- *		The columns of both sides that the joined row has: all that the query
- *		and the clauses use.
- */
-static List *
-used_columns(const RelOptInfo *joinrel, List *rinfos)
-{
-	List	   *exprs = list_copy(joinrel->reltarget->exprs);
-
-	exprs = list_concat(exprs, extract_actual_clauses(rinfos, false));
-	return pull_var_clause((Node *) exprs, PVC_INCLUDE_PLACEHOLDERS);
-}
-
-/*
- * has_column
- *		Does a row that is made of these expressions have this column?
- */
-static bool
-has_column(List *exprs, const Var *var)
-{
-	ListCell   *cell;
-
-	foreach(cell, exprs)
-	{
-		const Var  *other = lfirst(cell);
-
-		if (IsA(other, Var) && other->varno == var->varno &&
-			other->varattno == var->varattno)
-			return true;
-	}
-	return false;
-}
-
-/*
  * can_be_combined
  *		Is everything that the joined row needs a column of either side's row?
  */
@@ -390,15 +356,17 @@ can_be_combined(const BatchJoin *join)
 	List	   *inner = join->inner->reltarget->exprs;
 	ListCell   *cell;
 
-	foreach(cell, used_columns(join->joinrel, join->restrictlist))
+	foreach(cell, graph_joined_columns(join->joinrel,
+									   extract_actual_clauses(join->restrictlist,
+															  false)))
 	{
 		Var		   *var = lfirst(cell);
 
 		if (!IsA(var, Var) ||
-			!(has_column(outer, var) || has_column(inner, var)))
+			(graph_find_var(outer, var) == NULL && graph_find_var(inner, var) == NULL))
 			return false;
 	}
-	return has_column(inner, join->key);
+	return graph_find_var(inner, join->key) != NULL;
 }
 
 /*
@@ -578,9 +546,7 @@ set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel,
 		add_batch_paths(root, &join);
 		return;
 	}
-	unique = (Path *) create_unique_path(root, outerrel,
-										 outerrel->cheapest_total_path,
-										 extra->sjinfo);
+	unique = graph_unique_path(root, outerrel, extra->sjinfo);
 	if (unique && PATH_REQ_OUTER(unique) == NULL)
 		add_batch_path(root, &join, unique, outerrel->rows);
 }
@@ -755,16 +721,17 @@ plan_batch(PlannerInfo *root, RelOptInfo *joinrel, CustomPath *best_path,
 	List	   *filters;
 	List	   *match = join_clauses(joinrel, jointype, restrictlist, by_key,
 									 &filters);
+	List	   *columns;
 
+	match = list_concat(list_make2(outer_key, explained_key(by_key, outer_key)),
+						match);
+	columns = graph_joined_columns(joinrel,
+								   list_concat_copy(filters, match));
 	plan->scan.plan.targetlist = tlist;
-	plan->scan.plan.qual = filters;
+	plan->scan.plan.qual = graph_name_alike(filters, columns);
 	plan->custom_plans = custom_plans;
-	plan->custom_exprs = list_concat(list_make2(outer_key,
-												explained_key(by_key, outer_key)),
-									 match);
-	plan->custom_scan_tlist = add_to_flat_tlist(NIL,
-												used_columns(joinrel,
-															 restrictlist));
+	plan->custom_exprs = graph_name_alike(match, columns);
+	plan->custom_scan_tlist = add_to_flat_tlist(NIL, columns);
 	plan->custom_private =
 		list_make4(makeInteger(jointype),
 				   makeInteger(graph_plan_int(inner, GRAPH_PLAN_BATCH)),

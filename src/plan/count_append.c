@@ -205,9 +205,9 @@ add_counted_path(PlannerInfo *root, RelOptInfo *input_rel,
 	get_agg_clause_costs(root, AGGSPLIT_INITIAL_SERIAL, &tables.costs);
 	if (!add_children(&tables, input_rel, target) || !tables.any)
 		return;
-	path = (Path *) create_append_path(root, make_partial_rel(input_rel, target),
-									   tables.paths, NIL, NIL, NULL, 0, false,
-									   -1);
+	path = (Path *) graph_create_append_path(root,
+											 make_partial_rel(input_rel, target),
+											 tables.paths);
 	get_agg_clause_costs(root, AGGSPLIT_FINAL_DESERIAL, &costs);
 	add_path(output_rel, (Path *)
 			 create_agg_path(root, output_rel, path, output_rel->reltarget,

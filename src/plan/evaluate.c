@@ -116,7 +116,7 @@ is_fallible(Node *node, void *context)
 								 ((OpExpr *) node)->inputcollid,
 								 ((OpExpr *) node)->args))
 				break;
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case T_DistinctExpr:
 		case T_ScalarArrayOpExpr:
 			/* a comparison of text fails where no collation is known */

@@ -402,6 +402,11 @@ extern bool graph_are_plain(List *rinfos);
 extern List *graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join);
 extern Var *graph_find_join_order(GraphJoinInfo *join, PathKey *pathkey);
 
+/* in joined_columns.c */
+extern const Var *graph_find_var(const List *exprs, const Var *var);
+extern List *graph_joined_columns(const RelOptInfo *joinrel, List *clauses);
+extern List *graph_name_alike(List *clauses, List *columns);
+
 /* in join_node.c */
 extern ForeignScan *graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel,
 									ForeignPath *best_path, List *tlist,

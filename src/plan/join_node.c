@@ -312,6 +312,7 @@ graph_plan_join(PlannerInfo *root, RelOptInfo *joinrel, ForeignPath *best_path,
 	if (outer_plan)
 		outer_plan = change_plan_targetlist(outer_plan,
 											local_target(joinrel, target), false);
+	exprs = graph_name_alike(exprs, get_tlist_exprs(target, true));
 	plan = make_foreignscan(tlist, NIL, 0, exprs, private, target, NIL,
 							outer_plan);
 	if (batched_key)

@@ -476,7 +476,6 @@ price_join(PlannerInfo *root, GraphJoinInfo *join, GraphPrice *price)
 List *
 graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join)
 {
-	List	   *exprs = list_copy(joinrel->reltarget->exprs);
 	List	   *clauses = extract_actual_clauses(join->filters, false);
 	ListCell   *cell;
 
@@ -490,9 +489,7 @@ graph_join_target(RelOptInfo *joinrel, GraphJoinInfo *join)
 		clauses = list_concat(clauses,
 							  extract_actual_clauses(member->match, false));
 	}
-	exprs = list_concat(exprs, clauses);
-	return add_to_flat_tlist(NIL, pull_var_clause((Node *) exprs,
-												  PVC_INCLUDE_PLACEHOLDERS));
+	return add_to_flat_tlist(NIL, graph_joined_columns(joinrel, clauses));
 }
 
 /*

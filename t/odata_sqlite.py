@@ -11,6 +11,8 @@ extension has no business to send (other functions, other properties, lambdas ot
 Of incidents, members of enums are the same in any case, and $top above 50 is a 400. An incident's alerts, by their
 incidentId, are a list of their own.
 
+Below /tenant/ID there is what has this tenantId, and nothing else.
+
 GET /requests lists the targets asked for, one on a line, and forgets them.
 """
 
@@ -165,7 +167,7 @@ class Store:
                 self.load(kind, file)
 
     def load(self, kind, file):
-        names = ("id", "incidentId", *kind.words, *TIMES)
+        names = ("id", "incidentId", "tenantId", *kind.words, *TIMES)
         self.database.execute(f"CREATE TABLE {kind.name} (json TEXT, {', '.join(f'{name} TEXT' for name in names)})")
         for line in file:
             record = json.loads(line)
@@ -174,22 +176,27 @@ class Store:
             self.database.execute(f"INSERT INTO {kind.name} VALUES ({', '.join('?' * (len(names) + 1))})",
                                   [line.rstrip("\n"), *values])
 
-    def record(self, kind, record_id):
-        return self.rows(f"SELECT json FROM {kind.name} WHERE id = ?", [record_id])
+    def record(self, kind, only):
+        condition, values = restricted("TRUE", [], only)
+        return self.rows(f"SELECT json FROM {kind.name} a WHERE {condition}", values)
 
     def rows(self, sql, values):
         with self.lock:
             return self.database.execute(sql, values).fetchall()
 
 
-def listing(store, kind, url, options, incident=None):
-    """The page of a list, of an incident's alerts if one is named, that the options ask for."""
+def restricted(condition, values, only):
+    """A condition for those of its rows whose columns have these values, too."""
+    return " AND ".join([f"({condition})", *(f"a.{name} = ?" for name in only)]), [*values, *only.values()]
+
+
+def listing(store, kind, url, options, only):
+    """The page that the options ask for, of the list of what has these values."""
     if set(options) - OPTIONS:
         raise Refused(f"unknown options: {set(options) - OPTIONS}")
     where, order = Translation(options["$filter"], kind) if "$filter" in options else None, []
     condition, values = (where.sql, where.values) if where else ("TRUE", [])
-    if incident is not None:
-        condition, values = f"({condition}) AND a.incidentId = ?", [*values, incident]
+    condition, values = restricted(condition, values, only)
     for part in filter(None, options.get("$orderby", "").split(",")):
         match = re.fullmatch(r"\s*(createdDateTime|lastUpdateDateTime)(?:\s+(asc|desc))?\s*", part)
         if not match:
@@ -242,19 +249,22 @@ class Handler(BaseHTTPRequestHandler):
             return 401, {"error": {"code": "InvalidAuthenticationToken", "message": "no token"}}
         kinds = {f"{ROOT}/{kind.name}": kind for kind in self.store.kinds}
         steps = [unquote(step) for step in url.path.split("/")]
+        only = {"tenantId": steps[2]} if steps[1:2] == ["tenant"] else {}
+        if only:
+            del steps[1:3]
         path, rest = "/".join(steps[:4]), steps[4:]
-        found = self.store.record(kinds[path], rest[0]) if path in kinds and rest else []
+        found = self.store.record(kinds[path], {**only, "id": rest[0]}) if path in kinds and rest else []
         if path in kinds and not rest:
-            return 200, self.page(kinds[path], url)
+            return 200, self.page(kinds[path], url, only)
         if found and len(rest) == 1:
             return 200, json.loads(found[0][0])
         if found and kinds[path] is INCIDENTS and rest[1:] == ["alerts"]:
-            return 200, self.page(ALERTS, url, rest[0])
+            return 200, self.page(ALERTS, url, {**only, "incidentId": rest[0]})
         return 404, {"error": {"code": "ResourceNotFound", "message": "not here"}}
 
-    def page(self, kind, url, incident=None):
+    def page(self, kind, url, only):
         options = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=True)) if url.query else {}
-        return listing(self.store, kind, f"http://{self.headers['Host']}{url.path}", options, incident)
+        return listing(self.store, kind, f"http://{self.headers['Host']}{url.path}", options, only)
 
     def reply(self, status, body, content_type):
         self.send_response(status)

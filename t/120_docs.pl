@@ -223,6 +223,35 @@ sub run_block
 	return;
 }
 
+# Does the page of tables have the columns that the imported ones have?
+sub check_columns
+{
+	my ($text, $database) = @_;
+	my ($heading, %listed, %imported) = ('');
+
+	foreach (split /\n/, $text)
+	{
+		$heading = $1 if /^#+ (.*)/;
+		push @{ $listed{$heading} }, "$1 $2" if /^\| `(\w+)` \| (\S[^|]*?) \|/;
+	}
+	foreach (split /\n/, $node->sql(<<'SQL', database => $database))
+SELECT c.relname, a.attname, replace(format_type(a.atttypid, -1), 'timestamp with time zone', 'timestamptz')
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+WHERE c.relnamespace = 'defender'::regnamespace AND c.relkind = 'f'
+SQL
+	{
+		my ($table, $column, $type) = split /\|/;
+
+		push @{ $imported{$table} }, "$column $type";
+	}
+	foreach my $table (sort keys %imported)
+	{
+		push @{ $listed{$table} }, @{ $listed{Evidence} || [] } if $table =~ /evidence$/;
+		is_deeply([ sort @{ $listed{$table} || [] } ], [ sort @{ $imported{$table} } ], "columns of $table");
+	}
+	return;
+}
+
 # Run what is in a page, in a database of its own.
 sub run_page
 {
@@ -268,6 +297,7 @@ sub run_page
 	}
 	$input .= "\\q\n";
 	eval { $psql->finish };
+	check_columns($text, $database) if $page eq 'docs/tables.md';
 	$node->sql("DROP DATABASE \"$database\" WITH (FORCE)");
 	foreach my $role (split /\n/, $node->sql("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname NOT IN ($roles)"))
 	{
@@ -300,6 +330,8 @@ foreach my $page (grep { !defined $only || /$only/ } @pages)
 	run_page($page);
 }
 note("$count{run} blocks were run, $count{compared} of them compared with what is printed; $count{skipped} are marked as not to be run");
+
+is(system('python3', "$top/scripts/tables_page.py", '--check'), 0, 'docs/tables.md is what the metadata says');
 
 #------------------------------------------------------------------------------
 # Links

@@ -125,7 +125,7 @@ $emulator->clear;
 
 # It is done in the name of the table's owner.
 $node->sql('CREATE ROLE owner; GRANT ALL ON SCHEMA defender TO owner; ALTER FOREIGN TABLE defender.alert_comments OWNER TO owner');
-like(analyze($node, 'alert_comments'), qr/ERROR:  user mapping not found for "owner"/, "somebody else's table");
+like(analyze($node, 'alert_comments'), qr/ERROR:  user mapping not found for user "owner"/, "somebody else's table");
 $emulator->is_requests("somebody else's table");
 
 #------------------------------------------------------------------------------

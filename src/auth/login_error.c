@@ -55,7 +55,9 @@ typedef struct TokenRule
 } TokenRule;
 
 static const TokenRule token_rules[] = {
-	{{7000215, 7000222, 70002}, false, hint_secret},
+	{{7000215, 70002}, false, hint_secret},
+	{{7000222}, false,
+	"The client secret has expired: make a new one in the app registration, and set its value as option \"client_secret\" of the user mapping."},
 	{{700016, 700011, 70001}, false,
 	"Check the options \"client_id\" and \"tenant_id\": the application is not known in that tenant."},
 	{{90002, 900023}, false,

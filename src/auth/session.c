@@ -22,7 +22,9 @@
 #include "catalog/pg_foreign_server.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "auth/graph_auth.h"
 
@@ -50,30 +52,38 @@ wipe_session(void *arg)
 }
 
 /*
- * add_mapping_hint
- *		Error context callback: say what a missing user mapping is for.
+ * has_mapping
+ *		Is there a user mapping of just this user, InvalidOid being all?
  */
-static void
-add_mapping_hint(void *arg)
+static bool
+has_mapping(Oid userid, Oid serverid)
 {
-	if (geterrcode() == ERRCODE_UNDEFINED_OBJECT)
-		errhint("Create a user mapping for the role that the query runs as; for a view or a materialized view that is its owner.");
+	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(userid),
+								 ObjectIdGetDatum(serverid));
 }
 
 /*
  * get_mapping
- *		The user mapping of a role, with a hint where there is none.
+ *		The user mapping of a role; an error that says what to do where there is
+ *		none.
+ *
+ * Versions before 17 do not name the server.
  */
 static UserMapping *
-get_mapping(Oid userid, Oid serverid)
+get_mapping(Oid userid, const ForeignServer *server)
 {
-	ErrorContextCallback context = {error_context_stack, add_mapping_hint, NULL};
-	UserMapping *mapping;
+	const char *role = MappingUserName(userid);
 
-	error_context_stack = &context;
-	mapping = GetUserMapping(userid, serverid);
-	error_context_stack = context.previous;
-	return mapping;
+	if (!has_mapping(userid, server->serverid) &&
+		!has_mapping(InvalidOid, server->serverid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("user mapping not found for user \"%s\", server \"%s\"",
+						role, server->servername),
+				 errhint("Create a user mapping for the role that the query runs as; for a view or a materialized view that is its owner.  The command is CREATE USER MAPPING FOR %s SERVER %s OPTIONS (...).",
+						 quote_identifier(role),
+						 quote_identifier(server->servername))));
+	return GetUserMapping(userid, server->serverid);
 }
 
 /*
@@ -96,7 +106,7 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 	owner->callback.arg = owner;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &owner->callback);
 
-	mapping = get_mapping(userid, server->serverid);
+	mapping = get_mapping(userid, server);
 	graph_get_options(table, server, mapping, &session->options);
 	graph_options_wipe(NULL, mapping->options);
 	resource = graph_resource_info(options->resource);
@@ -114,8 +124,8 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 	if (strcmp(options->service.cloud, "china") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("Microsoft Graph does not offer security %ss in cloud \"%s\"",
-						resource->record,
+				 errmsg("Microsoft Graph does not offer security %s in cloud \"%s\"",
+						graph_records_name(resource),
 						options->service.cloud),
 				 errhint("If the tenant is in another cloud, set the option \"cloud\" of server \"%s\".",
 						 session->peer.server_name)));
@@ -149,7 +159,13 @@ graph_session_open_server(const char *server_name)
 											   ACL_USAGE);
 
 	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FOREIGN_SERVER, server->servername);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for foreign server %s",
+						server->servername),
+				 errhint("The owner of the server or a superuser can permit it: GRANT USAGE ON FOREIGN SERVER %s TO %s.",
+						 quote_identifier(server->servername),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	graph_check_wrapper(server);
 	return open_session(NULL, server, GetUserId());
 }

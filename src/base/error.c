@@ -38,6 +38,9 @@
 /* A Retry-After beyond this is not waited for: the query fails instead. */
 #define RETRY_LONGEST_ASKED_MS	(10 * 60 * 1000)
 
+static const char proxy_hint[] =
+"The server's option \"proxy\" names the proxy; if that wants to know who asks, a superuser can set \"proxy_user\" and \"proxy_password\" on the user mapping.";
+
 /* The first rule that holds a status is its rule. */
 static const GraphStatusRule status_rules[] = {
 	{206, 206, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, GRAPH_RETRY_NEVER, false, "Partial Content", NULL},
@@ -50,7 +53,8 @@ static const GraphStatusRule status_rules[] = {
 	{403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE, GRAPH_NOT_DONE, true, "Forbidden", NULL},
 	{404, 404, ERRCODE_FDW_TABLE_NOT_FOUND, GRAPH_RETRY_LOCAL | GRAPH_NOT_DONE, false, "Not Found",
 	"Check the server's options \"cloud\", \"endpoint\" and \"api_version\"."},
-	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE, false, "Proxy Authentication Required", NULL},
+	{407, 407, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE, false, "Proxy Authentication Required",
+	proxy_hint},
 	{408, 408, ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL, false, "Request Timeout", NULL},
 	{410, 410, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION, GRAPH_RETRY_LOCAL | GRAPH_NOT_DONE, false, "a client error", NULL},
 	{413, 414, ERRCODE_PROGRAM_LIMIT_EXCEEDED, GRAPH_NOT_DONE, false, "request too long", NULL},
@@ -76,15 +80,15 @@ typedef struct TransportRule
 
 static const TransportRule transport_rules[] = {
 	[GRAPH_TRANSPORT_RESOLVE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not resolve the name of", NULL},
+		"could not resolve the name of", "The host of the PostgreSQL server has to resolve it: check its DNS, and the server's options \"cloud\", \"endpoint\", \"authority\" and \"proxy\"."},
 	[GRAPH_TRANSPORT_CONNECT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not connect to", NULL},
+		"could not connect to", "The host of the PostgreSQL server has to reach it, if need be through a proxy, which the server's option \"proxy\" names."},
 	[GRAPH_TRANSPORT_PROXY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
-		"the proxy refused to connect to", "The server's option \"proxy\" names the proxy; if that wants to know who asks, a superuser can set \"proxy_user\" and \"proxy_password\" on the user mapping."},
+		"the proxy refused to connect to", proxy_hint},
 	[GRAPH_TRANSPORT_HANDSHAKE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"could not establish a trusted TLS connection to", "Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
 	[GRAPH_TRANSPORT_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
-		"could not establish a trusted TLS connection to", "If the service's certificate was issued by an authority of your own, a superuser can set the server's option \"ca_file\"."},
+		"could not establish a trusted TLS connection to", "If the certificate was issued by an authority of your own, a superuser can set the server's option \"ca_file\" to a file that the PostgreSQL server can read.  One that has expired or is not yet valid may be due to the clock of this host."},
 	[GRAPH_TRANSPORT_CONNECT_TIMEOUT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited."},
 	[GRAPH_TRANSPORT_SILENCE] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_REMOTE,

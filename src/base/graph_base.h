@@ -200,6 +200,7 @@ extern const char *graph_proxy_problem(const char *url);
 extern char *graph_url_escape(const char *text);
 extern char *graph_url_unescape(const char *text);
 extern char *graph_url_origin(const char *url);
+extern char *graph_url_path(const char *url);
 extern char *graph_url_resolve(const char *base, const char *link);
 extern bool graph_url_is_local(const char *url);
 extern bool graph_address_is_metadata(const struct sockaddr *address);

@@ -326,6 +326,19 @@ graph_url_problem(const char *url)
 }
 
 /*
+ * graph_url_path
+ *		The path of a URL, "" if it has none or is no URL.
+ */
+char *
+graph_url_path(const char *url)
+{
+	UrlParts	parts = split_url(url, 0);
+
+	return parts.valid && parts.path && strcmp(parts.path, "/") != 0 ?
+		parts.path : pstrdup("");
+}
+
+/*
  * graph_proxy_problem
  *		The same for a proxy.
  */

@@ -385,8 +385,8 @@ resolve_by_option(GraphColumn *column, const GraphResourceInfo *resource,
 	add_paths(column, value);
 	if (resource->rows_member == NULL &&
 		list_member_int(column->in_alert, true))
-		return psprintf("A row of %ss has no parent %s.",
-						resource->record, resource->record);
+		return psprintf("A row of %s has no parent %s.",
+						graph_records_name(resource), resource->record);
 	return NULL;
 }
 
@@ -469,4 +469,130 @@ graph_resolve_column(GraphResource resource, const char *evidence_type,
 					evidence_type && graph_is_evidence_type(evidence_type) ?
 					evidence_type : info->row_type),
 			 errhint("Name the property in the column option \"property\", for example as 'vmMetadata/vmId'.")));
+}
+
+/*-------------------------------------------------------------------------
+ * What does the metadata know of it?
+ *-------------------------------------------------------------------------
+ */
+
+/*
+ * own_type
+ *		The type of a row of a table.
+ */
+static const char *
+own_type(const GraphResourceInfo *resource, const char *evidence_type)
+{
+	return evidence_type && graph_is_evidence_type(evidence_type) ?
+		evidence_type : resource->row_type;
+}
+
+/*
+ * leads_somewhere
+ *		Does a path that starts in a type lead to a property that the metadata
+ *		knows, or into an object whose keys are anybody's words?
+ */
+static bool
+leads_somewhere(const char *type_name, const char *path)
+{
+	if (strcmp(path, ".") == 0 || graph_find_path(type_name, path))
+		return true;
+	for (const char *slash = strchr(path, '/'); slash;
+		 slash = strchr(slash + 1, '/'))
+	{
+		const GraphProperty *outer =
+			graph_find_path(type_name, pnstrdup(path, slash - path));
+
+		if (outer && outer->type == GRAPH_EDM_DICTIONARY)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * leads_somewhere_in_any
+ *		The same of a path in evidence of any type.
+ */
+static bool
+leads_somewhere_in_any(const char *path)
+{
+	int			count;
+	const char *const *types = graph_evidence_types(&count);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (leads_somewhere(types[i], path))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * graph_column_enum
+ *		The property of the metadata that a column reads and nothing else, if its
+ *		values are an enum's; or NULL.
+ */
+const GraphProperty *
+graph_column_enum(const GraphResourceInfo *resource, const char *evidence_type,
+				  const GraphColumn *column)
+{
+	const GraphProperty *property;
+
+	if (column->source != GRAPH_SOURCE_PATHS || list_length(column->paths) != 1)
+		return NULL;
+	property = graph_find_path(linitial_int(column->in_alert) ? resource->record :
+							   own_type(resource, evidence_type),
+							   linitial(column->paths));
+	return property && property->type == GRAPH_EDM_ENUM ? property : NULL;
+}
+
+/*
+ * graph_is_known_column
+ *		Does the metadata know a property that a column reads?
+ *
+ * Of a type of evidence that it does not know, every property may be one.
+ */
+bool
+graph_is_known_column(const GraphResourceInfo *resource,
+					  const char *evidence_type, const GraphColumn *column)
+{
+	ListCell   *path;
+	ListCell   *in_record;
+
+	if (column->source != GRAPH_SOURCE_PATHS ||
+		(evidence_type && !graph_is_evidence_type(evidence_type)))
+		return true;
+	forboth(path, column->paths, in_record, column->in_alert)
+	{
+		if (lfirst_int(in_record) ?
+			leads_somewhere(resource->record, lfirst(path)) :
+			leads_somewhere(own_type(resource, evidence_type), lfirst(path)) ||
+			(resource->has_derived && evidence_type == NULL &&
+			 leads_somewhere_in_any(lfirst(path))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * graph_similar_property
+ *		What a column may have been meant to read whose first path leads nowhere:
+ *		a property of the same type, or NULL.
+ */
+const char *
+graph_similar_property(const GraphResourceInfo *resource,
+					   const char *evidence_type, const GraphColumn *column)
+{
+	bool		in_record = linitial_int(column->in_alert) != 0;
+	const char *type = in_record ? resource->record :
+		own_type(resource, evidence_type);
+	GraphSimilarName similar;
+	ListCell   *cell;
+
+	graph_similar_init(&similar, linitial(column->paths));
+	foreach(cell, graph_type_properties(type))
+		graph_similar_try(&similar, ((GraphProperty *) lfirst(cell))->name);
+	if (similar.closest && in_record && resource->rows_member)
+		return psprintf("../%s", similar.closest);
+	return similar.closest;
 }

@@ -257,6 +257,14 @@ typedef enum GraphEnumMember
 /* Room for the members of an enum that are looked at one by one. */
 #define GRAPH_MOST_MEMBERS	64
 
+/* The search for what was meant by a name that does not exist. */
+typedef struct GraphSimilarName
+{
+	char	   *name;			/* in lower case */
+	const char *closest;		/* of those that were tried, or NULL */
+	int			distance;		/* its edits, or more than are looked at */
+} GraphSimilarName;
+
 /* What a column of a foreign table reads. */
 typedef enum GraphColumnSource
 {
@@ -308,6 +316,10 @@ typedef struct GraphTarget
 	const GraphTargetColumn *key;	/* or NULL */
 } GraphTarget;
 
+/* in similar_name.c */
+extern void graph_similar_init(GraphSimilarName *similar, const char *name);
+extern void graph_similar_try(GraphSimilarName *similar, const char *candidate);
+
 /* in option.c */
 extern void graph_get_options(ForeignTable *table, ForeignServer *server,
 							  UserMapping *user, GraphOptions *result);
@@ -331,6 +343,7 @@ extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
 extern double graph_usual_records(const GraphResourceInfo *resource);
 extern const GraphResourceInfo *graph_find_resource(const char *name);
 extern GraphResource graph_resource_number(const GraphResourceInfo *info);
+extern const char *graph_records_name(const GraphResourceInfo *info);
 extern const char *const *graph_evidence_types(int *count);
 extern bool graph_is_evidence_type(const char *name);
 extern List *graph_type_properties(const char *type_name);
@@ -374,6 +387,15 @@ extern GraphColumn *graph_find_column(GraphResource resource,
 									  const char *evidence_type,
 									  const char *column_name,
 									  const char *property);
+extern const GraphProperty *graph_column_enum(const GraphResourceInfo *resource,
+											  const char *evidence_type,
+											  const GraphColumn *column);
+extern bool graph_is_known_column(const GraphResourceInfo *resource,
+								  const char *evidence_type,
+								  const GraphColumn *column);
+extern const char *graph_similar_property(const GraphResourceInfo *resource,
+										  const char *evidence_type,
+										  const GraphColumn *column);
 
 /* in describe.c */
 extern PGDLLEXPORT Datum graph_fdw_describe(PG_FUNCTION_ARGS);

@@ -25,7 +25,6 @@
 #include "foreign/fdwapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/varlena.h"
 
 #include "catalog/graph_catalog.h"
 
@@ -284,39 +283,6 @@ all_tables(void)
 }
 
 /*
- * closest_table
- *		The table whose name is most like a misspelled one, or NULL.
- *
- * Alike is what psql and the parser call it: at most a few edits, and fewer
- * than half of the name.
- */
-static const char *
-closest_table(List *tables, const char *name)
-{
-	int			best = Min(4, (int) strlen(name) / 2 + 1);
-	const char *closest = NULL;
-	ListCell   *lc;
-
-	foreach(lc, tables)
-	{
-		const ImportTable *table = lfirst(lc);
-		int			distance;
-
-		distance = varstr_levenshtein_less_equal(name, strlen(name),
-												 table->name,
-												 strlen(table->name),
-												 1, 1, 1, best, true);
-		if (distance < best)
-		{
-			best = distance;
-			closest = table->name;
-		}
-	}
-
-	return closest;
-}
-
-/*
  * check_table_names
  *		Refuse a name in LIMIT TO or EXCEPT that is no table.
  *
@@ -330,7 +296,7 @@ check_table_names(List *tables, List *names, const char *server_name)
 	foreach(lc, names)
 	{
 		const char *name = lfirst_node(RangeVar, lc)->relname;
-		const char *closest;
+		GraphSimilarName similar;
 		bool		found = false;
 		ListCell   *lc2;
 
@@ -342,13 +308,15 @@ check_table_names(List *tables, List *names, const char *server_name)
 		if (found)
 			continue;
 
-		closest = closest_table(tables, name);
+		graph_similar_init(&similar, name);
+		foreach(lc2, tables)
+			graph_similar_try(&similar, ((ImportTable *) lfirst(lc2))->name);
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 				 errmsg("table \"%s\" does not exist in foreign schema \"%s\" on server \"%s\"",
 						name, REMOTE_SCHEMA, server_name),
-				 closest ?
-				 errhint("Perhaps you meant the table \"%s\".", closest) :
+				 similar.closest ?
+				 errhint("Perhaps you meant the table \"%s\".", similar.closest) :
 				 errhint("The tables are \"alerts\", \"alert_evidence\", \"alert_comments\", \"incidents\", \"incident_comments\", and one for each evidence type, such as \"device_evidence\".")));
 	}
 }

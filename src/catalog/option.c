@@ -141,6 +141,12 @@ static const GraphCloud cloud_table[] = {
 	"https://login.chinacloudapi.cn"},
 };
 
+/* What a login is made of elsewhere. */
+static const char *const login_words[] = {
+	"user", "username", "user_id", "password", "secret", "key", "api_key",
+	"token",
+};
+
 /* The functions of our wrapper: graph_set_wrapper(). */
 static PGFunction own_handler = NULL;
 static PGFunction own_validator = NULL;
@@ -168,36 +174,68 @@ graph_find_option(const char *name, Oid catalog)
 }
 
 /*
- * graph_report_unknown_option
- *		Raise the error for an option that the object cannot have, with a hint
- *		that lists those that it can.
+ * object_of
+ *		What the object is called that an option of a catalog belongs to.
  */
-void
-graph_report_unknown_option(const char *name, Oid catalog)
+static const char *
+object_of(Oid catalog)
 {
+	return catalog == SERVER ? "a server" :
+		catalog == MAPPING ? "a user mapping" :
+		catalog == TABLE ? "a foreign table" : "a column of a foreign table";
+}
+
+/*
+ * unknown_option_hint
+ *		What was meant by an option that the object cannot have: a sentence.
+ */
+static const char *
+unknown_option_hint(const char *name, Oid catalog)
+{
+	const GraphOptionRow *elsewhere = graph_find_option(name, InvalidOid);
+	GraphSimilarName similar;
 	StringInfoData valid;
-	bool		secret = false;
 
 	initStringInfo(&valid);
+	graph_similar_init(&similar, name);
 	for (size_t i = 0; i < lengthof(option_table); i++)
 	{
 		const GraphOptionRow *row = &option_table[i];
 
-		if (strcmp(row->name, name) == 0 && row->flags & OPTION_SECRET)
-			secret = true;
-		if (row->catalog == catalog)
-			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "",
-							 row->name);
+		if (row->catalog != catalog)
+			continue;
+		graph_similar_try(&similar, row->name);
+		appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", row->name);
 	}
+	if (elsewhere && (elsewhere->flags & OPTION_SECRET))
+		return "A secret may be set on a user mapping only.";
+	if (elsewhere)
+		return psprintf("Option \"%s\" can be set on %s.", name,
+						object_of(elsewhere->catalog));
+	for (size_t i = 0; i < lengthof(login_words); i++)
+	{
+		if (pg_strcasecmp(login_words[i], name) == 0)
+			return "A login is options of a user mapping: \"client_id\" and \"client_secret\", or those of another login.";
+	}
+	if (valid.len == 0)
+		return "There are no valid options in this context.";
+	if (similar.closest == NULL)
+		return psprintf("Valid options in this context are: %s", valid.data);
+	return psprintf("Perhaps you meant the option \"%s\".  Valid options in this context are: %s",
+					similar.closest, valid.data);
+}
 
+/*
+ * graph_report_unknown_option
+ *		Raise the error for an option that the object cannot have, with a hint.
+ */
+void
+graph_report_unknown_option(const char *name, Oid catalog)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),
-			 secret ?
-			 errhint("A secret may be set on a user mapping only.") :
-			 valid.len > 0 ?
-			 errhint("Valid options in this context are: %s", valid.data) :
-			 errhint("There are no valid options in this context.")));
+			 errhint("%s", unknown_option_hint(name, catalog))));
 }
 
 /*
@@ -394,6 +432,24 @@ graph_check_wrapper(const ForeignServer *server)
 					server->servername),
 			 errhint("Foreign-data wrapper \"%s\" does not have both the handler and the validator of graph_fdw: create the server for foreign-data wrapper \"graph_fdw\".",
 					 wrapper->fdwname)));
+}
+
+/*
+ * graph_is_cloud
+ *		Is a URL's origin that of one of Microsoft's clouds?
+ */
+bool
+graph_is_cloud(const char *url)
+{
+	char	   *origin = graph_url_origin(url);
+
+	for (size_t i = 0; origin && i < lengthof(cloud_table); i++)
+	{
+		if (strcmp(graph_url_origin(cloud_table[i].endpoint), origin) == 0 ||
+			strcmp(graph_url_origin(cloud_table[i].authority), origin) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -377,6 +377,24 @@ graph_resource_number(const GraphResourceInfo *info)
 }
 
 /*
+ * graph_records_name
+ *		What messages call several records of a resource: "alerts".
+ *
+ * That is the name of the resource whose rows are these records.
+ */
+const char *
+graph_records_name(const GraphResourceInfo *info)
+{
+	for (size_t i = 0; i < lengthof(resources); i++)
+	{
+		if (resources[i].rows_member == NULL &&
+			strcmp(resources[i].record, info->record) == 0)
+			return resources[i].name;
+	}
+	return info->record;		/* cannot be */
+}
+
+/*
  * graph_evidence_types
  *		The names of all types of evidence, in alphabetical order.
  */

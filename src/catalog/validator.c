@@ -12,7 +12,7 @@
  * Besides, each value has to be one that its option can have, and options that
  * depend on each other have to fit together.  Nothing is asked of the network
  * and no file is read, so that a dump can be restored while the service is
- * away, and on another host.
+ * away, and on another host: that a file is missing is a warning.
  *
  * What this file refuses to know: what an option is used for.
  *
@@ -22,6 +22,8 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <unistd.h>
 
 #include "access/reloptions.h"
 #include "catalog/pg_foreign_table.h"
@@ -119,6 +121,76 @@ graph_check_import_options(List *options)
 }
 
 /*
+ * url_path_problem
+ *		What is wrong with the path of a URL, which is well-formed: a sentence, or
+ *		NULL.
+ *
+ * What was copied from an example has the version in it, or the tenant.  A
+ * gateway may have any path of its own.
+ */
+static const char *
+url_path_problem(const GraphOptionRow *row, const char *value)
+{
+	bool		is_endpoint = strcmp(row->name, "endpoint") == 0;
+	const char *path = graph_url_path(value);
+	size_t		first;
+
+	if (path[0] == '\0')
+		return NULL;
+	first = strcspn(path + 1, "/");
+	if (is_endpoint &&
+		((first == 4 && strncmp(path + 1, "v1.0", 4) == 0) ||
+		 (first == 4 && strncmp(path + 1, "beta", 4) == 0)))
+		return "The version is not a part of it, but the option \"api_version\".";
+	if (!graph_is_cloud(value))
+		return NULL;
+	return is_endpoint ?
+		"The endpoint of a cloud has no path, such as \"https://graph.microsoft.com\"." :
+		"The authority of a cloud has no path, such as \"https://login.microsoftonline.com\"; the tenant is the option \"tenant_id\".";
+}
+
+/*
+ * is_file
+ *		Does an option name a file of the server's host?
+ */
+static bool
+is_file(const GraphOptionRow *row)
+{
+	size_t		length = strlen(row->name);
+
+	return row->kind == OPTION_TEXT && length > 5 &&
+		strcmp(row->name + length - 5, "_file") == 0;
+}
+
+/*
+ * tell_of_file
+ *		Say that a file cannot be read now, or is looked for where nobody may
+ *		expect it.  Only a superuser gets here.
+ */
+static void
+tell_of_file(const GraphOptionRow *row, const char *value)
+{
+	bool		relative = !is_absolute_path(value);
+
+	if (access(value, R_OK) != 0)
+		ereport(WARNING,
+				(errcode_for_file_access(),
+				 may_hold_password(row, value) ?
+				 errmsg("could not access the file of option \"%s\": %m",
+						row->name) :
+				 errmsg("could not access file \"%s\" of option \"%s\": %m",
+						value, row->name),
+				 relative ?
+				 errhint("The server looks for a relative path in its data directory: use an absolute path.") :
+				 errhint("The file is read by the operating system user of the PostgreSQL server, on its host.")));
+	else if (relative)
+		ereport(NOTICE,
+				(errmsg("the file of option \"%s\" is in the server's data directory",
+						row->name),
+				 errhint("Use an absolute path, since the data directory is replaced by an upgrade.")));
+}
+
+/*
  * check_option
  *		Raise an error if this user may not set the option to this value.
  */
@@ -136,7 +208,13 @@ check_option(const GraphOptionRow *row, const char *value)
 				 errhint("This holds for every change of an object that has such an option.")));
 
 	if (graph_parse_option(row, value, &number, &problem))
-		return;
+	{
+		if (is_file(row))
+			tell_of_file(row, value);
+		problem = row->kind == OPTION_URL ? url_path_problem(row, value) : NULL;
+		if (problem == NULL)
+			return;
+	}
 
 	if ((row->flags & OPTION_SECRET) || may_hold_password(row, value))
 		ereport(ERROR,

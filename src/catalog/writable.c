@@ -253,7 +253,7 @@ graph_target_problem(const GraphTarget *target, CmdType operation,
 	if (!target->options.updatable)
 	{
 		*hint = "If changes in the service are wanted, set the option \"updatable\" of the foreign table or of its server to \"true\".";
-		return "Writing is turned off unless it is asked for, because nothing that is written can be rolled back.";
+		return "It is read-only: writing is turned off unless it is asked for, because nothing that is written can be rolled back.";
 	}
 	if (target->key == NULL)
 	{

@@ -195,14 +195,14 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "graph_fdw analyze",
 												  ALLOCSET_DEFAULT_SIZES);
-	const char *record;
+	const char *records;
 	double		alerts;
 	double		total;
 	bool		complete;
 
 	MemoryContextSwitchTo(context);
 	session = graph_session_open(RelationGetRelid(relation), GetUserId());
-	record = graph_resource_info(session->options.resource)->record;
+	records = graph_records_name(graph_resource_info(session->options.resource));
 	sample.relation = relation;
 	sample.rows = rows;
 	sample.wanted = targrows;
@@ -219,8 +219,8 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	*totalrows = alerts > 0 ? sample.seen * total / alerts : 0;
 	*totaldeadrows = 0;
 	ereport(elevel,
-			(errmsg("\"%s\": read %.0f of about %.0f %ss, containing %.0f rows; %d rows in sample",
-					RelationGetRelationName(relation), alerts, total, record,
+			(errmsg("\"%s\": read %.0f of about %.0f %s, containing %.0f rows; %d rows in sample",
+					RelationGetRelationName(relation), alerts, total, records,
 					sample.seen, sample.kept)));
 	MemoryContextDelete(context);
 	return sample.kept;

@@ -150,8 +150,8 @@ check_permission(Check *check)
 
 	if (status != 200 && status != 206)
 		graph_exchange_report(&check->page, NULL);
-	return psprintf("the service lets the application read %ss (status %d)",
-					resource->record, status);
+	return psprintf("the service lets the application read %s (status %d)",
+					graph_records_name(resource), status);
 }
 
 /*
@@ -302,15 +302,15 @@ check_access(Check *check)
 			continue;			/* another has that entity set, too */
 		access = told ? access_by_token(resource, permissions) :
 			access_by_request(check, resource);
-		appendStringInfo(&detail, "%s%ss: %s", detail.len > 0 ? ", " : "",
-						 resource->record, access ? access : "nothing");
+		appendStringInfo(&detail, "%s%s: %s", detail.len > 0 ? ", " : "",
+						 graph_records_name(resource), access ? access : "nothing");
 		if (told && access && strcmp(access, "read") == 0 &&
 			check->session->options.updatable && check->hint == NULL)
-			check->hint = psprintf("To change %ss, as the server's option \"updatable\" allows, grant the application permission %s to the app registration and give admin consent.",
-								   resource->record, resource->write_permission);
+			check->hint = psprintf("To change %s, as the server's option \"updatable\" allows, grant the application permission %s to the app registration and give admin consent.",
+								   graph_records_name(resource), resource->write_permission);
 		if (access == NULL)
-			check->hint = psprintf("To read %ss, grant the application permission %s to the app registration and give admin consent.",
-								   resource->record, resource->read_permission);
+			check->hint = psprintf("To read %s, grant the application permission %s to the app registration and give admin consent.",
+								   graph_records_name(resource), resource->read_permission);
 	}
 	appendStringInfoString(&detail, told ? " (as the token says)" :
 						   " (the token does not say whether they may be written)");

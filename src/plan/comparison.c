@@ -211,6 +211,36 @@ graph_var_property(RelOptInfo *baserel, Expr *expr)
 	return graph_is_text(var->vartype) ? property : NULL;
 }
 
+/*
+ * graph_why_not_filtered
+ *		Why the service does not filter by a column.
+ *
+ * A piece of evidence has a time of its own, beside that of its alert.  Who
+ * filters by the one may want the other.
+ */
+const char *
+graph_why_not_filtered(RelOptInfo *baserel, const Var *var)
+{
+	GraphRelInfo *info = baserel->fdw_private;
+	bool		in_record;
+	char	   *path = var ? graph_only_path(baserel, var, &in_record) : NULL;
+	const char *named = "";
+
+	if (path == NULL || in_record ||
+		graph_query_property(info->resource, path) == NULL)
+		return GRAPH_NO_PROPERTY;
+	for (AttrNumber attnum = 1; attnum <= baserel->max_attr; attnum++)
+	{
+		const char *value = graph_column_property(info->relid, attnum);
+
+		if (value && strncmp(value, "../", 3) == 0 && strcmp(value + 3, path) == 0)
+			named = psprintf(", which is column \"%s\"",
+							 get_attname(info->relid, attnum, false));
+	}
+	return psprintf("the service filters by the %s of the %s%s, not by this one",
+					path, info->resource->record, named);
+}
+
 /*-------------------------------------------------------------------------
  * Operators and values
  *-------------------------------------------------------------------------
@@ -371,7 +401,7 @@ graph_find_comparison(RelOptInfo *baserel, List *args, Oid operator,
 	else if (type != TEXTOID || !text_comparison(operator, collation, result))
 	{
 		if (result->property == NULL)
-			result->reason = GRAPH_NO_PROPERTY;
+			result->reason = graph_why_not_filtered(baserel, result->var);
 		return false;
 	}
 	if (column != linitial(args))

@@ -254,6 +254,9 @@ extern bool graph_find_comparison(RelOptInfo *baserel, List *args,
 								  Oid operator, Oid collation, bool array,
 								  GraphCompared *result);
 
+extern const char *graph_why_not_filtered(RelOptInfo *baserel,
+										  const Var *var);
+
 /* in time_condition.c */
 extern bool graph_is_time_function(RelOptInfo *baserel, Expr *expr);
 extern List *graph_time_condition(RelOptInfo *baserel, GraphPushdown *pushdown,
@@ -294,6 +297,9 @@ extern List *graph_members_condition(GraphPushdown *pushdown,
 /* in other_case.c */
 extern bool graph_has_other_case(RelOptInfo *baserel, const Var *var,
 								 const GraphQueryProperty *property);
+
+/* in mistakes.c */
+extern void graph_tell_mistakes(RelOptInfo *baserel);
 
 /* in pushdown.c */
 extern void graph_pushdown_init(GraphPushdown *pushdown);

@@ -31,6 +31,7 @@
 #include "optimizer/appendinfo.h"
 #include "optimizer/pathnode.h"
 #include "parser/parsetree.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "plan/graph_plan.h"
@@ -272,16 +273,36 @@ graph_plan_write(PlannerInfo *root, ModifyTable *plan, Index rti, int index)
 }
 
 /*
+ * refuse_delete
+ *		Raise the error for what the service does not do.
+ */
+static void
+refuse_delete(PlannerInfo *root, Index rti)
+{
+	ForeignTable *table = GetForeignTable(planner_rt_fetch(rti, root)->relid);
+	GraphOptions options;
+
+	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot delete from foreign table \"%s\"",
+					get_rel_name(table->relid)),
+			 errdetail("Microsoft Graph does not delete %s, nor anything in them.",
+					   graph_records_name(graph_resource_info(options.resource)))));
+}
+
+/*
  * graphPlanForeignModify
  *		The same for a statement whose rows are written one after the other.
  *
- * DELETE is refused by PostgreSQL, since there is no function for it.
+ * DELETE is refused as PostgreSQL does it where there is no function for it, and
+ * with the reason.
  */
 List *
 graphPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rti,
 					   int index)
 {
 	if (plan->operation == CMD_DELETE)
-		return NIL;
+		refuse_delete(root, rti);
 	return graph_plan_write(root, plan, rti, index);
 }

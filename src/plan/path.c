@@ -76,6 +76,7 @@ graphGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	info->resource = graph_resource_info(info->options.resource);
 	info->columns = palloc0((baserel->max_attr + 1) * sizeof(GraphColumn *));
 	estimate_alerts(baserel);
+	graph_tell_mistakes(baserel);
 	set_baserel_size_estimates(root, baserel);
 	graph_pushdown_init(&info->pushdown);
 	graph_classify_clauses(baserel, baserel->baserestrictinfo, &info->pushdown);

@@ -194,7 +194,8 @@ convert_evidence(ClassifyContext *context, GraphFilterKind kind,
 
 	if (path == NULL || compared->comparison != GRAPH_EQ)
 	{
-		context->reason = path ? reason_case : GRAPH_NO_PROPERTY;
+		context->reason = path ? reason_case :
+			graph_why_not_filtered(context->baserel, compared->var);
 		return NIL;
 	}
 	context->exact = GRAPH_INEXACT;
@@ -225,7 +226,9 @@ convert_null_test(ClassifyContext *context, Expr *expr, bool null)
 	property = graph_var_property(context->baserel, expr);
 	if (property == NULL)
 	{
-		context->reason = GRAPH_NO_PROPERTY;
+		context->reason = graph_why_not_filtered(context->baserel,
+												 graph_own_var(context->baserel,
+															   expr));
 		return NIL;
 	}
 	if (property->type == GRAPH_EDM_ENUM && !property->any_case)
@@ -270,7 +273,7 @@ convert_operator(ClassifyContext *context, OpExpr *op, bool negate)
 							  GRAPH_FILTER_COMPARE, &compared);
 	if (!distinct)
 		return convert_evidence(context, GRAPH_FILTER_EVIDENCE, &compared);
-	context->reason = GRAPH_NO_PROPERTY;
+	context->reason = graph_why_not_filtered(context->baserel, compared.var);
 	return NIL;
 }
 
@@ -289,7 +292,8 @@ convert_array(ClassifyContext *context, ScalarArrayOpExpr *op, bool negate)
 		return NIL;
 	if (compared.comparison != (any ? GRAPH_EQ : GRAPH_NE))
 	{
-		context->reason = compared.property ? GRAPH_NO_FORM : GRAPH_NO_PROPERTY;
+		context->reason = compared.property ? GRAPH_NO_FORM :
+			graph_why_not_filtered(context->baserel, compared.var);
 		return NIL;
 	}
 	if (compared.property == NULL)
@@ -770,8 +774,8 @@ classify_clause(ClassifyContext *context, Expr *clause, Expr *key_clause)
 	context->countable = false;
 	context->any_case = NIL;
 	context->reason = !pushdown->keys ? GRAPH_NO_FORM :
-		psprintf("%ss are asked for by their id",
-				 context->info->resource->record);
+		psprintf("%s are asked for by their id",
+				 graph_records_name(context->info->resource));
 	context->decided = NULL;
 	context->no_member = NULL;
 	context->inside = false;

@@ -551,10 +551,10 @@ end_of_short_chain(GraphChain *chain)
 	if (!enough)
 		graph_report_short(&shared->session->peer,
 						   graph_fetch_name(chain->fetch),
-						   psprintf("The list ended after " INT64_FORMAT
-									" %ss and the service counts " INT64_FORMAT ".",
+						   psprintf("The list ended after " INT64_FORMAT " %s and the service counts " INT64_FORMAT ".",
 									graph_tally_alerts(chain),
-									shared->resource->record, tally->count));
+									graph_records_name(shared->resource),
+									tally->count));
 	finish(chain);
 }
 
@@ -650,9 +650,9 @@ end_of_list_page(GraphChain *chain)
 		(chain->page_number == 1 ? (uint64) chain->task.page_size :
 		 tally->largest_page);
 
-	elog(DEBUG2, "graph_fdw: " UINT64_FORMAT " %ss, " UINT64_FORMAT
+	elog(DEBUG2, "graph_fdw: " UINT64_FORMAT " %s, " UINT64_FORMAT
 		 " of them new%s: %s", tally->page_records,
-		 chain->shared->resource->record, tally->page_given,
+		 graph_records_name(chain->shared->resource), tally->page_given,
 		 more ? ", and more to come" : "", graph_fetch_name(chain->fetch));
 	graph_tally_end_page(&chain->tally);
 	chain->pages++;

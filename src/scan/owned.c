@@ -162,8 +162,9 @@ graph_owned_permission(const GraphChain *chain, GraphPeer *peer)
 	if (chain->task.kind != GRAPH_TASK_OWNED)
 		return;
 	peer->permission = navigation->permission;
-	peer->otherwise = psprintf("With the option \"%s\" of the server or foreign table set to false, the list of all %ss is read instead.",
-							   navigation->option, chain->shared->resource->record);
+	peer->otherwise = psprintf("With the option \"%s\" of the server or foreign table set to false, the list of all %s is read instead.",
+							   navigation->option,
+							   graph_records_name(chain->shared->resource));
 }
 
 /*

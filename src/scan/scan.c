@@ -234,9 +234,9 @@ graph_scan_stop(GraphScan *scan)
 
 	stop_chains(scan);
 	if (shared->request)
-		elog(DEBUG1, "graph_fdw: end of scan, " UINT64_FORMAT " %ss by "
+		elog(DEBUG1, "graph_fdw: end of scan, " UINT64_FORMAT " %s by "
 			 UINT64_FORMAT " requests", scan->counters.records,
-			 shared->resource->record, shared->pool.requests);
+			 graph_records_name(shared->resource), shared->pool.requests);
 	shared->request = NULL;
 	graph_parts_start(&shared->parts, shared->session);
 	graph_fetch_reset_pool(shared);
@@ -369,9 +369,9 @@ follow_links(GraphScan *scan)
 	else
 		graph_report_short(&shared->session->peer,
 						   graph_fetch_name(scan->chains[0]->fetch),
-						   psprintf("There were " INT64_FORMAT " %ss, and the service counts " INT64_FORMAT ".",
+						   psprintf("There were " INT64_FORMAT " %s, and the service counts " INT64_FORMAT ".",
 									shared->ledger.found,
-									shared->resource->record, scan->expected));
+									graph_records_name(shared->resource), scan->expected));
 }
 
 /*
@@ -390,8 +390,8 @@ enter_stages(GraphScan *scan)
 			scan->expected = shared->ledger.count;
 		if (scan->expected >= 0 && shared->ledger.found >= scan->expected)
 			break;
-		elog(DEBUG1, "graph_fdw: found " INT64_FORMAT " %ss, and the service counts "
-			 INT64_FORMAT, shared->ledger.found, shared->resource->record,
+		elog(DEBUG1, "graph_fdw: found " INT64_FORMAT " %s, and the service counts "
+			 INT64_FORMAT, shared->ledger.found, graph_records_name(shared->resource),
 			 scan->expected);
 		switch (scan->stage)
 		{

@@ -50,6 +50,8 @@ graph_account_create(const GraphSession *session, bool adds)
 	account->server_name = MemoryContextStrdup(context,
 											   session->peer.server_name);
 	account->record = graph_resource_info(session->options.resource)->record;
+	account->records =
+		graph_records_name(graph_resource_info(session->options.resource));
 	account->adds = adds;
 	dlist_init(&account->open);
 	dlist_init(&account->answered);
@@ -171,13 +173,15 @@ tell_done(StringInfo text, const GraphAccount *account)
 	bool		many = done->count != 1;
 
 	if (account->adds)
-		appendStringInfo(text, UINT64_FORMAT " comment%s added before the error, to %s%s ",
-						 done->count, many ? "s were" : " was",
-						 account->record, many ? "s" : "");
+		appendStringInfo(text, many ?
+						 UINT64_FORMAT " comments were added before the error, to %s " :
+						 UINT64_FORMAT " comment was added before the error, to %s ",
+						 done->count, many ? account->records : account->record);
 	else
-		appendStringInfo(text, UINT64_FORMAT " %s%s changed before the error: ",
-						 done->count, account->record,
-						 many ? "s were" : " was");
+		appendStringInfo(text, many ?
+						 UINT64_FORMAT " %s were changed before the error: " :
+						 UINT64_FORMAT " %s was changed before the error: ",
+						 done->count, many ? account->records : account->record);
 	append_ids(text, done);
 	appendStringInfoChar(text, '.');
 }
@@ -197,14 +201,14 @@ tell_unknown(StringInfo text, const GraphAccount *account)
 		appendStringInfo(text, "%s comment may have been added to %s ",
 						 more ? "One more" : "The", account->record);
 	else if (account->adds)
-		appendStringInfo(text, UINT64_FORMAT " %scomments may have been added to %ss ",
-						 unknown->count, more ? "more " : "", account->record);
+		appendStringInfo(text, UINT64_FORMAT " %scomments may have been added to %s ",
+						 unknown->count, more ? "more " : "", account->records);
 	else if (more)
 		appendStringInfo(text, "Of " UINT64_FORMAT " more it is not known: ",
 						 unknown->count);
 	else
-		appendStringInfo(text, "Of " UINT64_FORMAT " %s%s it is not known: ",
-						 unknown->count, account->record, many ? "s" : "");
+		appendStringInfo(text, "Of " UINT64_FORMAT " %s it is not known: ",
+						 unknown->count, many ? account->records : account->record);
 	append_ids(text, unknown);
 	appendStringInfoChar(text, '.');
 }

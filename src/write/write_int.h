@@ -44,7 +44,8 @@ typedef struct GraphAccount
 	MemoryContext context;		/* holds it, the writes and their transfers */
 	SubTransactionId subid;		/* that began it */
 	const char *server_name;
-	const char *record;			/* what messages call a record: "alert" */
+	const char *record;			/* what messages call a record: "alert", */
+	const char *records;		/* and several */
 	bool		adds;			/* they add comments; else they change records */
 	TimestampTz statement;		/* when the client's statement began */
 	bool		told;			/* an error has said it */

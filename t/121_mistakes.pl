@@ -1,0 +1,127 @@
+
+# What somebody does wrong in the first hour that takes a network, another
+# service or a login to be seen: each has a message that says what to do, by a
+# query and by graph_fdw_check().  sql/mistakes.sql has what SQL alone can show.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use GraphCluster qw(options);
+use GraphEmulator qw(%APP $TENANT);
+use GraphLogin qw(certificate set_mapping);
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $emulator = GraphEmulator->new('--alerts', 3, '--no-sample');
+my $node = GraphCluster->connected_to($emulator, server => { max_retries => 0 });
+my $list = 'SELECT id FROM defender.alerts';
+my %right = (tenant_id => $TENANT, %{ $APP{main} });
+my @there = (endpoint => $emulator->url, authority => $emulator->url, ca_file => undef, proxy => undef, cloud => undef);
+
+# A query fails so, and so does a step of the check, with the same hint: what
+# is wrong and what to do are in both.
+sub told
+{
+	my ($name, $wrong, $right) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $error = $node->error($list)->{text};
+	my $rows = $node->sql(q{SELECT detail, hint FROM graph_fdw_check('graph') WHERE NOT ok LIMIT 1});
+
+	foreach my $text ($error, $rows)
+	{
+		like($text // '', $wrong, "$name: what is wrong");
+		like($text // '', $right, "$name: what to do");
+		unlike($text // '', qr/\Q$APP{main}{client_secret}\E|planted/, "$name: no secret");
+	}
+	return;
+}
+
+# What a client is told while a command succeeds
+sub notices_of
+{
+	my ($sql) = @_;
+	my ($result, $out, $err) = $node->psql('postgres', $sql);
+	return $err;
+}
+
+is($node->sql("SELECT count(*) FROM ($list OFFSET 0) AS a"), 3, 'it works');
+
+# The network
+$node->set_server(@there, endpoint => 'https://graph.invalid', authority => 'https://login.invalid');
+set_mapping($node, %right);
+told('a name that does not resolve', qr/could not resolve the name of "https:\/\/login\.invalid:443"/, qr/The host of the PostgreSQL server has to resolve it: .*"endpoint"/);
+$node->set_server(@there, endpoint => 'http://127.0.0.1:1', authority => 'http://127.0.0.1:1');
+told('nobody listens', qr/could not connect to "http:\/\/127\.0\.0\.1:1"/, qr/has to reach it, .*"proxy"/);
+$node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => 'http://proxy.invalid:1');
+told('a proxy that does not resolve', qr/could not resolve/, qr/"proxy"/);
+$node->set_server(@there, endpoint => 'https://127.0.0.1:' . $emulator->port, authority => 'https://127.0.0.1:' . $emulator->port);
+told('https where there is http', qr/could not establish a trusted TLS connection/, qr/the other side does not speak TLS/);
+
+# Certificates
+SKIP:
+{
+	skip 'there is no openssl to make a certificate with', 20 if system('openssl version >/dev/null 2>&1');
+	my %own = (alternative => 'IP:127.0.0.1', subject => '127.0.0.1');
+	my $good = certificate('good', %own);
+	my $expired = certificate('expired', %own, until => '20210101000000Z');
+	my ($own, $old) = map { GraphEmulator->new('--alerts', 1, '--tls-cert', $_->{file}, '--tls-key', $_->{key}) } $good, $expired;
+
+	$node->set_server(@there, endpoint => $own->url, authority => $own->url);
+	told('an authority of one\'s own', qr/trusted TLS connection.*(?:self-signed|unable to get)/, qr/"ca_file" to a file that the PostgreSQL server can read/);
+	$node->set_server(@there, endpoint => $own->url, authority => $own->url, ca_file => '/none.pem');
+	told('a ca_file that is missing', qr/none\.pem/, qr/a file that the PostgreSQL server can read/);
+	$node->set_server(@there, endpoint => $old->url, authority => $old->url, ca_file => $expired->{file});
+	told('a certificate that has expired', qr/expired/, qr/One that has expired or is not yet valid may be due to the clock/);
+	like(notices_of(q{ALTER SERVER graph OPTIONS (SET ca_file '/none.pem')}), qr/WARNING:  could not access file "\/none\.pem" of option "ca_file": No such file/, 'it was told when it was set');
+	is(notices_of("ALTER SERVER graph OPTIONS (SET ca_file '$good->{file}')"), '', 'and not where it is there');
+	$_->stop foreach $own, $old;
+}
+
+# Logins
+$node->set_server(@there);
+set_mapping($node, %right, client_secret => 'planted-secret');
+told('a wrong secret', qr/AADSTS7000215/, qr/the secret's value and not its id/);
+set_mapping($node, %right, client_id => '00000000-0000-0000-0000-000000000000');
+told('a wrong application', qr/AADSTS700016/, qr/"client_id" and "tenant_id": the application is not known/);
+set_mapping($node, %right, tenant_id => 'nowhere.test');
+told('a wrong tenant', qr/AADSTS90002/, qr/Check the option "tenant_id", and that the server's option "cloud"/);
+set_mapping($node, %{ $APP{main} });
+told('no tenant', qr/option "tenant_id" is missing/, qr/on the user mapping or on server "graph"/);
+set_mapping($node, tenant_id => $TENANT, %{ $APP{no_roles} });
+told('no permission, or no consent', qr/status 403/, qr/Grant the application permission SecurityAlert\.Read\.All .* admin consent/);
+set_mapping($node, access_token => 'planted-token');
+told('a token that has expired', qr/status 401/, qr/"access_token" has expired/);
+set_mapping($node, tenant_id => $TENANT, client_id => $APP{main}{client_id});
+told('nobody has logged in', qr/not logged in/, qr/graph_fdw_login/);
+$node->set_server(@there, cloud => 'china');
+set_mapping($node, %right);
+told('a cloud without it', qr/does not offer security alerts in cloud "china"/, qr/set the option "cloud" of server "graph"/);
+
+# A file that the server's user cannot read
+$node->set_server(@there);
+$node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
+like(notices_of("CREATE USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (tenant_id '$TENANT', client_id 'x', certificate_file 'cert.pem', private_key_file '/none.pem')"),
+	qr/WARNING:  could not access file "cert\.pem" of option "certificate_file".*HINT:  The server looks for a relative path in its data directory.*WARNING:  could not access file "\/none\.pem" of option "private_key_file"/s,
+	'files of a certificate');
+told('a certificate that is not there', qr/cert\.pem|none\.pem/, qr/./);
+$node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
+told('no mapping', qr/user mapping not found for user ".*", server "graph"/, qr/The command is CREATE USER MAPPING FOR \w+ SERVER graph OPTIONS/);
+
+# What is probably a mistake costs no request more, and no row
+set_mapping($node, %right);
+$node->sql("SELECT count(*) FROM ($list OFFSET 0) AS a");
+$emulator->clear;
+like(notices_of(q{SELECT count(*) FROM (SELECT id FROM defender.alerts WHERE severity = 'High' AND created_date_time > '2020-01-01' OFFSET 0) AS a}), qr/Perhaps you meant "high"/, 'a word in another case');
+is(scalar(grep { /alerts_v2/ } $emulator->requests), 1, 'one request, as before');
+is($node->sql(q{SET client_min_messages = error; SELECT count(*) FROM defender.alerts WHERE severity = 'High'}), 0, 'and no row');
+is(notices_of(q{SET client_min_messages = warning; SELECT count(*) FROM defender.alerts WHERE severity = 'High'}), '', 'a client can turn it off');
+
+# A service that has the word after all, as ANALYZE has seen, is not told of it
+$emulator->set_alerts(map { GraphEmulator::alert(id => "a$_", severity => $_ % 2 ? 'High' : 'low') } 1 .. 20);
+$node->sql('ANALYZE defender.alerts');
+is(notices_of(q{SELECT id FROM defender.alerts WHERE severity = 'High' AND id = 'x'}), '', 'what ANALYZE has seen');
+like(notices_of(q{SELECT id FROM defender.alerts WHERE severity = 'critical' AND id = 'x'}), qr/"critical" is not among the values/, 'but another word');
+
+done_testing();

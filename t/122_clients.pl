@@ -292,6 +292,15 @@ SQL
 }
 is_deeply([ map { listed($_) } qw(live seen kept) ], [ '0 FOREIGN', '6 VIEW', '6 BASE TABLE' ], 'foreign tables are on no list of tables and views');
 
+# The views that the extension makes: a dozen columns of alerts are asked for, and
+# nothing else.
+is($node->sql(q{SELECT graph_fdw_create_views('live', 'made', '{alerts,device_evidence}')}), 3, 'views of tables, and of what is looked at');
+is(listed('made'), '3 VIEW', 'they are listed');
+$emulator->clear;
+is(GraphClients::rows_of($node, 'made', q{SELECT title FROM alerts_summary WHERE id = 'a0007'}), 'Title 0', 'one of them is read');
+unlike(join("\n", $emulator->requests), qr/evidence/, 'without evidence');
+$emulator->clear;
+
 # A role of a dashboard: it has no login of its own.
 $node->sql(<<'SQL');
 CREATE ROLE dashboard LOGIN;
@@ -300,6 +309,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA live, seen, kept, copy TO dashboard;
 CREATE SCHEMA behind;
 CREATE VIEW behind.alerts WITH (security_barrier) AS SELECT * FROM live.alerts WHERE severity <> 'unknown';
 CREATE VIEW behind.own WITH (security_invoker) AS SELECT * FROM live.alerts;
+GRANT USAGE ON SCHEMA made TO dashboard;
+GRANT SELECT ON made.alerts_summary TO dashboard;
 GRANT USAGE ON SCHEMA behind TO dashboard;
 GRANT SELECT ON ALL TABLES IN SCHEMA behind TO dashboard;
 SQL
@@ -311,7 +322,7 @@ foreach my $relation (qw(seen.alerts behind.alerts kept.alerts))
 }
 is_deeply([ GraphClients::asked($emulator) ], [ map { "?\$filter=${_}createdDateTime ge 2026-07-30T19:59:59.999999Z and severity eq 'high'" } '', "severity ne 'unknown' and " ],
 	'its clauses are sent through a view, and through one that is a security barrier');
-foreach my $relation (qw(live.alerts behind.own))
+foreach my $relation (qw(live.alerts behind.own made.alerts_summary))
 {
 	like($node->error("SELECT count(*) FROM $relation", before => 'SET ROLE dashboard')->{text}, qr/^42704\n.*user mapping/, "$relation needs a login");
 }

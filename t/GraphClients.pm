@@ -21,8 +21,10 @@ use GraphEmulator qw(alert_of_three_pages evidence minute);
 # The tables that the tests of clients use.
 our @TABLES = qw(alerts alert_evidence device_evidence alert_comments incidents incident_comments);
 
+# The emulator with these alerts, or with the newest of them.
 sub service
 {
+	my ($number) = @_;
 	my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
 
 	$emulator->add_alerts(
@@ -37,7 +39,7 @@ sub service
 					evidence('userEvidence', userAccount => { accountName => 'u' . $_ % 9 })
 				],
 				comments => [])
-		} 1 .. 2500);
+		} 1 .. ($number || 2500));
 	return $emulator;
 }
 
@@ -67,22 +69,26 @@ SQL
 	return $node;
 }
 
-# The requests since the last time, without what all have in common:
-# "/a0001", "?$filter=severity eq 'low'".  Pages that side by side requests ask
-# for are in the order of their text.  $select, $count and a $top of a whole
-# page are left out.
-sub asked
+# Requests without what all have in common: "/a0001", "?$filter=severity eq
+# 'low'", "all".  $select, $count and a $top of a whole page are left out.
+sub shortened
 {
-	my ($emulator) = @_;
-	my @requests = map {
+	return map {
 		my $text = s/%([0-9A-F]{2})/chr hex $1/gier;
 
-		$text =~ s{^GET /v1\.0/security/(?:alerts_v2)?}{};
+		$text =~ s{^(?:GET )?/v1\.0/security/(?:alerts_v2)?}{};
 		$text =~ s/([?&])\$select=[^&]*(&|$)/$2 ? $1 : ''/e;
 		$text =~ s/\$count=true&(?=\$top=(?!1$|20$))//;
 		$text =~ s/[?&]\$top=1000$//;
 		$text eq '' ? 'all' : $text;
-	} $emulator->requests;
+	} @_;
+}
+
+# The requests since the last time.
+sub asked
+{
+	my ($emulator) = @_;
+	my @requests = shortened($emulator->requests);
 
 	$emulator->clear;
 	return @requests;

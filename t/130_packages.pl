@@ -11,6 +11,7 @@ use warnings;
 use File::Find;
 use FindBin;
 use lib $FindBin::RealBin;
+use GraphEmulator qw(%APP $TENANT);
 use JSON::PP;
 use PgxnMeta;
 use PostgreSQL::Test::Utils;
@@ -84,6 +85,8 @@ is(found('CHANGELOG.md', qr/^## (\S+)/m), $version, 'CHANGELOG.md');
 is(found('debian/changelog', qr/^graph-fdw \((.+)-\d+\)/), $version, 'debian/changelog');
 is(found('packaging/graph_fdw.spec', qr/^Version:\s*(\S+)$/m), $version, 'graph_fdw.spec');
 is(found('packaging/graph_fdw.spec', qr/^%changelog\n\*.* (\S+)-\d+$/m), $version, "graph_fdw.spec's changelog");
+is(found('Dockerfile', qr/^ *org\.opencontainers\.image\.version="(.+?)"/m), $version, "the label of Dockerfile's image");
+is(found('docs/packages.md', qr/_(\d+\.\d+\.\d+)-1_amd64\.deb/), $version, 'docs/packages.md');
 like(found('src/base/graph_base.h', qr/^#define GRAPH_FDW_VERSION\s+"(.+)"$/m), qr/^\Q$minor\E(?:$|\.)/, 'the library');
 
 my ($home) = $meta->{resources}{homepage} =~ m{^(https://[^/]+/)};
@@ -108,6 +111,41 @@ my ($source, $package) = $control =~ /^(.*?\n)(\nPackage: .*)$/s;
 my @packages = text('debian/control') =~ /^Package: postgresql-(\d+)-graph-fdw$/mg;
 
 is(text('debian/control'), join('', $source, map { $package =~ s/PGVERSION/$_/gr } @packages), 'debian/control is of control.in');
+
+#------------------------------------------------------------------------------
+# What they name
+#------------------------------------------------------------------------------
+
+foreach my $name (qw(.github/workflows/ci.yml Dockerfile compose.yaml debian/rules debian/tests/control scripts/package.sh docs/packages.md))
+{
+	# an archive of a release may have no files whose names begin with a dot
+	next unless -e "$top/$name";
+	my %named = map { $_ => 1 } text($name) =~ m{(?<![\w/.-])((?:scripts|docker|debian|packaging|emulator|fuzz)/[\w./-]*\w)}g;
+
+	# what a fuzzer finds is not there, one hopes
+	is_deeply([ grep { $_ ne 'fuzz/found' && !-e "$top/$_" } sort keys %named ], [], "$name: what it names is there");
+}
+
+# the image is built of what .dockerignore lets through
+my @kept = map { s/^!//r } grep { /^!/ } split /\n/, text('.dockerignore');
+my @copied = map { my @words = split; @words[0 .. $#words - 1] } grep { !/--from/ } text('Dockerfile') =~ /^COPY (.+)$/mg;
+
+foreach my $copied (@copied)
+{
+	ok((grep { $copied eq $_ || $copied =~ m{^\Q$_\E/} } @kept), "Dockerfile: $copied gets into the image");
+	ok((grep { -e } glob "$top/$copied"), "Dockerfile: $copied is there");
+}
+
+# the emulator's credentials are public, and these
+my $compose = text('compose.yaml');
+
+is(($compose =~ /^ +GRAPH_$_->[0]: (\S+)$/m)[0], $_->[1], "compose.yaml: $_->[0]")
+  foreach [ TENANT_ID => $TENANT ], [ CLIENT_ID => $APP{main}{client_id} ], [ CLIENT_SECRET => $APP{main}{client_secret} ];
+
+my %initdb = map { $_ => 1 } text('docker/initdb/graph.sh') =~ /\b(GRAPH_[A-Z_]+)\b/g;
+
+is_deeply([ grep { !$initdb{$_} } $compose =~ /^ +(GRAPH_\w+):/mg ], [], 'docker/initdb/graph.sh knows what compose.yaml sets');
+is_deeply([ grep { text('docs/packages.md') !~ /`$_`/ } sort keys %initdb ], [], 'docs/packages.md has its variables');
 
 #------------------------------------------------------------------------------
 # What is installed

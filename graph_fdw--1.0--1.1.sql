@@ -202,6 +202,7 @@ CREATE FUNCTION graph_fdw_copy_distrust(copy record)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
   maker oid;

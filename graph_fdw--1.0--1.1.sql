@@ -26,7 +26,9 @@ IS 'what this session has asked of each server';
 -- alerts of a source schema, its incidents.  What these functions read and
 -- write they do as whoever calls them.  The extension can be moved to another
 -- schema, so what is of this script is found by pg_extension, and everything
--- else in pg_catalog.
+-- else in pg_catalog.  Where others may create functions in that schema, a call
+-- must not fit an overload of theirs better: its arguments have the very types
+-- that are declared, and rows are passed as jsonb.
 -- ===================================================================
 
 CREATE FUNCTION graph_fdw_may_commit()
@@ -99,7 +101,7 @@ SELECT pg_catalog.pg_extension_config_dump('graph_fdw_copy', '');
 -- dump the table for anybody but superusers.
 GRANT SELECT, INSERT ON graph_fdw_copy TO pg_database_owner;
 
-CREATE FUNCTION graph_fdw_copy_level(copy record)
+CREATE FUNCTION graph_fdw_copy_level(copy jsonb)
 RETURNS int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -108,21 +110,21 @@ DECLARE
   main oid;
 BEGIN
   IF EXISTS (SELECT FROM pg_roles AS r
-             WHERE r.rolname IN (copy.owner, (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = copy.target_schema))
+             WHERE r.rolname IN ((copy->>'owner')::name, (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = (copy->>'target_schema')::name))
                AND pg_has_role(r.oid, 'USAGE'))
     OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     RETURN 3;
   END IF;
   SELECT c.oid INTO main FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  WHERE n.nspname = copy.target_schema AND c.relname = copy.tables->0->>'target';
+  WHERE n.nspname = (copy->>'target_schema')::name AND c.relname = (copy->'tables'->0->>'target')::name;
   RETURN CASE WHEN has_table_privilege(main, 'INSERT') THEN 2 WHEN has_table_privilege(main, 'SELECT') THEN 1 ELSE 0 END;
 END
 $$;
 
 CREATE VIEW graph_fdw_copy_rows WITH (security_barrier = true) AS
-SELECT c.*, graph_fdw_copy_level(c) = 3 AS is_owned
+SELECT c.*, graph_fdw_copy_level(to_jsonb(c)) = 3 AS is_owned
 FROM graph_fdw_copy AS c
-WHERE graph_fdw_copy_level(c) >= 2;
+WHERE graph_fdw_copy_level(to_jsonb(c)) >= 2;
 
 COMMENT ON VIEW graph_fdw_copy_rows
 IS 'rows of graph_fdw_copy that the current role may keep; graph_fdw_copies is to be read';
@@ -140,7 +142,7 @@ SELECT target_schema, source_schema, resource FROM graph_fdw_copy WHERE false;
 CREATE RULE graph_fdw_copy_drop AS ON INSERT TO graph_fdw_copy_drop DO INSTEAD
 DELETE FROM graph_fdw_copy AS c
 WHERE c.target_schema = NEW.target_schema AND c.source_schema = NEW.source_schema AND c.resource = NEW.resource
-  AND graph_fdw_copy_level(c) = 3;
+  AND graph_fdw_copy_level(to_jsonb(c)) = 3;
 
 GRANT INSERT ON graph_fdw_copy_drop TO PUBLIC;
 
@@ -161,7 +163,7 @@ DECLARE
   holds boolean;
 BEGIN
   IF TG_OP = 'UPDATE' THEN
-    EXECUTE format('SELECT %I.graph_fdw_copy_level($1)', TG_TABLE_SCHEMA) INTO level USING OLD;
+    EXECUTE format('SELECT %I.graph_fdw_copy_level($1)', TG_TABLE_SCHEMA) INTO level USING to_jsonb(OLD);
     IF level < 3 AND (level < 2 OR (NEW.overlap, NEW.removed) IS DISTINCT FROM (OLD.overlap, OLD.removed)) THEN
       RAISE insufficient_privilege USING MESSAGE = format('must be owner of %s', this_copy);
     END IF;
@@ -192,13 +194,15 @@ $$;
 CREATE TRIGGER graph_fdw_copy_check BEFORE INSERT OR UPDATE ON graph_fdw_copy
 FOR EACH ROW EXECUTE FUNCTION graph_fdw_copy_check();
 
--- Whoever refreshes a copy trusts its owner.  Schemas and tables may have been
--- dropped and made anew by somebody else, so before each step it is looked at
--- whether all that a refresh touches and that could run something belongs to the
--- copy's owner, to a superuser, or to a role whose privileges the owner has
--- anyway, which counts for none that is a superuser.  Returns what does not, as
--- a sentence, or null.
-CREATE FUNCTION graph_fdw_copy_distrust(copy record)
+-- Whoever refreshes a copy trusts its owner, who must be that role itself, a
+-- superuser, one whose privileges that role has (which counts for none that is a
+-- superuser), or trusted by name.  Schemas and tables may have been dropped and
+-- made anew by somebody else, so before each step it is looked at whether all
+-- that a refresh touches and that could run something belongs to the copy's owner
+-- or to whom that may trust in the same way.  A trigger belongs to nobody: there
+-- is none where somebody else may make them.  Returns what is not so, as a
+-- sentence, or null.
+CREATE FUNCTION graph_fdw_copy_distrust(copy jsonb, trusted name)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -209,15 +213,16 @@ DECLARE
   superuser boolean;
   found_one record;
 BEGIN
-  SELECT r.oid, r.rolsuper INTO maker, superuser FROM pg_roles AS r WHERE r.rolname = copy.owner;
+  SELECT r.oid, r.rolsuper INTO maker, superuser FROM pg_roles AS r WHERE r.rolname = (copy->>'owner')::name;
   IF maker IS NULL THEN
-    RETURN format('Role "%s" does not exist.', copy.owner);
+    RETURN format('Role "%s" does not exist.', copy->>'owner');
   END IF;
   FOR found_one IN
     WITH RECURSIVE tabs AS MATERIALIZED (
       SELECT c.oid, c.relname, c.relowner, n.nspname, n.nspowner
-      FROM jsonb_array_elements(copy.tables) AS t,
-        LATERAL (VALUES (copy.target_schema, t->>'target'), (copy.source_schema, t->>'source')) AS v(schema_name, table_name),
+      FROM jsonb_array_elements(copy->'tables') AS t,
+        LATERAL (VALUES ((copy->>'target_schema')::name, (t->>'target')::name),
+                        ((copy->>'source_schema')::name, (t->>'source')::name)) AS v(schema_name, table_name),
         pg_namespace AS n, pg_class AS c
       WHERE n.nspname = v.schema_name AND c.relnamespace = n.oid AND c.relname = v.table_name),
     types(oid) AS (
@@ -229,22 +234,37 @@ BEGIN
                  UNION ALL SELECT a.atttypid FROM pg_attribute AS a
                            WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS x(oid)
       WHERE x.oid <> 0),
-    things(what, owner) AS (
-      SELECT format('Schema "%s"', nspname), nspowner FROM tabs
-      UNION ALL SELECT format('Table "%s.%s"', nspname, relname), relowner FROM tabs
-      UNION ALL SELECT format('The function of trigger "%s" of "%s"', g.tgname, tabs.relname), p.proowner
+    things(rank, what, owner) AS (
+      SELECT 1, format('Schema "%s"', nspname), nspowner FROM tabs
+      UNION ALL SELECT 2, format('Table "%s.%s"', nspname, relname), relowner FROM tabs
+      UNION ALL SELECT 4, format('The function of trigger "%s" of "%s"', g.tgname, tabs.relname), p.proowner
                 FROM tabs JOIN pg_trigger AS g ON g.tgrelid = tabs.oid AND NOT g.tgisinternal JOIN pg_proc AS p ON p.oid = g.tgfoid
-      UNION ALL SELECT format('Type "%s" of a column', t.oid::regtype), t.typowner FROM types JOIN pg_type AS t ON t.oid = types.oid)
-    SELECT min(t.what) AS what,
+      UNION ALL SELECT 4, format('Something in the condition of trigger "%s" of "%s"', g.tgname, tabs.relname), coalesce(p.proowner, o.oprowner, y.typowner)
+                FROM tabs JOIN pg_trigger AS g ON g.tgrelid = tabs.oid AND NOT g.tgisinternal
+                JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.refobjid <> g.tgfoid
+                LEFT JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+                LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+                LEFT JOIN pg_type AS y ON d.refclassid = 'pg_type'::regclass AND y.oid = d.refobjid
+                WHERE coalesce(p.proowner, o.oprowner, y.typowner) IS NOT NULL
+      UNION ALL SELECT 3, format('The right to make triggers of "%s", which has some,', tabs.relname), acl.grantee
+                FROM tabs JOIN pg_class AS c ON c.oid = tabs.oid, aclexplode(c.relacl) AS acl
+                WHERE acl.privilege_type = 'TRIGGER' AND EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = tabs.oid AND NOT g.tgisinternal)
+      UNION ALL SELECT 5, format('Type "%s" of a column', t.oid::regtype), t.typowner FROM types JOIN pg_type AS t ON t.oid = types.oid)
+    SELECT substr(min(t.rank || t.what), 2) AS what,
            -- of which the database's owner is the only member
            CASE WHEN t.owner = 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
                 ELSE t.owner END AS owner
-    FROM things AS t GROUP BY t.owner
+    FROM things AS t GROUP BY t.owner ORDER BY min(t.rank)
   LOOP
     CONTINUE WHEN found_one.owner = maker OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = found_one.owner)
       OR NOT superuser AND pg_has_role(maker, found_one.owner, 'USAGE');
-    RETURN format('%s belongs to role "%s", and the copy to "%s".', found_one.what, pg_get_userbyid(found_one.owner), copy.owner);
+    RETURN format('%s belongs to role "%s", and the copy to "%s".', found_one.what,
+                  CASE found_one.owner WHEN 0 THEN 'public' ELSE pg_get_userbyid(found_one.owner)::text END, copy->>'owner');
   END LOOP;
+  IF NOT superuser AND copy->>'owner' NOT IN (current_user, coalesce(trusted, ''))
+    AND ((SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) OR NOT pg_has_role(maker, 'USAGE')) THEN
+    RETURN format('The copy belongs to role "%s", and what that has put into its way would run as "%s".', copy->>'owner', current_user);
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -270,7 +290,7 @@ SELECT target_schema, source_schema, tenant_id,
        string_agg(resource || ': ' || last_error, E'\n' ORDER BY resource) AS last_error,
        max(last_error_at) AS last_error_at
 FROM graph_fdw_copy AS c
-WHERE graph_fdw_copy_level(c) >= 1
+WHERE graph_fdw_copy_level(to_jsonb(c)) >= 1
 GROUP BY target_schema, source_schema, tenant_id;
 
 COMMENT ON VIEW graph_fdw_copies
@@ -340,7 +360,7 @@ $$;
 -- since not every type has an equality.  What an alert's row has in an array as
 -- well is looked at where the row differs, and everywhere with all_children, or
 -- if the copy has no such column.
-CREATE FUNCTION graph_fdw_copy_statement(copy record, condition text, all_children boolean, max_rows bigint)
+CREATE FUNCTION graph_fdw_copy_statement(copy jsonb, condition text, all_children boolean, max_rows bigint)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -351,11 +371,12 @@ DECLARE
   source text;
   target text;
   col record;
-  tenant_key constant text := CASE WHEN copy.tenant_id IS NOT NULL THEN 'tenant_id, ' ELSE '' END;
-  tenant_value constant text := coalesce(quote_literal(copy.tenant_id) || ', ', '');
-  parent constant jsonb := copy.tables->0;
+  tenant_key constant text := CASE WHEN (copy->>'tenant_id') IS NOT NULL THEN 'tenant_id, ' ELSE '' END;
+  tenant_value constant text := coalesce(quote_literal(copy->>'tenant_id') || ', ', '');
+  parent constant jsonb := copy->'tables'->0;
   nr int := 0;
   arrays text[];
+  marks boolean;
   given text;
   steps text := '';
   touched text;
@@ -364,19 +385,21 @@ BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
 
-  FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
-    source := format('%I.%I', copy.source_schema, tab->>'source');
-    target := format('%I.%I', copy.target_schema, tab->>'target');
+  FOR tab IN SELECT * FROM jsonb_array_elements(copy->'tables') LOOP
+    source := format('%I.%I', (copy->>'source_schema'), tab->>'source');
+    target := format('%I.%I', (copy->>'target_schema'), tab->>'target');
     EXECUTE format('SELECT string_agg(name, $4) AS names, string_agg(value, $4) AS values,
                            string_agg(value || $5 || name, $4) AS read,
                            string_agg($6 || name, $4) AS read_values, string_agg($7 || name, $4) AS old_values,
                            string_agg(name || $8 || name, $4) AS assignments, array_agg(name) AS every_name
                     FROM %s.graph_fdw_copy_columns($1, $2, $3)', ext)
-      INTO col USING source::regclass, target::regclass, copy.tenant_id,
+      INTO col USING source::regclass, target::regclass, copy->>'tenant_id',
                      ', ', ' AS ', 'source_row.', 'o.', ' = excluded.';
     IF nr = 0 THEN
       given := 'SELECT ' || col.read;
       arrays := col.every_name;
+      marks := EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = target::regclass AND a.attname = 'removed_at' AND NOT a.attisdropped)
+        AND NOT 'removed_at' = ANY (arrays);
       steps := format($q$,
 changed AS (
   INSERT INTO %1$s AS t (%2$s%3$s)
@@ -386,8 +409,8 @@ changed AS (
   ON CONFLICT (%2$s%8$I) DO UPDATE SET %9$s%10$s
   RETURNING t.%8$I AS id, t.xmax = 0 AS inserted)$q$,
         target, tenant_key, col.names, tenant_value, col.read_values,
-        CASE copy.removed WHEN 'mark' THEN 'o.removed_at IS NULL AND ' ELSE '' END, col.old_values,
-        tab->>'id', col.assignments, CASE copy.removed WHEN 'mark' THEN ', removed_at = NULL' ELSE '' END);
+        CASE WHEN marks THEN 'o.removed_at IS NULL AND ' ELSE '' END, col.old_values,
+        tab->>'id', col.assignments, CASE WHEN marks THEN ', removed_at = NULL' ELSE '' END);
       touched := 'SELECT id FROM changed';
     ELSE
       given := given || format(', ARRAY(SELECT child_row FROM ONLY %s AS child_row WHERE child_row.%I = source_row.%I) AS "%s"',
@@ -429,22 +452,22 @@ SELECT count(*) AS given,
        (SELECT count(*) FROM given AS g JOIN touched AS t ON t.id = g.%7$I
         WHERE coalesce(%8$s < $3, true)) AS missed,
        -- of all that the service's clock had shown when we began
-       max(%8$s) FILTER (WHERE %8$s <= coalesce($6, $4 + coalesce(%9$s.graph_fdw_clock_ahead(%10$L), '0'))) AS latest,
+       max(%8$s) FILTER (WHERE %8$s <= coalesce($6, $4 + coalesce(%9$s.graph_fdw_clock_ahead(%10$L::text), '0'))) AS latest,
        max(%12$I) AS newest,
        CASE WHEN $5 IS NOT NULL THEN array_agg(%7$I::text) END AS ids
 FROM given$q$,
-    given, copy.source_schema, parent->>'source', condition, steps, touched,
+    given, (copy->>'source_schema'), parent->>'source', condition, steps, touched,
     parent->>'id', moment, ext,
     (SELECT srv.srvname FROM pg_foreign_table AS f JOIN pg_foreign_server AS srv ON srv.oid = f.ftserver
-     WHERE f.ftrelid = format('%I.%I', copy.source_schema, parent->>'source')::regclass),
+     WHERE f.ftrelid = format('%I.%I', (copy->>'source_schema'), parent->>'source')::regclass),
     ' LIMIT ' || max_rows, parent->>'created');
 END
 $$;
 
 -- The query that compares a list without evidence to the copy: how many are
--- listed, ids of those that differ, and of those that are not listed.  $1 is the
--- lower bound, $2 the upper one, if there is one.
-CREATE FUNCTION graph_fdw_copy_difference(copy record, has_upper boolean)
+-- listed, ids of those that differ, and of those that are not listed.  BOUNDS are
+-- what creation, %1$s, is between: $1 and $2.
+CREATE FUNCTION graph_fdw_copy_difference(copy jsonb, bounds text)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -453,8 +476,12 @@ DECLARE
   ext text;
   col record;
   children text;
-  not_removed constant text := CASE copy.removed WHEN 'mark' THEN 'o.removed_at IS NULL AND ' ELSE '' END;
-  parent constant jsonb := copy.tables->0;
+  -- of what was marked before as well
+  not_removed constant text := CASE WHEN EXISTS (
+      SELECT FROM pg_attribute AS a
+      WHERE a.attrelid = format('%I.%I', copy->>'target_schema', copy->'tables'->0->>'target')::regclass AND a.attname = 'removed_at' AND NOT a.attisdropped)
+    THEN 'o.removed_at IS NULL AND ' ELSE '' END;
+  parent constant jsonb := copy->'tables'->0;
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
@@ -462,31 +489,30 @@ BEGIN
                          string_agg($7 || name, $5) AS old_values
                   FROM %s.graph_fdw_copy_columns($1, $2, $3)
                   WHERE property NOT LIKE ''evidence%%'' AND property NOT IN (''raw'', ''.'')', ext)
-    INTO col USING format('%I.%I', copy.source_schema, parent->>'source')::regclass,
-                   format('%I.%I', copy.target_schema, parent->>'target')::regclass, copy.tenant_id,
+    INTO col USING format('%I.%I', (copy->>'source_schema'), parent->>'source')::regclass,
+                   format('%I.%I', (copy->>'target_schema'), parent->>'target')::regclass, (copy->>'tenant_id'),
                    ' AS ', ', ', 'source_row.', 'o.';
   -- evidence that the copy has lost shows by its number, if it has all in an array
   SELECT string_agg(format(' AND CASE jsonb_typeof(o.%1$I) WHEN ''array'' THEN jsonb_array_length(o.%1$I) ELSE 0 END
       = (SELECT count(*) FROM ONLY %2$I.%3$I AS x WHERE x.%4$I = o.%5$I)',
-      t->>'array', copy.target_schema, t->>'target', t->>'key', parent->>'id'), '')
-    INTO children FROM jsonb_array_elements(copy.tables) AS t
+      t->>'array', (copy->>'target_schema'), t->>'target', t->>'key', parent->>'id'), '')
+    INTO children FROM jsonb_array_elements(copy->'tables') AS t
     WHERE EXISTS (SELECT FROM pg_attribute AS a
-                  WHERE a.attrelid = format('%I.%I', copy.target_schema, parent->>'target')::regclass
+                  WHERE a.attrelid = format('%I.%I', (copy->>'target_schema'), parent->>'target')::regclass
                     AND a.attname = t->>'array' AND a.atttypid = 'jsonb'::regtype AND NOT a.attisdropped);
 
   RETURN format($q$WITH list AS MATERIALIZED (
-  SELECT %1$s FROM ONLY %2$I.%3$I AS source_row WHERE source_row.%4$I >= $1%5$s)
+  SELECT %1$s FROM ONLY %2$I.%3$I AS source_row WHERE %4$s)
 SELECT (SELECT count(*) FROM list) AS listed,
        ARRAY(SELECT source_row.%6$I::text FROM list AS source_row
              WHERE (SELECT %7$sROW(%8$s)::record OPERATOR(pg_catalog.*=) ROW(%9$s)::record%10$s
                     FROM ONLY %11$I.%12$I AS o WHERE o.%6$I = source_row.%6$I) IS NOT TRUE) AS differ,
-       ARRAY(SELECT o.%6$I::text FROM ONLY %11$I.%12$I AS o WHERE %7$so.%4$I >= $1%13$s
+       ARRAY(SELECT o.%6$I::text FROM ONLY %11$I.%12$I AS o WHERE %7$s%5$s
              EXCEPT SELECT l.%6$I::text FROM list AS l) AS missing$q$,
-    col.read, copy.source_schema, parent->>'source', parent->>'created',
-    CASE WHEN has_upper THEN format(' AND source_row.%I < $2', parent->>'created') ELSE '' END,
+    col.read, (copy->>'source_schema'), parent->>'source',
+    format(bounds, 'source_row.' || quote_ident(parent->>'created')), format(bounds, 'o.' || quote_ident(parent->>'created')),
     parent->>'id', not_removed, col.old_values, col.read_values, coalesce(children, ''),
-    copy.target_schema, parent->>'target',
-    CASE WHEN has_upper THEN format(' AND o.%I < $2', parent->>'created') ELSE '' END);
+    (copy->>'target_schema'), parent->>'target');
 END
 $$;
 
@@ -505,7 +531,7 @@ $$;
 --   in the copy that does not, and the refresh goes on from there.
 -- - Where no time is to be believed, up_to is NULL, and all is read again.
 CREATE FUNCTION graph_fdw_copy_step(target_schema name, source_schema name, resource text,
-  also_compare boolean, wait boolean, INOUT phase text)
+  also_compare boolean, wait boolean, trusted name, INOUT phase text)
 RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -541,6 +567,8 @@ DECLARE
   few bigint;
   listed text[];
   asked text[];
+  found_ids bigint;
+  bounds text;
   part record;
   done record;
   diff record;
@@ -582,11 +610,11 @@ BEGIN
     END IF;
     EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', target);
   END LOOP;
-  EXECUTE format('SELECT %s.graph_fdw_copy_distrust($1)', ext) INTO condition USING copy;
+  EXECUTE format('SELECT %s.graph_fdw_copy_distrust($1, $2)', ext) INTO condition USING to_jsonb(copy), trusted;
   IF condition IS NOT NULL THEN
-    RAISE insufficient_privilege USING MESSAGE = format('%s is not refreshed, since it could do what its owner may not', this_copy),
+    RAISE insufficient_privilege USING MESSAGE = format('%s is not refreshed, since somebody else could run something by that', this_copy),
       DETAIL = condition,
-      HINT = 'All that a copy consists of must belong to its owner, to a superuser, or to a role that its owner is a member of. A superuser may set the column "owner" of graph_fdw_copy.';
+      HINT = format('All that a copy consists of must belong to its owner, to a superuser, or to a role that its owner is a member of. A copy of another role is refreshed after SET ROLE, or with owner => %L by who trusts that role.', copy.owner);
   END IF;
 
   begun := clock_timestamp();
@@ -653,9 +681,14 @@ BEGIN
   IF phase = 'load' THEN
     bottom := coalesce(copy.load_end, begun - copy.since, '1970-01-01Z');
     low := greatest(coalesce(copy.loaded_from, begun) - greatest(copy.load_width, '1 second'), bottom);
-    condition := format('source_row.%s >= $1', created)
-      || CASE WHEN copy.loaded_from IS NOT NULL THEN format(' AND source_row.%s < $2', created) ELSE '' END;
     high := copy.loaded_from;
+    condition := format('source_row.%s >= $1', created) ||
+      CASE WHEN high IS NOT NULL THEN format(' AND source_row.%s < $2', created) ELSE '' END;
+    -- everything has no end, nor need there be a time
+    IF copy.since IS NULL AND low <= bottom THEN
+      condition := CASE WHEN high IS NULL THEN 'true' ELSE format('(source_row.%1$s < $2 OR source_row.%1$s IS NULL)', created) END;
+      conditions := CASE WHEN high IS NOT NULL THEN ARRAY[format('source_row.%s < $2', created)] END;
+    END IF;
   ELSIF phase = 'changes' THEN
     low := copy.up_to - copy.overlap;
     -- after one that took too long, what has changed is read in pieces
@@ -682,7 +715,11 @@ BEGIN
     EXECUTE format('SELECT %1$s FROM ONLY %2$s WHERE %1$s < $1 ORDER BY %1$s DESC OFFSET $2 LIMIT 1', created, target)
       INTO low USING coalesce(high, 'infinity'), list_size * 5 / 2;
     low := greatest(low, bottom);
-    EXECUTE format('SELECT %s.graph_fdw_copy_difference($1, $2)', ext) INTO statement USING copy, high IS NOT NULL;
+    bounds := concat_ws(' AND ', '%1$s >= $1', CASE WHEN high IS NOT NULL THEN '%1$s < $2' END);
+    IF copy.since IS NULL AND low <= bottom THEN
+      bounds := CASE WHEN high IS NULL THEN 'true' WHEN copy.by_update THEN '%1$s < $2' ELSE '(%1$s < $2 OR %1$s IS NULL)' END;
+    END IF;
+    EXECUTE format('SELECT %s.graph_fdw_copy_difference($1, $2)', ext) INTO statement USING to_jsonb(copy), bounds;
     EXECUTE statement INTO diff USING low, high;
     copy.compared := copy.compared + diff.listed;
     -- What is not in the list is gone, unless the list moved while it was read:
@@ -693,37 +730,47 @@ BEGIN
                                    WHERE s.%3$s >= (SELECT min(o.%3$s) FROM ONLY %4$s AS o WHERE o.%1$s = ANY ($1))
                                      AND s.%3$s <= (SELECT max(o.%3$s) FROM ONLY %4$s AS o WHERE o.%1$s = ANY ($1)))', id, source, created, target)
         INTO listed USING diff.missing;
-      asked := ARRAY(SELECT unnest(diff.missing) INTERSECT SELECT unnest(listed));
+      EXECUTE format('SELECT ARRAY(SELECT o.%1$s::text FROM ONLY %2$s AS o WHERE o.%1$s = ANY ($1) AND o.%3$s IS NULL)', id, target, created)
+        INTO asked USING diff.missing;
+      asked := asked || ARRAY(SELECT unnest(diff.missing) INTERSECT SELECT unnest(listed));
       diff.missing := ARRAY(SELECT unnest(diff.missing) EXCEPT SELECT unnest(listed));
+      -- both lists may lack what the service has, where it does not show all for a while
+      EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s = ANY ($1)', source, id)
+        INTO found_ids USING ARRAY(SELECT m FROM (SELECT m FROM unnest(diff.missing) AS m ORDER BY random() LIMIT 3) AS s);
+      IF found_ids > 0 THEN
+        RAISE fdw_error USING MESSAGE = format('the list of %s lacks what the service has', resource),
+          DETAIL = format('Of %s that it lacks, the service knows some by their id.', cardinality(diff.missing)),
+          HINT = 'Nothing was marked or deleted. The next refresh with full => true goes on from here.';
+      END IF;
     ELSE
       asked := diff.missing;
     END IF;
     asked := asked || diff.differ;
     condition := CASE WHEN cardinality(asked) <= few * 2 THEN format('source_row.%s = ANY ($5)', id)
-                      ELSE format('source_row.%s >= $1', created) ||
-                           CASE WHEN high IS NULL THEN '' ELSE format(' AND source_row.%s < $2', created) END END;
+                      ELSE format(bounds, 'source_row.' || created) END;
   END IF;
 
   SELECT 0::bigint AS given, 0::bigint AS inserted, 0::bigint AS updated, 0::bigint AS missed,
          NULL::timestamptz AS latest, NULL::timestamptz AS newest, NULL::text[] AS ids INTO done;
   IF phase <> 'compare' OR asked <> '{}' THEN
-    -- what was not known to be refused is tried
+    max_rows := CASE WHEN phase = 'load' AND copy.load_width > '1 second' THEN list_size * 3 END;
+    -- what is not known to be refused is tried
     IF conditions IS NOT NULL AND NOT copy.by_update THEN
-      EXECUTE format('SELECT %s.graph_fdw_copy_statement($1, $2, false, NULL)', ext) INTO statement USING copy, condition;
+      EXECUTE format('SELECT %s.graph_fdw_copy_statement($1, $2, $3, $4)', ext) INTO statement USING to_jsonb(copy), condition, false, max_rows;
       BEGIN
-        EXECUTE statement INTO done USING low, high, copy.up_to, begun, NULL::text[], NULL::timestamptz;
+        EXECUTE statement INTO done USING low, high, copy.up_to, begun, NULL::text[],
+          CASE phase WHEN 'load' THEN copy.load_started END;
         conditions := '{}';
       EXCEPTION WHEN fdw_unable_to_create_execution OR fdw_error THEN
-        copy.by_update := sqlstate IN ('HV00L', 'HV000');
-        IF NOT copy.by_update THEN
+        IF sqlstate NOT IN ('HV00L', 'HV000') THEN
           RAISE;
         END IF;
+        copy.by_update := sqlstate = 'HV00L';
       END;
     END IF;
-    max_rows := CASE WHEN phase = 'load' AND copy.load_width > '1 second' THEN list_size * 3 END;
     FOREACH condition IN ARRAY coalesce(conditions, ARRAY[condition]) LOOP
       EXECUTE format('SELECT %s.graph_fdw_copy_statement($1, $2, $3, $4)', ext) INTO statement
-        USING copy, condition, phase = 'compare', max_rows;
+        USING to_jsonb(copy), condition, phase = 'compare', max_rows;
       EXECUTE statement INTO part USING low, high,
         CASE phase WHEN 'compare' THEN copy.up_to - copy.overlap ELSE copy.up_to END,
         begun, asked, CASE phase WHEN 'load' THEN copy.load_started END;
@@ -772,7 +819,7 @@ BEGIN
   ELSE
     copy.unchanged := copy.unchanged + done.given - done.inserted - done.updated;
     -- what the clock showed when reading began
-    EXECUTE format('SELECT $1 + coalesce(%s.graph_fdw_clock_ahead($2), ''0'')', ext) INTO clock USING begun, server;
+    EXECUTE format('SELECT $1 + coalesce(%s.graph_fdw_clock_ahead($2), ''0'')', ext) INTO clock USING begun, server::text;
     took := clock_timestamp() - begun;
     IF phase = 'load' THEN
       copy.load_started := coalesce(copy.load_started, clock);
@@ -788,6 +835,11 @@ BEGIN
     END IF;
     IF copy.up_to > clock AND phase = 'changes' THEN
       copy.up_to := clock;
+    END IF;
+    IF phase = 'changes' AND high > clock THEN
+      -- that was all, but what is of the future
+      copy.changes_width := NULL;
+      high := NULL;
     END IF;
     IF back THEN
       EXECUTE format('SELECT max(t) FROM (SELECT greatest(%s, %s) AS t FROM ONLY %s) AS s WHERE t <= $1', modified, created, target)
@@ -854,7 +906,7 @@ $$;
 -- Without SET clauses, which would keep it from using COMMIT, so that everything
 -- in it is written with its schema.
 CREATE PROCEDURE graph_fdw_refresh_copy(target_schema text, "full" boolean DEFAULT false,
-  source_schema text DEFAULT NULL, wait boolean DEFAULT true)
+  source_schema text DEFAULT NULL, wait boolean DEFAULT true, owner text DEFAULT NULL)
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -874,6 +926,7 @@ DECLARE
   failures text[] := '{}';
   refused text[];
   none boolean;
+  too_much boolean;
 BEGIN
   IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' THEN
     RAISE read_only_sql_transaction USING MESSAGE = 'cannot refresh a copy in a read-only transaction';
@@ -883,17 +936,18 @@ BEGIN
   JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
   WHERE e.extname OPERATOR(pg_catalog.=) 'graph_fdw'::pg_catalog.name;
   EXECUTE pg_catalog.format('SELECT %s.graph_fdw_may_commit()', ext) INTO may_commit;
-  EXECUTE pg_catalog.format('WITH c AS MATERIALIZED (SELECT c.source_schema, c.resource, %1$s.graph_fdw_copy_distrust(c) AS why
+  EXECUTE pg_catalog.format('WITH c AS MATERIALIZED (SELECT c.source_schema, c.resource, %1$s.graph_fdw_copy_distrust(pg_catalog.to_jsonb(c), $3) AS why
                                                      FROM %1$s.graph_fdw_copy_rows AS c
                                                      WHERE c.target_schema OPERATOR(pg_catalog.=) $1
-                                                       AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL))
+                                                       AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL)
+                                                       AND (c.owner OPERATOR(pg_catalog.=) $3 OR $3 IS NULL))
                              SELECT pg_catalog.array_agg(c.source_schema ORDER BY c.source_schema, c.resource),
                                     pg_catalog.array_agg(c.resource ORDER BY c.source_schema, c.resource),
                                     pg_catalog.array_agg(c.why ORDER BY c.source_schema, c.resource),
                                     pg_catalog.count(DISTINCT c.source_schema) OPERATOR(pg_catalog.>) 1,
                                     pg_catalog.bool_and(c.why IS NOT NULL)
                              FROM c', ext)
-    INTO sources, resources, refused, several, none USING $1::pg_catalog.name, $3::pg_catalog.name;
+    INTO sources, resources, refused, several, none USING $1::pg_catalog.name, $3::pg_catalog.name, $5::pg_catalog.name;
   IF sources IS NULL THEN
     EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copies AS c WHERE c.target_schema OPERATOR(pg_catalog.=) $1
                                               AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL))', ext)
@@ -909,7 +963,7 @@ BEGIN
   IF NOT may_commit THEN
     RAISE NOTICE 'the refresh is part of its caller''s transaction, and is committed or undone with it';
   END IF;
-  step := pg_catalog.format('SELECT * FROM %s.graph_fdw_copy_step($1, $2, $3, $4, $5, $6)', ext);
+  step := pg_catalog.format('SELECT * FROM %s.graph_fdw_copy_step($1, $2, $3, $4, $5, $6, $7)', ext);
 
   FOR i IN 1 .. pg_catalog.cardinality(sources) LOOP
     -- a row that somebody has left there does not keep the others from theirs
@@ -924,22 +978,25 @@ BEGIN
       IF may_commit OR several THEN
         BEGIN
           EXECUTE step INTO phase
-            USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, phase;
+            USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, $5::pg_catalog.name, phase;
         EXCEPTION WHEN OTHERS OR query_canceled THEN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
             detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+          too_much := phase OPERATOR(pg_catalog.<>) 'compare'
+            AND (state OPERATOR(pg_catalog.=) '57014' OR pg_catalog.left(state, 3) OPERATOR(pg_catalog.~) '^53[12]|^540');
           phase := NULL;
           failed_state := state;
         END;
       ELSE
         EXECUTE step INTO phase
-          USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, phase;
+          USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, $5::pg_catalog.name, phase;
       END IF;
       IF state IS NOT NULL THEN
         context := pg_catalog.split_part(context, E'\n', 1);
         detail := pg_catalog.btrim(pg_catalog.concat(pg_catalog.format('This was %s of "%s".', resources[i], sources[i]), E'\n', detail, E'\n',
           CASE WHEN pg_catalog.starts_with(context, 'Microsoft Graph request') THEN context END), E'\n');
-        IF hint OPERATOR(pg_catalog.=) '' THEN
+        -- an incomplete answer is no warning here
+        IF hint OPERATOR(pg_catalog.=) '' OR hint OPERATOR(pg_catalog.~) 'on_partial' AND detail OPERATOR(pg_catalog.!~) 'on_partial' THEN
           hint := 'The view graph_fdw_copies shows how far each copy is.';
         END IF;
         failures := pg_catalog.array_append(failures,
@@ -959,7 +1016,7 @@ BEGIN
             AND c.resource OPERATOR(pg_catalog.=) l.resource', ext)
           USING $1::pg_catalog.name, sources[i], resources[i],
             pg_catalog.concat(state, ': ', message, E'\n', detail, E'\n', hint),
-            pg_catalog.left(state, 2) OPERATOR(pg_catalog.~) '^5[347]';
+            too_much;
       END IF;
       IF may_commit THEN
         COMMIT;
@@ -986,7 +1043,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE graph_fdw_refresh_copy(text, boolean, text, boolean)
+COMMENT ON PROCEDURE graph_fdw_refresh_copy(text, boolean, text, boolean, text)
 IS 'bring a copy up to date, or go on with its first load';
 
 
@@ -1185,7 +1242,7 @@ BEGIN
       EXECUTE format('INSERT INTO %s.graph_fdw_copy_rows (target_schema, source_schema, resource, tenant_id, tables, since, overlap, removed, made_schema)
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)', ext)
         USING target_schema, source_schema, list, tenant_id, entries, since, overlap, removed, made_schema;
-      EXECUTE format('SELECT %1$s.graph_fdw_copy_distrust(c) FROM %1$s.graph_fdw_copy_rows AS c
+      EXECUTE format('SELECT %1$s.graph_fdw_copy_distrust(to_jsonb(c), NULL::name) FROM %1$s.graph_fdw_copy_rows AS c
                       WHERE c.target_schema = $1 AND c.source_schema = $2 AND c.resource = $3', ext)
         INTO why USING target_schema, source_schema, list;
       IF why IS NOT NULL THEN
@@ -1269,6 +1326,21 @@ $$;
 COMMENT ON FUNCTION graph_fdw_alter_copy(text, text, interval, text)
 IS 'change settings of a copy, and give it the columns that its source has got';
 
+-- Is there a table of a copy, rather than one that somebody else has made there
+-- under its name?  KIND is that of pg_class.
+CREATE FUNCTION graph_fdw_copy_has(copy jsonb, table_name text, columns text[], kind "char")
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_roles AS holder ON holder.oid = c.relowner JOIN pg_roles AS maker ON maker.rolname = ($1->>'owner')::name
+    WHERE n.nspname = ($1->>'target_schema')::name AND c.relname = $2::name AND c.relkind = $4
+      AND (holder.oid = maker.oid OR holder.rolsuper OR NOT maker.rolsuper AND pg_has_role(maker.oid, holder.oid, 'USAGE'))
+      AND $3 <@ ARRAY(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
+$$;
+
 CREATE FUNCTION graph_fdw_drop_copy(target_schema text, source_schema text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
@@ -1279,6 +1351,8 @@ DECLARE
   copy record;
   tab jsonb;
   others boolean;
+  has boolean;
+  keys text[];
   found_one boolean := false;
   made boolean := false;
 BEGIN
@@ -1288,7 +1362,7 @@ BEGIN
                               ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP
     found_one := true;
-    made := made OR copy.made_schema;
+    made := made OR copy.made_schema AND EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = $1 AND pg_get_userbyid(n.nspowner) = copy.owner);
     EXECUTE format('INSERT INTO %s.graph_fdw_copy_drop VALUES ($1, $2, $3)', ext)
       USING copy.target_schema, copy.source_schema, copy.resource;
     FOR tab IN SELECT t.value FROM jsonb_array_elements(copy.tables) WITH ORDINALITY AS t ORDER BY t.ordinality DESC LOOP
@@ -1297,15 +1371,25 @@ BEGIN
                                      AND tables @> jsonb_build_array(jsonb_build_object(''target'', $2)))', ext)
         INTO others USING copy.target_schema, tab->>'target';
       CONTINUE WHEN others;
-      EXECUTE format('DROP TABLE IF EXISTS %I.%I', copy.target_schema, tab->>'target');
+      keys := ARRAY(SELECT k.value FROM jsonb_each_text(tab) AS k WHERE k.key IN ('id', 'created', 'updated', 'key', 'ordinal'));
+      EXECUTE format('SELECT %s.graph_fdw_copy_has($1, $2, $3, $4)', ext) INTO has
+        USING to_jsonb(copy), tab->>'target', keys, 'r'::"char";
+      IF has THEN
+        EXECUTE format('DROP TABLE %I.%I', copy.target_schema, tab->>'target');
+      ELSIF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                    WHERE n.nspname = copy.target_schema AND c.relname = tab->>'target') THEN
+        RAISE NOTICE '"%.%" is not the copy''s any more, and stays', copy.target_schema, tab->>'target';
+      END IF;
+      CONTINUE WHEN tab->>'target' = tab->>'source';
       EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1
                                      AND tables @> jsonb_build_array(jsonb_build_object(''source'', $2)))', ext)
         INTO others USING copy.target_schema, tab->>'source';
+      EXECUTE format('SELECT %s.graph_fdw_copy_has($1, $2, $3, $4)', ext) INTO has
+        USING to_jsonb(copy), tab->>'source', keys || 'tenant_id'::text, 'p'::"char";
       -- nor what holds partitions of others, whose rows this role may not see
-      others := others OR EXISTS (SELECT FROM pg_inherits
-                                  WHERE inhparent = to_regclass(format('%I.%I', copy.target_schema, tab->>'source')));
-      IF NOT others AND tab->>'target' <> tab->>'source' THEN
-        EXECUTE format('DROP TABLE IF EXISTS %I.%I', copy.target_schema, tab->>'source');
+      IF has AND NOT others AND NOT EXISTS (SELECT FROM pg_inherits
+                                            WHERE inhparent = to_regclass(format('%I.%I', copy.target_schema, tab->>'source'))) THEN
+        EXECUTE format('DROP TABLE %I.%I', copy.target_schema, tab->>'source');
       END IF;
     END LOOP;
   END LOOP;

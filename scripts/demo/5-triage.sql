@@ -34,3 +34,8 @@ WITH closed AS (
 INSERT INTO defender.alert_comments (alert_id, comment)
 SELECT id, 'Closed: ' || left(title, 30) FROM closed
 RETURNING alert_id, comment;
+
+\echo
+\echo 'What this session has asked the service for:'
+\echo
+SELECT server_name, requests, retries, throttled, records, writes FROM graph_fdw_stats();

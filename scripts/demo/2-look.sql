@@ -1,7 +1,7 @@
 \echo
 \echo :bold'2. One alert'   :plain' An id makes it a request for that alert and nothing else.'
 \echo
-\echo 'EXPLAIN tells what the service will be asked, without asking it.  Of the plan only these lines are shown:'
+\echo 'EXPLAIN tells what the service will be asked, without asking it.  Of the plan only this is shown:'
 \echo
 EXPLAIN (VERBOSE, COSTS OFF)
 SELECT id, title, severity, status, created_date_time
@@ -20,7 +20,7 @@ WHERE id = 'da637578995287051192_756343937'
 \echo :bold'3. Today'       :plain' Severity, time, order and limit are the service''s work, not ours.'
 \echo
 EXPLAIN (VERBOSE, COSTS OFF)
-SELECT created_date_time::timestamptz(0), service_source, left(title, 40) AS title
+SELECT created_date_time::timestamptz(0) AS created, service_source, left(title, 40) AS title
 FROM defender.alerts
 WHERE severity = 'high' AND created_date_time >= now() - interval '1 day'
 ORDER BY created_date_time DESC
@@ -28,10 +28,10 @@ LIMIT 10
 \g | eval "$GRAPH_DEMO_PLAN"
 
 \echo
-\echo '"exact" is what the service and SQL agree about.  "superset" is sent a little wider, as a time of 100 ns'
-\echo 'has to be, and checked again here.  The first 10:'
+\echo '"exact" is what the service and SQL agree about.  "superset" is sent a little wider, as a time of'
+\echo '100 ns has to be, and checked again here.  The first 10:'
 \echo
-SELECT created_date_time::timestamptz(0), service_source, left(title, 40) AS title
+SELECT created_date_time::timestamptz(0) AS created, service_source, left(title, 40) AS title
 FROM defender.alerts
 WHERE severity = 'high' AND created_date_time >= now() - interval '1 day'
 ORDER BY created_date_time DESC
@@ -39,7 +39,8 @@ LIMIT 10;
 
 \echo :bold'4. Evidence'    :plain' One row for each thing that an alert points at, whatever its type.'
 \echo
-SELECT ordinal, evidence_type, device_dns_name AS device, file_name, process_id, left(registry_key, 27) AS registry_key
+SELECT ordinal, evidence_type, device_dns_name AS device, file_name, process_id,
+       left(registry_key, 27) AS registry_key
 FROM defender.alert_evidence
 WHERE alert_id = 'da637578995287051192_756343937'
 ORDER BY ordinal;

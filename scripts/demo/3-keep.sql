@@ -22,7 +22,7 @@ ORDER BY alerts DESC, a.host;
 
 \echo :bold'6. Incidents'   :plain' What Defender has made of alerts that belong together.'
 \echo
-SELECT id, severity, created_date_time::timestamptz(0), left(display_name, 50) AS display_name
+SELECT id, severity, created_date_time::timestamptz(0) AS created, left(display_name, 50) AS display_name
 FROM defender.incidents
 WHERE status = 'active' AND severity = 'high'
 ORDER BY created_date_time DESC NULLS LAST
@@ -37,7 +37,8 @@ WHERE status = 'active' AND severity = 'high'
 ORDER BY created_date_time DESC NULLS LAST
 LIMIT 1 \gset
 \set ECHO queries
-SELECT e.device_dns_name, a.owner, count(DISTINCT e.alert_id) AS alerts, left(max(e.alert_title), 40) AS title
+SELECT e.device_dns_name, a.owner, count(DISTINCT e.alert_id) AS alerts,
+       left(max(e.alert_title), 40) AS title
 FROM defender.device_evidence e
 LEFT JOIN assets a ON a.host = e.device_dns_name
 WHERE e.incident_id = :'incident'
@@ -65,7 +66,8 @@ ORDER BY count(*) DESC;
 CREATE EXTENSION pg_cron;
 \echo
 
-SELECT cron.schedule('refresh the copy', :'schedule', $$CALL graph_fdw_refresh_copy('defender_copy')$$);
+SELECT cron.schedule('refresh the copy', :'schedule',
+                     $$CALL graph_fdw_refresh_copy('defender_copy')$$);
 
 \echo 'A colleague is about to resolve the newest alert in the portal:'
 \echo

@@ -7,7 +7,9 @@ LIMIT 1;
 
 \echo 'The alert in the copy is resolved:'
 \echo
-SELECT id, status, last_update_date_time FROM defender_copy.alerts WHERE id = :'resolved';
+SELECT id, status, last_update_date_time
+FROM defender_copy.alerts
+WHERE id = :'resolved';
 
 \echo 'What the refresh did: one request for alerts, and one for each 50 incidents that may have changed:'
 \echo

@@ -6,12 +6,13 @@ ALTER SERVER graph OPTIONS (ADD updatable 'true');
 \echo 'It takes an application that may write; so far it was one that may read:'
 \echo
 ALTER USER MAPPING FOR CURRENT_USER SERVER graph
-  OPTIONS (SET client_id :'writer_id', SET client_secret :'writer_secret');
+  OPTIONS (SET client_id :'writer_id',
+           SET client_secret :'writer_secret');
 
 \echo
 \echo 'Look first:'
 \echo
-SELECT id, created_date_time::timestamptz(0), left(title, 28) AS title
+SELECT id, created_date_time::timestamptz(0) AS created, left(title, 28) AS title
 FROM defender.alerts
 WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days'
 ORDER BY created_date_time;
@@ -19,7 +20,8 @@ ORDER BY created_date_time;
 \echo 'Then close these, by the same WHERE.  This is what will be sent for each of them:'
 \echo
 EXPLAIN (VERBOSE, COSTS OFF)
-UPDATE defender.alerts SET status = 'resolved', classification = 'falsePositive', determination = 'notMalicious'
+UPDATE defender.alerts
+SET status = 'resolved', classification = 'falsePositive', determination = 'notMalicious'
 WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days'
 \g | eval "$GRAPH_DEMO_PLAN"
 
@@ -27,12 +29,13 @@ WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - inter
 \echo 'Close them, and say so in a comment on each:'
 \echo
 WITH closed AS (
-  UPDATE defender.alerts SET status = 'resolved', classification = 'falsePositive', determination = 'notMalicious'
+  UPDATE defender.alerts
+  SET status = 'resolved', classification = 'falsePositive', determination = 'notMalicious'
   WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days'
   RETURNING id, title
 )
 INSERT INTO defender.alert_comments (alert_id, comment)
-SELECT id, 'Closed: ' || left(title, 30) FROM closed
+SELECT id, 'Closed: ' || title FROM closed
 RETURNING alert_id, comment;
 
 \echo

@@ -208,6 +208,22 @@ graph_timestamp_to_timestamptz(Timestamp value, int *overflow)
 #define graph_timestamp_to_timestamptz(value, overflow)	timestamp2timestamptz_opt_overflow(value, overflow)
 #endif
 
+/*
+ * From 18 on a generated column may be virtual: the rewriter puts its expression
+ * in its place, and no scan gives it; and a constraint need not be enforced.
+ */
+#if PG_VERSION_NUM >= 180000
+#include "rewrite/rewriteHandler.h"
+#define graph_is_virtual(attribute)	((attribute)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#define graph_expand_virtual(node, relation) \
+	expand_generated_columns_in_expr(node, relation, 1)
+#define graph_is_enforced(check)	((check)->ccenforced)
+#else
+#define graph_is_virtual(attribute)	false
+#define graph_expand_virtual(node, relation)	(node)
+#define graph_is_enforced(check)	true
+#endif
+
 #ifndef pg_fallthrough
 #define pg_fallthrough __attribute__((fallthrough))
 #endif

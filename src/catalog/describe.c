@@ -263,7 +263,7 @@ graph_fdw_describe(PG_FUNCTION_ARGS)
 		Form_pg_attribute attribute = TupleDescAttr(tupdesc, attnum - 1);
 		GraphColumn *column;
 
-		if (attribute->attisdropped)
+		if (attribute->attisdropped || graph_is_virtual(attribute))
 			continue;
 		column = graph_find_column(options.resource, options.evidence_type,
 								   NameStr(attribute->attname),

@@ -66,10 +66,16 @@ graph_checks_create(ResultRelInfo *rri, EState *estate,
 	checks->checks = palloc0(Max(constraints->num_check, 1) * sizeof(RowCheck));
 	for (int i = 0; i < constraints->num_check; i++)
 	{
-		RowCheck   *check = &checks->checks[checks->nchecks++];
-		Expr	   *expr = stringToNode(constraints->check[i].ccbin);
+		const ConstrCheck *constraint = &constraints->check[i];
+		RowCheck   *check;
+		Expr	   *expr;
 
-		check->name = pstrdup(constraints->check[i].ccname);
+		if (!graph_is_enforced(constraint))
+			continue;
+		expr = (Expr *) graph_expand_virtual(stringToNode(constraint->ccbin),
+											 rri->ri_RelationDesc);
+		check = &checks->checks[checks->nchecks++];
+		check->name = pstrdup(constraint->ccname);
 		check->expr = ExecPrepareExpr(expr, estate);
 		pull_varattnos((Node *) expr, 1, &check->columns);
 	}

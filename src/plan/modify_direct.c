@@ -97,7 +97,7 @@ add_checked(List *attnums, Relation relation)
 
 	for (int i = 0; constraints && i < constraints->num_check; i++)
 		attnums = graph_add_attributes(attnums,
-									   stringToNode(constraints->check[i].ccbin), 1);
+									   graph_expand_virtual(stringToNode(constraints->check[i].ccbin), relation), 1);
 	if (relation->rd_rel->relispartition)
 		attnums = graph_add_attributes(attnums,
 									   (Node *) RelationGetPartitionQual(relation), 1);

@@ -187,7 +187,7 @@ graph_row_reader_create_joined(Relation relation, List *attnums, List *indexes,
  *		The same for rows of the table alone.
  *
  * attnums is an integer list of the columns that are wanted, and 0 in it
- * stands for all of them; the others are made NULL.
+ * stands for all of them that are read; the others are made NULL.
  */
 GraphRowReader *
 graph_row_reader_create(Relation relation, List *attnums,
@@ -202,7 +202,9 @@ graph_row_reader_create(Relation relation, List *attnums,
 
 	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
 	{
-		if (TupleDescAttr(tupdesc, attnum - 1)->attisdropped ||
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, attnum - 1);
+
+		if (attribute->attisdropped || graph_is_virtual(attribute) ||
 			!(all || list_member_int(attnums, attnum)))
 			continue;
 		wanted = lappend_int(wanted, attnum);

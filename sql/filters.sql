@@ -17,8 +17,8 @@ WHERE severity = 'high' AND created_date_time >= '2026-10-31' AND title LIKE 'A%
 SELECT id, created_date_time, title FROM alert
 WHERE severity = 'high' AND created_date_time >= '2026-10-31' AND title LIKE 'A%'
 ORDER BY created_date_time, id;
-EXPLAIN (VERBOSE, COSTS OFF, FORMAT YAML)
-SELECT id FROM alert WHERE severity = 'high' AND assigned_to = 'o''brien@contoso.test';
+SELECT * FROM explained($$SELECT id FROM alert WHERE severity = 'high' AND assigned_to = 'o''brien@contoso.test'$$,
+  'VERBOSE, COSTS OFF, FORMAT YAML');
 
 \pset format unaligned
 \pset fieldsep ' | '

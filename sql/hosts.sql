@@ -67,7 +67,9 @@ SELECT 'ws-' || lpad(n::text, 4, '0') || '.contoso.test' AS host, n FROM generat
 UNION ALL VALUES (NULL, 4), ('it''s', 5);
 CREATE TEMP TABLE many AS SELECT 'ws-' || n AS host FROM generate_series(1, 3000) AS n;
 ANALYZE assets, many;
-SELECT * FROM explained($$SELECT d.ordinal FROM assets AS a JOIN device AS d ON d.device_dns_name = a.host$$) AS line;
+-- which side PostgreSQL puts first depends on its version
+SELECT replace(replace(line, 'd.device_dns_name = a.host', 'a.host = d.device_dns_name'), 'd.device_dns_name = $N', '$N = d.device_dns_name') AS line
+FROM explained($$SELECT d.ordinal FROM assets AS a JOIN device AS d ON d.device_dns_name = a.host$$) AS line;
 SELECT count(*), count(DISTINCT d.alert_id) FROM assets AS a JOIN device AS d ON d.device_dns_name = a.host;
 SELECT count(*), count(DISTINCT d.alert_id) FROM assets AS a JOIN device_copy AS d ON d.device_dns_name = a.host;
 SELECT * FROM cost_of($$SELECT d.ordinal FROM assets AS a JOIN device AS d ON d.device_dns_name = a.host$$);

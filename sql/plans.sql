@@ -200,5 +200,5 @@ SELECT * FROM explained($$SELECT id FROM alert WHERE severity = (SELECT 'high' F
 \set endpoint 'http://127.0.0.1:' :port
 ALTER SERVER graph OPTIONS (SET endpoint :'endpoint');
 EXPLAIN (COSTS OFF) SELECT id FROM alert WHERE severity = 'high';
-EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT id FROM alert WHERE severity = 'high' AND title = 'x';
+SELECT * FROM explained($$SELECT id FROM alert WHERE severity = 'high' AND title = 'x'$$, 'VERBOSE, COSTS OFF, FORMAT JSON');
 DROP FOREIGN TABLE plain;

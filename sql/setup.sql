@@ -79,16 +79,19 @@ $$;
 CREATE FUNCTION explained(query text, options text DEFAULT 'VERBOSE, COSTS OFF')
 RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
+  plan text;
   line text;
 BEGIN
-  FOR line IN EXECUTE format('EXPLAIN (%s) %s', options, query) LOOP
+  -- JSON and YAML are one row
+  FOR plan IN EXECUTE format('EXPLAIN (%s) %s', options, query) LOOP FOREACH line IN ARRAY string_to_array(plan, E'\n') LOOP
     line := regexp_replace(line, '\((?:Init|Sub)Plan \d+\)\.col1', '$N', 'g');
     line := regexp_replace(line, '\$\d+', '$N', 'g');
     line := regexp_replace(line, 'InitPlan 1.*', 'InitPlan 1', 'g');
     line := regexp_replace(line, 'rows=(\d+)\.\d+', 'rows=\1', 'g');
-    CONTINUE WHEN line ~ '^ *(Buffers|Planning|Execution|Sort Method|Full-sort|Pre-sorted|Storage):';
+    CONTINUE WHEN line ~ '^ *(Buffers|Planning|Execution|Sort Method|Full-sort|Pre-sorted|Storage):'
+      OR line ~ '^ *"?Disabled"?: false';
     RETURN NEXT without_port(line);
-  END LOOP;
+  END LOOP; END LOOP;
 END
 $$;
 

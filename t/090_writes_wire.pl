@@ -80,7 +80,7 @@ foreach my $record ($patch, $post)
 	my $headers = $record->{headers};
 
 	is($headers->{'content-type'}, 'application/json', "$record->{method}: Content-Type");
-	like($headers->{'user-agent'}, qr{^graph_fdw/\d+\.\d+ PostgreSQL/\d+}, "$record->{method}: User-Agent");
+	like($headers->{'user-agent'}, qr{^graph_fdw/\d+\.\d+\.\d+ PostgreSQL/\d+}, "$record->{method}: User-Agent");
 	like($headers->{'client-request-id'}, qr/^$uuid$/, "$record->{method}: client-request-id");
 	is($headers->{'content-length'}, length Encode::encode_utf8($record->{body}), "$record->{method}: Content-Length");
 	is($headers->{prefer}, 'include-unknown-enum-members', "$record->{method}: Prefer");

@@ -26,7 +26,8 @@
 
 #include "base/compat.h"
 
-#define GRAPH_FDW_VERSION "1.1"
+/* The library's; META.json has the same.  Its SQL objects are of 1.1. */
+#define GRAPH_FDW_VERSION "1.1.0"
 
 /*
  * Microseconds of a clock that never steps: graph_now().  Whatever is waited

@@ -43,7 +43,7 @@ use PythonService;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $count = $ENV{GRAPH_STATEMENTS} || 1000;
+my $count = $ENV{GRAPH_STATEMENTS} || ($ENV{GRAPH_LONG} ? 1000 : 400);
 my $seed  = $ENV{GRAPH_SEED}       || 1;
 my $from  = $ENV{GRAPH_FROM}       || 1;
 my $only  = $ENV{GRAPH_STATEMENT};

@@ -7,7 +7,7 @@
 # is no reason for an error.  The service is moving_server.py.
 #
 # Each list is read with one request at a time or with several, by turns;
-# GRAPH_MOVING=N runs each of them with N seeds both ways.
+# GRAPH_LONG=1 has more of them; GRAPH_MOVING=N runs each of them with N seeds both ways.
 
 use strict;
 use warnings;
@@ -22,6 +22,7 @@ use PythonService;
 use Test::More;
 
 my $SEEDS = $ENV{GRAPH_MOVING} || 0;
+my $apart = $ENV{GRAPH_LONG} ? 3 : 6;
 my $json = JSON::PP->new->utf8->canonical;
 my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
 my $service = PythonService->new('moving_server.py');
@@ -109,7 +110,7 @@ foreach my $block (30, 100)
 {
 	foreach my $order ('', ' DESC')
 	{
-		foreach my $leave (grep { $SEEDS || $_ % 3 == $block % 3 } 1 .. $block / 10 * 2 + 12)
+		foreach my $leave (grep { $SEEDS || $_ % $apart == $block % $apart } 1 .. $block / 10 * 2 + 12)
 		{
 			check_list({ links => 'skip', block => $block, leave_at => $leave, alerts => $block + 65, name => ++$number }, 1,
 				"many of one time$order", "SELECT id FROM defender.alerts ORDER BY created_date_time$order");

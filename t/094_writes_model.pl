@@ -27,7 +27,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use WritingService qw(alert incident told %WRITABLE);
 
-my $count = $ENV{GRAPH_WRITES} || 150;
+my $count = $ENV{GRAPH_WRITES} || ($ENV{GRAPH_LONG} ? 150 : 60);
 my $seed  = $ENV{GRAPH_SEED}   || 1;
 my $json  = JSON::PP->new->ascii->canonical->allow_nonref;
 my $utf8  = JSON::PP->new->utf8->allow_nonref;

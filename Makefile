@@ -106,6 +106,15 @@ check coverage:
 	PG_CONFIG='$(PG_CONFIG)' bash '$(SOURCES)/scripts/check.sh' $(if $(filter coverage,$@),--coverage) $(TESTS)
 endif
 
+# pg_regress asks the emulator, and says nothing that one could read without it.
+.PHONY: emulator_answers
+installcheck: emulator_answers
+emulator_answers:
+	@python3 -c 'import os, socket; socket.create_connection(("127.0.0.1", int(os.environ["GRAPH_EMULATOR_PORT"])), 5)' 2>/dev/null || { \
+		echo 'The tests need the emulator of Microsoft Graph. Start it with' >&2; \
+		echo '    python3 $(SOURCES)/emulator/graph_emulator.py --alerts 2000 --seed 1 --now 2026-11-01T00:00:00Z' >&2; \
+		echo 'and set GRAPH_EMULATOR_PORT to the port that it prints; "make check" does all of that.' >&2; exit 1; }
+
 # PGXS has the recipe but no target of its own.
 .PHONY: prove_installcheck
 prove_installcheck:

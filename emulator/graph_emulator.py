@@ -9,6 +9,7 @@ prints the port on one line and serves until it is told to stop. README.md has t
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import signal
 import sys
@@ -155,7 +156,11 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         _, server = build(options)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        where = f"port {options.port} of 127.0.0.1 is taken: " if error.errno == errno.EADDRINUSE else ""
+        print(f"graph_emulator: {where}{error}", file=sys.stderr)
+        return 1
+    except ValueError as error:
         print(f"graph_emulator: {error}", file=sys.stderr)
         return 1
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

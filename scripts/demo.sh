@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# demo.sh: graph_fdw on Debian 12 or 13 with nothing prepared.
+# demo.sh: graph_fdw on Debian or Ubuntu with nothing prepared.
 #
 # What is needed and missing is installed with apt-get.  The tour runs in a
 # PostgreSQL of its own against an emulator of Microsoft Graph, both of which
@@ -210,10 +210,10 @@ open_psql() {
 The tables are in the schema "defender"; \det defender.* lists them, \d defender.alerts describes one.  Try:
 
     SELECT severity, count(*) FROM defender.alerts GROUP BY severity;
-    SELECT * FROM defender.alerts_summary ORDER BY created_date_time DESC LIMIT 3;
+    SELECT id, created_date_time, severity, title FROM defender.alerts ORDER BY created_date_time DESC LIMIT 10;
 
-Name the columns that you want, or use the views alerts_summary and incidents_summary: SELECT * of alerts is very
-wide.  \x auto is set, so wide rows become lists, and long output goes to a pager (q leaves it).
+Name the columns that you want: SELECT * brings all, which is wide.  \x auto is set, so wide rows become lists,
+and long output goes to a pager (q leaves it).
 
 Everything is removed when you leave (\q).
 

@@ -22,12 +22,40 @@ count() {
     if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
     passed=$((passed + good))
     failed=$((failed + bad))
-    if [ "$bad" -eq 0 ]; then
+    if [ "$bad" -eq 0 ] && [ "$good" -gt 0 ]; then
         printf '%s: %d passed\n' "$title" "$good"
-    else
+    elif [ "$bad" -ne 0 ]; then
         printf '%s: %d passed, %d FAILED\n' "$title" "$good" "$bad"
+        show_failures "$title" "$output"
         show "$output"
     fi
+    say_skipped "$title" "$output"
+}
+
+# The assertions that failed, with what was expected: of TAP, of pg_regress and
+# of Python's unittest.
+show_failures() {
+    local found=$work/failures.one
+
+    awk '/^not ok/ || /\.\.\. FAILED/ || /^(FAIL|ERROR): / { n = 12 }
+         /^(ok|test) / && !/FAILED/ { n = 0 }
+         n > 0 && ++total <= 60 { print "  " substr($0, 1, 200); n-- }' "$2" >"$found"
+    if [ -s "$found" ]; then
+        cat "$found"
+        { printf '%s\n' "$1"; grep -E '^  (not ok|FAIL|ERROR|.*\.\.\. FAILED)' "$found" || true; } >>"$work/failures"
+    else
+        printf '%s\n' "$1" >>"$work/failures"
+    fi
+}
+
+# What was left out, and why.
+say_skipped() {
+    local why
+
+    while IFS= read -r why; do
+        printf '%s: skipped: %s\n' "$1" "$why"
+    done < <(sed -n -e 's/^\(ok\|1\.\.0\)\( .*\)\{0,1\} # [Ss][Kk][Ii][Pp] *//p' \
+        -e "s/.* \.\.\. skipped ['\"]\(.*\)['\"]$/\1/p" "$2" 2>/dev/null | sort -u)
 }
 
 # The end of a file, marked as such.
@@ -45,8 +73,10 @@ lines() {
 }
 
 finish() {
-    local status=$? pid
+    local status=$? pid failed_list
 
+    # before the folder is gone
+    failed_list=$(cat "$work/failures" 2>/dev/null || true)
     for pid in "${workers[@]}"; do
         kill -TERM "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
@@ -54,6 +84,7 @@ finish() {
     clean_up
     # a set-up that failed, or an interruption
     if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+    if [ -n "$failed_list" ]; then printf '\nFailed:\n%s\n\n' "$failed_list"; fi
     printf '%d passed, %d failed\n' "$passed" "$failed"
     if [ "$status" -eq 0 ] && [ "$failed" -ne 0 ]; then status=1; fi
     exit "$status"

@@ -24,12 +24,14 @@ screen=                 # file descriptor of the screen
 lifeline=               # file descriptor whose closing wakes the janitor
 janitor=                # process that removes $work
 step_title=             # the step that is running
+explanation=            # why it has failed, if that can be said in a sentence
 job=                    # process group of the command that is running
 postmaster=             # process of the throwaway PostgreSQL
 emulator_process=       # process of the emulator
 apt_drop_in=            # file that apt-get is to see, and nobody after it
 user=()                 # prefix that turns a command into the unprivileged user's
 
+oldest_major=15         # what graph_fdw needs
 pg_major=               # 15
 pg_config=              # /usr/lib/postgresql/15/bin/pg_config
 pg_bin=                 # /usr/lib/postgresql/15/bin
@@ -83,6 +85,7 @@ clean_up() {
     if [ -n "$step_title" ]; then
         printf 'FAILED\n'
         show_log_end
+        if [ -n "$explanation" ]; then printf '%s\n' "$explanation" >&2; fi
     fi
 
     if [ -n "$apt_drop_in" ]; then remove_apt_drop_in; fi
@@ -173,21 +176,98 @@ as_root() {
 # Packages
 #------------------------------------------------------------------------------
 
-# Which PostgreSQL?  The distribution's own, unless PG_CONFIG names another.
+# Which PostgreSQL?  The one that PG_CONFIG names; else the distribution's own;
+# else the latest that is there.
 find_postgres() {
+    local major
+
     if [ -n "$pg_config" ]; then
-        pg_major=$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
-    else
-        # shellcheck disable=SC1091
-        case $(. /etc/os-release && printf '%s' "${ID:-} ${VERSION_ID:-}") in
-            "debian 12") pg_major=15 ;;
-            "debian 13") pg_major=17 ;;
-            *) die "This script knows Debian 12 and 13.  Elsewhere, install PostgreSQL 15 or later with" \
-                   "its development files and pg_cron, a C compiler, make, pkg-config, libcurl, jansson," \
-                   "python3 and perl's IPC::Run, and set PG_CONFIG to the server's pg_config." ;;
-        esac
-        pg_config=/usr/lib/postgresql/$pg_major/bin/pg_config
+        check_pg_config
+        return
     fi
+    pg_major=$(distribution_major)
+    if [ -z "$pg_major" ] || [ ! -x "/usr/lib/postgresql/$pg_major/bin/postgres" ]; then
+        major=$(installed_major)
+        if [ -n "$major" ]; then pg_major=$major; fi
+    fi
+    if [ -n "$pg_major" ] && [ "$pg_major" -ge "$oldest_major" ]; then
+        pg_config=/usr/lib/postgresql/$pg_major/bin/pg_config
+        if [ ! -e "$pg_config" ] && [ -x "/usr/pgsql-$pg_major/bin/pg_config" ]; then
+            pg_config=/usr/pgsql-$pg_major/bin/pg_config
+        fi
+        return
+    fi
+    # built from source, or another system's
+    if have pg_config && [ -x "$(pg_config --bindir)/postgres" ]; then
+        pg_config=$(command -v pg_config)
+        check_pg_config
+        return
+    fi
+    if [ -n "$pg_major" ]; then
+        die "PostgreSQL $pg_major is what this system has, and graph_fdw needs $oldest_major or later:" \
+            "install postgresql-17 and postgresql-server-dev-17 from https://apt.postgresql.org, or set PG_CONFIG" \
+            "to the pg_config of another server."
+    fi
+    die "There is no PostgreSQL here: install the server ($oldest_major or later) with its development files and pg_cron," \
+        "a C compiler, make, pkg-config, libcurl, jansson, OpenSSL, zlib, python3 and perl's IPC::Run, or set PG_CONFIG" \
+        "to the server's pg_config."
+}
+
+# Does PG_CONFIG name the pg_config of a server?  That of Debian's packages may
+# be named before they are installed.
+check_pg_config() {
+    local version
+
+    case $pg_config in
+        /usr/lib/postgresql/[0-9]*/bin/pg_config)
+            pg_major=${pg_config#/usr/lib/postgresql/}
+            pg_major=${pg_major%%/*}
+            if have apt-get || [ -x "$pg_config" ]; then return; fi ;;
+    esac
+    have "$pg_config" || die "PG_CONFIG names $pg_config, which is not there or cannot be run."
+    version=$("$pg_config" --version 2>/dev/null | head -n 1) || version=
+    pg_major=$(printf '%s\n' "$version" | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
+    [ -n "$pg_major" ] || die "PG_CONFIG names $pg_config, which is no pg_config: it says \"$version\" of its version."
+    [ "$pg_major" -ge "$oldest_major" ] ||
+        die "PG_CONFIG names $pg_config of PostgreSQL $pg_major, and graph_fdw needs $oldest_major or later."
+    [ -x "$("$pg_config" --bindir)/postgres" ] ||
+        die "PG_CONFIG names $pg_config, but there is no server in $("$pg_config" --bindir)."
+    [ -e "$("$pg_config" --pgxs)" ] ||
+        die "PG_CONFIG names $pg_config, whose server has no development files ($("$pg_config" --pgxs) is missing)."
+}
+
+# The version that the distribution has: known of those that are released, and
+# what apt says of others (testing, unstable, with PostgreSQL's own packages).
+distribution_major() {
+    local system
+
+    # shellcheck disable=SC1091
+    system=$(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-} ${VERSION_ID:-}")
+    case $system in
+        "debian 12") echo 15 ;;
+        "debian 13") echo 17 ;;
+        "ubuntu 24.04") echo 16 ;;
+        *)
+            if ! have apt-cache; then return; fi
+            # a new system knows no packages yet
+            if [ -z "$(apt_major)" ] && [ -z "$(installed_major)" ] && [ -z "$say_missing" ]; then
+                apt_get update >>"$log" 2>&1 || true
+            fi
+            apt_major ;;
+    esac
+}
+
+apt_major() {
+    apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -n 1
+}
+
+# The latest server that is installed as a package and new enough.
+installed_major() {
+    local file
+
+    for file in /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres; do
+        if [ -x "$file" ]; then printf '%s\n' "$file" | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; fi
+    done | sort -n | awk -v oldest="$oldest_major" '$1 >= oldest { latest = $1 } END { if (latest) print latest }'
 }
 
 have() {
@@ -273,13 +353,27 @@ apt_get() {
 }
 
 install_packages() {
+    local output=$work/apt.out
+
     # A source that does not answer may be one that nothing here needs.
-    apt_get update || echo "apt-get update failed; going on with what is known"
+    apt_get update 2>&1 | tee "$output" || echo "apt-get update failed; going on with what is known"
     case " $* " in
         *" postgresql-$pg_major "* | *" postgresql-$pg_major-cron "*) add_apt_drop_in ;;
     esac
-    apt_get install --no-install-recommends --no-upgrade "$@"
+    if ! apt_get install --no-install-recommends --no-upgrade "$@" 2>&1 | tee -a "$output"; then
+        explain_apt "$output"
+        return 1
+    fi
     if [ -n "$apt_drop_in" ]; then remove_apt_drop_in; fi
+}
+
+# What apt-get says at length, in a sentence.
+explain_apt() {
+    if grep -q -i -E 'could not resolve|temporary failure resolving|could not connect|unable to connect|connection (failed|refused|timed out)' "$1"; then
+        explanation="The packages' mirror cannot be reached: is there a network, and does apt know its proxy (Acquire::http::Proxy)?"
+    elif grep -q -i 'unable to locate package\|has no installation candidate' "$1"; then
+        explanation="This system's package sources do not have all of it: see /etc/apt, or set PG_CONFIG to another PostgreSQL."
+    fi
 }
 
 # Install what is missing, and nothing else.
@@ -337,7 +431,8 @@ choose_user() {
 # Copy the checkout, which stays as it is and need not be readable to the
 # unprivileged user, without what an earlier make has left in it.
 copy_checkout() {
-    tar -C "$checkout" -cf - --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.bc.tmp' --exclude='*.so' \
+    # of a checkout that may not be written to, a copy that may
+    tar -C "$checkout" --mode=u+rwX,go+rX -cf - --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.bc.tmp' --exclude='*.so' \
         --exclude=__pycache__ --exclude=./tmp_check --exclude=./results . |
         "${user[@]}" tar -C "$work/build" -xf - --no-same-owner
 }

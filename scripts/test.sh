@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# test.sh: every test of graph_fdw, on Debian 12 or 13 with nothing prepared.
+# test.sh: every test of graph_fdw, on Debian or Ubuntu with nothing prepared.
 #
 # What is needed and missing is installed with apt-get; the tests run in a
 # temporary folder against a PostgreSQL and an emulator of Microsoft Graph of
@@ -18,7 +18,8 @@ set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-Usage: scripts/test.sh [--only unit|regress|tap|sanitize|assert] [--keep]
+Usage: scripts/test.sh [--only unit|regress|tap|sanitize|assert]... [--long] [--keep]
+       scripts/test.sh --prepare
 
   --only PART   run a part: unit (the emulator's tests, the generated table,
                 the layers of the C, a build without warnings), regress
@@ -26,6 +27,9 @@ Usage: scripts/test.sh [--only unit|regress|tap|sanitize|assert] [--keep]
                 fuzz targets) or assert (a server with assertions, which is
                 built from Debian's source package and kept in GRAPH_FDW_CACHE,
                 /var/cache/graph_fdw or ~/.cache/graph_fdw)
+  --long        with more random statements, seeds and steps of what is tried
+                one after the other (GRAPH_LONG=1)
+  --prepare     install what the tests need, and run none
   --keep        leave the temporary folder, and say where it is
   --help        this text
 
@@ -33,10 +37,17 @@ PG_CONFIG=/path/to/pg_config tests with another PostgreSQL.
 USAGE
 }
 
-only=
+only=()                 # parts to run; empty: all
+prepare=                # not empty: install packages, and no more
 
 wanted() {
-    [ -z "$only" ] || [ "$only" = "$1" ]
+    local part
+
+    if [ "${#only[@]}" -eq 0 ]; then return 0; fi
+    for part in "${only[@]}"; do
+        if [ "$part" = "$1" ]; then return 0; fi
+    done
+    return 1
 }
 
 #------------------------------------------------------------------------------
@@ -47,7 +58,7 @@ wanted() {
 test_python() {
     local title=$1 folder=$2 output=$work/unittest.out status=0 ran bad skipped
 
-    run timeout -k 10 300 env -C "$work/build" python3 -m unittest discover "$folder" >"$output" 2>&1 || status=$?
+    run timeout -k 10 300 env -C "$work/build" python3 -m unittest discover -v "$folder" >"$output" 2>&1 || status=$?
     ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$output")
     # "FAILED (failures=1, errors=2, skipped=3)" or "OK (skipped=3)"
     bad=$(summed 'failures|errors|unexpected successes' "$output")
@@ -91,11 +102,12 @@ main() {
     while [ $# -gt 0 ]; do
         case $1 in
             --only)
-                only=${2:-}
-                case $only in
-                    unit | regress | tap | sanitize | assert) shift ;;
+                case ${2:-} in
+                    unit | regress | tap | sanitize | assert) only+=("$2"); shift ;;
                     *) usage >&2; exit 2 ;;
                 esac ;;
+            --long) export GRAPH_LONG=1 ;;
+            --prepare) prepare=1 ;;
             --keep) keep=1 ;;
             --help) usage; exit 0 ;;
             *) usage >&2; exit 2 ;;
@@ -106,6 +118,13 @@ main() {
     if wanted tap || wanted sanitize || wanted assert; then need_perl=1; fi
     if wanted assert; then need_assert=1; fi
     if wanted sanitize; then need_clang=1; fi
+    if [ -n "$prepare" ]; then
+        trap clean_up EXIT
+        begin
+        find_postgres
+        ensure_packages
+        exit
+    fi
     trap finish EXIT
     set_up
 

@@ -1,0 +1,273 @@
+#!/usr/bin/env bash
+#
+# matrix.sh: the tests of graph_fdw on every version of PostgreSQL that can be
+# had here.
+#
+# Debian has a version in each of its releases.  A root folder of one is made
+# with debootstrap, kept packed in a cache, and unpacked for the run in it; mounts
+# and processes are in namespaces of their own and end with it.  A server that
+# is here already is used where it is.  What could not be tested is said with
+# the reason, and a table is printed, for docs/versions.md.
+
+set -euo pipefail
+
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+mirror=${GRAPH_FDW_MIRROR:-http://deb.debian.org/debian}
+cache=${GRAPH_FDW_CACHE:-/var/cache/graph_fdw}/roots
+days=7                  # a packed root is made anew after so many
+
+usage() {
+    cat <<'USAGE'
+Usage: scripts/matrix.sh [--only unit|regress|tap]... [--fresh] [--table] [VERSION | PG_CONFIG]...
+
+Without a version: 15 to 19, where a root folder of Debian has it (15 in
+bookworm, 17 in trixie, 18 in unstable, 19 in experimental), and every other
+server that is installed here.  A path names another server's pg_config.
+
+  --only PART   parts of scripts/test.sh (default: regress and tap)
+  --fresh       make the root folders anew, and not of the cache
+                (GRAPH_FDW_CACHE, /var/cache/graph_fdw)
+  --table       print nothing but the table
+  --help        this text
+
+Root folders need root, debootstrap, unshare and a mirror (GRAPH_FDW_MIRROR,
+http://deb.debian.org/debian).
+USAGE
+}
+
+work=                   # the folder of this run
+only=()
+fresh=
+quiet=
+rows=()                 # of the table
+bad=0                   # versions whose tests failed
+
+clean_up() {
+    local status=$?
+
+    trap '' HUP INT TERM
+    if [ -n "$work" ]; then rm -rf --one-file-system "$work"; fi
+    exit "$status"
+}
+
+say() {
+    if [ -z "$quiet" ]; then printf '%s\n' "$*"; fi
+}
+
+add_row() {
+    rows+=("| $1 | $2 | $3 | $4 |")
+    say "PostgreSQL $1 ($2): $3 $4"
+}
+
+# Which release of Debian has a version.
+suite_of() {
+    case $1 in
+        15) echo bookworm ;;
+        17) echo trixie ;;
+        18 | 19) echo sid ;;
+    esac
+}
+
+#------------------------------------------------------------------------------
+# Root folders
+#------------------------------------------------------------------------------
+
+# Why there can be no root folders, or nothing.
+why_no_roots() {
+    if [ "$(id -u)" -ne 0 ]; then echo "a root folder needs root"
+    elif ! command -v debootstrap >/dev/null; then echo "debootstrap is not installed"
+    elif ! command -v unshare >/dev/null; then echo "unshare is not installed"
+    elif ! unshare --mount --pid --fork true 2>/dev/null; then echo "this machine lets nobody mount"
+    fi
+}
+
+# in_root ROOT COMMAND...: with its own mounts and processes, all of which end
+# with the command.  /dev is the few files that debootstrap has made.
+in_root() {
+    local root=$1
+
+    shift
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    unshare --mount --pid --fork --kill-child=KILL bash -c '
+        root=$1; shift
+        mount --make-rprivate / &&
+            mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/dev/shm" &&
+            exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root \
+                ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} "$@"
+    ' in_root "$root" "$@" </dev/null
+}
+
+# What a new root is told: packages start nothing, and a mirror that is behind
+# will do, as nothing of the root outlives the run.
+configure_root() {
+    local root=$1 version=$2 suite=$3
+
+    cp /etc/resolv.conf "$root/etc/resolv.conf"
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+    chmod +x "$root/usr/sbin/policy-rc.d"
+    echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/50behind"
+    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
+    mkdir -p "$root/etc/postgresql-common/createcluster.d"
+    echo 'create_main_cluster = false' >"$root/etc/postgresql-common/createcluster.d/no-cluster.conf"
+    echo "deb $mirror $suite main" >"$root/etc/apt/sources.list"
+    if [ "$version" = 19 ]; then
+        echo "deb $mirror experimental main" >>"$root/etc/apt/sources.list"
+        printf 'Package: src:postgresql-19\nPin: release a=experimental\nPin-Priority: 600\n' \
+            >"$root/etc/apt/preferences.d/postgresql-19"
+    fi
+}
+
+copy_checkout() {
+    mkdir -p "$1/checkout"
+    tar -C "$checkout" --mode=u+rwX,go+rX -cf - --exclude=./.git --exclude='*.o' --exclude='*.so' . |
+        tar -C "$1/checkout" -xf - --no-same-owner
+}
+
+# make_root VERSION ROOT: from the cache, or new, with all that the tests need.
+make_root() {
+    local version=$1 root=$2 suite packed=$cache/$1.tar
+
+    suite=$(suite_of "$version")
+    if [ -z "$fresh" ] && [ -n "$(find "$packed" -mtime "-$days" 2>/dev/null)" ]; then
+        mkdir "$root"
+        tar -C "$root" -xpf "$packed"
+        cp /etc/resolv.conf "$root/etc/resolv.conf"
+        return
+    fi
+    debootstrap --variant=minbase "$suite" "$root" "$mirror" || return
+    configure_root "$root" "$version" "$suite"
+    copy_checkout "$root"
+    in_root "$root" env "PG_CONFIG=/usr/lib/postgresql/$version/bin/pg_config" bash /checkout/scripts/test.sh --prepare || return
+    rm -rf "$root/checkout"
+    rm -f "$root"/var/cache/apt/archives/*.deb
+    mkdir -p "$cache"
+    tar -C "$root" --exclude=./proc/'*' --exclude=./dev/shm/'*' -cpf "$packed.new" .
+    mv "$packed.new" "$packed"
+}
+
+#------------------------------------------------------------------------------
+# Tests
+#------------------------------------------------------------------------------
+
+# judge NAME WHERE LOG: the row of a version whose tests have run.
+judge() {
+    local result
+
+    result=$(tail -n 1 "$3")
+    case $result in
+        *" passed, 0 failed") add_row "$1" "$2" "$result" "$(grep -c ': skipped: ' "$3" || true) skipped" ;;
+        *" passed, "*" failed")
+            bad=$((bad + 1))
+            add_row "$1" "$2" "$result" "$(sed -n '/^Failed:$/,$p' "$3" | grep -v '^ \|^Failed:$\|^$\| passed, ' | sort -u | paste -sd' ')" ;;
+        *)
+            bad=$((bad + 1))
+            add_row "$1" "$2" "not run" "$(grep -v '^$' "$3" | tail -n 1 | cut -c1-200)" ;;
+    esac
+}
+
+test_root() {
+    local version=$1 root=$work/root-$1 log=$work/$1.log suite full
+
+    suite=$(suite_of "$version")
+    if [ "$version" = 19 ]; then suite=experimental; fi
+    say "PostgreSQL $version: making a root folder of Debian $suite ..."
+    if ! make_root "$version" "$root" >"$log" 2>&1; then
+        add_row "$version" "Debian $suite" "not tested" "$(grep -v '^$' "$log" | tail -n 1 | cut -c1-200)"
+        rm -rf --one-file-system "$root"
+        return
+    fi
+    copy_checkout "$root"
+    full=$(in_root "$root" "/usr/lib/postgresql/$version/bin/pg_config" --version | sed 's/^PostgreSQL \([^ ]*\).*/\1/')
+    say "PostgreSQL $full: testing ..."
+    in_root "$root" env "PG_CONFIG=/usr/lib/postgresql/$version/bin/pg_config" \
+        bash /checkout/scripts/test.sh "${only[@]}" >"$log" 2>&1 || true
+    judge "$full" "Debian $suite" "$log"
+    rm -rf --one-file-system "$root"
+}
+
+test_server() {
+    local pg_config=$1 log=$work/server.log full
+
+    full=$("$pg_config" --version 2>/dev/null | sed 's/^PostgreSQL \([^ ]*\).*/\1/') || full=
+    if [ -z "$full" ]; then
+        bad=$((bad + 1))
+        add_row "?" "$pg_config" "not tested" "it is no pg_config"
+        return
+    fi
+    say "PostgreSQL $full: testing ..."
+    PG_CONFIG=$pg_config bash "$checkout/scripts/test.sh" "${only[@]}" >"$log" 2>&1 || true
+    judge "$full" "$pg_config" "$log"
+}
+
+# The pg_config of an installed server of a version that has its headers.
+installed() {
+    local file
+
+    for file in "/usr/lib/postgresql/$1/bin/pg_config" "/usr/pgsql-$1/bin/pg_config"; do
+        if [ -x "$file" ] && [ -x "$(dirname "$file")/postgres" ] && [ -e "$("$file" --pgxs)" ]; then
+            echo "$file"
+            return
+        fi
+    done
+}
+
+test_version() {
+    local version=$1 why found
+
+    found=$(installed "$version")
+    if [ -n "$(suite_of "$version")" ]; then
+        why=$(why_no_roots)
+        if [ -z "$why" ]; then
+            test_root "$version"
+            return
+        fi
+    else
+        why="no release of Debian has it: name the pg_config of a server"
+    fi
+    if [ -n "$found" ]; then
+        test_server "$found"
+    else
+        add_row "$version" "" "not tested" "$why"
+    fi
+}
+
+main() {
+    local wanted=() one
+
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --only)
+                case ${2:-} in
+                    unit | regress | tap) only+=(--only "$2"); shift ;;
+                    *) usage >&2; exit 2 ;;
+                esac ;;
+            --fresh) fresh=1 ;;
+            --table) quiet=1 ;;
+            --help) usage; exit 0 ;;
+            */* | [0-9][0-9]) wanted+=("$1") ;;
+            *) usage >&2; exit 2 ;;
+        esac
+        shift
+    done
+    if [ "${#only[@]}" -eq 0 ]; then only=(--only regress --only tap); fi
+    if [ "${#wanted[@]}" -eq 0 ]; then wanted=(15 16 17 18 19); fi
+
+    trap clean_up EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    work=$(mktemp -d /tmp/graph_fdw.matrix.XXXXXX)
+    chmod 755 "$work"
+    for one in "${wanted[@]}"; do
+        case $one in
+            */*) test_server "$one" ;;
+            *) test_version "$one" ;;
+        esac
+    done
+    printf '\n%s\n\n' "$(date -u '+%Y-%m-%d')"
+    printf '| PostgreSQL | from | result | |\n|---|---|---|---|\n'
+    printf '%s\n' "${rows[@]}"
+    exit $((bad > 0))
+}
+
+main "$@"

@@ -5,19 +5,48 @@
 
 /* Writes */
 
--- one more column: how many changes the service has taken
+-- more columns: how many changes the service has taken, and what all sessions do
+-- together with the last user mapping that was asked with (times in milliseconds)
 DROP FUNCTION graph_fdw_stats();
 
 CREATE FUNCTION graph_fdw_stats(
   OUT server_name text, OUT requests bigint, OUT retries bigint,
   OUT throttled bigint, OUT bytes bigint, OUT records bigint,
-  OUT writes bigint)
+  OUT writes bigint, OUT all_requests bigint, OUT all_throttled bigint,
+  OUT all_waited double precision, OUT all_waiting integer,
+  OUT all_wait_until timestamp with time zone)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION graph_fdw_stats()
-IS 'what this session has asked of each server';
+IS 'what this session has asked of each server, and all sessions together of its service';
+
+-- ===================================================================
+-- What all sessions ask of a service that counts their requests together
+-- ===================================================================
+
+CREATE FUNCTION graph_fdw_activity_rows(
+  OUT pid integer, OUT datid oid, OUT usesysid oid, OUT state text,
+  OUT since timestamp with time zone, OUT method text, OUT resource text,
+  OUT page bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'graph_fdw_activity'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION graph_fdw_activity_rows()
+IS 'what each session asks of a service now, or waits for';
+
+CREATE VIEW graph_fdw_activity AS
+  SELECT a.pid, d.datname, r.rolname AS usename, a.state, a.since, a.method, a.resource, a.page
+  FROM graph_fdw_activity_rows() AS a
+    LEFT JOIN pg_catalog.pg_database AS d ON d.oid = a.datid
+    LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid;
+
+COMMENT ON VIEW graph_fdw_activity
+IS 'what each session asks of a service now, or waits for';
+
+GRANT SELECT ON graph_fdw_activity TO PUBLIC;
 
 -- ===================================================================
 -- Copies: local tables that keep up with the service

@@ -87,6 +87,7 @@ _PG_init(void)
 	graph_batch_register();
 	graph_batch_init();
 	graph_assumed_init();
+	graph_shared_init();
 }
 
 /*

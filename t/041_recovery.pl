@@ -390,6 +390,9 @@ $node->set_server(request_timeout => undef);
 $emulator->reset;
 $emulator->set_alerts(@few);
 $node->set_server(page_size => 6, requests_per_minute => 3, concurrency => 1);
+# another client, of whose last minute nothing is known
+$node->sql(q{DROP USER MAPPING FOR CURRENT_USER SERVER graph;
+	CREATE USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (access_token 'emulator-access-token')});
 my $session = $node->session;
 $session->query("SET statement_timeout = '1s'");
 $emulator->clear;

@@ -143,6 +143,7 @@ void
 graph_exchange_retry(GraphExchange *exchange)
 {
 	const char *why = exchange->why;
+	const GraphHttpHeader *header = exchange->header;
 	int			delay;
 
 	if (why == NULL && exchange->failed > 0)
@@ -151,13 +152,19 @@ graph_exchange_retry(GraphExchange *exchange)
 		!graph_exchange_may_retry(exchange))
 		graph_exchange_report(exchange, why);
 
-	delay = graph_retry_delay(exchange->failed++, exchange->header->retry_after,
-							  &exchange->why);
+	if (exchange->transport == GRAPH_TRANSPORT_OK && header->status == 429)
+		delay = graph_refusal_delay(exchange->failed, header->retry_after,
+									exchange->session->options.limits.throttle_timeout,
+									&exchange->why);
+	else
+		delay = graph_retry_delay(exchange->failed, header->retry_after,
+								  &exchange->why);
+	exchange->failed++;
 	graph_http_end(exchange->transfer);
 	elog(DEBUG1, "graph_fdw: %s to server \"%s\" %s (status %d); next attempt in %d ms",
 		 graph_exchange_title(exchange), exchange->session->peer.server_name,
 		 exchange->transport == GRAPH_TRANSPORT_OK ? "failed" :
-		 "got no whole answer", exchange->header->status, Max(delay, 0));
+		 "got no whole answer", header->status, Max(delay, 0));
 	if (delay >= 0)
 		graph_http_sleep(delay);
 }

@@ -35,6 +35,7 @@ typedef struct GraphSession
 	Oid			umid;			/* user mapping */
 	Oid			userid;			/* the role that asks */
 	uint64		bearer_number;	/* how many there have been */
+	GraphThrottle *throttle;	/* what it shares with others of its client */
 } GraphSession;
 
 /* Whom a request is for: by that go its error document and its retries. */

@@ -87,6 +87,32 @@ get_mapping(Oid userid, const ForeignServer *server)
 }
 
 /*
+ * client_name
+ *		What tells the client of a session from others, as the service counts
+ *		them: an application in a tenant.  Where it is not told which that is, it
+ *		is the user mapping.
+ */
+static char *
+client_name(const GraphSession *session)
+{
+	const GraphOptions *options = &session->options;
+	const char *tenant = options->service.tenant_id;
+	char	   *name;
+
+	if (options->credentials.client_id == NULL &&
+		options->credentials.login != GRAPH_LOGIN_MANAGED_IDENTITY)
+		return psprintf("mapping %u %u", MyDatabaseId, session->umid);
+	name = psprintf("application %s in %s",
+					options->credentials.client_id ?
+					options->credentials.client_id : "of the machine",
+					tenant ? tenant : "its own");
+	/* GUIDs and domains are the same in another case */
+	for (char *p = name; *p; p++)
+		*p = pg_ascii_tolower((unsigned char) *p);
+	return name;
+}
+
+/*
  * open_session
  *		A session of a role with a server, for a table or (NULL) none.
  */
@@ -118,6 +144,10 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 		options->limits.on_partial == GRAPH_PARTIAL_WARNING;
 	session->peer.token_is_given = options->credentials.access_token != NULL;
 	session->peer.permission = resource->read_permission;
+	session->throttle =
+		graph_throttle_find(graph_url_origin(options->service.endpoint),
+							client_name(session));
+	graph_stats(server->serverid)->throttle = session->throttle;
 	while ((secret = graph_options_secret(options, &place)) != NULL)
 		graph_session_redact(session, secret);
 

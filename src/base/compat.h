@@ -112,6 +112,25 @@ typedef struct GraphMemberIterator
 			   linitial(((OpExpr *) (condition))->args) : NULL))
 #endif
 
+/* Shared memory that needs no preloading, and its lock. */
+#if PG_VERSION_NUM >= 190000
+#include "storage/dsm_registry.h"
+#define GRAPH_HAS_NAMED_SEGMENTS
+#define GRAPH_SEGMENT_INIT_ARGS				void *memory, void *unused
+#define graph_named_segment(n, s, f, found) GetNamedDSMSegment(n, s, f, found, NULL)
+#define graph_new_tranche(name)				LWLockNewTrancheId(name)
+#define graph_name_tranche(id, name)		((void) (id))
+#else
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#define GRAPH_HAS_NAMED_SEGMENTS
+#endif
+#define GRAPH_SEGMENT_INIT_ARGS				void *memory
+#define graph_named_segment(n, s, f, found) GetNamedDSMSegment(n, s, f, found)
+#define graph_new_tranche(name)				LWLockNewTrancheId()
+#define graph_name_tranche(id, name)		LWLockRegisterTranche(id, name)
+#endif
+
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif

@@ -179,25 +179,63 @@ graph_request_title(const char *name, const char *id)
 }
 
 /*
- * graph_retry_delay
- *		How long to wait before the next attempt, in milliseconds.
+ * graph_wait_problem
+ *		Why it makes no sense to wait so many milliseconds, as a sentence; NULL if
+ *		it does.
+ *
+ * The service may ask for more than anybody waits (longest, in milliseconds),
+ * or for more than is left of statement_timeout.
+ */
+const char *
+graph_wait_problem(int64 delay, int retry_after, int longest)
+{
+	if ((int64) retry_after * 1000 > longest)
+		return psprintf("The service asks to wait %d seconds.", retry_after);
+	if (get_timeout_active(STATEMENT_TIMEOUT) &&
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay) >
+		get_timeout_finish_time(STATEMENT_TIMEOUT))
+		return psprintf("The next attempt would be in %.1f seconds, after statement_timeout has ended.",
+						delay / 1000.0);
+	return NULL;
+}
+
+/*
+ * graph_refusal_delay
+ *		How long to wait, in milliseconds, after a request was refused as one too
+ *		many, where only one is made at a time.
  *
  * attempt counts from 0; retry_after is what the service asked for in
- * seconds, or -1.  Without it the wait doubles each time, and half of it is
- * random so that backends do not come back together.
+ * seconds, or -1.  Returns -1 when waiting makes no sense, with *why set.
+ */
+int
+graph_refusal_delay(int attempt, int retry_after, int longest,
+					const char **why)
+{
+	int64		delay = graph_refusal_wait(attempt + 1, retry_after);
+	const char *problem = graph_wait_problem(delay, retry_after, longest);
+
+	Assert(attempt >= 0);
+	if (problem == NULL)
+		return (int) delay;
+	*why = problem;
+	return -1;
+}
+
+/*
+ * graph_retry_delay
+ *		The same after a failure of another kind.
  *
- * Returns -1 when waiting makes no sense, with *why set: the service asks for
- * more than anybody waits, or more than is left of statement_timeout.
+ * Without retry_after the wait doubles each time, and half of it is random so
+ * that backends do not come back together.
  */
 int
 graph_retry_delay(int attempt, int retry_after, const char **why)
 {
-	int64		delay;
+	int64		delay = (int64) retry_after * 1000;
+	const char *problem;
 
 	Assert(attempt >= 0);
-	if (retry_after >= 0)
-		delay = (int64) retry_after * 1000;
-	else
+	if (retry_after < 0)
 	{
 		delay = (int64) RETRY_FIRST_DELAY_MS << Min(attempt, 16);
 		delay = Min(delay, RETRY_LONGEST_DELAY_MS);
@@ -205,20 +243,11 @@ graph_retry_delay(int attempt, int retry_after, const char **why)
 			(int64) (pg_prng_double(&pg_global_prng_state) * (delay / 2));
 	}
 
-	if (delay > RETRY_LONGEST_ASKED_MS)
-	{
-		*why = psprintf("The service asks to wait %d seconds.", retry_after);
-		return -1;
-	}
-	if (get_timeout_active(STATEMENT_TIMEOUT) &&
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay) >
-		get_timeout_finish_time(STATEMENT_TIMEOUT))
-	{
-		*why = psprintf("The next attempt would be in %.1f seconds, after statement_timeout has ended.",
-						delay / 1000.0);
-		return -1;
-	}
-	return (int) delay;
+	problem = graph_wait_problem(delay, retry_after, RETRY_LONGEST_ASKED_MS);
+	if (problem == NULL)
+		return (int) delay;
+	*why = problem;
+	return -1;
 }
 
 /*
@@ -320,6 +349,26 @@ graph_report_transport(const GraphPeer *peer, const char *request,
 					shown[0] ? ": " : "", shown),
 			 why ? errdetail("%s", why) : 0,
 			 rule->hint ? errhint("%s", rule->hint) : 0,
+			 errcontext("Microsoft Graph request: %s", request)));
+}
+
+/*
+ * graph_report_throttled
+ *		Raise the error for a request that is not sent, as the service takes none
+ *		of this client for longer than can be waited; problem is a sentence.
+ */
+void
+graph_report_throttled(const GraphPeer *peer, const char *request,
+					   const char *problem)
+{
+	const GraphStatusRule *rule = graph_status_rule(429);
+
+	ereport(ERROR,
+			(errcode(rule->sqlstate),
+			 errmsg("server \"%s\" takes no requests at the moment",
+					peer->server_name),
+			 errdetail("%s", problem),
+			 errhint("%s", rule->hint),
 			 errcontext("Microsoft Graph request: %s", request)));
 }
 

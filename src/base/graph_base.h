@@ -138,10 +138,18 @@ typedef struct GraphHttpHeader
 	bool		ended;			/* all of it is there */
 } GraphHttpHeader;
 
+/*
+ * What all requests of a client to a service share, and one request's turn
+ * among them.
+ */
+typedef struct GraphThrottle GraphThrottle;
+typedef struct GraphTurn GraphTurn;
+
 /* What this backend has asked of a server. */
 typedef struct GraphStats
 {
 	Oid			serverid;
+	GraphThrottle *throttle;	/* of the client that has asked last, or NULL */
 	uint64		requests;		/* sent, retries included; not for tokens */
 	uint64		retries;
 	uint64		throttled;		/* answers 429 */
@@ -164,6 +172,41 @@ typedef struct GraphPeer
 	List	   *secrets;		/* of char *, texts that no message repeats */
 } GraphPeer;
 
+/* What a request is that asks for its turn. */
+typedef struct GraphWish
+{
+	const char *method;
+	const char *resource;		/* "/security/alerts_v2" */
+	uint64		page;			/* of a list; 0: it is none */
+	Oid			userid;			/* who asks */
+	uint64		before;			/* so many were made for the same purpose */
+	int			lanes;			/* side by side */
+	int			per_minute;		/* requests_per_minute, or 0 */
+	bool		early;			/* it is not needed yet */
+} GraphWish;
+
+/* What all sessions have done together, and when they may go on. */
+typedef struct GraphThrottleState
+{
+	uint64		requests;
+	uint64		refusals;
+	int64		waited;			/* microseconds */
+	int			waiting;		/* requests, now */
+	GraphTime	until;			/* nothing is sent before; 0: it is */
+} GraphThrottleState;
+
+/* After how many refusals a request is given up. */
+typedef struct GraphPatience
+{
+	int			max_retries;
+	int			timeout;		/* milliseconds, in which none is taken */
+	bool		has_begun;		/* earlier requests of the same purpose were
+								 * taken */
+} GraphPatience;
+
+/* in budget.c */
+extern int64 graph_refusal_wait(int number, int retry_after);
+
 /* in clock.c */
 extern GraphTime graph_now(void);
 extern GraphTime graph_after(long milliseconds);
@@ -172,12 +215,15 @@ extern long graph_milliseconds_until(GraphTime when);
 /* in encoding.c */
 extern char *graph_to_server_encoding(char *text, int reserve, size_t *len);
 
+/* in shared_budget.c */
+extern void graph_shared_init(void);
+extern bool graph_shares_budgets(void);
+
 /* in string_set.c */
 extern HTAB *graph_string_set_create(const char *name, MemoryContext context);
 
 /* in stats.c */
 extern GraphStats *graph_stats(Oid serverid);
-extern GraphTime graph_stats_book(GraphStats *stats, int per_minute);
 extern void graph_stats_clock(GraphStats *stats, int64 seconds);
 
 /* in secret.c */
@@ -194,6 +240,28 @@ extern void graph_wipe_free(void *pointer);
 extern void *graph_wipe_realloc(void *pointer, size_t size);
 extern void *graph_wipe_calloc(size_t count, size_t size);
 extern char *graph_wipe_strdup(const char *text);
+
+/* in throttle.c */
+extern GraphThrottle *graph_throttle_find(const char *origin,
+										  const char *client);
+extern bool graph_throttle_state(GraphThrottle *throttle,
+								 GraphThrottleState *state);
+extern GraphTurn *graph_turn_create(MemoryContext owner,
+									GraphThrottle *throttle);
+extern GraphTime graph_turn_ask(GraphTurn *turn, const GraphWish *wish);
+extern int64 graph_turn_waited(const GraphTurn *turn);
+extern int	graph_turns_waiting(void);
+extern const char *graph_turn_problem(const GraphTurn *turn, GraphTime when);
+extern void graph_turn_taken(GraphTurn *turn);
+extern GraphTime graph_turn_refused(GraphTurn *turn,
+									const GraphPatience *patience,
+									int retry_after);
+extern const char *graph_turn_again(const GraphTurn *turn,
+									const GraphPatience *patience,
+									int retry_after, int *attempt,
+									GraphTime when);
+extern void graph_turn_lost(GraphTurn *turn);
+extern void graph_turn_end(GraphTurn *turn);
 
 /* in url.c */
 extern const char *graph_url_problem(const char *url);
@@ -249,7 +317,11 @@ extern bool graph_may_retry(GraphTransport transport, int status, int who);
 extern bool graph_may_be_done(GraphTransport transport, int status,
 							  int retry_after);
 extern char *graph_request_title(const char *name, const char *id);
+extern const char *graph_wait_problem(int64 delay, int retry_after,
+									  int longest);
 extern int	graph_retry_delay(int attempt, int retry_after, const char **why);
+extern int	graph_refusal_delay(int attempt, int retry_after, int longest,
+								const char **why);
 pg_noreturn extern void graph_report_status(const GraphPeer *peer,
 											const char *request,
 											const GraphHttpHeader *header,
@@ -261,6 +333,9 @@ pg_noreturn extern void graph_report_transport(const GraphPeer *peer,
 											   GraphTransport transport,
 											   const char *text,
 											   const char *why);
+pg_noreturn extern void graph_report_throttled(const GraphPeer *peer,
+											   const char *request,
+											   const char *problem);
 extern void graph_report_partial(const GraphPeer *peer,
 								 const char *request, const char *problem);
 extern void graph_report_short(const GraphPeer *peer,

@@ -1,12 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * stats.c
- *		How much has this backend asked of each server, and when may it ask again?
+ *		How much has this backend asked of each server?
  *
- * Counters since the backend began, one row a server in graph_fdw_stats(),
- * the times of the last minute's requests, by which the option
- * requests_per_minute is kept, and what the service's clock shows, by which
- * copies know how far they are.
+ * Counters since the backend began, one row a server in graph_fdw_stats(), and
+ * what the service's clock shows, by which copies know how far they are.
  *
  * A server is known by its OID, so that the counts go on when it is renamed;
  * its name is looked up when they are shown.
@@ -25,7 +23,6 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/graph_base.h"
@@ -34,12 +31,11 @@
 typedef struct StatsEntry
 {
 	GraphStats	stats;			/* begins with the hash key */
-
-	/* when the last requests were sent: a ring of requests_per_minute times */
-	GraphTime  *sent;
-	int			ring_size;
-	int			oldest;
 } StatsEntry;
+
+/* What this backend has done, and what all have. */
+#define OWN_COLUMNS		7
+#define SHARED_COLUMNS	5
 
 static HTAB *stats_by_server = NULL;
 
@@ -75,48 +71,24 @@ graph_stats(Oid serverid)
 }
 
 /*
- * set_ring
- *		Have a ring for so many times; when the number changes, what was sent
- *		before is forgotten.
+ * add_shared
+ *		The columns of all sessions, if they share what they know.
  */
 static void
-set_ring(StatsEntry *entry, int size)
+add_shared(GraphThrottle *throttle, Datum *values, bool *isnull)
 {
-	if (entry->ring_size == size)
+	GraphThrottleState state;
+
+	memset(isnull, true, SHARED_COLUMNS);
+	if (throttle == NULL || !graph_throttle_state(throttle, &state))
 		return;
-	if (entry->sent)
-		pfree(entry->sent);
-	entry->sent = NULL;			/* should there be no memory */
-	entry->ring_size = 0;
-	entry->sent = MemoryContextAllocZero(TopMemoryContext,
-										 size * sizeof(GraphTime));
-	entry->ring_size = size;
-	entry->oldest = 0;
-}
-
-/*
- * graph_stats_book
- *		Book one more request under a limit of so many a minute.
- *
- * Returns 0 if it may be sent now; otherwise the time at which it may, and
- * nothing is booked.  A limit of 0 is none.
- */
-GraphTime
-graph_stats_book(GraphStats *stats, int per_minute)
-{
-	StatsEntry *entry = (StatsEntry *) stats;
-	GraphTime	now = graph_now();
-	GraphTime	allowed;
-
-	if (per_minute <= 0)
-		return 0;
-	set_ring(entry, per_minute);
-	allowed = entry->sent[entry->oldest] + USECS_PER_MINUTE;
-	if (entry->sent[entry->oldest] != 0 && allowed > now)
-		return allowed;
-	entry->sent[entry->oldest] = now;
-	entry->oldest = (entry->oldest + 1) % per_minute;
-	return 0;
+	memset(isnull, false, SHARED_COLUMNS);
+	values[0] = Int64GetDatum((int64) state.requests);
+	values[1] = Int64GetDatum((int64) state.refusals);
+	values[2] = Float8GetDatum(state.waited / 1000.0);
+	values[3] = Int32GetDatum(state.waiting);
+	values[4] = TimestampTzGetDatum(GetCurrentTimestamp() + state.until - graph_now());
+	isnull[4] = state.until == 0;
 }
 
 /*
@@ -141,8 +113,8 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 														 FSV_MISSING_OK);
 
 		/* version 1.0 of the extension has the first six */
-		Datum		values[7];
-		bool		isnull[7] = {false};
+		Datum		values[OWN_COLUMNS + SHARED_COLUMNS];
+		bool		isnull[OWN_COLUMNS + SHARED_COLUMNS] = {false};
 
 		if (server == NULL)
 			continue;			/* it was dropped */
@@ -153,6 +125,8 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 		values[4] = Int64GetDatum((int64) entry->stats.bytes);
 		values[5] = Int64GetDatum((int64) entry->stats.records);
 		values[6] = Int64GetDatum((int64) entry->stats.writes);
+		add_shared(entry->stats.throttle, values + OWN_COLUMNS,
+				   isnull + OWN_COLUMNS);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
 	}
 	return (Datum) 0;

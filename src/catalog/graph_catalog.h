@@ -71,6 +71,8 @@ typedef struct GraphLimits
 	int			page_size;		/* $top of a list */
 	int			concurrency;	/* requests in flight for one scan */
 	int			requests_per_minute;	/* 0: no limit */
+	int			throttle_timeout;	/* milliseconds without a request that the
+									 * service takes */
 	int			max_record_size;	/* bytes */
 	int			on_partial;		/* a GraphPartialAction */
 } GraphLimits;

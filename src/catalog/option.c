@@ -86,6 +86,7 @@ static const GraphOptionRow option_table[] = {
 	{"page_size", SERVER, OPTION_INTEGER, 0, INT_AT(limits.page_size, 1, GRAPH_LARGEST_PAGE), "1000"},
 	{"concurrency", SERVER, OPTION_INTEGER, 0, INT_AT(limits.concurrency, 1, 32), "4"},
 	{"requests_per_minute", SERVER, OPTION_INTEGER, 0, INT_AT(limits.requests_per_minute, 0, 100000), "0"},
+	{"throttle_timeout", SERVER, OPTION_DURATION, 0, INT_AT(limits.throttle_timeout, 1, MAX_DURATION_MS), "10min"},
 	{"select_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.select), "true"},
 	{"order_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.order), "true"},
 	{"count_pushdown", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.count), "true"},

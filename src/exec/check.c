@@ -82,11 +82,14 @@ check_options(Check *check)
 		options->credentials.login != GRAPH_LOGIN_MANAGED_IDENTITY)
 		(void) graph_login_url(check->session, "token");
 
-	return psprintf("cloud \"%s\", service %s/%s, login by %s%s%s",
+	return psprintf("cloud \"%s\", service %s/%s, login by %s%s%s; %s",
 					options->service.cloud, options->service.endpoint, options->service.api_version,
 					graph_login_name(options->credentials.login),
 					options->service.tenant_id ? " in tenant " : "",
-					options->service.tenant_id ? options->service.tenant_id : "");
+					options->service.tenant_id ? options->service.tenant_id : "",
+					graph_shares_budgets() ?
+					"sessions share what they know of the service's limit" :
+					"each session finds the service's limit for itself (shared_preload_libraries does not name graph_fdw)");
 }
 
 /*

@@ -384,8 +384,13 @@ explain_counters(const GraphScanCounters *counters, ExplainState *es)
 		return;					/* the rest varies from run to run */
 	ExplainPropertyInteger("Graph Bytes", NULL, counters->bytes, es);
 	if (es->timing)
+	{
 		ExplainPropertyFloat("Graph Time Waited", "ms",
 							 counters->waited / 1000.0, 3, es);
+		if (counters->limited > 0 || es->format != EXPLAIN_FORMAT_TEXT)
+			ExplainPropertyFloat("Graph Time Throttled", "ms",
+								 counters->limited / 1000.0, 3, es);
+	}
 }
 
 /*

@@ -67,7 +67,8 @@ static struct
 {
 	CURLM	   *multi;
 	WaitEventSet *wait_set;
-	uint32		wait_event;
+	uint32		wait_event;		/* for an answer, */
+	uint32		limit_event;	/* or for the limit to let us send a request */
 	CURLMcode	trouble;		/* what libcurl could not do for a transfer */
 	GraphTime	due;			/* when it wants to run whatever happens, or 0 */
 	int			active;			/* transfers in the multi handle */
@@ -179,6 +180,8 @@ make_wait_set(void)
 
 	if (mux.wait_event == 0)
 		mux.wait_event = graph_new_wait_event("GraphRequest");
+	if (mux.limit_event == 0)
+		mux.limit_event = graph_new_wait_event("GraphLimit");
 	set = graph_create_wait_set(3);
 	PG_TRY();
 	{
@@ -460,12 +463,14 @@ void
 graph_multi_wait(long timeout)
 {
 	WaitEvent	event;
+	uint32		what = mux.active == 0 && graph_turns_waiting() > 0 ?
+		mux.limit_event : mux.wait_event;
 
 	timeout = limit_to_due(timeout);
 	if (timeout <= 0)
 		return;
 	timeout = check_client(timeout);
-	if (WaitEventSetWait(mux.wait_set, timeout, &event, 1, mux.wait_event) > 0 &&
+	if (WaitEventSetWait(mux.wait_set, timeout, &event, 1, what) > 0 &&
 		(event.events & WL_LATCH_SET))
 		ResetLatch(MyLatch);
 }

@@ -147,7 +147,9 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 		return verdict;
 	if (graph_may_retry(GRAPH_TRANSPORT_OK, header->status, GRAPH_RETRY_REMOTE))
 	{
-		why = graph_fetch_again(fetch, header->retry_after);
+		why = header->status == 429 ?
+			graph_fetch_refused(fetch, header->retry_after) :
+			graph_fetch_again(fetch, header->retry_after);
 		if (why == NULL)
 			return GRAPH_VERDICT_AGAIN;
 	}

@@ -6,7 +6,8 @@
  * All requests of a scan are GETs, which may be repeated (RFC 9110 section
  * 9.2.2).  After a failure that may pass, a fetch is set up to be sent again
  * after a while; the waiting is done by whoever waits for all of a scan's
- * chains.
+ * chains.  Whether the service takes one more request of this client is for
+ * throttle.c to say, which all scans ask.
  *
  * What this file refuses to know: records, and what an answer means for its
  * chain.
@@ -42,6 +43,7 @@ graph_fetch_create(GraphShared *shared)
 											   sizeof(GraphFetch));
 
 	fetch->shared = shared;
+	fetch->turn = graph_turn_create(shared->context, shared->session->throttle);
 	return fetch;
 }
 
@@ -105,6 +107,7 @@ set_url(GraphFetch *fetch, const char *title, const char *url, uint64 page,
 	fetch->request_id[0] = '\0';
 	if (again)
 		return;
+	graph_turn_end(fetch->turn);
 	fetch->attempt = 0;
 	fetch->token_renewed = fetch->stale = false;
 }
@@ -209,14 +212,26 @@ has_descriptor(GraphShared *shared)
 
 /*
  * book
- *		When requests_per_minute lets a request be sent; 0 for now, for which it
- *		is booked.
+ *		When a request may be sent, by requests_per_minute and by what the service
+ *		takes of this client; 0 for now, for which it is booked.
  */
 static GraphTime
-book(GraphShared *shared)
+book(GraphFetch *fetch, bool early)
 {
-	return graph_stats_book(shared->stats,
-							shared->session->options.limits.requests_per_minute);
+	GraphShared *shared = fetch->shared;
+	const GraphLimits *limits = &shared->session->options.limits;
+	const GraphWish wish = {
+		.method = "GET",
+		.resource = shared->resource->entity_set,
+		.page = fetch->page,
+		.userid = shared->session->userid,
+		.before = shared->pool.requests,
+		.lanes = limits->concurrency,
+		.per_minute = limits->requests_per_minute,
+		.early = early,
+	};
+
+	return graph_turn_ask(fetch->turn, &wish);
 }
 
 /*
@@ -237,9 +252,17 @@ graph_fetch_start(GraphFetch *fetch)
 		fetch->not_before = graph_after(STARVING_PAUSE_MS);
 		return false;
 	}
-	fetch->not_before = book(shared);
+	fetch->not_before = book(fetch, false);
 	if (fetch->not_before != 0)
+	{
+		const char *problem =
+			graph_turn_problem(fetch->turn, fetch->not_before);
+
+		if (problem)
+			graph_report_throttled(&shared->session->peer,
+								   graph_fetch_name(fetch), problem);
 		return false;
+	}
 	send_request(fetch, false);
 	return true;
 }
@@ -247,7 +270,7 @@ graph_fetch_start(GraphFetch *fetch)
 /*
  * graph_fetch_start_early
  *		Send the request while the answer of another one is read; false if
- *		something is scarce.
+ *		something is scarce, or the service has refused requests.
  */
 bool
 graph_fetch_start_early(GraphFetch *fetch)
@@ -255,7 +278,7 @@ graph_fetch_start_early(GraphFetch *fetch)
 	GraphShared *shared = fetch->shared;
 
 	if (!graph_http_has_descriptor() || shared->pool.pause > graph_now() ||
-		book(shared) != 0)
+		book(fetch, true) != 0)
 		return false;
 	send_request(fetch, true);
 	return true;
@@ -281,6 +304,7 @@ graph_fetch_end(GraphFetch *fetch)
 	GraphShared *shared = fetch->shared;
 	uint64		bytes;
 
+	graph_turn_lost(fetch->turn);
 	if (fetch->transfer == NULL)
 		return;
 	bytes = graph_http_received(fetch->transfer);
@@ -300,6 +324,7 @@ void
 graph_fetch_close(GraphFetch *fetch)
 {
 	graph_fetch_end(fetch);
+	graph_turn_end(fetch->turn);
 	fetch->shared->pool.wanted -= fetch->wanted;
 	fetch->wanted = false;
 }
@@ -362,12 +387,32 @@ graph_fetch_accept(GraphFetch *fetch, const GraphHttpHeader *header)
 	if (header->status != 401)
 		fetch->token_renewed = false;
 	shared->stats->throttled += header->status == 429;
+	if (header->status != 429 && header->status != 503)
+		graph_turn_taken(fetch->turn);
 	if (header->status != 200 && header->status != 206)
 		return false;
 	graph_stats_clock(shared->stats, header->time);
 	shared->pool.denied_since = 0;
 	shared->pool.pages++;
 	return true;
+}
+
+/*
+ * set_again
+ *		Set the fetch up to send the same request again, at that time.
+ */
+static void
+set_again(GraphFetch *fetch, GraphTime when)
+{
+	GraphShared *shared = fetch->shared;
+
+	fetch->not_before = when;
+	shared->pool.retries++;
+	shared->stats->retries++;
+	elog(DEBUG1, "graph_fdw: again in %ld ms, attempt %d: %s",
+		 graph_milliseconds_until(when), fetch->attempt + 1,
+		 graph_fetch_name(fetch));
+	graph_fetch_end(fetch);
 }
 
 /*
@@ -392,16 +437,35 @@ graph_fetch_again(GraphFetch *fetch, int retry_after)
 	if (delay < 0)
 		return why;
 
-	fetch->not_before = graph_after(delay);
+	fetch->attempt++;
+	set_again(fetch, graph_after(delay));
 	if (retry_after >= 0)
 		shared->pool.pause = Max(shared->pool.pause, fetch->not_before);
-	fetch->attempt++;
-	shared->pool.retries++;
-	shared->stats->retries++;
-	elog(DEBUG1, "graph_fdw: again in %d ms, attempt %d: %s", delay,
-		 fetch->attempt + 1, graph_fetch_name(fetch));
-	graph_fetch_end(fetch);
 	return NULL;
+}
+
+/*
+ * graph_fetch_refused
+ *		The same after the service has refused the request as one too many
+ *		(status 429): all requests of this client wait.
+ */
+const char *
+graph_fetch_refused(GraphFetch *fetch, int retry_after)
+{
+	const GraphLimits *limits = &fetch->shared->session->options.limits;
+	const GraphPatience patience = {
+		.max_retries = limits->max_retries,
+		.timeout = limits->throttle_timeout,
+		.has_begun = fetch->shared->pool.pages > 0,
+	};
+	GraphTime	when = graph_turn_refused(fetch->turn, &patience,
+										  retry_after);
+	const char *why = graph_turn_again(fetch->turn, &patience, retry_after,
+									   &fetch->attempt, when);
+
+	if (why == NULL)
+		set_again(fetch, when);
+	return why;
 }
 
 /*

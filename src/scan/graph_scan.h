@@ -30,7 +30,9 @@ typedef struct GraphScanCounters
 	uint64		pages;			/* answers that held alerts */
 	uint64		records;		/* alerts */
 	uint64		bytes;			/* of bodies, as decompressed */
-	int64		waited;			/* microseconds */
+	int64		waited;			/* microseconds, */
+	int64		limited;		/* and what each request waited for its turn,
+								 * added up */
 } GraphScanCounters;
 
 /* in scan.c */

@@ -865,8 +865,15 @@ graph_scan_counters(GraphScan *scan)
 	scan->counters.retries = pool->retries;
 	scan->counters.pages = pool->pages;
 	scan->counters.bytes = pool->bytes;
+	scan->counters.limited = 0;
 	for (int i = 0; i < scan->nchains; i++)
-		scan->counters.bytes += graph_fetch_received(scan->chains[i]->fetch) +
-			graph_fetch_received(scan->chains[i]->prefetch);
+	{
+		const GraphChain *chain = scan->chains[i];
+
+		scan->counters.bytes += graph_fetch_received(chain->fetch) +
+			graph_fetch_received(chain->prefetch);
+		scan->counters.limited += graph_turn_waited(chain->fetch->turn) +
+			graph_turn_waited(chain->prefetch->turn);
+	}
 	return &scan->counters;
 }

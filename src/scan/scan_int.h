@@ -216,6 +216,7 @@ typedef struct GraphFetch
 	bool		token_renewed;	/* since something else than 401 came */
 	bool		stale;			/* 408 came on a kept connection */
 	GraphTime	not_before;		/* when it may be sent, 0: at once */
+	GraphTurn  *turn;			/* among the client's requests */
 } GraphFetch;
 
 /* What all chains of a scan share; scan.c writes it. */
@@ -477,6 +478,7 @@ extern const char *graph_fetch_name(const GraphFetch *fetch);
 extern bool graph_fetch_accept(GraphFetch *fetch,
 							   const GraphHttpHeader *header);
 extern const char *graph_fetch_again(GraphFetch *fetch, int retry_after);
+extern const char *graph_fetch_refused(GraphFetch *fetch, int retry_after);
 extern void graph_fetch_ask_anew(GraphFetch *fetch, const char *path);
 extern void graph_fetch_repair(GraphFetch *fetch);
 extern bool graph_fetch_cut_again(GraphFetch *fetch);

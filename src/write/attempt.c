@@ -95,6 +95,29 @@ send_request(GraphWriter *writer, GraphPosted *posted)
 }
 
 /*
+ * book
+ *		When a write may be sent, by requests_per_minute and by what the service
+ *		takes of this client; 0 for now, for which it is booked.
+ */
+static GraphTime
+book(GraphWriter *writer, GraphPosted *posted)
+{
+	const GraphSession *session = writer->session;
+	const GraphLimits *limits = &session->options.limits;
+	const GraphWish wish = {
+		.method = posted->read_path ? "GET" :
+		posted->write.method == GRAPH_METHOD_PATCH ? "PATCH" : "POST",
+		.resource = graph_resource_info(session->options.resource)->entity_set,
+		.userid = session->userid,
+		.before = writer->counters.requests,
+		.lanes = limits->concurrency,
+		.per_minute = limits->requests_per_minute,
+	};
+
+	return graph_turn_ask(posted->turn, &wish);
+}
+
+/*
  * graph_attempt_start
  *		Send a write, unless it has to wait; then posted->not_before says until
  *		when.
@@ -110,8 +133,7 @@ graph_attempt_start(GraphWriter *writer, GraphPosted *posted)
 	if (writer->nopen > 1 && !graph_http_has_descriptor())
 		posted->not_before = graph_after(STARVING_PAUSE_MS);
 	else
-		posted->not_before = graph_stats_book(writer->stats,
-											  writer->session->options.limits.requests_per_minute);
+		posted->not_before = book(writer, posted);
 	if (posted->not_before != 0)
 		return false;
 	send_request(writer, posted);
@@ -127,6 +149,7 @@ graph_attempt_end(GraphWriter *writer, GraphPosted *posted)
 {
 	uint64		bytes;
 
+	graph_turn_lost(posted->turn);
 	if (posted->transfer == NULL)
 		return;
 	bytes = graph_http_received(posted->transfer);
@@ -193,6 +216,50 @@ graph_posted_may_be_done(const GraphPosted *posted)
 }
 
 /*
+ * set_again
+ *		Set a write up to be sent again, at that time.
+ */
+static void
+set_again(GraphWriter *writer, GraphPosted *posted, GraphTime when)
+{
+	posted->in_doubt = graph_posted_may_be_done(posted);
+	posted->not_before = when;
+	writer->counters.retries++;
+	writer->stats->retries++;
+	elog(DEBUG1, "graph_fdw: again in %ld ms, attempt %d: %s",
+		 graph_milliseconds_until(when), posted->failed + 1,
+		 graph_posted_title(posted));
+	graph_attempt_end(writer, posted);
+}
+
+/*
+ * again_after_refusal
+ *		Set a write up to be sent again after it was refused as one too many
+ *		(status 429): all requests of this client wait.
+ *
+ * Returns NULL if that was done; otherwise the reason why not, "" for none
+ * that needs to be given.
+ */
+static const char *
+again_after_refusal(GraphWriter *writer, GraphPosted *posted, int retry_after)
+{
+	const GraphLimits *limits = &writer->session->options.limits;
+	const GraphPatience patience = {
+		.max_retries = limits->max_retries,
+		.timeout = limits->throttle_timeout,
+		.has_begun = writer->counters.writes > 0,
+	};
+	GraphTime	when = graph_turn_refused(posted->turn, &patience,
+										  retry_after);
+	const char *why = graph_turn_again(posted->turn, &patience, retry_after,
+									   &posted->failed, when);
+
+	if (why == NULL)
+		set_again(writer, posted, when);
+	return why;
+}
+
+/*
  * again
  *		Set a write up to be sent again, after a while.
  *
@@ -213,16 +280,10 @@ again(GraphWriter *writer, GraphPosted *posted, int retry_after)
 	if (delay < 0)
 		return why;
 
-	posted->in_doubt = graph_posted_may_be_done(posted);
-	posted->not_before = graph_after(delay);
+	posted->failed++;
+	set_again(writer, posted, graph_after(delay));
 	if (retry_after >= 0)
 		writer->pause = Max(writer->pause, posted->not_before);
-	posted->failed++;
-	writer->counters.retries++;
-	writer->stats->retries++;
-	elog(DEBUG1, "graph_fdw: again in %d ms, attempt %d: %s", delay,
-		 posted->failed + 1, graph_posted_title(posted));
-	graph_attempt_end(writer, posted);
 	return NULL;
 }
 
@@ -368,7 +429,9 @@ refuse(GraphWriter *writer, GraphPosted *posted, const GraphHttpHeader *header)
 		return;
 	if (may_retry(posted, GRAPH_TRANSPORT_OK, header->status))
 	{
-		why = again(writer, posted, header->retry_after);
+		why = header->status == 429 ?
+			again_after_refusal(writer, posted, header->retry_after) :
+			again(writer, posted, header->retry_after);
 		if (why == NULL)
 			return;
 	}
@@ -585,6 +648,8 @@ graph_attempt_judge(GraphWriter *writer, GraphPosted *posted)
 			repair(writer, posted);
 		return false;
 	}
+	if (header->status != 429 && header->status != 503)
+		graph_turn_taken(posted->turn);
 	if (header->status < 200 || header->status > 299)
 	{
 		elog(DEBUG2, "graph_fdw: status %d: %s", header->status,

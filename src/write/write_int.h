@@ -68,6 +68,7 @@ typedef struct GraphPosted
 	const char *read_path;		/* the record's, while that is read; or NULL */
 	GraphTransfer *transfer;	/* NULL: to be sent */
 	GraphTime	not_before;		/* ... and when */
+	GraphTurn  *turn;			/* among the client's requests */
 	uint64		bearer_number;
 	int			failed;			/* attempts */
 	bool		token_renewed;

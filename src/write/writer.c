@@ -283,8 +283,9 @@ open_account(GraphWriter *writer, bool adds)
  *		A write of our own, with all that it needs.
  */
 static GraphPosted *
-copy_write(GraphAccount *account, const GraphWrite *write)
+copy_write(GraphWriter *writer, const GraphWrite *write)
 {
+	GraphAccount *account = writer->account;
 	MemoryContext context = AllocSetContextCreate(account->context,
 												  "graph_fdw write",
 												  ALLOCSET_SMALL_SIZES);
@@ -300,6 +301,7 @@ copy_write(GraphAccount *account, const GraphWrite *write)
 	posted->write.body = pstrdup(write->body);
 	posted->write.id = pstrdup(write->id);
 	posted->write.caller = write->caller;
+	posted->turn = graph_turn_create(context, writer->session->throttle);
 	MemoryContextSwitchTo(old);
 	return posted;
 }
@@ -319,7 +321,7 @@ add(GraphWriter *writer, void *arg)
 		open_account(writer, write->method == GRAPH_METHOD_POST);
 	while (writer->nopen >= concurrency || is_open(writer, write->id))
 		pump(writer, true);
-	posted = copy_write(writer->account, write);
+	posted = copy_write(writer, write);
 	dlist_push_tail(&writer->account->open, &posted->node);
 	writer->nopen++;
 	pump(writer, false);

@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * throttle_int.h
+ *		What budget.c and throttle.c share, and nobody else sees.
+ *
+ * A budget is what a service allows one client, as far as it is known.  It has
+ * no pointers, so that it may be anywhere.  budget.c writes it.
+ *
+ * IDENTIFICATION
+ *		src/base/throttle_int.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef GRAPH_THROTTLE_INT_H
+#define GRAPH_THROTTLE_INT_H
+
+#include "base/graph_base.h"
+
+/* Bytes of a client's key, so many that no two have the same. */
+#define GRAPH_CLIENT_KEY_SIZE	32
+
+/* So many requests are remembered; what is allowed beyond is not learnt. */
+#define GRAPH_BUDGET_TIMES	512
+
+/*
+ * So many may wait or be under way; others are not in the queue, and go when
+ * nobody is there.
+ */
+#define GRAPH_BUDGET_PLACES	256
+
+/* So many bytes of what a request is called are kept. */
+#define GRAPH_WHAT_SIZE	64
+
+/* A request that waits for its turn, or is under way. */
+typedef struct GraphPlace
+{
+	int			pid;			/* whose it is; 0: the place is free */
+	GraphTime	rank;			/* of those that wait the least goes first */
+	GraphTime	due;			/* when it will look again */
+	GraphTime	sent;			/* 0: it waits */
+	GraphTime	since;			/* when it began to wait */
+	Oid			userid;			/* the role that asks, */
+	Oid			databaseid;		/* and where */
+	uint64		page;
+	char		what[GRAPH_WHAT_SIZE];	/* "GET /security/alerts_v2" */
+} GraphPlace;
+
+/* What has been done with a budget. */
+typedef struct GraphBudgetCounts
+{
+	uint64		requests;		/* let go */
+	uint64		refusals;
+	int64		waited;			/* microseconds */
+} GraphBudgetCounts;
+
+/* The last refusals. */
+typedef struct GraphTrouble
+{
+	GraphTime	since;			/* the first of them; 0: requests are taken */
+	GraphTime	pause;			/* nothing is sent before this */
+	int			in_a_row;		/* refused since then, */
+	int			probes;			/* of which so many of requests that were to
+								 * see whether they are taken again */
+	bool		is_proved;		/* a request was refused again */
+	bool		cautious;		/* after a refusal one request is sent to see */
+	int			probe;			/* the place of the one that is, or -1 */
+} GraphTrouble;
+
+typedef struct GraphBudget
+{
+	bool		together;		/* all that use the limit know of it */
+
+	GraphBudgetCounts counts;
+
+	/* what the service takes: so many requests in such a time */
+	double		allowed;
+	GraphTime	window;			/* 0: no limit is known */
+	double		too_many;		/* so many were refused, or 0 */
+	double		concurrency;	/* so many may be under way */
+
+	GraphTrouble trouble;
+
+	GraphTime	busy_since;		/* when the requests began that are counted */
+	GraphTime	next;			/* when the next may be sent */
+	GraphTime	taken;			/* when the last was taken */
+	GraphTime	recovered;		/* when requests were taken again, or 0 */
+	GraphTime	grown;			/* until then has "allowed" grown, */
+	int			streak;			/* by so many requests */
+
+	int			ntimes;			/* of the requests that were taken, oldest
+								 * first: when they were sent */
+	GraphTime	times[GRAPH_BUDGET_TIMES];
+	GraphTime	let_go[GRAPH_BUDGET_TIMES]; /* the last requests, a ring:
+											 * number counts.requests is the
+											 * next */
+	GraphPlace	places[GRAPH_BUDGET_PLACES];
+} GraphBudget;
+
+/* in budget.c */
+extern void graph_budget_init(GraphBudget *budget, bool together);
+extern int	graph_budget_enter(GraphBudget *budget, const GraphPlace *place);
+extern void graph_budget_leave(GraphBudget *budget, int place);
+extern int	graph_budget_waiting(const GraphBudget *budget);
+extern GraphTime graph_budget_ask(GraphBudget *budget, int place,
+								  GraphTime rank, const GraphWish *wish);
+extern GraphTime graph_budget_refuse(GraphBudget *budget, int place,
+									 GraphTime sent, int retry_after,
+									 bool again);
+extern void graph_budget_take(GraphBudget *budget, int place, GraphTime sent);
+
+/* in shared_budget.c */
+extern GraphBudget *graph_shared_budget(const uint8 * key);
+extern void graph_shared_unlock(void);
+
+#endif							/* GRAPH_THROTTLE_INT_H */

@@ -90,7 +90,7 @@ set_mapping($node, access_token => 'emulator-access-token');
 $emulator->fault(kind => 'value_missing', times => 1);
 fails_at('an answer without alerts', 'first page', qr/no array "value"/);
 $emulator->fault(kind => 'partial', times => 1);
-fails_at('an incomplete answer', 'first page', qr/incomplete answer/);
+fails_at('an incomplete answer', 'first page', qr/incomplete answer/, qr/\nThe column "detail" has the cause\.$/);
 $emulator->fault(kind => 'html', times => 1);
 fails_at('a gateway', 'first page', qr/malformed/);
 $node->set_server(endpoint => 'http://127.0.0.1:1');

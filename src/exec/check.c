@@ -356,7 +356,9 @@ add_failure(ReturnSetInfo *result, const char *step, const ErrorData *error)
 	if (error->context && strncmp(error->context, "Microsoft Graph", 15) == 0)
 		appendStringInfo(&detail, "%s  %.*s.", error->detail ? "" : ".",
 						 (int) strcspn(error->context, "\n"), error->context);
-	add_row(result, step, false, detail.data, error->hint);
+	/* who selects no detail is told where to look */
+	add_row(result, step, false, detail.data,
+			error->hint ? error->hint : "The column \"detail\" has the cause.");
 }
 
 /*

@@ -251,6 +251,8 @@ BEGIN
       SELECT c.oid, c.relname, c.relowner, n.nspname, n.nspowner
       FROM jsonb_array_elements(copy->'tables') AS t,
         LATERAL (VALUES ((copy->>'target_schema')::name, (t->>'target')::name),
+                        -- of a tenant, that of which it is a partition
+                        ((copy->>'target_schema')::name, CASE WHEN copy->>'tenant_id' IS NOT NULL THEN (t->>'source')::name END),
                         ((copy->>'source_schema')::name, (t->>'source')::name)) AS v(schema_name, table_name),
         pg_namespace AS n, pg_class AS c
       WHERE n.nspname = v.schema_name AND c.relnamespace = n.oid AND c.relname = v.table_name),
@@ -828,8 +830,8 @@ BEGIN
     ELSIF diff.missing <> '{}' AND copy.removed = 'delete' THEN
       -- what is older than all that the service has may be past its retention
       EXECUTE format('SELECT array_agg(%1$s) AS ids, count(*) FROM ONLY %2$s WHERE %1$s = ANY ($1)
-                      AND %3$s >= (SELECT min(%3$s) FROM ONLY %4$s)', id, target, created, source)
-        INTO gone USING diff.missing;
+                      AND %3$s >= (SELECT min(%3$s) FROM ONLY %4$s WHERE %3$s >= $2)', id, target, created, source)
+        INTO gone USING diff.missing, bottom;
       FOR tab IN SELECT t.value FROM jsonb_array_elements(copy.tables) WITH ORDINALITY AS t ORDER BY t.ordinality DESC LOOP
         EXECUTE format('DELETE FROM ONLY %I.%I WHERE %I = ANY ($1)', copy.target_schema, tab->>'target',
                        coalesce(tab->>'id', tab->>'key'))
@@ -1008,6 +1010,10 @@ BEGIN
         BEGIN
           EXECUTE step INTO phase
             USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, $5::pg_catalog.name, phase;
+          IF may_commit THEN
+            -- what would fail with COMMIT
+            SET CONSTRAINTS ALL IMMEDIATE;
+          END IF;
         EXCEPTION WHEN OTHERS OR query_canceled THEN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
             detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
@@ -1157,11 +1163,13 @@ BEGIN
               ELSE '{devicednsname}' END) AS v) AS i(properties)
       WHERE columns ?& i.properties
     LOOP
-      EXECUTE format('CREATE INDEX ON %s (%s)', main, indexed);
+      -- a name may be longer than a row of a btree
+      EXECUTE format('CREATE INDEX ON %s%s (%s)', main, CASE WHEN entry ? 'id' THEN '' ELSE ' USING hash' END, indexed);
     END LOOP;
-  ELSIF entry ? 'id' AND removed = 'mark' THEN
-    -- of the other tenants none may have asked for it
-    EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS removed_at timestamptz', main);
+  ELSIF entry ? 'id' AND removed = 'mark'
+    AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = main::regclass AND a.attname = 'removed_at' AND NOT a.attisdropped) THEN
+    -- of the other tenants none has asked for it
+    EXECUTE format('ALTER TABLE %s ADD COLUMN removed_at timestamptz', main);
   END IF;
   IF tenant_id IS NOT NULL THEN
     EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING ALL)', part, main);
@@ -1191,6 +1199,7 @@ DECLARE
   copy record;
   why text;
   has_parent boolean;
+  is_own boolean;
   made_schema boolean;
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
@@ -1263,6 +1272,12 @@ BEGIN
       has_parent := tenant_id IS NOT NULL AND EXISTS (
         SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = target_schema AND c.relname = source->>'source' AND c.relkind = 'p');
+      EXECUTE format('SELECT %s.graph_fdw_copy_has($1, $2, $3, $4)', ext) INTO is_own
+        USING jsonb_build_object('target_schema', target_schema, 'owner', current_user), source->>'source', '{tenant_id}'::text[], 'p'::"char";
+      IF has_parent AND NOT is_own THEN
+        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s.%s', target_schema, source->>'source'),
+          DETAIL = 'A tenant''s copy is a partition of a table by list of tenant_id.';
+      END IF;
       EXECUTE format('SELECT %s.graph_fdw_copy_table($1, $2, $3, $4, $5, $6, $7)', ext)
         USING entry, source->'columns', source_schema::name, target_schema::name, tenant_id, removed, has_parent;
       entries := entries || entry;
@@ -1304,7 +1319,8 @@ DECLARE
   tab jsonb;
   col record;
   main text;
-  added text[] := '{}';
+  why text;
+  added jsonb := '[]';
   found_one boolean := false;
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
@@ -1319,6 +1335,12 @@ BEGIN
   FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
                               ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP
+    -- columns have types and defaults, which could run something
+    EXECUTE format('SELECT %s.graph_fdw_copy_distrust($1, NULL::name)', ext) INTO why USING to_jsonb(copy);
+    IF why IS NOT NULL THEN
+      RAISE WARNING USING MESSAGE = format('copy "%s" of "%s" is not changed', copy.target_schema, copy.source_schema), DETAIL = why;
+      CONTINUE;
+    END IF;
     found_one := true;
     FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
       main := format('%I.%I', copy.target_schema, tab->>'source');
@@ -1332,7 +1354,7 @@ BEGIN
                               AND attnum > 0 AND NOT attisdropped);
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', main, col.attname, col.type);
         IF col.of_source THEN
-          added := added || (tab->>'source');
+          added := added || jsonb_build_object('source', tab->>'source', 'name', col.attname);
         END IF;
       END LOOP;
     END LOOP;
@@ -1343,11 +1365,14 @@ BEGIN
   IF NOT found_one THEN
     RAISE undefined_object USING MESSAGE = format('there is no copy "%s" that this role may change', $1);
   END IF;
-  -- of all tenants, whichever of them has brought the column
+  -- of all tenants that have the column, whichever of them has brought it
   EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c
                   SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = ''1 day'', load_end = NULL, loaded = false
                   WHERE target_schema = $1 AND is_owned
-                    AND EXISTS (SELECT FROM jsonb_array_elements(c.tables) AS t WHERE t->>''source'' = ANY ($2))', ext)
+                    AND EXISTS (SELECT FROM jsonb_array_elements($2) AS a
+                                JOIN jsonb_array_elements(c.tables) AS t ON t->>''source'' = a->>''source''
+                                JOIN pg_attribute AS s ON s.attrelid = to_regclass(format(''%%I.%%I'', c.source_schema, t->>''source''))
+                                 AND s.attname = a->>''name'' AND NOT s.attisdropped)', ext)
     USING $1::name, added;
 END
 $$;

@@ -123,6 +123,16 @@ like(said("SELECT graph_fdw_drop_copy('k')"), qr/NOTICE:  "k\.alerts" is not the
 is($node->sql('SELECT count(*) FROM k.alerts'), 1, 'is not dropped');
 $node->sql("DROP SCHEMA k CASCADE; $new_copy; CALL graph_fdw_refresh_copy('k')");
 
+# Columns of a row that somebody else has put there, and the parent of partitions.
+$node->sql('SET ROLE attacker; CREATE SCHEMA aevil; CREATE SCHEMA k3; CREATE DOMAIN k3.d AS text CHECK (evil.pwn(VALUE)) DEFAULT $$x$$; CREATE TABLE k3.alerts (id text, created_date_time timestamptz, last_update_date_time timestamptz);
+	CREATE TABLE aevil.alerts (boom k3.d); ' . q{INSERT INTO graph_fdw_copy_rows (target_schema, source_schema, resource, tables, overlap, removed, made_schema) VALUES ('k3', 'aevil', 'alerts', '[{"source":"alerts","target":"alerts","id":"id","created":"created_date_time","updated":"last_update_date_time"}]', '1 hour', 'keep', true)});
+my $altered = said("SELECT graph_fdw_alter_copy('k3', overlap => '2 hours')");
+like($altered, qr/WARNING:  copy "k3" of "aevil" is not changed\nDETAIL:  .*"attacker".*ERROR:  there is no copy "k3" that this role may change/s, 'altering a copy of others');
+unlike($altered, qr/attacker runs/, 'runs nothing');
+$node->sql("DELETE FROM graph_fdw_copy WHERE target_schema = 'k3'");
+$node->sql('CREATE SCHEMA shared; GRANT ALL ON SCHEMA shared TO attacker; SET ROLE attacker; CREATE TABLE shared.alerts (LIKE public.shape, CHECK (evil.pwn(id)), PRIMARY KEY (id, tenant_id)) PARTITION BY LIST (tenant_id)');
+like(said("SELECT graph_fdw_create_copy('defender', 'shared', tables => '{alerts}', tenant_id => 'a')"), qr/ERROR:  must be owner of table shared\.alerts/, 'a parent of others');
+
 # A copy of another role.
 $node->sql("SET ROLE victim; SELECT graph_fdw_create_copy('defender', 'theirs', tables => '{alerts}')");
 like(said("CALL graph_fdw_refresh_copy('theirs')"), qr/ERROR:.*DETAIL:.*The copy belongs to role "victim", and what that has put into its way would run as "postgres"\.\nHINT:.*owner => 'victim'/s, 'a superuser does not trust everybody');
@@ -323,6 +333,13 @@ $node->sql("UPDATE graph_fdw_copy SET changes_width = '1 day'");
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('k')");
 is(requests(), 1, 'a piece that goes beyond now is the last');
+
+# What would fail with COMMIT fails in time.
+$node->sql(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+	CREATE CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON k.alerts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse(); REVOKE TRIGGER ON k.alerts FROM victim; DELETE FROM k.alerts WHERE id = 'now'; });
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/ERROR:  refused/, 'a deferred constraint');
+is($node->sql("SELECT state, last_error ~ 'refused' FROM graph_fdw_copies WHERE target_schema = 'k'"), 'failed|t', 'the view says so');
+$node->sql('DROP TRIGGER refuse ON k.alerts');
 
 # An answer that is cut is no warning here.
 $emulator->fault(kind => 'value_missing', path => 'alerts_v2', nth => 1);

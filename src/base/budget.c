@@ -58,6 +58,9 @@
 #define LONGEST_WAIT	SECONDS(60)
 #define CROWD_STEPS		2
 
+/* One is patient for so long at most, however often it is to be tried. */
+#define MOST_PATIENCE	SECONDS(600)
+
 /* The random part of a wait: of the first, doubled each time, all at most. */
 #define FIRST_JITTER	0.25
 
@@ -503,6 +506,21 @@ int64
 graph_refusal_wait(int number, int retry_after)
 {
 	return with_jitter(least_wait(number, retry_after), number) / 1000;
+}
+
+/*
+ * graph_refusal_patience
+ *		For how many milliseconds is it tried at least, with so many waits without
+ *		Retry-After?  A little less than one waits who is alone.
+ */
+int64
+graph_refusal_patience(int waits)
+{
+	double		total = 0;
+
+	for (int i = 1; i <= waits && total < MOST_PATIENCE; i++)
+		total += least_wait(i, -1);
+	return (int64) (Min(total, MOST_PATIENCE) * 0.8 / 1000);
 }
 
 /*

@@ -416,6 +416,8 @@ refused_for(const GraphTurn *turn)
  * attempt counts how often the request was sent before.  A refusal counts where
  * the service takes nothing; if it takes others, and where it has taken what was
  * asked before, there are too many at the moment, and it is a matter of time.
+ * Where all share a budget, somebody looks more often than one that is alone
+ * would: without Retry-After it is given up no sooner for that.
  */
 const char *
 graph_turn_again(const GraphTurn *turn, const GraphPatience *patience,
@@ -428,7 +430,9 @@ graph_turn_again(const GraphTurn *turn, const GraphPatience *patience,
 
 	if (patience->max_retries == 0)
 		return "";
-	if (!crowded && *attempt >= patience->max_retries)
+	if (!crowded && *attempt >= patience->max_retries &&
+		(retry_after >= 0 ||
+		 refused_for(turn) >= graph_refusal_patience(patience->max_retries)))
 		return psprintf("It was tried %d times.", *attempt + 1);
 	if (why)
 		return why;

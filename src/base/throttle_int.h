@@ -100,6 +100,7 @@ typedef struct GraphBudget
 extern void graph_budget_init(GraphBudget *budget, bool together);
 extern int	graph_budget_enter(GraphBudget *budget, const GraphPlace *place);
 extern void graph_budget_leave(GraphBudget *budget, int place);
+extern int64 graph_refusal_patience(int waits);
 extern int	graph_budget_waiting(const GraphBudget *budget);
 extern GraphTime graph_budget_ask(GraphBudget *budget, int place,
 								  GraphTime rank, const GraphWish *wish);

@@ -20,6 +20,10 @@ CREATE SCHEMA defender;
 IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO defender;
 
 \echo
+\echo 'Views of what people look at first, alerts_summary and incidents_summary:'
+\echo
+SELECT graph_fdw_create_views('defender');
+
 \echo 'Does it work?  Each step says what is wrong with it, and what to do:'
 \echo
 SELECT step, ok, hint FROM graph_fdw_check('graph');

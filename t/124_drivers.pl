@@ -4,7 +4,7 @@
 #
 # Programs in t/drivers/ and t/npm/ do what applications do, and tell for each
 # step what it gave and which requests it made: psycopg 2 and 3, SQLAlchemy,
-# JDBC, node-postgres.  What is not installed is skipped.
+# psqlODBC, JDBC, node-postgres.  What is not installed is skipped.
 
 use strict;
 use warnings;
@@ -85,6 +85,10 @@ my %expected = (
 		(map { ("columns in $_" => ['TEXT TIMESTAMP ARRAY JSONB']) } qw(live seen kept)),
 		'a chart'         => [ $high + $low, "?\$filter=$SINCE and (severity eq 'high' or severity eq 'low')" ],
 		'a stream'        => [ '100', $ALL[0] ] },
+	pyodbc => {
+		(map { ("the type of a foreign table, $_" => ['FOREIGN TABLE']) } 'all rows', 'portions'),
+		'all rows' => [ '10', @ALL ],
+		'portions' => [ '10', $ALL[0] ] },
 	jdbc => {
 		'tables and views in live'      => ['0'],
 		'tables and views in seen'      => ['6'],
@@ -160,7 +164,7 @@ sub try_program
 # the distribution's, which has the modules
 my $python = -x '/usr/bin/python3' ? '/usr/bin/python3' : 'python3';
 
-try_program([qw(psycopg2 psycopg sqlalchemy)], steps($python, '-B', "$FindBin::RealBin/drivers/drivers.py", encode_json(\%given)));
+try_program([qw(psycopg2 psycopg sqlalchemy pyodbc)], steps($python, '-B', "$FindBin::RealBin/drivers/drivers.py", encode_json(\%given)));
 
 #------------------------------------------------------------------------------
 # Java

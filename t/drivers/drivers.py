@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What drivers for Python do: psycopg 2 and 3, and SQLAlchemy, those of them that are installed.
+"""What drivers for Python do: psycopg 2 and 3, SQLAlchemy, and pyodbc with psqlODBC, those of them that are installed.
 
     python3 drivers.py '{"host": …, "port": …, "emulator": "http://127.0.0.1:…"}'
 
@@ -114,9 +114,30 @@ def sqlalchemy(module):
         step("sqlalchemy", "a stream", len(result.fetchmany(100)))
 
 
-for name, run in (("psycopg2", psycopg2), ("psycopg", psycopg), ("sqlalchemy", sqlalchemy)):
+def pyodbc(module):
+    for name, setting in (("all rows", ""), ("portions", "UseDeclareFetch=1;Fetch=100;")):
+        connection = module.connect(f"Driver={{PostgreSQL Unicode}};Server={GIVEN['host']};Port={GIVEN['port']};"
+                                    f"Database=postgres;Uid=postgres;{setting}", autocommit=True)
+        cursor = connection.cursor()
+        cursor.execute("SET search_path = live")
+        step("pyodbc", f"the type of a foreign table, {name}", [row.table_type for row in cursor.tables(schema="live", table="alerts")])
+        cursor.execute(COUNT.replace("%s", "?"), "high", SINCE.replace(tzinfo=None).isoformat(" ") + "Z")
+        step("pyodbc", "values", cursor.fetchone()[0])
+        cursor.execute("SELECT id, title FROM alerts")
+        step("pyodbc", name, len(cursor.fetchmany(10)))
+        connection.close()
+
+
+def found_module(name):
+    module = importlib.import_module(name)
+    if name == "pyodbc" and "PostgreSQL Unicode" not in module.drivers():
+        raise ImportError("psqlODBC is not installed")
+    return module
+
+
+for name, run in (("psycopg2", psycopg2), ("psycopg", psycopg), ("sqlalchemy", sqlalchemy), ("pyodbc", pyodbc)):
     try:
-        found = importlib.import_module(name)
+        found = found_module(name)
     except ImportError:
         step(name, "missing", None)
     else:

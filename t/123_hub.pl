@@ -92,7 +92,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER $tenant OPTIONS (access_token 'token
 CREATE FOREIGN TABLE live.$tenant PARTITION OF live.alerts FOR VALUES IN ('$tenant') SERVER $tenant;
 CREATE SCHEMA $tenant;
 CREATE FOREIGN TABLE $tenant.alerts (tenant_id text, $COLUMNS) SERVER $tenant;
-SELECT graph_fdw_create_copy('$tenant', 'kept', since => NULL, removed => 'delete', tenant_id => '$tenant');
+SELECT graph_fdw_create_copy('$tenant', 'kept', since => '1 year', removed => 'delete', tenant_id => '$tenant');
 SQL
 }
 

@@ -224,8 +224,8 @@ CREATE TRIGGER graph_fdw_copy_check BEFORE INSERT OR UPDATE ON graph_fdw_copy
 FOR EACH ROW EXECUTE FUNCTION graph_fdw_copy_check();
 
 -- Whoever refreshes a copy trusts its owner, who must be that role itself, a
--- superuser, one whose privileges that role has (which counts for none that is a
--- superuser), or trusted by name.  Schemas and tables may have been dropped and
+-- superuser, one that has that role's privileges anyway (nobody is trusted for
+-- what a superuser may), or trusted by name.  Schemas and tables may have been dropped and
 -- made anew by somebody else, so before each step it is looked at whether all
 -- that a refresh touches and that could run something belongs to the copy's owner
 -- or to whom that may trust in the same way.  A trigger belongs to nobody: there
@@ -288,12 +288,12 @@ BEGIN
     FROM things AS t GROUP BY t.owner ORDER BY min(t.rank)
   LOOP
     CONTINUE WHEN found_one.owner = maker OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = found_one.owner)
-      OR NOT superuser AND pg_has_role(maker, found_one.owner, 'USAGE');
+      OR NOT superuser AND found_one.owner <> 0 AND pg_has_role(found_one.owner, maker, 'USAGE');
     RETURN format('%s belongs to role "%s", and the copy to "%s".', found_one.what,
                   CASE found_one.owner WHEN 0 THEN 'public' ELSE pg_get_userbyid(found_one.owner)::text END, copy->>'owner');
   END LOOP;
   IF NOT superuser AND copy->>'owner' NOT IN (current_user, coalesce(trusted, ''))
-    AND ((SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) OR NOT pg_has_role(maker, 'USAGE')) THEN
+    AND ((SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) OR NOT pg_has_role(maker, current_user, 'USAGE')) THEN
     RETURN format('The copy belongs to role "%s", and what that has put into its way would run as "%s".', copy->>'owner', current_user);
   END IF;
   RETURN NULL;
@@ -645,7 +645,7 @@ BEGIN
   IF condition IS NOT NULL THEN
     RAISE insufficient_privilege USING MESSAGE = format('%s is not refreshed, since somebody else could run something by that', this_copy),
       DETAIL = condition,
-      HINT = format('All that a copy consists of must belong to its owner, to a superuser, or to a role that its owner is a member of. A copy of another role is refreshed after SET ROLE, or with owner => %L by who trusts that role.', copy.owner);
+      HINT = format('All that a copy consists of must belong to its owner, to a superuser, or to a role that is a member of its owner. A copy of another role is refreshed after SET ROLE, or with owner => %L by who trusts that role.', copy.owner);
   END IF;
 
   begun := clock_timestamp();
@@ -1292,7 +1292,7 @@ BEGIN
       IF why IS NOT NULL THEN
         RAISE insufficient_privilege USING MESSAGE = format('%s of "%s" cannot be copied to "%s"', list, source_schema, target_schema),
           DETAIL = why,
-          HINT = 'All that a copy consists of must belong to its owner, to a superuser, or to a role that its owner is a member of.';
+          HINT = 'All that a copy consists of must belong to its owner, to a superuser, or to a role that is a member of its owner.';
       END IF;
     END IF;
   END LOOP;
@@ -1391,7 +1391,7 @@ AS $$
     SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_roles AS holder ON holder.oid = c.relowner JOIN pg_roles AS maker ON maker.rolname = ($1->>'owner')::name
     WHERE n.nspname = ($1->>'target_schema')::name AND c.relname = $2::name AND c.relkind = $4
-      AND (holder.oid = maker.oid OR holder.rolsuper OR NOT maker.rolsuper AND pg_has_role(maker.oid, holder.oid, 'USAGE'))
+      AND (holder.oid = maker.oid OR holder.rolsuper OR NOT maker.rolsuper AND pg_has_role(holder.oid, maker.oid, 'USAGE'))
       AND $3 <@ ARRAY(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
 $$;
 

@@ -86,11 +86,14 @@ SQL
 	$node->sql("DROP SCHEMA k CASCADE; SELECT graph_fdw_drop_copy('k')");
 }
 
-# A superuser is trusted, and the roles whose privileges the owner has.
-$node->sql("GRANT attacker TO victim; SET ROLE victim; $new_copy");
+# A superuser is trusted, and roles that have the owner's privileges anyway.
+$node->sql("GRANT victim TO attacker; SET ROLE victim; $new_copy; RESET ROLE");
 $node->sql('ALTER TABLE k.alerts OWNER TO attacker; ALTER TABLE k.alert_evidence OWNER TO postgres; GRANT ALL ON ALL TABLES IN SCHEMA k TO victim');
-like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('k')"), qr/inserted 60/, 'of a role that the owner is a member of');
-$node->sql("SELECT graph_fdw_drop_copy('k'); REVOKE attacker FROM victim");
+like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('k')"), qr/inserted 60/, 'of a role that is a member of the owner');
+$node->sql("REVOKE victim FROM attacker; GRANT attacker TO victim");
+like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('k')"), qr/$refused.*Table "k\.alerts" belongs to role "attacker"/s, 'not of one that the owner is a member of');
+$node->sql('REVOKE attacker FROM victim; GRANT victim TO attacker');
+$node->sql("SELECT graph_fdw_drop_copy('k'); REVOKE victim FROM attacker");
 
 #------------------------------------------------------------------------------
 # What belongs to others in a copy of one's own

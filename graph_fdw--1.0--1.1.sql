@@ -248,12 +248,12 @@ BEGIN
   END IF;
   FOR found_one IN
     WITH RECURSIVE tabs AS MATERIALIZED (
-      SELECT c.oid, c.relname, c.relowner, n.nspname, n.nspowner
+      SELECT c.oid, c.relname, c.relowner, n.nspname, n.nspowner, v.is_source
       FROM jsonb_array_elements(copy->'tables') AS t,
-        LATERAL (VALUES ((copy->>'target_schema')::name, (t->>'target')::name),
+        LATERAL (VALUES ((copy->>'target_schema')::name, (t->>'target')::name, false),
                         -- of a tenant, that of which it is a partition
-                        ((copy->>'target_schema')::name, CASE WHEN copy->>'tenant_id' IS NOT NULL THEN (t->>'source')::name END),
-                        ((copy->>'source_schema')::name, (t->>'source')::name)) AS v(schema_name, table_name),
+                        ((copy->>'target_schema')::name, CASE WHEN copy->>'tenant_id' IS NOT NULL THEN (t->>'source')::name END, false),
+                        ((copy->>'source_schema')::name, (t->>'source')::name, true)) AS v(schema_name, table_name, is_source),
         pg_namespace AS n, pg_class AS c
       WHERE n.nspname = v.schema_name AND c.relnamespace = n.oid AND c.relname = v.table_name),
     types(oid) AS (
@@ -266,8 +266,11 @@ BEGIN
                            WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS x(oid)
       WHERE x.oid <> 0),
     things(rank, what, owner) AS (
+      -- whose schemas and foreign tables the copy's owner has chosen
       SELECT 1, format('Schema "%s"', nspname), nspowner FROM tabs
+      WHERE NOT coalesce(copy->'tables'->0->'chosen' ? pg_get_userbyid(nspowner), false)
       UNION ALL SELECT 2, format('Table "%s.%s"', nspname, relname), relowner FROM tabs
+                WHERE NOT (is_source AND coalesce(copy->'tables'->0->'chosen' ? pg_get_userbyid(relowner), false))
       UNION ALL SELECT 4, format('The function of trigger "%s" of "%s"', g.tgname, tabs.relname), p.proowner
                 FROM tabs JOIN pg_trigger AS g ON g.tgrelid = tabs.oid AND NOT g.tgisinternal JOIN pg_proc AS p ON p.oid = g.tgfoid
       UNION ALL SELECT 4, format('Something in the condition of trigger "%s" of "%s"', g.tgname, tabs.relname), coalesce(p.proowner, o.oprowner, y.typowner)
@@ -722,8 +725,14 @@ BEGIN
     END IF;
   ELSIF phase = 'changes' THEN
     low := copy.up_to - copy.overlap;
-    -- after one that took too long, what has changed is read in pieces
+    -- after one that took too long, what has changed is read in pieces, and the
+    -- last has no end
     high := copy.up_to + copy.changes_width;
+    EXECUTE format('SELECT $1 + %s.graph_fdw_clock_ahead($2)', ext) INTO clock USING begun, server::text;
+    IF high > clock THEN
+      high := NULL;
+      copy.changes_width := NULL;
+    END IF;
     -- an alert without a last update is found by its creation
     condition := CASE WHEN low IS NULL THEN 'true'
                       ELSE format('(source_row.%s >= $1 OR source_row.%s >= $1)', modified, created) END ||
@@ -867,11 +876,6 @@ BEGIN
     IF copy.up_to > clock AND phase = 'changes' THEN
       copy.up_to := clock;
     END IF;
-    IF phase = 'changes' AND high > clock THEN
-      -- that was all, but what is of the future
-      copy.changes_width := NULL;
-      high := NULL;
-    END IF;
     IF back THEN
       EXECUTE format('SELECT max(t) FROM (SELECT greatest(%s, %s) AS t FROM ONLY %s) AS s WHERE t <= $1', modified, created, target)
         INTO copy.up_to USING clock;
@@ -958,6 +962,8 @@ DECLARE
   refused text[];
   none boolean;
   too_much boolean;
+  again boolean;
+  attempts int;
 BEGIN
   IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' THEN
     RAISE read_only_sql_transaction USING MESSAGE = 'cannot refresh a copy in a read-only transaction';
@@ -1005,6 +1011,7 @@ BEGIN
     END IF;
     phase := 'start';
     state := NULL;
+    attempts := 0;
     WHILE phase IS NOT NULL LOOP
       IF may_commit OR several THEN
         BEGIN
@@ -1017,16 +1024,26 @@ BEGIN
         EXCEPTION WHEN OTHERS OR query_canceled THEN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
             detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+          -- another refresh was first: with a new snapshot it can be seen
+          again := may_commit AND state OPERATOR(pg_catalog.=) '40001' AND attempts OPERATOR(pg_catalog.<) 5;
+          attempts := attempts OPERATOR(pg_catalog.+) 1;
           too_much := phase OPERATOR(pg_catalog.<>) 'compare'
             AND (state OPERATOR(pg_catalog.=) '57014' OR pg_catalog.left(state, 3) OPERATOR(pg_catalog.~) '^53[12]|^540');
-          phase := NULL;
-          failed_state := state;
+          IF again THEN
+            state := NULL;
+          ELSE
+            phase := NULL;
+            failed_state := state;
+          END IF;
         END;
       ELSE
         EXECUTE step INTO phase
           USING $1::pg_catalog.name, sources[i], resources[i], $2, $4, $5::pg_catalog.name, phase;
       END IF;
       IF state IS NOT NULL THEN
+        IF may_commit THEN
+          COMMIT;
+        END IF;
         context := pg_catalog.split_part(context, E'\n', 1);
         detail := pg_catalog.btrim(pg_catalog.concat(pg_catalog.format('This was %s of "%s".', resources[i], sources[i]), E'\n', detail, E'\n',
           CASE WHEN pg_catalog.starts_with(context, 'Microsoft Graph request') THEN context END), E'\n');
@@ -1163,8 +1180,11 @@ BEGIN
               ELSE '{devicednsname}' END) AS v) AS i(properties)
       WHERE columns ?& i.properties
     LOOP
-      -- a name may be longer than a row of a btree
-      EXECUTE format('CREATE INDEX ON %s%s (%s)', main, CASE WHEN entry ? 'id' THEN '' ELSE ' USING hash' END, indexed);
+      -- a name may be longer than a row of a btree, and that of many rows
+      EXECUTE format('CREATE INDEX ON %s%s (%s)', main,
+        CASE WHEN NOT entry ? 'id' AND (SELECT a.atttypid IN ('text'::regtype, 'varchar'::regtype) FROM pg_attribute AS a
+                                        WHERE a.attrelid = main::regclass AND a.attname = columns->>'devicednsname')
+             THEN ' USING spgist' ELSE '' END, indexed);
     END LOOP;
   ELSIF entry ? 'id' AND removed = 'mark'
     AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = main::regclass AND a.attname = 'removed_at' AND NOT a.attisdropped) THEN
@@ -1282,6 +1302,17 @@ BEGIN
         USING entry, source->'columns', source_schema::name, target_schema::name, tenant_id, removed, has_parent;
       entries := entries || entry;
     END LOOP;
+    -- Who is no superuser trusts those whose schemas and foreign tables these are
+    -- now, though not whoever makes others in their place.
+    IF parent IS NOT NULL AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+      SELECT jsonb_set(entries, '{0,chosen}', jsonb_agg(DISTINCT r.rolname)) INTO entry
+      FROM (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname IN (source_schema, target_schema)
+            UNION SELECT c.relowner FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                  WHERE n.nspname = source_schema
+                    AND c.relname IN (SELECT t->>'source' FROM jsonb_array_elements(entries) AS t)) AS o(owner)
+      JOIN pg_roles AS r ON r.oid = o.owner AND NOT r.rolsuper AND r.rolname <> current_user;
+      entries := coalesce(entry, entries);
+    END IF;
     IF parent IS NOT NULL THEN
       EXECUTE format('INSERT INTO %s.graph_fdw_copy_rows (target_schema, source_schema, resource, tenant_id, tables, since, overlap, removed, made_schema)
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)', ext)

@@ -142,6 +142,15 @@ like(said("CALL graph_fdw_refresh_copy('theirs')"), qr/ERROR:.*DETAIL:.*The copy
 like(said("CALL graph_fdw_refresh_copy('theirs', owner => 'victim')"), qr/inserted 60/, 'but whom it names');
 $node->sql("SELECT graph_fdw_drop_copy('theirs')");
 
+# Of other roles' foreign tables, in a schema of its group: it has chosen them.
+$node->sql(q{CREATE ROLE dba; CREATE ROLE team; GRANT team TO victim; GRANT CREATE ON DATABASE postgres TO dba, team; GRANT USAGE ON FOREIGN SERVER graph TO dba; SET ROLE dba; CREATE SCHEMA fs;
+	IMPORT FOREIGN SCHEMA security LIMIT TO (alerts) FROM SERVER graph INTO fs; GRANT USAGE ON SCHEMA fs TO victim; GRANT SELECT ON fs.alerts TO victim; SET ROLE team; CREATE SCHEMA ours; RESET ROLE; GRANT CREATE, USAGE ON SCHEMA ours TO victim});
+like(said("SET ROLE victim; SELECT graph_fdw_create_copy('fs', 'ours'); CALL graph_fdw_refresh_copy('ours')"), qr/inserted 60/, 'chosen');
+like(said("CALL graph_fdw_refresh_copy('ours')"), qr/ERROR.*The copy belongs to role "victim"/s, 'by that role');
+$node->sql('ALTER SCHEMA fs OWNER TO attacker');
+like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('ours')"), qr/ERROR.*Schema "fs" belongs to role "attacker"/s, 'but nobody who comes after them');
+$node->sql("SELECT graph_fdw_drop_copy('ours'); DROP SCHEMA fs CASCADE");
+
 # Overloads, where others may create functions.
 $node->sql('GRANT CREATE ON SCHEMA public TO attacker; SET ROLE attacker;' . join ';', map { my ($name, $returns) = /(\w+\(.*\)) (.*)/;
 	"CREATE FUNCTION public.graph_fdw_$name RETURNS $returns LANGUAGE plpgsql AS \$\$ BEGIN RAISE NOTICE 'attacker runs as %', current_user; RETURN NULL; END \$\$" }
@@ -335,7 +344,7 @@ $node->sql("CALL graph_fdw_refresh_copy('k')");
 $node->sql("UPDATE graph_fdw_copy SET changes_width = '1 day'");
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('k')");
-is(requests(), 1, 'a piece that goes beyond now is the last');
+is(requests(), 2, 'a piece that goes beyond now, and one without an end');
 
 # What would fail with COMMIT fails in time.
 $node->sql(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
@@ -343,6 +352,20 @@ $node->sql(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEG
 like(said("CALL graph_fdw_refresh_copy('k')"), qr/ERROR:  refused/, 'a deferred constraint');
 is($node->sql("SELECT state, last_error ~ 'refused' FROM graph_fdw_copies WHERE target_schema = 'k'"), 'failed|t', 'the view says so');
 $node->sql('DROP TRIGGER refuse ON k.alerts');
+
+# Two at once, each with a snapshot that stays.
+$node->sql("ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'repeatable read'");
+my $session = $node->session;
+$session->query("BEGIN; CALL graph_fdw_refresh_copy('k')");
+my $second = $node->session;
+$second->query_until(qr/begun/, "\\echo begun\nCALL graph_fdw_refresh_copy('k');\n");
+$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'refresh_copy'");
+$session->query('COMMIT');
+$session->quit;
+is($second->query("SELECT 'goes on'"), 'goes on', 'the second waits');
+is($node->sql("SELECT last_error IS NULL, state FROM graph_fdw_copies WHERE target_schema = 'k'"), 't|ready', 'and refreshes');
+$second->quit;
+$node->sql('ALTER ROLE CURRENT_USER RESET default_transaction_isolation');
 
 # An answer that is cut is no warning here.
 $emulator->fault(kind => 'value_missing', path => 'alerts_v2', nth => 1);

@@ -1366,6 +1366,23 @@ BEGIN
   FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
                               ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP
+    -- of a role that was renamed or has given away all of it
+    IF copy.owner <> current_user
+      AND NOT EXISTS (SELECT FROM jsonb_array_elements(copy.tables) AS t
+                      WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                                        WHERE n.nspname = copy.target_schema AND c.relname = (t->>'target')::name
+                                          AND c.relowner = current_user::regrole AND n.nspowner = current_user::regrole)) THEN
+      EXECUTE format('INSERT INTO %s.graph_fdw_copy_drop VALUES ($1, $2, $3)', ext)
+        USING copy.target_schema, copy.source_schema, copy.resource;
+      EXECUTE format('INSERT INTO %1$s.graph_fdw_copy_rows (%2$s)
+                      SELECT r.* FROM jsonb_populate_record(NULL::%1$s.graph_fdw_copy, $1) AS r', ext,
+                     (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a
+                      WHERE a.attrelid = format('%s.graph_fdw_copy', ext)::regclass AND a.attnum > 0 AND NOT a.attisdropped))
+        USING to_jsonb(copy) || jsonb_build_object('owner', current_user, 'tables', copy.tables #- '{0,chosen}');
+      RAISE NOTICE 'copy "%" of "%" was of role "%", and is of "%" now', copy.target_schema, copy.source_schema, copy.owner, current_user;
+      copy.owner := current_user;
+      copy.tables := copy.tables #- '{0,chosen}';
+    END IF;
     -- columns have types and defaults, which could run something
     EXECUTE format('SELECT %s.graph_fdw_copy_distrust($1, NULL::name)', ext) INTO why USING to_jsonb(copy);
     IF why IS NOT NULL THEN

@@ -151,6 +151,14 @@ $node->sql('ALTER SCHEMA fs OWNER TO attacker');
 like(said("SET ROLE victim; CALL graph_fdw_refresh_copy('ours')"), qr/ERROR.*Schema "fs" belongs to role "attacker"/s, 'but nobody who comes after them');
 $node->sql("SELECT graph_fdw_drop_copy('ours'); DROP SCHEMA fs CASCADE");
 
+# A role that is called something else is still who it was.
+$node->sql("CREATE ROLE before; GRANT CREATE ON DATABASE postgres TO before; GRANT USAGE ON SCHEMA defender TO before; GRANT SELECT ON ALL TABLES IN SCHEMA defender TO before;
+	GRANT USAGE ON FOREIGN SERVER graph TO before; CREATE USER MAPPING FOR before SERVER graph OPTIONS (access_token 'emulator-access-token');
+	SET ROLE before; SELECT graph_fdw_create_copy('defender', 'renamed', tables => '{alerts}'); CALL graph_fdw_refresh_copy('renamed'); RESET ROLE; ALTER ROLE before RENAME TO after");
+like(said("SET ROLE after; CALL graph_fdw_refresh_copy('renamed')"), qr/ERROR.*Role "before" does not exist/s, 'a role that was renamed');
+like(said("SET ROLE after; SELECT graph_fdw_alter_copy('renamed'); CALL graph_fdw_refresh_copy('renamed'); SELECT graph_fdw_drop_copy('renamed')"),
+	qr/NOTICE:  copy "renamed" of "defender" was of role "before", and is of "after" now.*inserted 0, updated 0/s, 'takes its copy over');
+
 # Overloads, where others may create functions.
 $node->sql('GRANT CREATE ON SCHEMA public TO attacker; SET ROLE attacker;' . join ';', map { my ($name, $returns) = /(\w+\(.*\)) (.*)/;
 	"CREATE FUNCTION public.graph_fdw_$name RETURNS $returns LANGUAGE plpgsql AS \$\$ BEGIN RAISE NOTICE 'attacker runs as %', current_user; RETURN NULL; END \$\$" }

@@ -602,6 +602,7 @@ DECLARE
   listed text[];
   asked text[];
   found_ids bigint;
+  one_by_one boolean;
   bounds text;
   part record;
   done record;
@@ -765,6 +766,7 @@ BEGIN
     -- What is not in the list is gone, unless the list moved while it was read:
     -- what is few is asked for by id, and what is many by a second list.
     few := greatest(10, diff.listed / 1000);
+    one_by_one := false;
     IF cardinality(diff.missing) > few THEN
       EXECUTE format('SELECT ARRAY(SELECT s.%1$s::text FROM ONLY %2$s AS s
                                    WHERE s.%3$s >= (SELECT min(o.%3$s) FROM ONLY %4$s AS o WHERE o.%1$s = ANY ($1))
@@ -777,7 +779,11 @@ BEGIN
       -- both lists may lack what the service has, where it does not show all for a while
       EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s = ANY ($1)', source, id)
         INTO found_ids USING ARRAY(SELECT m FROM (SELECT m FROM unnest(diff.missing) AS m ORDER BY random() LIMIT 3) AS s);
-      IF found_ids > 0 THEN
+      IF found_ids > 0 AND cardinality(diff.missing) <= 1000 THEN
+        -- or the copy has another time of creation: each is asked for
+        asked := asked || diff.missing;
+        one_by_one := true;
+      ELSIF found_ids > 0 THEN
         RAISE fdw_error USING MESSAGE = format('the list of %s lacks what the service has', resource),
           DETAIL = format('Of %s that it lacks, the service knows some by their id.', cardinality(diff.missing)),
           HINT = 'Nothing was marked or deleted. The next refresh with full => true goes on from here.';
@@ -786,7 +792,7 @@ BEGIN
       asked := diff.missing;
     END IF;
     asked := asked || diff.differ;
-    condition := CASE WHEN cardinality(asked) <= few * 2 THEN format('source_row.%s = ANY ($5)', id)
+    condition := CASE WHEN one_by_one OR cardinality(asked) <= few * 2 THEN format('source_row.%s = ANY ($5)', id)
                       ELSE format(bounds, 'source_row.' || created) END;
   END IF;
 

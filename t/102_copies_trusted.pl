@@ -304,6 +304,14 @@ foreach my $removed (qw(mark keep delete))
 $node->sql("SELECT graph_fdw_create_copy('defender', 'gone', tables => '{alerts}'); CALL graph_fdw_refresh_copy('gone')");
 $node->sql("UPDATE gone.alerts SET created_date_time = '2026-02-20' WHERE id IN (SELECT id FROM gone.alerts WHERE created_date_time > '2026-06-01' ORDER BY id LIMIT 20)");
 like(said("CALL graph_fdw_refresh_copy('gone', full => true)"), qr/repaired \d+, gone 0/, 'what is listed elsewhere is not gone');
+# nor what is listed nowhere, as long as the service knows it
+$node->sql("UPDATE gone.alerts SET created_date_time = now() WHERE id IN (SELECT id FROM gone.alerts ORDER BY id LIMIT 15); UPDATE graph_fdw_copy SET compared_to = '2026-08-02' WHERE target_schema = 'gone'");
+like(said("CALL graph_fdw_refresh_copy('gone', full => true)"), qr/repaired [12]\d, gone 0/, 'nor what has another time of creation');
+$emulator->add_alerts(map { alert(id => "moved $_", createdDateTime => '2026-03-01T00:00:00Z', lastUpdateDateTime => '2026-03-01T00:00:00Z') } 1 .. 15);
+$node->sql("INSERT INTO gone.alerts (id, created_date_time, last_update_date_time) SELECT 'moved ' || i, '2026-07-01', '2026-03-01' FROM generate_series(1, 15) AS i; SELECT count(*) FROM gone.alerts; UPDATE graph_fdw_copy SET load_end = '2026-05-01' WHERE target_schema = 'gone'");
+like(said("CALL graph_fdw_refresh_copy('gone', full => true)"), qr/repaired [12]\d, gone 0/, 'which may be before all that is compared');
+$emulator->control('DELETE', "alerts?id=moved%20$_") foreach 1 .. 15;
+$node->sql("DELETE FROM gone.alerts WHERE id LIKE 'moved %'; UPDATE graph_fdw_copy SET load_end = NULL WHERE target_schema = 'gone'");
 # what was marked is not for ever, whatever the setting is now
 $node->sql("UPDATE gone.alerts SET removed_at = now(); SELECT graph_fdw_alter_copy('gone', removed => 'keep')");
 $node->sql("CALL graph_fdw_refresh_copy('gone', full => true)");

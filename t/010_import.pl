@@ -119,7 +119,7 @@ is($node->result('REFRESH MATERIALIZED VIEW everything.kept; REFRESH MATERIALIZE
 	101, 'a materialized view');
 
 # The extension goes as it came.
-is($node->result('SELECT graph_fdw_version()'), '1.1', 'the version');
+is($node->result('SELECT graph_fdw_version()'), '1.1.0', 'the version');
 is($node->error('DROP EXTENSION graph_fdw')->{state}, '2BP01', 'the extension is needed');
 is($node->result('DROP EXTENSION graph_fdw CASCADE; SELECT count(*) FROM pg_foreign_table', database => 'restored') =~ s/^.*\n//sr, 0, 'unless all of it goes');
 is($node->result('CREATE EXTENSION graph_fdw; CREATE EXTENSION IF NOT EXISTS graph_fdw; DROP EXTENSION graph_fdw', database => 'restored'), '', 'and comes back');

@@ -116,6 +116,75 @@ is($node->sql("SELECT count(*) FROM (SELECT id FROM $name WHERE id = ANY (ARRAY(
 is($node->sql("SELECT count(title) FROM $name WHERE id = 'a000050'"), 1, 'the next waits for the end of it');
 cmp_ok(scalar(grep { $_->[2] } $limit->requests), '>', 5, 'and has looked more than max_retries times');
 
+# A reader that does something else, with a cursor open, holds up nobody: not where no
+# limit is known, and not for long where one is.
+my $some = sub { "SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($_[0], $_[1]) AS n))" };
+my $count = sub { 'SELECT count(*) FROM (' . $some->(@_) . ' OFFSET 0) AS a' };
+my $took = sub { my ($query) = @_; my $begin = time; return ($node->result($query), time - $begin); };
+my $idle = sub {
+	my @sessions = map { $node->session } 1 .. 4;
+	foreach my $session (@sessions)
+	{
+		$session->query('BEGIN; DECLARE c CURSOR FOR ' . $some->(1, 60));
+		$session->query('FETCH 1 FROM c');
+	}
+	return @sessions;
+};
+$name = $limit->scene(requests => 1000, latency => 100, alerts => 100);
+my @idle = $idle->();
+my ($answer, $seconds) = $took->($count->(70, 70));
+is($answer, 1, 'beside cursors that nobody reads');
+cmp_ok($seconds, '<', 2, 'one does not wait');
+@idle = ();
+$name = $limit->scene(requests => 12, seconds => 4, latency => 20, alerts => 100, retry_after => 'exact');
+is($node->sql($count->(1, 30)), 30, 'a limit is known');
+@idle = $idle->();
+($answer, $seconds) = $took->($count->(70, 70));
+is($answer, 1, 'beside cursors that nobody reads, where a limit is known');
+cmp_ok($seconds, '<', 9, 'one does not wait long');
+@idle = ();
+
+# Two servers are one client: who waits for the ceiling of one is not in the way of
+# those who use the other.
+$name = $limit->scene(requests => 1000, latency => 10, alerts => 100);
+$node->sql("CREATE SERVER low FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '" . $limit->{service}->url . "/$name', requests_per_minute '2');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER low OPTIONS (access_token 'a-token-of-nobody');
+	CREATE FOREIGN TABLE low (id text, title text) SERVER low");
+my $waiter = $limit->start(q{SET statement_timeout = '8s'; SELECT count(*) FROM (SELECT id FROM low WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series(1, 6) AS n)) OFFSET 0) AS a});
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM graph_fdw_activity WHERE state = 'waits'});
+($answer, $seconds) = $took->($count->(50, 52));
+is($answer, 3, 'beside one who waits for a ceiling of his own');
+cmp_ok($seconds, '<', 3, 'one does not wait');
+like(GraphLimit::finish($waiter), qr/timeout|takes no requests/, 'who does');
+
+# Two hiccups of a service that has no limit are forgotten soon.
+$name = $limit->scene(requests => 1000, latency => 10, alerts => 100);
+foreach my $id (1, 2)
+{
+	$limit->get('fail?count=3&retry_after=1');
+	is($node->sql($count->($id, $id)), 1, "hiccup $id");
+}
+($answer, $seconds) = $took->($count->(10, 60));
+is($answer, 51, 'after two hiccups');
+cmp_ok($seconds, '<', 5, 'it is as if there had been none');
+$name = $limit->scene(requests => 1000, latency => 10, alerts => 100);
+foreach my $from (1, 31)
+{
+	$limit->get('fail?count=6&retry_after=1');
+	is($node->sql($count->($from, $from + 29)), 30, 'a hiccup in the middle');
+}
+($answer, $seconds) = $took->(join '; ', map { $count->(1, 99) } 1 .. 6);
+is($answer, join("\n", (99) x 6), 'after two hiccups in the middle');
+cmp_ok($seconds, '<', 60, 'requests go faster again');
+note "after two hiccups in the middle: $seconds s";
+
+# Each is as patient as its own server says, also while another one looks.
+$name = $limit->scene(requests => 0, latency => 10, alerts => 100, retry_after => 'none', options => ", throttle_timeout '3s'");
+my $begin = time;
+my @patient = map { $limit->start($count->($_, $_)) } 1 .. 4;
+like(GraphLimit::finish($_), qr/ERROR/, 'a service that takes nothing') foreach @patient;
+cmp_ok(time - $begin, '<', 7, 'ends the patience of all at once');
+
 # What one session has met, the others know: nobody asks in a pause.
 scene();
 $emulator->fault(kind => 'status', code => 429, retry_after => 2, path => '/security/', times => 1);

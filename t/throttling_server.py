@@ -6,6 +6,7 @@ It is no Microsoft Graph: it knows a list that comes newest first, with $top, $s
     GET /{name}/v1.0/security/alerts_v2?...      counted
     GET /{name}/v1.0/security/alerts_v2/a000001  counted
     GET /{name}/reset?requests=40&seconds=15&refused=1&retry_after=none&latency=50&alerts=500
+    GET /{name}/fail?count=3&retry_after=1       the next three are refused
     GET /{name}/log                              [[time, path, refused], ...]
 
 retry_after is "exact" (when there will be room, rounded up), "none" or a number. refused=1: requests that are refused count, too.
@@ -34,11 +35,16 @@ class Limit:
         self.refused_count, self.retry_after = refused == "1", retry_after
         self.latency, self.alerts = float(latency) / 1000, int(alerts)
         self.window, self.log, self.lock = deque(), [], threading.Lock()
+        self.failures, self.failure = 0, ""
 
     def arrive(self, path):
         """None if the request is let in; else what Retry-After says, "" for nothing."""
         with self.lock:
             now = time.monotonic()
+            if self.failures > 0:
+                self.failures -= 1
+                self.log.append([now, path, True])
+                return self.failure
             while self.window and self.window[0] <= now - self.seconds:
                 self.window.popleft()
             refused = path not in self.seen if self.first else len(self.window) >= self.requests
@@ -95,6 +101,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             limit = limits.setdefault(name, Limit())
         if rest == "log":
             return self.answer(200, limit.log)
+        if url.path.endswith("/fail"):
+            limit.failures, limit.failure = int(query["count"]), query["retry_after"]
+            return self.answer(200, {})
         told = limit.arrive(self.path)
         time.sleep(limit.latency)
         if told is not None:

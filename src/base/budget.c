@@ -72,8 +72,8 @@
 #define FORGET_AFTER	SECONDS(600)
 
 /*
- * Where all share the budget, the first guess wants so many requests that were
- * taken before: a window that others had filled tells nothing.
+ * Where all share the budget, a guess wants so many requests that were taken
+ * before: a window that others had filled tells nothing.
  */
 #define ENOUGH			8
 
@@ -111,6 +111,13 @@
 #define TOGETHER_NEAR	0.9
 #define TOGETHER_HASTE	1.3
 
+/*
+ * It grows twice as fast with each window, after the first, that passes without
+ * a refusal, and by so much at most: a guess may be far too low.
+ */
+#define MOST_DOUBLINGS	10
+#define TOGETHER_MOST	0.1
+
 /* In an empty window requests go so much faster, until that share is used. */
 #define EMPTY_SHARE		0.25
 
@@ -143,8 +150,13 @@ static const int usual_windows[] = {1, 2, 5, 10, 15, 20, 30, 60, 120, 300};
 #define MOST_CONCURRENCY	64
 #define CONCURRENCY_SHRINK	0.7
 
-/* A request that is under way for so long is not waited for. */
-#define PROBE_LEASE	SECONDS(15)
+/*
+ * A request that is under way for so long is not waited for: whoever has sent it
+ * may have gone to do something else, with a cursor open.  Where no limit is known
+ * nobody is to wait for that.
+ */
+#define LEASE			SECONDS(3)
+#define SHORT_LEASE		SECONDS(0.5)
 
 /* Somebody who looks so much later than he said does not look. */
 #define LATENESS	SECONDS(0.5)
@@ -264,12 +276,34 @@ graph_budget_leave(GraphBudget *budget, int place)
 }
 
 /*
+ * when_below
+ *		When does a ceiling of so many requests a minute allow the next?
+ *
+ * Of more than are remembered, the last ones are spread.
+ */
+static GraphTime
+when_below(const GraphBudget *budget, int per_minute)
+{
+	int			count = Min(per_minute, GRAPH_BUDGET_TIMES);
+
+	if (per_minute <= 0 || budget->counts.requests < (uint64) count)
+		return 0;
+	return budget->let_go[(budget->counts.requests - count) % GRAPH_BUDGET_TIMES] +
+		SECONDS(60.0 * count / per_minute);
+}
+
+/*
  * count_ahead
  *		How many are there that wait, look, and go before this one?
+ *
+ * Who waits for a ceiling of his own server holds up nobody who has a higher one
+ * or none.
  */
 static int
-count_ahead(const GraphBudget *budget, int place, GraphTime rank, GraphTime now)
+count_ahead(const GraphBudget *budget, int place, GraphTime rank,
+			int per_minute, GraphTime now)
 {
+	GraphTime	below = Max(when_below(budget, per_minute), now);
 	int			result = 0;
 
 	for (int i = 0; i < GRAPH_BUDGET_PLACES; i++)
@@ -279,7 +313,9 @@ count_ahead(const GraphBudget *budget, int place, GraphTime rank, GraphTime now)
 		result += i != place && other->pid != 0 && other->sent == 0 &&
 			other->due != 0 && other->due + LATENESS > now &&
 			(place < 0 || other->rank < rank ||
-			 (other->rank == rank && i < place));
+			 (other->rank == rank && i < place)) &&
+			(other->per_minute == per_minute ||
+			 when_below(budget, other->per_minute) <= below);
 	}
 	return result;
 }
@@ -305,13 +341,15 @@ graph_budget_waiting(const GraphBudget *budget)
 static bool
 is_crowded(const GraphBudget *budget, GraphTime now)
 {
+	bool		free = budget->window == 0 && budget->trouble.since == 0;
+	GraphTime	lease = free ? SHORT_LEASE : LEASE;
 	int			count = 0;
 
 	if (!budget->together)
 		return false;
 	for (int i = 0; i < GRAPH_BUDGET_PLACES; i++)
 		count += budget->places[i].pid != 0 && budget->places[i].sent != 0 &&
-			now - budget->places[i].sent < LONGEST_WINDOW;
+			now - budget->places[i].sent < lease;
 	return count >= (int) budget->concurrency;
 }
 
@@ -328,7 +366,7 @@ static bool
 has_probe(const GraphBudget *budget, GraphTime now)
 {
 	return budget->trouble.probe >= 0 &&
-		now - budget->places[budget->trouble.probe].sent < PROBE_LEASE;
+		now - budget->places[budget->trouble.probe].sent < LEASE;
 }
 
 /*
@@ -354,23 +392,6 @@ when_allowed(const GraphBudget *budget, const GraphWish *wish)
 		when = Max(when, budget->times[budget->ntimes - most] + budget->window -
 				   Min(RESERVED_UNTIL, budget->window / 4));
 	return when;
-}
-
-/*
- * when_below
- *		When does a ceiling of so many requests a minute allow the next?
- *
- * Of more than are remembered, the last ones are spread.
- */
-static GraphTime
-when_below(const GraphBudget *budget, int per_minute)
-{
-	int			count = Min(per_minute, GRAPH_BUDGET_TIMES);
-
-	if (per_minute <= 0 || budget->counts.requests < (uint64) count)
-		return 0;
-	return budget->let_go[(budget->counts.requests - count) % GRAPH_BUDGET_TIMES] +
-		SECONDS(60.0 * count / per_minute);
 }
 
 /*
@@ -435,7 +456,7 @@ graph_budget_ask(GraphBudget *budget, int place, GraphTime rank,
 				 const GraphWish *wish)
 {
 	GraphTime	now = graph_now();
-	int			ahead = count_ahead(budget, place, rank, now);
+	int			ahead = count_ahead(budget, place, rank, wish->per_minute, now);
 	GraphTime	when;
 
 	if (budget->window != 0 &&
@@ -693,7 +714,7 @@ guess_limit(GraphBudget *budget, GraphTime end)
 	window = Min(Max(window, SHORTEST_WINDOW), LONGEST_WINDOW);
 	/* the one that was taken now is the first of what follows */
 	count = count_since(budget, end - window - 1) - 1;
-	if (budget->together && budget->recovered == 0 && count < ENOUGH)
+	if (budget->together && count < ENOUGH)
 		return;
 	budget->allowed = Max(count, 1);
 	budget->window = count > 0 ? window : Min(window, UNKNOWN_WINDOW);
@@ -735,6 +756,27 @@ learn(GraphBudget *budget, GraphTime now)
 }
 
 /*
+ * together_growth
+ *		By how much does what is allowed to all grow with a request?
+ */
+static double
+together_growth(const GraphBudget *budget, GraphTime now)
+{
+	double		windows = (now - budget->recovered) / (double) budget->window;
+	double		growth;
+
+	if (budget->too_many == 0)
+		growth = TOGETHER_FIRST;
+	else if (budget->allowed < TOGETHER_NEAR * budget->too_many)
+		growth = TOGETHER_FAST;
+	else
+		growth = TOGETHER_SLOW;
+	if (windows > 1)
+		growth *= pow(2, Min(floor(windows - 1), MOST_DOUBLINGS));
+	return Min(growth, TOGETHER_MOST);
+}
+
+/*
  * grow
  *		A request was taken: allow more.
  */
@@ -745,14 +787,7 @@ grow(GraphBudget *budget, GraphTime now)
 
 	growth *= Min((now - budget->grown) / (double) budget->window, 1);
 	if (budget->together)
-	{
-		if (budget->too_many == 0)
-			growth = TOGETHER_FIRST;
-		else if (budget->allowed < TOGETHER_NEAR * budget->too_many)
-			growth = TOGETHER_FAST;
-		else
-			growth = TOGETHER_SLOW;
-	}
+		growth = together_growth(budget, now);
 	budget->allowed *= 1 + growth;
 	budget->grown = now;
 }

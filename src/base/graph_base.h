@@ -251,7 +251,8 @@ extern GraphTurn *graph_turn_create(MemoryContext owner,
 extern GraphTime graph_turn_ask(GraphTurn *turn, const GraphWish *wish);
 extern int64 graph_turn_waited(const GraphTurn *turn);
 extern int	graph_turns_waiting(void);
-extern const char *graph_turn_problem(const GraphTurn *turn, GraphTime when);
+extern const char *graph_turn_problem(const GraphTurn *turn, GraphTime when,
+									  int timeout);
 extern void graph_turn_taken(GraphTurn *turn);
 extern GraphTime graph_turn_refused(GraphTurn *turn,
 									const GraphPatience *patience,

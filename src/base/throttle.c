@@ -45,7 +45,8 @@ struct GraphThrottle
 	GraphBudget *own;			/* used where none can be shared, or NULL */
 	bool		shared;			/* the budget that was looked at last was */
 	GraphTime	taken;			/* when its last request was taken, */
-	GraphTime	pause;			/* and until when none is sent; as it was then */
+	GraphTime	pause;			/* until when none is sent, */
+	bool		in_trouble;		/* and whether none is taken; as it was then */
 };
 
 struct GraphTurn
@@ -120,6 +121,7 @@ graph_throttle_find(const char *origin, const char *client)
 		throttle->own = NULL;	/* should there be no memory */
 		throttle->shared = false;
 		throttle->taken = throttle->pause = 0;
+		throttle->in_trouble = false;
 	}
 	if (throttle->own == NULL)
 	{
@@ -157,6 +159,7 @@ close_budget(GraphThrottle *throttle, const GraphBudget *budget)
 {
 	throttle->taken = budget->taken;
 	throttle->pause = budget->trouble.pause;
+	throttle->in_trouble = budget->trouble.since != 0;
 	if (throttle->shared)
 		graph_shared_unlock();
 }
@@ -272,6 +275,7 @@ make_place(const GraphTurn *turn, const GraphWish *wish)
 		.pid = MyProcPid,
 		.rank = turn->rank,
 		.since = turn->since,
+		.per_minute = wish->per_minute,
 		.userid = wish->userid,
 		.databaseid = MyDatabaseId,
 		.page = wish->page,
@@ -319,16 +323,48 @@ graph_turn_ask(GraphTurn *turn, const GraphWish *wish)
 }
 
 /*
+ * refused_for
+ *		For how many milliseconds was no request taken since one was refused, or
+ *		since this one waits for those that are?
+ */
+static int64
+refused_for(const GraphTurn *turn)
+{
+	GraphTime	since = turn->refused_since ? turn->refused_since : turn->since;
+
+	return (graph_now() - Max(since, turn->throttle->taken)) / 1000;
+}
+
+/*
+ * no_request_taken
+ *		The sentence that says so.
+ */
+static const char *
+no_request_taken(const GraphTurn *turn)
+{
+	return psprintf("For %.0f seconds no request was taken.",
+					refused_for(turn) / 1000.0);
+}
+
+/*
  * graph_turn_problem
  *		Why it makes no sense to wait until a time that was told, as a sentence;
  *		NULL if it does.
  *
  * Only in a pause that the service has asked for is it known that nothing is
- * sent before.
+ * sent before.  Those who wait for what another one finds out are as patient as
+ * if they asked themselves, for so many milliseconds.
  */
 const char *
-graph_turn_problem(const GraphTurn *turn, GraphTime when)
+graph_turn_problem(const GraphTurn *turn, GraphTime when, int timeout)
 {
+	int64		delay = graph_milliseconds_until(turn->throttle->pause);
+
+	if (turn->throttle->in_trouble && delay > timeout)
+		return graph_wait_problem(delay, (int) Min((delay + 999) / 1000, INT_MAX),
+								  timeout);
+	if (turn->throttle->in_trouble && refused_for(turn) > timeout)
+		return no_request_taken(turn);
 	if (when > turn->throttle->pause)
 		return NULL;
 	return graph_wait_problem(graph_milliseconds_until(when), -1, 0);
@@ -397,18 +433,6 @@ graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
 }
 
 /*
- * refused_for
- *		For how many milliseconds was no request taken since one was refused?
- */
-static int64
-refused_for(const GraphTurn *turn)
-{
-	GraphTime	taken = turn->throttle->taken;
-
-	return (graph_now() - Max(turn->refused_since, taken)) / 1000;
-}
-
-/*
  * graph_turn_again
  *		After a refusal: NULL if the request is to be sent again, at the time
  *		that was told; otherwise why not, "" for nothing to say.
@@ -437,8 +461,7 @@ graph_turn_again(const GraphTurn *turn, const GraphPatience *patience,
 	if (why)
 		return why;
 	if (refused_for(turn) + delay > patience->timeout)
-		return psprintf("For %.0f seconds no request was taken.",
-						refused_for(turn) / 1000.0);
+		return no_request_taken(turn);
 	if (!crowded)
 		(*attempt)++;
 	return NULL;

@@ -39,6 +39,7 @@ typedef struct GraphPlace
 	GraphTime	due;			/* when it will look again */
 	GraphTime	sent;			/* 0: it waits */
 	GraphTime	since;			/* when it began to wait */
+	int			per_minute;		/* the ceiling of its own server, or 0 */
 	Oid			userid;			/* the role that asks, */
 	Oid			databaseid;		/* and where */
 	uint64		page;

@@ -256,7 +256,8 @@ graph_fetch_start(GraphFetch *fetch)
 	if (fetch->not_before != 0)
 	{
 		const char *problem =
-			graph_turn_problem(fetch->turn, fetch->not_before);
+			graph_turn_problem(fetch->turn, fetch->not_before,
+							   shared->session->options.limits.throttle_timeout);
 
 		if (problem)
 			graph_report_throttled(&shared->session->peer,

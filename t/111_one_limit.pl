@@ -185,6 +185,26 @@ my @patient = map { $limit->start($count->($_, $_)) } 1 .. 4;
 like(GraphLimit::finish($_), qr/ERROR/, 'a service that takes nothing') foreach @patient;
 cmp_ok(time - $begin, '<', 7, 'ends the patience of all at once');
 
+# A request that is refused for itself stops nobody else.
+$name = $limit->scene(requests => 1000, latency => 10, alerts => 100, never => 'a000007', options => ", throttle_timeout '30s'");
+$waiter = $limit->start("SET statement_timeout = '25s'; " . $count->(5, 9));
+sleep 2;
+foreach my $id (50, 51)
+{
+	($answer, $seconds) = $took->($count->($id, $id));
+	is($answer, 1, 'beside one that is refused for itself');
+	cmp_ok($seconds, '<', 6, 'one does not wait long');
+}
+($answer, $seconds) = $took->($count->(20, 60));
+is($answer, 41, 'nor do many');
+cmp_ok($seconds, '<', 10, 'wait long');
+like(GraphLimit::finish($waiter), qr/timeout|takes no requests|refused|too many/i, 'which ends by itself');
+
+# Retry-After may be too short: who finds a window full that others have filled, waits.
+$name = $limit->scene(requests => 20, seconds => 10, retry_after => 1, latency => 10, alerts => 100);
+is($node->sql($count->(1, 20)), 20, 'a window is filled');
+is($node->sql($count->(50, 50)), 1, 'and the next waits, whatever Retry-After says');
+
 # What one session has met, the others know: nobody asks in a pause.
 scene();
 $emulator->fault(kind => 'status', code => 429, retry_after => 2, path => '/security/', times => 1);

@@ -10,7 +10,7 @@ It is no Microsoft Graph: it knows a list that comes newest first, with $top, $s
     GET /{name}/log                              [[time, path, refused], ...]
 
 retry_after is "exact" (when there will be room, rounded up), "none" or a number. refused=1: requests that are refused count, too.
-first=1: there is no window, but each path is refused once.
+first=1: there is no window, but each path is refused once. never=a000007: this alert is always refused, with Retry-After 1.
 Everything is by name, and what the token says is not looked at.
 """
 
@@ -29,22 +29,22 @@ START = datetime.datetime(2026, 7, 1, tzinfo=datetime.timezone.utc)
 
 
 class Limit:
-    def __init__(self, requests="40", seconds="15", refused="0", retry_after="exact", latency="50", alerts="500", first="0"):
+    def __init__(self, requests="40", seconds="15", refused="0", retry_after="exact", latency="50", alerts="500", first="0", never=""):
         self.first, self.seen = first == "1", set()
         self.requests, self.seconds = int(requests), float(seconds)
         self.refused_count, self.retry_after = refused == "1", retry_after
         self.latency, self.alerts = float(latency) / 1000, int(alerts)
         self.window, self.log, self.lock = deque(), [], threading.Lock()
-        self.failures, self.failure = 0, ""
+        self.failures, self.failure, self.never = 0, "", never
 
     def arrive(self, path):
         """None if the request is let in; else what Retry-After says, "" for nothing."""
         with self.lock:
             now = time.monotonic()
-            if self.failures > 0:
-                self.failures -= 1
+            if self.failures > 0 or (self.never and path.split("?")[0].endswith(self.never)):
+                self.failures -= self.failures > 0
                 self.log.append([now, path, True])
-                return self.failure
+                return self.failure if not self.never else "1"
             while self.window and self.window[0] <= now - self.seconds:
                 self.window.popleft()
             refused = path not in self.seen if self.first else len(self.window) >= self.requests

@@ -661,23 +661,24 @@ shrink(GraphBudget *budget, GraphTime now)
 
 /*
  * graph_budget_refuse
- *		The service has refused a request, and asks to wait so many seconds (-1:
- *		it does not say).  Returns when it may be sent again.
+ *		The service has refused a request.  Returns when it may be sent again.
  *
- * again tells that it was refused before, and not taken since.  If refusals
- * have proved harmless, and it does not ask for a pause, only this one waits.
+ * If refusals have proved harmless, and it does not ask for a pause, only this
+ * one waits; and so it does if it is refused for itself.
  */
 GraphTime
-graph_budget_refuse(GraphBudget *budget, int place, GraphTime sent,
-					int retry_after, bool again)
+graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 {
 	GraphTime	now = graph_now();
 	bool		is_first = budget->trouble.since == 0;
 	GraphTime	wait;
 
-	forget_sent(budget, sent);
+	forget_sent(budget, refusal->sent);
 	graph_budget_leave(budget, place);
 	budget->counts.refusals++;
+	if (refusal->for_itself)
+		return now + Max(with_jitter(least_wait(1, refusal->retry_after), 3),
+						 SECONDS(1));
 	if (is_first)
 	{
 		budget->trouble.since = now;
@@ -685,16 +686,17 @@ graph_budget_refuse(GraphBudget *budget, int place, GraphTime sent,
 		budget->trouble.is_proved = false;
 		shrink(budget, now);
 	}
-	else if (sent >= budget->trouble.since)
+	else if (refusal->sent >= budget->trouble.since)
 	{
-		budget->trouble.probes += budget->trouble.cautious || again;
-		budget->trouble.is_proved |= again;
-		budget->trouble.cautious |= again;
+		budget->trouble.probes += budget->trouble.cautious || refusal->again;
+		budget->trouble.is_proved |= refusal->again;
+		budget->trouble.cautious |= refusal->again;
 	}
 	budget->trouble.in_a_row++;
-	wait = budget->together ? wait_together(budget, retry_after, is_first, now) :
-		wait_after(budget, retry_after);
-	if (retry_after < 0 && !budget->trouble.cautious)
+	wait = budget->together ?
+		wait_together(budget, refusal->retry_after, is_first, now) :
+		wait_after(budget, refusal->retry_after);
+	if (refusal->retry_after < 0 && !budget->trouble.cautious)
 		return now + wait / 2;
 	budget->trouble.pause = Max(budget->trouble.pause, now + wait);
 	return budget->trouble.pause;

@@ -276,7 +276,8 @@ static void
 add_row(ReturnSetInfo *result, const GraphPlace *place)
 {
 	bool		may_see = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
-		has_privs_of_role(GetUserId(), place->userid);
+		has_privs_of_role(GetUserId(), place->userid) ||
+		place->pid == MyProcPid;
 	GraphTime	since = place->sent ? place->sent : place->since;
 	Datum		values[8];
 	bool		nulls[8] = {false};

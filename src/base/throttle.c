@@ -38,6 +38,18 @@
 #define RANK_STEP	INT64CONST(500000)
 #define RANK_STEPS	20
 
+/*
+ * A request that was refused so often while others were taken is refused for
+ * itself, and not as one too many.
+ */
+#define MOST_PASSED_OVER	2
+
+/*
+ * Where a request of the client was taken within such a time, in microseconds,
+ * there are too many at the moment.
+ */
+#define LATELY	(INT64CONST(60) * 1000000)
+
 /* A client, as this backend knows it. */
 struct GraphThrottle
 {
@@ -57,7 +69,9 @@ struct GraphTurn
 	GraphTime	since;			/* and since then */
 	int64		waited;			/* microseconds, in all */
 	GraphTime	sent;			/* it is under way since, or 0 */
-	GraphTime	refused_since;	/* it was refused, and not taken since; or 0 */
+	GraphTime	refused_since;	/* it was refused, and not taken since; or 0, */
+	GraphTime	refused_last;	/* for the last time then, */
+	int			passed_over;	/* and so often while others were taken */
 	int			place;			/* in the budget, or -1, */
 	bool		in_shared;		/* and is that the shared one? */
 	bool		waits;			/* it is one of nwaiting */
@@ -398,6 +412,7 @@ graph_turn_taken(GraphTurn *turn)
 	}
 	turn->place = -1;
 	turn->rank = turn->sent = turn->refused_since = 0;
+	turn->passed_over = 0;
 }
 
 /*
@@ -406,7 +421,9 @@ graph_turn_taken(GraphTurn *turn)
  *		it asks for in seconds, or -1.  Returns when it may be sent again.
  *
  * Until then no request of the client is sent; but if the service asks for more
- * than anybody waits, those that come next are to find out for themselves.
+ * than anybody waits, those that come next are to find out for themselves.  The
+ * next that is sent is another one, if one waits: this may be refused for itself,
+ * and if it is, only this one waits.
  */
 GraphTime
 graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
@@ -414,13 +431,21 @@ graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
 {
 	bool		too_long = retry_after > patience->timeout / 1000;
 	GraphBudget *budget = open_budget(turn->throttle, turn);
-	GraphTime	when = graph_budget_refuse(budget,
-										   is_mine(budget, turn) ? turn->place : -1,
-										   turn->sent, too_long ? -1 : retry_after,
-										   turn->refused_since != 0);
+	GraphRefusal refusal = {
+		.sent = turn->sent,
+		.retry_after = too_long ? -1 : retry_after,
+		.again = turn->refused_since != 0,
+	};
+	GraphTime	when;
+
+	turn->passed_over += refusal.again && budget->taken > turn->refused_last;
+	refusal.for_itself = turn->passed_over > MOST_PASSED_OVER;
+	when = graph_budget_refuse(budget, is_mine(budget, turn) ? turn->place : -1,
+							   &refusal);
 
 	/* it goes on waiting, and is seen to; alone, it holds nobody up */
-	turn->since = turn->told.since = graph_now();
+	turn->since = turn->told.since = turn->refused_last = graph_now();
+	turn->rank = turn->told.rank = turn->since;
 	turn->told.due = when > budget->trouble.pause ? 0 : when;
 	turn->place = graph_budget_enter(budget, &turn->told);
 	turn->in_shared = turn->throttle->shared;
@@ -439,7 +464,8 @@ graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
  *
  * attempt counts how often the request was sent before.  A refusal counts where
  * the service takes nothing; if it takes others, and where it has taken what was
- * asked before, there are too many at the moment, and it is a matter of time.
+ * asked before, there are too many at the moment, and it is a matter of time.  Where
+ * all share a budget, so it is if it has taken any in the last minute.
  * Where all share a budget, somebody looks more often than one that is alone
  * would: without Retry-After it is given up no sooner for that.
  */
@@ -448,7 +474,9 @@ graph_turn_again(const GraphTurn *turn, const GraphPatience *patience,
 				 int retry_after, int *attempt, GraphTime when)
 {
 	bool		crowded = patience->has_begun ||
-		turn->throttle->taken > turn->refused_since;
+		turn->throttle->taken > turn->refused_since ||
+		(turn->throttle->shared && turn->throttle->taken != 0 &&
+		 graph_now() - turn->throttle->taken < LATELY);
 	int64		delay = graph_milliseconds_until(when);
 	const char *why = graph_wait_problem(delay, retry_after, patience->timeout);
 
@@ -487,4 +515,5 @@ graph_turn_end(GraphTurn *turn)
 {
 	leave(turn);
 	turn->refused_since = 0;
+	turn->passed_over = 0;
 }

@@ -97,6 +97,15 @@ typedef struct GraphBudget
 	GraphPlace	places[GRAPH_BUDGET_PLACES];
 } GraphBudget;
 
+/* A request that the service has refused as one too many. */
+typedef struct GraphRefusal
+{
+	GraphTime	sent;			/* when it was sent */
+	int			retry_after;	/* seconds; -1: the service does not say */
+	bool		again;			/* it was refused before, and not taken since, */
+	bool		for_itself;		/* and that says nothing of others */
+} GraphRefusal;
+
 /* in budget.c */
 extern void graph_budget_init(GraphBudget *budget, bool together);
 extern int	graph_budget_enter(GraphBudget *budget, const GraphPlace *place);
@@ -106,8 +115,7 @@ extern int	graph_budget_waiting(const GraphBudget *budget);
 extern GraphTime graph_budget_ask(GraphBudget *budget, int place,
 								  GraphTime rank, const GraphWish *wish);
 extern GraphTime graph_budget_refuse(GraphBudget *budget, int place,
-									 GraphTime sent, int retry_after,
-									 bool again);
+									 const GraphRefusal *refusal);
 extern void graph_budget_take(GraphBudget *budget, int place, GraphTime sent);
 
 /* in shared_budget.c */

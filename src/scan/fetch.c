@@ -140,7 +140,7 @@ graph_fetch_follow(GraphFetch *fetch, const GraphFetch *first, const char *url,
 
 /*
  * send_request
- *		Send the request.
+ *		Send the request, for which a token has been got.
  *
  * The headers go with nextLinks, too: they carry none.  Without the Prefer
  * header the service hides newer enum members behind "unknownFutureValue"
@@ -155,7 +155,6 @@ send_request(GraphFetch *fetch, bool early)
 	MemoryContext old;
 
 	Assert(fetch->url && fetch->transfer == NULL);
-	graph_token_get(session);
 
 	if (fetch->context == NULL)
 		fetch->context = AllocSetContextCreate(shared->context,
@@ -252,6 +251,8 @@ graph_fetch_start(GraphFetch *fetch)
 		fetch->not_before = graph_after(STARVING_PAUSE_MS);
 		return false;
 	}
+	/* nobody is to wait for a place that somebody has who logs in */
+	graph_token_get(shared->session);
 	fetch->not_before = book(fetch, false);
 	if (fetch->not_before != 0)
 	{
@@ -278,8 +279,10 @@ graph_fetch_start_early(GraphFetch *fetch)
 {
 	GraphShared *shared = fetch->shared;
 
-	if (!graph_http_has_descriptor() || shared->pool.pause > graph_now() ||
-		book(fetch, true) != 0)
+	if (!graph_http_has_descriptor() || shared->pool.pause > graph_now())
+		return false;
+	graph_token_get(shared->session);
+	if (book(fetch, true) != 0)
 		return false;
 	send_request(fetch, true);
 	return true;

@@ -54,7 +54,7 @@ graph_posted_title(const GraphPosted *posted)
 
 /*
  * send_request
- *		Send it.  In the answer newer enum members have their names, as they have
+ *		Send it, for which a token has been got.  In the answer newer enum members have their names, as they have
  *		in a scan's.
  */
 static void
@@ -66,7 +66,6 @@ send_request(GraphWriter *writer, GraphPosted *posted)
 	MemoryContext old;
 
 	Assert(posted->transfer == NULL);
-	graph_token_get(session);
 
 	old = MemoryContextSwitchTo(posted->attempt);
 	graph_session_request(session,
@@ -133,7 +132,11 @@ graph_attempt_start(GraphWriter *writer, GraphPosted *posted)
 	if (writer->nopen > 1 && !graph_http_has_descriptor())
 		posted->not_before = graph_after(STARVING_PAUSE_MS);
 	else
+	{
+		/* nobody is to wait for a place that somebody has who logs in */
+		graph_token_get(writer->session);
 		posted->not_before = book(writer, posted);
+	}
 	if (posted->not_before != 0)
 		return false;
 	send_request(writer, posted);

@@ -109,7 +109,9 @@ class Tenant:
         return settled(self.clock + self.random.choice(ahead) * 600_000_000)
 
     def latest(self, name):
-        return max([alert[name] for alert in self.alerts.values() if (alert[name] or self.clock + 1) <= self.clock] or [self.clock])
+        """The latest time that there is, unless it is later than anything may become visible."""
+        first = self.clock - self.settings.get("late", 0) * 600_000_000
+        return max([alert[name] for alert in self.alerts.values() if first <= (alert[name] or 0) <= self.clock] or [self.clock])
 
     def change(self):
         self.clock += 10_000

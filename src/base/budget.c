@@ -95,8 +95,11 @@
 #define GROWTH			0.03
 #define MOST_GROWTH		0.5
 
-/* Requests are sent so much faster than evenly, as the window allows. */
+/* Requests are sent so much faster than evenly, as the window allows, */
 #define HASTE		1.5
+
+/* and at least one in such a time, whatever was guessed. */
+#define LONGEST_SPACING	SECONDS(10)
 
 /*
  * The same where all share the budget: they find the limit by themselves, and so
@@ -650,7 +653,8 @@ shrink(GraphBudget *budget, GraphTime now)
 		return;
 	if (!budget->together)
 	{
-		budget->allowed = Max(allowed * SHRINK, 0.05);
+		budget->allowed = Max(allowed * SHRINK,
+							  budget->window / (double) LONGEST_SPACING);
 		return;
 	}
 	count = count_since(budget, now - budget->window);
@@ -720,6 +724,8 @@ guess_limit(GraphBudget *budget, GraphTime end)
 		return;
 	budget->allowed = Max(count, 1);
 	budget->window = count > 0 ? window : Min(window, UNKNOWN_WINDOW);
+	budget->allowed = Max(budget->allowed,
+						  budget->window / (double) LONGEST_SPACING);
 	if (!budget->together)
 		return;
 	window = Max(window - TRANSIT, SHORTEST_WINDOW);

@@ -257,7 +257,7 @@ extern void graph_turn_taken(GraphTurn *turn);
 extern GraphTime graph_turn_refused(GraphTurn *turn,
 									const GraphPatience *patience,
 									int retry_after);
-extern const char *graph_turn_again(const GraphTurn *turn,
+extern const char *graph_turn_again(GraphTurn *turn,
 									const GraphPatience *patience,
 									int retry_after, int *attempt,
 									GraphTime when);

@@ -458,7 +458,25 @@ graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
 }
 
 /*
- * graph_turn_again
+ * forget_pause
+ *		A query is given up, and the service has not asked for a pause: the next
+ *		of this session begins anew.  Where others wait, they go on with it.
+ */
+static void
+forget_pause(GraphTurn *turn, int retry_after)
+{
+	GraphBudget *budget = open_budget(turn->throttle, turn);
+
+	if (!turn->throttle->shared && retry_after < 0)
+	{
+		budget->trouble.pause = 0;
+		budget->trouble.probes = 0;
+	}
+	close_budget(turn->throttle, budget);
+}
+
+/*
+ * why_not_again
  *		After a refusal: NULL if the request is to be sent again, at the time
  *		that was told; otherwise why not, "" for nothing to say.
  *
@@ -469,9 +487,9 @@ graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
  * Where all share a budget, somebody looks more often than one that is alone
  * would: without Retry-After it is given up no sooner for that.
  */
-const char *
-graph_turn_again(const GraphTurn *turn, const GraphPatience *patience,
-				 int retry_after, int *attempt, GraphTime when)
+static const char *
+why_not_again(const GraphTurn *turn, const GraphPatience *patience,
+			  int retry_after, int *attempt, GraphTime when)
 {
 	bool		crowded = patience->has_begun ||
 		turn->throttle->taken > turn->refused_since ||
@@ -493,6 +511,21 @@ graph_turn_again(const GraphTurn *turn, const GraphPatience *patience,
 	if (!crowded)
 		(*attempt)++;
 	return NULL;
+}
+
+/*
+ * graph_turn_again
+ *		The same, and what follows of it for others.
+ */
+const char *
+graph_turn_again(GraphTurn *turn, const GraphPatience *patience,
+				 int retry_after, int *attempt, GraphTime when)
+{
+	const char *why = why_not_again(turn, patience, retry_after, attempt, when);
+
+	if (why)
+		forget_pause(turn, retry_after);
+	return why;
 }
 
 /*

@@ -254,13 +254,10 @@ extern int	graph_turns_waiting(void);
 extern const char *graph_turn_problem(const GraphTurn *turn, GraphTime when,
 									  int timeout);
 extern void graph_turn_taken(GraphTurn *turn);
-extern GraphTime graph_turn_refused(GraphTurn *turn,
-									const GraphPatience *patience,
-									int retry_after);
-extern const char *graph_turn_again(GraphTurn *turn,
-									const GraphPatience *patience,
-									int retry_after, int *attempt,
-									GraphTime when);
+extern const char *graph_turn_refused(GraphTurn *turn,
+									  const GraphPatience *patience,
+									  int retry_after, int *attempt,
+									  GraphTime *when);
 extern void graph_turn_lost(GraphTurn *turn);
 extern void graph_turn_end(GraphTurn *turn);
 

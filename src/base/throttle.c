@@ -416,18 +416,17 @@ graph_turn_taken(GraphTurn *turn)
 }
 
 /*
- * graph_turn_refused
- *		The service has refused the request as one too many; retry_after is what
- *		it asks for in seconds, or -1.  Returns when it may be sent again.
+ * wait_refused
+ *		A request that was refused goes on waiting.  Returns when it may be sent
+ *		again.
  *
  * Until then no request of the client is sent; but if the service asks for more
  * than anybody waits, those that come next are to find out for themselves.  The
  * next that is sent is another one, if one waits: this may be refused for itself,
  * and if it is, only this one waits.
  */
-GraphTime
-graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
-				   int retry_after)
+static GraphTime
+wait_refused(GraphTurn *turn, const GraphPatience *patience, int retry_after)
 {
 	bool		too_long = retry_after > patience->timeout / 1000;
 	GraphBudget *budget = open_budget(turn->throttle, turn);
@@ -482,10 +481,10 @@ forget_pause(GraphTurn *turn, int retry_after)
  *
  * attempt counts how often the request was sent before.  A refusal counts where
  * the service takes nothing; if it takes others, and where it has taken what was
- * asked before, there are too many at the moment, and it is a matter of time.  Where
- * all share a budget, so it is if it has taken any in the last minute.
- * Where all share a budget, somebody looks more often than one that is alone
- * would: without Retry-After it is given up no sooner for that.
+ * asked before, there are too many at the moment, and it is a matter of time.
+ * Where all share a budget, so it is if it has taken any in the last minute; and
+ * somebody looks more often than one that is alone would: without Retry-After it
+ * is given up no sooner for that.
  */
 static const char *
 why_not_again(const GraphTurn *turn, const GraphPatience *patience,
@@ -514,15 +513,19 @@ why_not_again(const GraphTurn *turn, const GraphPatience *patience,
 }
 
 /*
- * graph_turn_again
- *		The same, and what follows of it for others.
+ * graph_turn_refused
+ *		The service has refused the request as one too many; retry_after is what
+ *		it asks for in seconds, or -1.  NULL if it is to be sent again, at *when;
+ *		otherwise why not, "" for nothing to say.
  */
 const char *
-graph_turn_again(GraphTurn *turn, const GraphPatience *patience,
-				 int retry_after, int *attempt, GraphTime when)
+graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
+				   int retry_after, int *attempt, GraphTime *when)
 {
-	const char *why = why_not_again(turn, patience, retry_after, attempt, when);
+	const char *why;
 
+	*when = wait_refused(turn, patience, retry_after);
+	why = why_not_again(turn, patience, retry_after, attempt, *when);
 	if (why)
 		forget_pause(turn, retry_after);
 	return why;

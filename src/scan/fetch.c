@@ -462,10 +462,9 @@ graph_fetch_refused(GraphFetch *fetch, int retry_after)
 		.timeout = limits->throttle_timeout,
 		.has_begun = fetch->shared->pool.pages > 0,
 	};
-	GraphTime	when = graph_turn_refused(fetch->turn, &patience,
-										  retry_after);
-	const char *why = graph_turn_again(fetch->turn, &patience, retry_after,
-									   &fetch->attempt, when);
+	GraphTime	when;
+	const char *why = graph_turn_refused(fetch->turn, &patience, retry_after,
+										 &fetch->attempt, &when);
 
 	if (why == NULL)
 		set_again(fetch, when);

@@ -54,8 +54,9 @@ graph_posted_title(const GraphPosted *posted)
 
 /*
  * send_request
- *		Send it, for which a token has been got.  In the answer newer enum members have their names, as they have
- *		in a scan's.
+ *		Send it, for which a token has been got.
+ *
+ * In the answer newer enum members have their names, as they have in a scan's.
  */
 static void
 send_request(GraphWriter *writer, GraphPosted *posted)
@@ -252,10 +253,9 @@ again_after_refusal(GraphWriter *writer, GraphPosted *posted, int retry_after)
 		.timeout = limits->throttle_timeout,
 		.has_begun = writer->counters.writes > 0,
 	};
-	GraphTime	when = graph_turn_refused(posted->turn, &patience,
-										  retry_after);
-	const char *why = graph_turn_again(posted->turn, &patience, retry_after,
-									   &posted->failed, when);
+	GraphTime	when;
+	const char *why = graph_turn_refused(posted->turn, &patience, retry_after,
+										 &posted->failed, &when);
 
 	if (why == NULL)
 		set_again(writer, posted, when);

@@ -148,7 +148,7 @@ typedef struct GraphTurn GraphTurn;
 /* What this backend has asked of a server. */
 typedef struct GraphStats
 {
-	Oid			serverid;
+	Oid			serverid;		/* the hash key */
 	GraphThrottle *throttle;	/* of the client that has asked last, or NULL */
 	uint64		requests;		/* sent, retries included; not for tokens */
 	uint64		retries;

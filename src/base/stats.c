@@ -27,17 +27,11 @@
 
 #include "base/graph_base.h"
 
-/* A server, as this backend sees it. */
-typedef struct StatsEntry
-{
-	GraphStats	stats;			/* begins with the hash key */
-} StatsEntry;
-
 /* What this backend has done, and what all have. */
 #define OWN_COLUMNS		7
 #define SHARED_COLUMNS	5
 
-static HTAB *stats_by_server = NULL;
+static HTAB *stats_by_server = NULL;	/* of GraphStats */
 
 PG_FUNCTION_INFO_V1(graph_fdw_stats);
 PG_FUNCTION_INFO_V1(graph_fdw_clock_ahead);
@@ -49,7 +43,7 @@ PG_FUNCTION_INFO_V1(graph_fdw_clock_ahead);
 GraphStats *
 graph_stats(Oid serverid)
 {
-	StatsEntry *entry;
+	GraphStats *entry;
 	bool		found;
 
 	if (stats_by_server == NULL)
@@ -57,17 +51,17 @@ graph_stats(Oid serverid)
 		HASHCTL		ctl = {0};
 
 		ctl.keysize = sizeof(Oid);
-		ctl.entrysize = sizeof(StatsEntry);
+		ctl.entrysize = sizeof(GraphStats);
 		stats_by_server = hash_create("graph_fdw servers", 16, &ctl,
 									  HASH_ELEM | HASH_BLOBS);
 	}
 	entry = hash_search(stats_by_server, &serverid, HASH_ENTER, &found);
 	if (!found)
 	{
-		memset(entry, 0, sizeof(StatsEntry));
-		entry->stats.serverid = serverid;
+		memset(entry, 0, sizeof(GraphStats));
+		entry->serverid = serverid;
 	}
-	return &entry->stats;
+	return entry;
 }
 
 /*
@@ -100,7 +94,7 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	HASH_SEQ_STATUS status;
-	StatsEntry *entry;
+	GraphStats *entry;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (stats_by_server == NULL)
@@ -109,7 +103,7 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 	hash_seq_init(&status, stats_by_server);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		ForeignServer *server = GetForeignServerExtended(entry->stats.serverid,
+		ForeignServer *server = GetForeignServerExtended(entry->serverid,
 														 FSV_MISSING_OK);
 
 		/* version 1.0 of the extension has the first six */
@@ -119,13 +113,13 @@ graph_fdw_stats(PG_FUNCTION_ARGS)
 		if (server == NULL)
 			continue;			/* it was dropped */
 		values[0] = CStringGetTextDatum(server->servername);
-		values[1] = Int64GetDatum((int64) entry->stats.requests);
-		values[2] = Int64GetDatum((int64) entry->stats.retries);
-		values[3] = Int64GetDatum((int64) entry->stats.throttled);
-		values[4] = Int64GetDatum((int64) entry->stats.bytes);
-		values[5] = Int64GetDatum((int64) entry->stats.records);
-		values[6] = Int64GetDatum((int64) entry->stats.writes);
-		add_shared(entry->stats.throttle, values + OWN_COLUMNS,
+		values[1] = Int64GetDatum((int64) entry->requests);
+		values[2] = Int64GetDatum((int64) entry->retries);
+		values[3] = Int64GetDatum((int64) entry->throttled);
+		values[4] = Int64GetDatum((int64) entry->bytes);
+		values[5] = Int64GetDatum((int64) entry->records);
+		values[6] = Int64GetDatum((int64) entry->writes);
+		add_shared(entry->throttle, values + OWN_COLUMNS,
 				   isnull + OWN_COLUMNS);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
 	}

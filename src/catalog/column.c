@@ -391,6 +391,18 @@ resolve_by_option(GraphColumn *column, const GraphResourceInfo *resource,
 }
 
 /*
+ * graph_row_type
+ *		The type of the object that a row of a table is, as far as the metadata
+ *		knows it: a type of evidence that is newer has what every type has.
+ */
+const char *
+graph_row_type(const GraphResourceInfo *resource, const char *evidence_type)
+{
+	return evidence_type && graph_is_evidence_type(evidence_type) ?
+		evidence_type : resource->row_type;
+}
+
+/*
  * find_column
  *		Find what a column reads; NULL, with what is wrong with its option (a
  *		sentence), or NULL where no property has its name.
@@ -401,11 +413,6 @@ find_column(const GraphResourceInfo *info, const char *evidence_type,
 			const char **problem)
 {
 	GraphColumn *column = palloc0(sizeof(GraphColumn));
-	const char *row_type = info->row_type;
-
-	/* A type newer than the metadata has what every type has. */
-	if (evidence_type != NULL && graph_is_evidence_type(evidence_type))
-		row_type = evidence_type;
 
 	*problem = NULL;
 	column->name = pstrdup(column_name);
@@ -414,7 +421,7 @@ find_column(const GraphResourceInfo *info, const char *evidence_type,
 		*problem = resolve_by_option(column, info, property);
 		return *problem ? NULL : column;
 	}
-	return resolve_by_name(column, info, row_type,
+	return resolve_by_name(column, info, graph_row_type(info, evidence_type),
 						   info->has_derived && evidence_type == NULL) ?
 		column : NULL;
 }
@@ -466,8 +473,7 @@ graph_resolve_column(GraphResource resource, const char *evidence_type,
 			 errmsg("column \"%s\" of foreign table \"%s\" matches no property of %s",
 					column_name, table_name,
 					any_evidence ? "any evidence type" :
-					evidence_type && graph_is_evidence_type(evidence_type) ?
-					evidence_type : info->row_type),
+					graph_row_type(info, evidence_type)),
 			 errhint("Name the property in the column option \"property\", for example as 'vmMetadata/vmId'.")));
 }
 
@@ -477,17 +483,6 @@ graph_resolve_column(GraphResource resource, const char *evidence_type,
  */
 
 /*
- * own_type
- *		The type of a row of a table.
- */
-static const char *
-own_type(const GraphResourceInfo *resource, const char *evidence_type)
-{
-	return evidence_type && graph_is_evidence_type(evidence_type) ?
-		evidence_type : resource->row_type;
-}
-
-/*
  * leads_somewhere
  *		Does a path that starts in a type lead to a property that the metadata
  *		knows, or into an object whose keys are anybody's words?
@@ -495,15 +490,13 @@ own_type(const GraphResourceInfo *resource, const char *evidence_type)
 static bool
 leads_somewhere(const char *type_name, const char *path)
 {
+	ListCell   *cell;
+
 	if (strcmp(path, ".") == 0 || graph_find_path(type_name, path))
 		return true;
-	for (const char *slash = strchr(path, '/'); slash;
-		 slash = strchr(slash + 1, '/'))
+	foreach(cell, graph_outer_properties(type_name, path))
 	{
-		const GraphProperty *outer =
-			graph_find_path(type_name, pnstrdup(path, slash - path));
-
-		if (outer && outer->type == GRAPH_EDM_DICTIONARY)
+		if (((GraphProperty *) lfirst(cell))->type == GRAPH_EDM_DICTIONARY)
 			return true;
 	}
 	return false;
@@ -541,7 +534,7 @@ graph_column_enum(const GraphResourceInfo *resource, const char *evidence_type,
 	if (column->source != GRAPH_SOURCE_PATHS || list_length(column->paths) != 1)
 		return NULL;
 	property = graph_find_path(linitial_int(column->in_alert) ? resource->record :
-							   own_type(resource, evidence_type),
+							   graph_row_type(resource, evidence_type),
 							   linitial(column->paths));
 	return property && property->type == GRAPH_EDM_ENUM ? property : NULL;
 }
@@ -566,7 +559,7 @@ graph_is_known_column(const GraphResourceInfo *resource,
 	{
 		if (lfirst_int(in_record) ?
 			leads_somewhere(resource->record, lfirst(path)) :
-			leads_somewhere(own_type(resource, evidence_type), lfirst(path)) ||
+			leads_somewhere(graph_row_type(resource, evidence_type), lfirst(path)) ||
 			(resource->has_derived && evidence_type == NULL &&
 			 leads_somewhere_in_any(lfirst(path))))
 			return true;
@@ -585,7 +578,7 @@ graph_similar_property(const GraphResourceInfo *resource,
 {
 	bool		in_record = linitial_int(column->in_alert) != 0;
 	const char *type = in_record ? resource->record :
-		own_type(resource, evidence_type);
+		graph_row_type(resource, evidence_type);
 	GraphSimilarName similar;
 	ListCell   *cell;
 

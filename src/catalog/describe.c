@@ -79,17 +79,13 @@ static bool
 describe_path(StringInfo text, const char *type_name, const char *path)
 {
 	const GraphProperty *property = graph_find_path(type_name, path);
+	ListCell   *cell;
 
 	if (property == NULL)
 		return false;
-	for (const char *slash = strchr(path, '/'); slash;
-		 slash = strchr(slash + 1, '/'))
-	{
-		const GraphProperty *outer =
-			graph_find_path(type_name, pnstrdup(path, slash - path));
-
-		appendStringInfo(text, "%s: ", outer->description);
-	}
+	foreach(cell, graph_outer_properties(type_name, path))
+		appendStringInfo(text, "%s: ",
+						 ((GraphProperty *) lfirst(cell))->description);
 	appendStringInfoString(text, property->description);
 	if (property->type == GRAPH_EDM_ENUM)
 		add_members(text, property->type_name);
@@ -152,9 +148,7 @@ describe_own_path(StringInfo text, const GraphOptions *options, const char *path
 		appendStringInfoString(text, graph_named_description("raw"));
 		return true;
 	}
-	if (type && graph_is_evidence_type(type))
-		return describe_path(text, type, path);
-	return describe_path(text, resource->row_type, path) ||
+	return describe_path(text, graph_row_type(resource, type), path) ||
 		(resource->has_derived && type == NULL &&
 		 describe_any_evidence(text, path));
 }
@@ -170,6 +164,7 @@ static const char *
 describe_column(const GraphOptions *options, const GraphColumn *column)
 {
 	const GraphResourceInfo *resource = graph_resource_info(options->resource);
+	const char *joined;
 	const char *path;
 	bool		in_record;
 	StringInfoData text;
@@ -179,9 +174,12 @@ describe_column(const GraphOptions *options, const GraphColumn *column)
 		return graph_named_description("ordinal");
 	if (column->source == GRAPH_SOURCE_EVIDENCE_TYPE)
 		return graph_named_description("evidence_type");
-	if (resource->has_derived && options->evidence_type == NULL &&
-		describe_join_column(column))
-		return describe_join_column(column);
+	if (resource->has_derived && options->evidence_type == NULL)
+	{
+		joined = describe_join_column(column);
+		if (joined)
+			return joined;
+	}
 
 	path = linitial(column->paths);
 	in_record = linitial_int(column->in_alert) != 0;

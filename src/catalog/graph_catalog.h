@@ -353,6 +353,7 @@ extern const GraphProperty *graph_find_property(const char *type_name,
 												const char *name);
 extern const GraphProperty *graph_find_path(const char *type_name,
 											const char *path);
+extern List *graph_outer_properties(const char *type_name, const char *path);
 extern const char *graph_table_description(const char *name);
 extern const char *graph_named_description(const char *name);
 extern GraphEnumMember graph_enum_member(const char *enum_name,
@@ -380,6 +381,8 @@ extern const char *graph_current_member(const char *enum_name,
 /* in column.c */
 extern const GraphNamedColumn *graph_join_columns(int *count);
 extern const char *graph_property_problem(const char *value);
+extern const char *graph_row_type(const GraphResourceInfo *resource,
+								  const char *evidence_type);
 extern GraphColumn *graph_resolve_column(GraphResource resource,
 										 const char *evidence_type,
 										 const char *table_name,

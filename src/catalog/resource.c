@@ -522,6 +522,28 @@ graph_find_path(const char *type_name, const char *path)
 }
 
 /*
+ * graph_outer_properties
+ *		The properties through which such a path leads before its last step, as
+ *		far as they are known: a list of GraphProperty *.
+ */
+List *
+graph_outer_properties(const char *type_name, const char *path)
+{
+	List	   *result = NIL;
+
+	for (const char *slash = strchr(path, '/'); slash;
+		 slash = strchr(slash + 1, '/'))
+	{
+		const GraphProperty *outer =
+			graph_find_path(type_name, pnstrdup(path, slash - path));
+
+		if (outer)
+			result = lappend(result, unconstify(GraphProperty *, outer));
+	}
+	return result;
+}
+
+/*
  * find_description
  *		What a table says of a name, or NULL.
  */

@@ -286,15 +286,15 @@ tell_property(RelOptInfo *baserel, AttrNumber attnum)
 {
 	GraphRelInfo *info = baserel->fdw_private;
 	const char *type = info->options.evidence_type;
-	GraphColumn *column = graph_relation_column(baserel, attnum);
-	const char *value;
+	const char *value = graph_column_property(info->relid, attnum);
+	const GraphColumn *column;
 	const char *similar;
 	uint32		hash;
 
-	if (graph_is_known_column(info->resource, type, column))
-		return;
-	value = graph_column_property(info->relid, attnum);
 	if (value == NULL)
+		return;
+	column = graph_relation_column(baserel, attnum);
+	if (graph_is_known_column(info->resource, type, column))
 		return;
 	hash = hash_combine(hash_bytes((const unsigned char *) value, strlen(value)),
 						hash_combine(info->relid, attnum));
@@ -316,7 +316,6 @@ tell_property(RelOptInfo *baserel, AttrNumber attnum)
 void
 graph_tell_mistakes(RelOptInfo *baserel)
 {
-	GraphRelInfo *info = baserel->fdw_private;
 	List	   *clauses = extract_actual_clauses(baserel->baserestrictinfo, false);
 	List	   *read = graph_add_attributes(NIL, (Node *)
 											list_concat_copy(baserel->reltarget->exprs,
@@ -332,8 +331,7 @@ graph_tell_mistakes(RelOptInfo *baserel)
 	(void) look_at_comparisons((Node *) clauses, baserel);
 	foreach(cell, read)
 	{
-		if (lfirst_int(cell) > 0 &&
-			graph_column_property(info->relid, lfirst_int(cell)))
+		if (lfirst_int(cell) > 0)
 			tell_property(baserel, lfirst_int(cell));
 	}
 }

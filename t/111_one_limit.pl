@@ -86,22 +86,11 @@ foreach my $case ([ 0, 'exact' ], [ 1, 'none' ])
 	is($node->sql('SELECT count(*) FROM graph_fdw_activity'), 0, "a limit, @$case: nobody waits any more");
 }
 
-# The same as it is to be judged; GRAPH_FDW_MEASURE says with how many sessions,
-# such as "8 32", which takes half an hour.  Beside it, a lookup does not wait for a
-# list of 180 pages, once the limit is known.
+# The same as it is to be judged.  Beside it, a lookup does not wait for a list of
+# 180 pages, once the limit is known.
 if ($ENV{GRAPH_FDW_MEASURE})
 {
-	foreach my $case (map { my $count = $_; map { my $refused = $_; map { [ $count, $refused, $_ ] } 'exact', 'none' } 0, 1 } split ' ', $ENV{GRAPH_FDW_MEASURE})
-	{
-		my ($count, $refused, $retry_after) = @$case;
-
-		$limit->scene(requests => 40, seconds => 15, refused => $refused, retry_after => $retry_after, alerts => 1000);
-		my $result = $limit->measure($count);
-		is_deeply($result->{failed}, [], "together: @$case: every query succeeds");
-		cmp_ok($result->{share}, '<=', 0.1, "together: @$case: a tenth is refused at most");
-		cmp_ok($result->{ratio}, '<=', 1.15, "together: @$case: it takes little longer than it has to");
-		diag("together: @$case: $result->{text}");
-	}
+	$limit->judge('together', share => 0.1, ratio => 1.15);
 	$limit->scene(requests => 40, seconds => 15, alerts => 9000);
 	my $result = $limit->measure(1, lookups => 9, every => 5);
 	is_deeply($result->{failed}, [], 'lookups beside a list: it ends');
@@ -109,17 +98,20 @@ if ($ENV{GRAPH_FDW_MEASURE})
 	diag("lookups: $result->{text}: " . join ' ', map { sprintf '%.0f:%.1f', @$_ } @{ $result->{waits} });
 }
 
+# Queries of some alerts by their ids.
+my $name;
+my $some = sub { "SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($_[0], $_[1]) AS n))" };
+my $count = sub { 'SELECT count(*) FROM (' . $some->(@_) . ' OFFSET 0) AS a' };
+
 # A full window, and nobody says for how long: who comes looks often, and is not given
 # up for that.
-my $name = $limit->scene(requests => 10, seconds => 12, retry_after => 'none', latency => 10, alerts => 100);
-is($node->sql("SELECT count(*) FROM (SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series(1, 10) AS n)) OFFSET 0) AS a"), 10, 'a window is filled');
+$name = $limit->scene(requests => 10, seconds => 12, retry_after => 'none', latency => 10, alerts => 100);
+is($node->sql($count->(1, 10)), 10, 'a window is filled');
 is($node->sql("SELECT count(title) FROM $name WHERE id = 'a000050'"), 1, 'the next waits for the end of it');
 cmp_ok(scalar(grep { $_->[2] } $limit->requests), '>', 5, 'and has looked more than max_retries times');
 
 # A reader that does something else, with a cursor open, holds up nobody: not where no
 # limit is known, and not for long where one is.
-my $some = sub { "SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($_[0], $_[1]) AS n))" };
-my $count = sub { 'SELECT count(*) FROM (' . $some->(@_) . ' OFFSET 0) AS a' };
 my $took = sub { my ($query) = @_; my $begin = time; return ($node->result($query), time - $begin); };
 my $idle = sub {
 	my @sessions = map { $node->session } 1 .. 4;

@@ -18,6 +18,7 @@ use HTTP::Tiny;
 use IPC::Run;
 use JSON::PP;
 use PythonService;
+use Test::More;
 use Time::HiRes qw(time sleep);
 
 sub new
@@ -114,6 +115,30 @@ sub measure
 		text => sprintf('%d of %d refused (%.0f %%), %.1f s, %.2f of the ideal %.0f s',
 			$refused, scalar(@log), 100 * $refused / @log, $log[-1][0], $ideal ? $log[-1][0] / $ideal : 0, $ideal)
 	};
+}
+
+# As it is to be judged: so much may be refused at most, and so much longer than the
+# ideal it may take, if that is told.  GRAPH_FDW_MEASURE says with how many sessions,
+# such as "8 32", which takes half an hour.
+sub judge
+{
+	my ($self, $title, %most) = @_;
+
+	foreach my $count (split ' ', $ENV{GRAPH_FDW_MEASURE})
+	{
+		foreach my $case ([ 0, 'exact' ], [ 0, 'none' ], [ 1, 'exact' ], [ 1, 'none' ])
+		{
+			my ($refused, $retry_after) = @$case;
+
+			$self->scene(requests => 40, seconds => 15, refused => $refused, retry_after => $retry_after, alerts => 1000);
+			my $result = $self->measure($count);
+			is_deeply($result->{failed}, [], "$title: $count @$case: every query succeeds");
+			cmp_ok($result->{share}, '<=', $most{share}, "$title: $count @$case: few are refused");
+			cmp_ok($result->{ratio}, '<=', $most{ratio}, "$title: $count @$case: it takes little longer than it has to") if $most{ratio};
+			diag("$title: $count @$case: $result->{text}");
+		}
+	}
+	return;
 }
 
 1;

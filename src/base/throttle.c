@@ -500,7 +500,7 @@ why_not_again(const GraphTurn *turn, const GraphPatience *patience,
 	if (patience->max_retries == 0)
 		return "";
 	if (!crowded && *attempt >= patience->max_retries &&
-		(retry_after >= 0 ||
+		(retry_after >= 0 || !turn->throttle->shared ||
 		 refused_for(turn) >= graph_refusal_patience(patience->max_retries)))
 		return psprintf("It was tried %d times.", *attempt + 1);
 	if (why)

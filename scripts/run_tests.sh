@@ -14,8 +14,8 @@ tap_bin=                # not empty: the folder of the programs that TAP tests r
 #------------------------------------------------------------------------------
 
 # count TITLE STATUS PASSED FAILED OUTPUT: add the result of one run and show
-# it.  A run that failed without a failed test counts as one: it did not get to
-# its tests.
+# it, with the seconds that it took, if they are in $taken.  A run that failed
+# without a failed test counts as one: it did not get to its tests.
 count() {
     local title=$1 status=$2 good=$3 bad=$4 output=$5
 
@@ -23,9 +23,9 @@ count() {
     passed=$((passed + good))
     failed=$((failed + bad))
     if [ "$bad" -eq 0 ] && [ "$good" -gt 0 ]; then
-        printf '%s: %d passed\n' "$title" "$good"
+        printf '%s: %d passed%s\n' "$title" "$good" "${taken:+ ($taken s)}"
     elif [ "$bad" -ne 0 ]; then
-        printf '%s: %d passed, %d FAILED\n' "$title" "$good" "$bad"
+        printf '%s: %d passed, %d FAILED%s\n' "$title" "$good" "$bad" "${taken:+ ($taken s)}"
         show_failures "$title" "$output"
         show "$output"
     fi
@@ -85,6 +85,7 @@ finish() {
     # a set-up that failed, or an interruption
     if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
     if [ -n "$failed_list" ]; then printf '\nFailed:\n%s\n\n' "$failed_list"; fi
+    printf 'It took %d minutes and %d seconds.\n' $((SECONDS / 60)) $((SECONDS % 60))
     printf '%d passed, %d failed\n' "$passed" "$failed"
     if [ "$status" -eq 0 ] && [ "$failed" -ne 0 ]; then status=1; fi
     exit "$status"
@@ -122,15 +123,15 @@ test_regress() {
 }
 
 # run_tap NAME FOLDER: one file of TAP tests in a folder that nobody else uses.
-# What it printed is in $work/NAME.out, its exit status in $work/NAME.status, and
-# the logs of one that failed in $work/NAME.logs.
+# What it printed is in $work/NAME.out, its exit status and its seconds in
+# $work/NAME.status, and the logs of one that failed in $work/NAME.logs.
 run_tap() {
-    local name=$1 folder=$2 status=0
+    local name=$1 folder=$2 status=0 begun=$SECONDS
 
     TEMP_CONFIG=$work/extension.conf \
         run timeout -k 10 400 make -s -C "$folder" PG_CONFIG="$pg_config" prove_installcheck \
         ${tap_bin:+"bindir=$tap_bin"} PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$work/$name.out" 2>&1 || status=$?
-    echo "$status" >"$work/$name.status"
+    echo "$status $((SECONDS - begun))" >"$work/$name.status"
     if [ "$status" -ne 0 ]; then
         # the next file starts with an empty tmp_check
         cp -R "$folder/tmp_check/log" "$work/$name.logs" || true
@@ -152,9 +153,9 @@ tap_worker() {
 
 # count_tap NAME: the result of a file; one that died is a failure of its own.
 count_tap() {
-    local name=$1 output=$work/$1.out status log_file
+    local name=$1 output=$work/$1.out status=1 taken='' log_file
 
-    status=$(cat "$work/$name.status" 2>/dev/null || echo 1)
+    read -r status taken 2>/dev/null <"$work/$name.status" || true
     count "${title_prefix}t/$name" "$status" \
         "$(grep -E '^ok [0-9]+' "$output" | grep -c -v -i '# skip' || true)" \
         "$(grep -E '^not ok [0-9]+' "$output" | grep -c -v -i '# todo' || true)" "$output"
@@ -164,10 +165,12 @@ count_tap() {
     rm -rf "$work/$name.taken" "$work/$name.status" "$work/$name.logs"
 }
 
-# test_tap [NAME...]: the TAP tests, or some of them; two files at a time, as
-# most of what a test does is to wait.
+# test_tap [NAME...]: the TAP tests, or some of them; one file more at a time
+# than there are processors, as most of what a test does is to wait.
 test_tap() {
-    local file name names=() pid
+    local file name names=() pid number folder many
+
+    many=$(($(nproc) < 8 ? $(nproc) + 1 : 8))
 
     for file in "$work"/build/t/*.pl; do
         name=$(basename "$file" .pl)
@@ -175,12 +178,13 @@ test_tap() {
             "  " | *" $name "*) names+=("$name") ;;
         esac
     done
-    rm -rf "$work/build2"
-    "${user[@]}" cp -R "$work/build" "$work/build2"
-    tap_worker "$work/build" "${names[@]}" &
-    workers=($!)
-    tap_worker "$work/build2" "${names[@]}" &
-    workers+=($!)
+    for ((number = 0; number < many; number++)); do
+        folder=$work/build.$number
+        rm -rf "$folder"
+        "${user[@]}" cp -R "$work/build" "$folder"
+        tap_worker "$folder" "${names[@]}" &
+        workers+=($!)
+    done
     for pid in "${workers[@]}"; do wait "$pid" || true; done
     workers=()
     for name in "${names[@]}"; do count_tap "$name"; done

@@ -98,16 +98,6 @@ repalloc_huge(void *pointer, Size size)
 	return repalloc(pointer, size);
 }
 
-char *
-pnstrdup(const char *string, Size len)
-{
-	char	   *copy = palloc(len + 1);
-
-	memcpy(copy, string, len);
-	copy[len] = '\0';
-	return copy;
-}
-
 /*-------------------------------------------------------------------------
  * Errors
  *-------------------------------------------------------------------------

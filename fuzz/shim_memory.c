@@ -104,3 +104,15 @@ pfree(void *pointer)
 	forget(pointer);
 	free(pointer);
 }
+
+char *
+pnstrdup(const char *string, Size len)
+{
+	char	   *copy;
+
+	len = strnlen(string, len);
+	copy = palloc(len + 1);
+	memcpy(copy, string, len);
+	copy[len] = '\0';
+	return copy;
+}

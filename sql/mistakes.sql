@@ -27,6 +27,15 @@ CREATE USER MAPPING FOR regress_graph_newcomer SERVER graph OPTIONS ("user" 'x',
 CREATE FOREIGN TABLE wrong (id text) SERVER graph OPTIONS (table_name 'alerts'); -- ERROR
 CREATE FOREIGN TABLE wrong (id text) SERVER graph OPTIONS (resource 'alert');   -- ERROR
 CREATE FOREIGN TABLE wrong (id text OPTIONS (column_name 'id')) SERVER graph;   -- ERROR
+CREATE SERVER wrong FOREIGN DATA WRAPPER graph_fdw OPTIONS (evidence_type 'deviceEvidence'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_newcomer SERVER graph OPTIONS (page_size '10'); -- ERROR
+-- a value that is out of range, or in other words
+CREATE SERVER wrong FOREIGN DATA WRAPPER graph_fdw OPTIONS (page_size '5000');  -- ERROR
+CREATE SERVER wrong FOREIGN DATA WRAPPER graph_fdw OPTIONS (updatable 'ja');    -- ERROR
+CREATE SERVER wrong FOREIGN DATA WRAPPER graph_fdw OPTIONS (request_timeout '2 minutes'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_newcomer SERVER graph OPTIONS (access_token 'Bearer x'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_newcomer SERVER graph OPTIONS (client_id 'x', client_secret 'y', access_token 'z'); -- ERROR
+CREATE USER MAPPING FOR regress_graph_newcomer SERVER graph OPTIONS (client_secret 'y'); -- ERROR
 -- the version, the tenant or a name of the service within the address
 CREATE SERVER wrong FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint 'https://graph.microsoft.com/v1.0'); -- ERROR
 CREATE SERVER wrong FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint 'https://graph.microsoft.com/beta/security/alerts_v2'); -- ERROR

@@ -53,20 +53,29 @@ $node->set_server(@there, endpoint => 'https://graph.invalid', authority => 'htt
 set_mapping($node, %right);
 told('a name that does not resolve', qr/could not resolve the name of "https:\/\/login\.invalid:443"/, qr/The host of the PostgreSQL server has to resolve it: .*"endpoint"/);
 $node->set_server(@there, endpoint => 'http://127.0.0.1:1', authority => 'http://127.0.0.1:1');
-told('nobody listens', qr/could not connect to "http:\/\/127\.0\.0\.1:1"/, qr/has to reach it, .*"proxy"/);
+told('nobody listens', qr/could not connect to "http:\/\/127\.0\.0\.1:1"/, qr/Something has to listen there/);
+$node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1');
+told('nobody listens, by https', qr/could not connect to "https:\/\/127\.0\.0\.1:1"/, qr/has to reach it, .*"proxy"/);
 $node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => 'http://proxy.invalid:1');
-told('a proxy that does not resolve', qr/could not resolve/, qr/"proxy"/);
+told('a proxy that does not resolve', qr/could not resolve/, qr/goes through the proxy that the server's option "proxy" names/);
+$node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => 'http://127.0.0.1:1');
+told('a proxy that is not there', qr/could not connect/, qr/goes through the proxy that the server's option "proxy" names/);
+$node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => $emulator->url);
+told('a proxy that is none', qr/lost the connection to "https/, qr/goes through the proxy that the server's option "proxy" names/);
+$node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => $emulator->url =~ s/^http/https/r);
+told('a proxy that is asked by https and has none', qr/trusted TLS connection/, qr/does not speak TLS.*goes through the proxy that the server's option "proxy" names/);
 $node->set_server(@there, endpoint => 'https://127.0.0.1:' . $emulator->port, authority => 'https://127.0.0.1:' . $emulator->port);
 told('https where there is http', qr/could not establish a trusted TLS connection/, qr/the other side does not speak TLS/);
 
 # Certificates
 SKIP:
 {
-	skip 'there is no openssl to make a certificate with', 20 if system('openssl version >/dev/null 2>&1');
+	skip 'there is no openssl to make a certificate with', 34 if system('openssl version >/dev/null 2>&1');
 	my %own = (alternative => 'IP:127.0.0.1', subject => '127.0.0.1');
 	my $good = certificate('good', %own);
 	my $expired = certificate('expired', %own, until => '20210101000000Z');
-	my ($own, $old) = map { GraphEmulator->new('--alerts', 1, '--tls-cert', $_->{file}, '--tls-key', $_->{key}) } $good, $expired;
+	my $other = certificate('other', alternative => 'DNS:other.test', subject => 'other.test');
+	my ($own, $old, $of_other) = map { GraphEmulator->new('--alerts', 1, '--tls-cert', $_->{file}, '--tls-key', $_->{key}) } $good, $expired, $other;
 
 	$node->set_server(@there, endpoint => $own->url, authority => $own->url);
 	told('an authority of one\'s own', qr/trusted TLS connection.*(?:self-signed|unable to get)/, qr/"ca_file" to a file that the PostgreSQL server can read/);
@@ -74,10 +83,22 @@ SKIP:
 	told('a ca_file that is missing', qr/none\.pem/, qr/a file that the PostgreSQL server can read/);
 	$node->set_server(@there, endpoint => $old->url, authority => $old->url, ca_file => $expired->{file});
 	told('a certificate that has expired', qr/expired/, qr/One that has expired or is not yet valid may be due to the clock/);
+	$node->set_server(@there, endpoint => $of_other->url, authority => $of_other->url, ca_file => $other->{file});
+	told('a certificate for another name', qr/trusted TLS connection.*127\.0\.0\.1/, qr/has to be for the host that "endpoint", "authority" or "proxy" names/);
+	$node->set_server(@there, endpoint => $own->url =~ s/^https/http/r, authority => $own->url =~ s/^https/http/r);
+	told('http where there is https', qr/lost the connection/, qr/it may want to be asked by https/);
+	$node->set_server(@there, ca_file => $other->{file});
 	like(notices_of(q{ALTER SERVER graph OPTIONS (SET ca_file '/none.pem')}), qr/WARNING:  could not access file "\/none\.pem" of option "ca_file": No such file/, 'it was told when it was set');
 	is(notices_of("ALTER SERVER graph OPTIONS (SET ca_file '$good->{file}')"), '', 'and not where it is there');
-	$_->stop foreach $own, $old;
+	$_->stop foreach $own, $old, $of_other;
 }
+
+# Addresses
+$node->set_server(@there, endpoint => $emulator->url . '/graph');
+told('a path that is not there', qr/status 400.*Invalid version: graph/s, qr/Check the server's options "cloud", "endpoint" and "api_version"/);
+$node->set_server(@there, authority => $emulator->url . '/nothing');
+$node->sql('SELECT graph_fdw_disconnect()');
+told('an authority that is none', qr/token endpoint answered with status 40[04]/, qr/check the server's options "authority" and "cloud"/);
 
 # Logins
 $node->set_server(@there);
@@ -105,7 +126,7 @@ $node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
 like(notices_of("CREATE USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (tenant_id '$TENANT', client_id 'x', certificate_file 'cert.pem', private_key_file '/none.pem')"),
 	qr/WARNING:  could not access file "cert\.pem" of option "certificate_file".*HINT:  The server looks for a relative path in its data directory.*WARNING:  could not access file "\/none\.pem" of option "private_key_file"/s,
 	'files of a certificate');
-told('a certificate that is not there', qr/cert\.pem|none\.pem/, qr/./);
+told('a certificate that is not there', qr/could not open certificate file "cert\.pem"/, qr/looks for a relative path in its data directory/);
 $node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
 told('no mapping', qr/user mapping not found for user ".*", server "graph"/, qr/The command is CREATE USER MAPPING FOR \w+ SERVER graph OPTIONS/);
 

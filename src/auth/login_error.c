@@ -46,6 +46,10 @@ static const char *const refused_hints[] = {
 	"Log in again with graph_fdw_login().",
 };
 
+/* What to do about an answer that is none of a token endpoint. */
+static const char hint_foreign[] =
+"This is no answer of a token endpoint: check the server's options \"authority\" and \"cloud\".";
+
 /* What AADSTS codes mean; the others say no more than their message. */
 typedef struct TokenRule
 {
@@ -87,7 +91,8 @@ static const TokenRule token_rules[] = {
 
 /*
  * refused_hint
- *		What to do about a login that was refused with an OAuth 2.0 error code.
+ *		What to do about a login that was refused with an OAuth 2.0 error code,
+ *		or with none.
  *
  * Beside a refresh token there may be a proof of the application: which of
  * them is not accepted is in the code (RFC 6749 section 5.2).
@@ -95,6 +100,9 @@ static const TokenRule token_rules[] = {
 static const char *
 refused_hint(const GraphOptions *options, const char *code)
 {
+	if (code == NULL)
+		return options->credentials.login == GRAPH_LOGIN_MANAGED_IDENTITY ?
+			refused_hints[GRAPH_LOGIN_MANAGED_IDENTITY] : hint_foreign;
 	if (options->credentials.proof != GRAPH_LOGIN_NONE &&
 		strcmp(code, "invalid_client") == 0)
 		return refused_hints[options->credentials.proof];
@@ -174,10 +182,12 @@ graph_report_token_status(const GraphSession *session, const char *request,
 	{
 		sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
 		hint = token ? token->hint :
-			remote->code ? refused_hint(&session->options, remote->code) : NULL;
+			refused_hint(&session->options, remote->code);
 		if (why == NULL)
 			why = describe_clock(header);
 	}
+	else if (header->status == 404)
+		hint = refused_hint(&session->options, NULL);
 	detail = graph_describe_remote(&session->peer, header, remote, why);
 
 	ereport(ERROR,

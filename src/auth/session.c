@@ -143,6 +143,7 @@ open_session(ForeignTable *table, ForeignServer *server, Oid userid)
 	session->peer.partial_is_warning =
 		options->limits.on_partial == GRAPH_PARTIAL_WARNING;
 	session->peer.token_is_given = options->credentials.access_token != NULL;
+	session->peer.proxied = options->service.proxy != NULL;
 	session->peer.permission = resource->read_permission;
 	session->throttle =
 		graph_throttle_find(graph_url_origin(options->service.endpoint),

@@ -88,7 +88,7 @@ static const TransportRule transport_rules[] = {
 	[GRAPH_TRANSPORT_HANDSHAKE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"could not establish a trusted TLS connection to", "Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
 	[GRAPH_TRANSPORT_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
-		"could not establish a trusted TLS connection to", "If the certificate was issued by an authority of your own, a superuser can set the server's option \"ca_file\" to a file that the PostgreSQL server can read.  One that has expired or is not yet valid may be due to the clock of this host."},
+		"could not establish a trusted TLS connection to", "The certificate has to be for the host that \"endpoint\", \"authority\" or \"proxy\" names.  If it was issued by an authority of your own, a superuser can set the server's option \"ca_file\" to a file that the PostgreSQL server can read.  One that has expired or is not yet valid may be due to the clock of this host."},
 	[GRAPH_TRANSPORT_CONNECT_TIMEOUT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
 		"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited."},
 	[GRAPH_TRANSPORT_SILENCE] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_REMOTE,
@@ -318,6 +318,10 @@ graph_report_status(const GraphPeer *peer, const char *request,
 
 	if (header->status == 403 && peer->otherwise)
 		hint = psprintf("%s  %s", hint, peer->otherwise);
+	/* so Graph calls the first part of a path that it does not know */
+	if (header->status == 400 && remote->message &&
+		strncmp(remote->message, "Invalid version", 15) == 0)
+		hint = graph_status_rule(404)->hint;
 
 	ereport(ERROR,
 			(errcode(rule->sqlstate),
@@ -326,6 +330,42 @@ graph_report_status(const GraphPeer *peer, const char *request,
 			 detail ? errdetail("%s", detail) : 0,
 			 hint ? errhint("%s", hint) : 0,
 			 errcontext("Microsoft Graph request: %s", request)));
+}
+
+/*
+ * transport_hint
+ *		What a person can do about a transfer that ended so; NULL if we do not
+ *		know.
+ *
+ * What is asked by plain http is on this machine, and asked without the proxy.
+ */
+static const char *
+transport_hint(const GraphPeer *peer, const char *where,
+			   GraphTransport transport)
+{
+	const char *hint = transport_rules[transport].hint;
+	bool		plain = strncmp(where, "http://", 7) == 0;
+
+	switch (transport)
+	{
+		case GRAPH_TRANSPORT_BROKEN:
+			if (plain)
+				return "If it answers nothing each time, it may want to be asked by https.";
+			/* FALLTHROUGH */
+		case GRAPH_TRANSPORT_RESOLVE:
+		case GRAPH_TRANSPORT_CONNECT:
+		case GRAPH_TRANSPORT_CONNECT_TIMEOUT:
+		case GRAPH_TRANSPORT_HANDSHAKE:
+		case GRAPH_TRANSPORT_TLS:
+			if (peer->proxied && !plain)
+				return psprintf("%s%sThe connection goes through the proxy that the server's option \"proxy\" names: is it that one?",
+								hint ? hint : "", hint ? "  " : "");
+			if (transport == GRAPH_TRANSPORT_CONNECT && plain)
+				return "Something has to listen there, on the host of the PostgreSQL server.";
+			return hint;
+		default:
+			return hint;
+	}
 }
 
 /*
@@ -341,6 +381,7 @@ graph_report_transport(const GraphPeer *peer, const char *request,
 {
 	const TransportRule *rule = &transport_rules[transport];
 	char	   *shown = graph_sanitize_remote_text(peer, text);
+	const char *hint = transport_hint(peer, where, transport);
 
 	Assert(transport != GRAPH_TRANSPORT_OK);
 	ereport(ERROR,
@@ -348,7 +389,7 @@ graph_report_transport(const GraphPeer *peer, const char *request,
 			 errmsg("%s \"%s\"%s%s", rule->problem, where,
 					shown[0] ? ": " : "", shown),
 			 why ? errdetail("%s", why) : 0,
-			 rule->hint ? errhint("%s", rule->hint) : 0,
+			 hint ? errhint("%s", hint) : 0,
 			 errcontext("Microsoft Graph request: %s", request)));
 }
 

@@ -166,6 +166,7 @@ typedef struct GraphPeer
 	char	   *server_name;
 	bool		partial_is_warning; /* option on_partial */
 	bool		token_is_given; /* by option access_token */
+	bool		proxied;		/* by option proxy */
 	const char *permission;		/* which lets us read what we ask for */
 	const char *otherwise;		/* how to do without: a sentence, or NULL */
 	char	   *bearer;			/* the token in use, or NULL */
@@ -232,6 +233,7 @@ extern void graph_free_text(char *text);
 extern char *graph_secret_alloc(size_t size);
 extern char *graph_secret_copy(const char *text, size_t len);
 extern char *graph_secret_join(const char *before, const char *secret);
+extern const char *graph_file_hint(const char *path);
 extern char *graph_read_file(const char *what, const char *path,
 							 bool private_key);
 extern uint32 graph_wipe_failures(void);

@@ -152,6 +152,18 @@ check_key_permissions(const char *path, const struct stat *status)
 }
 
 /*
+ * graph_file_hint
+ *		What to do about a file that cannot be read.
+ */
+const char *
+graph_file_hint(const char *path)
+{
+	return is_absolute_path(path) ?
+		"The file is read by the operating system user of the PostgreSQL server, on its host." :
+		"The server looks for a relative path in its data directory: use an absolute path.";
+}
+
+/*
  * graph_read_file
  *		The text of a small file, in memory that is overwritten when its context
  *		goes.
@@ -172,7 +184,8 @@ graph_read_file(const char *what, const char *path, bool private_key)
 	if (fd < 0 || fstat(fd, &status) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not open %s \"%s\": %m", what, path)));
+				 errmsg("could not open %s \"%s\": %m", what, path),
+				 errhint("%s", graph_file_hint(path))));
 	if (!S_ISREG(status.st_mode))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -160,7 +160,8 @@ graph_find_login(List *options, int elevel, GraphLogin *proof)
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("options \"%s\" and \"%s\" cannot be set together",
 							first_option(found, options), first),
-					 errdetail("A user mapping has exactly one login.")));
+					 errdetail("A user mapping has exactly one login."),
+					 errhint("Give it the options of one, and drop those of the other.")));
 		if (row->proof)
 			*proof = row->login;
 		found = row;

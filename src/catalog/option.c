@@ -196,13 +196,18 @@ unknown_option_hint(const char *name, Oid catalog)
 	const GraphOptionRow *elsewhere = graph_find_option(name, InvalidOid);
 	GraphSimilarName similar;
 	StringInfoData valid;
+	StringInfoData objects;
 
 	initStringInfo(&valid);
+	initStringInfo(&objects);
 	graph_similar_init(&similar, name);
 	for (size_t i = 0; i < lengthof(option_table); i++)
 	{
 		const GraphOptionRow *row = &option_table[i];
 
+		if (strcmp(row->name, name) == 0)
+			appendStringInfo(&objects, "%s%s", objects.len > 0 ? " or " : "",
+							 object_of(row->catalog));
 		if (row->catalog != catalog)
 			continue;
 		graph_similar_try(&similar, row->name);
@@ -212,7 +217,7 @@ unknown_option_hint(const char *name, Oid catalog)
 		return "A secret may be set on a user mapping only.";
 	if (elsewhere)
 		return psprintf("Option \"%s\" can be set on %s.", name,
-						object_of(elsewhere->catalog));
+						objects.data);
 	for (size_t i = 0; i < lengthof(login_words); i++)
 	{
 		if (pg_strcasecmp(login_words[i], name) == 0)
@@ -275,7 +280,7 @@ parse_boolean(const char *value, int *number, const char **problem)
 {
 	bool		result;
 
-	*problem = "The value must be a Boolean.";
+	*problem = "The value must be a Boolean, such as \"true\" or \"false\".";
 	if (!parse_bool(value, &result))
 		return false;
 	*number = result;
@@ -306,6 +311,27 @@ parse_number(const GraphOptionRow *row, const char *value, int *number,
 		*problem = psprintf("The value must be between %d and %d%s.",
 							row->minimum, row->maximum, unit_name);
 		return false;
+	}
+	return true;
+}
+
+/*
+ * is_header_text
+ *		Can the value stand in a header?  A token is the only such value.
+ */
+static bool
+is_header_text(const char *value, const char **problem)
+{
+	if (pg_strncasecmp(value, "Bearer ", 7) == 0)
+	{
+		*problem = "The value is the token alone, without the word \"Bearer\".";
+		return false;
+	}
+	*problem = "The value must consist of visible ASCII characters.";
+	for (const char *p = value; *p; p++)
+	{
+		if (*p <= ' ' || *p >= 0x7f)
+			return false;
 	}
 	return true;
 }
@@ -352,14 +378,7 @@ graph_parse_option(const GraphOptionRow *row, const char *value, int *number,
 			*problem = "A tenant is a GUID or a domain name.";
 			return false;
 		case OPTION_HEADER_TEXT:
-			for (const char *p = value; *p; p++)
-			{
-				if (*p > ' ' && *p < 0x7f)
-					continue;
-				*problem = "The value must consist of visible ASCII characters.";
-				return false;
-			}
-			return true;
+			return is_header_text(value, problem);
 		case OPTION_PROXY_USER:
 			*problem = "The name must not contain a colon or a control character.";
 			for (const char *p = value; *p; p++)

@@ -180,9 +180,7 @@ tell_of_file(const GraphOptionRow *row, const char *value)
 						row->name) :
 				 errmsg("could not access file \"%s\" of option \"%s\": %m",
 						value, row->name),
-				 relative ?
-				 errhint("The server looks for a relative path in its data directory: use an absolute path.") :
-				 errhint("The file is read by the operating system user of the PostgreSQL server, on its host.")));
+				 errhint("%s", graph_file_hint(value))));
 	else if (relative)
 		ereport(NOTICE,
 				(errmsg("the file of option \"%s\" is in the server's data directory",

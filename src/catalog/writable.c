@@ -246,6 +246,9 @@ graph_target_problem(const GraphTarget *target, CmdType operation,
 		if (resource->nwritable == 0)
 			return psprintf("Rows of resource \"%s\" cannot be written.",
 							resource->name);
+		if (resource->rows_member == NULL)
+			*hint = psprintf("What can be inserted is a comment, into the table that IMPORT FOREIGN SCHEMA calls \"%s_comments\".",
+							 resource->record);
 		return psprintf("Rows of resource \"%s\" can only be %s.",
 						resource->name,
 						resource->rows_member ? "inserted" : "updated");

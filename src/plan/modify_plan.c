@@ -280,15 +280,19 @@ static void
 refuse_delete(PlannerInfo *root, Index rti)
 {
 	ForeignTable *table = GetForeignTable(planner_rt_fetch(rti, root)->relid);
+	const GraphResourceInfo *resource;
 	GraphOptions options;
 
 	graph_get_options(table, GetForeignServer(table->serverid), NULL, &options);
+	resource = graph_resource_info(options.resource);
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot delete from foreign table \"%s\"",
 					get_rel_name(table->relid)),
 			 errdetail("Microsoft Graph does not delete %s, nor anything in them.",
-					   graph_records_name(graph_resource_info(options.resource)))));
+					   graph_records_name(resource)),
+			 resource->rows_member == NULL ?
+			 errhint("What needs no more attention can be closed: set its status to \"resolved\" by UPDATE.") : 0));
 }
 
 /*

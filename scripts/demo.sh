@@ -121,10 +121,12 @@ prepare_psql() {
 
 # Run one file of the tour, each statement before its result.
 show_sql() {
-    # from standard input: before each notice would be the name of a file
+    # From standard input: before each notice would be the name of a file.
+    # Notices of a copy are wider than most screens.
     # shellcheck disable=SC2016 # the inner shell expands it
-    run sh -c 'exec "$@" <"$0"' "$work/build/scripts/demo/$1" \
-        "$pg_bin/psql" "${psql_arguments[@]}" --echo-queries "${@:2}"
+    run bash -o pipefail -c '"$@" <"$0" 2>&1 |
+        sed -u -e "/^NOTICE:  copy /{s/copy \"[^\"]*\" of \"[^\"]*\": //;s/\.[0-9]*+00/+00/g}"' \
+        "$work/build/scripts/demo/$1" "$pg_bin/psql" "${psql_arguments[@]}" --echo-queries "${@:2}"
 }
 
 # The one value that a query returns.
@@ -133,8 +135,13 @@ query() {
 }
 
 start_servers() {
+    local preload=pg_cron
+
+    # what sessions share of the service's limit; from 17 on it needs no such place
+    # shellcheck disable=SC2016 # the server expands it
+    if [ "$pg_major" -lt 17 ]; then preload='pg_cron,$libdir/graph_fdw'; fi
     init_postgres <<CONF
-shared_preload_libraries = 'pg_cron'
+shared_preload_libraries = '$preload'
 cron.database_name = 'postgres'
 cron.use_background_workers = on
 cron.host = '$work/socket'
@@ -147,6 +154,27 @@ CONF
 resolve_alert() {
     run python3 "$work/build/scripts/demo/resolve_alert.py" "http://127.0.0.1:$GRAPH_EMULATOR_PORT" \
         "$tenant_id" aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee 'emulator-secret-~Q8+/=&%' "$1"
+}
+
+# Several sessions that meet the service's limit together.
+share_limit() {
+    local i sessions=()
+
+    run python3 -c 'import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], sys.argv[2].encode(), method="POST"))' \
+        "http://127.0.0.1:$GRAPH_EMULATOR_PORT/_emulator/settings" '{"rate_limit": 24, "rate_limit_window": 3}'
+    show_sql 6-limit.sql
+    for i in 1 2 3 4; do
+        "${user[@]}" "$pg_bin/psql" --no-psqlrc --quiet --no-align --tuples-only \
+            --command='SELECT count(*) FROM (SELECT id, title FROM defender.alerts OFFSET 0) AS a' \
+            </dev/null >"$work/session.$i" 2>&1 {lifeline}>&- {screen}>&- &
+        sessions+=("$!")
+    done
+    sleep 3
+    show_sql 7-activity.sql
+    # what goes wrong there is shown below
+    wait "${sessions[@]}" || true
+    printf 'All four have come to their end, and have read as many alerts:\n\n%s\n\n' "$(cat "$work"/session.?)"
+    show_sql 8-together.sql
 }
 
 # Wait until a run that started after run $1 has succeeded.
@@ -195,6 +223,7 @@ tour() {
     wait_for_cron "$last"
     show_sql 4-refreshed.sql --set=resolved="$alert"
     show_sql 5-triage.sql --set=writer_id="$writer_id" --set=writer_secret="$writer_secret"
+    share_limit
 
     printf '\nThat was graph_fdw.  scripts/demo.sh --psql to try it, --tenant for your own tenant.\n'
 }

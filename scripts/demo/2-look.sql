@@ -3,11 +3,12 @@
 \echo
 \echo 'EXPLAIN tells what the service will be asked, without asking it.  Of the plan only this is shown:'
 \echo
+\o | eval "$GRAPH_DEMO_PLAN"
 EXPLAIN (VERBOSE, COSTS OFF)
 SELECT id, title, severity, status, created_date_time
 FROM defender.alerts
-WHERE id = 'da637578995287051192_756343937'
-\g | eval "$GRAPH_DEMO_PLAN"
+WHERE id = 'da637578995287051192_756343937';
+\o
 
 \echo
 \echo 'And this is the alert:'
@@ -19,13 +20,14 @@ WHERE id = 'da637578995287051192_756343937'
 
 \echo :bold'3. Today'       :plain' Severity, time, order and limit are the service''s work, not ours.'
 \echo
+\o | eval "$GRAPH_DEMO_PLAN"
 EXPLAIN (VERBOSE, COSTS OFF)
 SELECT created_date_time::timestamptz(0) AS created, service_source, left(title, 40) AS title
 FROM defender.alerts
 WHERE severity = 'high' AND created_date_time >= now() - interval '1 day'
 ORDER BY created_date_time DESC
-LIMIT 10
-\g | eval "$GRAPH_DEMO_PLAN"
+LIMIT 10;
+\o
 
 \echo
 \echo '"exact" is what the service and SQL agree about.  "superset" is sent a little wider, as a time of'

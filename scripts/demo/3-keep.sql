@@ -49,7 +49,7 @@ ORDER BY alerts DESC, e.device_dns_name;
 \echo
 SELECT graph_fdw_create_copy('defender', 'defender_copy');
 
-\echo 'The first refresh loads 180 days, in slices; it says how far it is:'
+\echo 'The first refresh loads 180 days, in slices.  Its notices, shortened here, say how far it is:'
 \echo
 CALL graph_fdw_refresh_copy('defender_copy');
 
@@ -61,7 +61,7 @@ FROM defender_copy.alerts
 GROUP BY severity
 ORDER BY count(*) DESC;
 
-\echo :bold'8. Schedule'    :plain' pg_cron refreshes the copy.'
+\echo :bold'8. Schedule'    :plain' pg_cron, another extension, refreshes the copy from now on.'
 \echo
 CREATE EXTENSION pg_cron;
 \echo

@@ -19,11 +19,12 @@ ORDER BY created_date_time;
 
 \echo 'Then close these, by the same WHERE.  This is what will be sent for each of them:'
 \echo
+\o | eval "$GRAPH_DEMO_PLAN"
 EXPLAIN (VERBOSE, COSTS OFF)
 UPDATE defender.alerts
 SET status = 'resolved', classification = 'falsePositive', determination = 'notMalicious'
-WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days'
-\g | eval "$GRAPH_DEMO_PLAN"
+WHERE severity = 'low' AND status = 'new' AND created_date_time >= now() - interval '3 days';
+\o
 
 \echo
 \echo 'Close them, and say so in a comment on each:'

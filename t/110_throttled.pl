@@ -85,10 +85,10 @@ is($node->result('SELECT count(*) FROM ' . $lookups->(1)), 1, 'two times 429');
 foreach my $i (0 .. 1)
 {
 	my $wait = $times->[ $i + 1 ] - $times->[$i];
-	cmp_ok($wait, '>=', 0.5 * 3**$i, "wait $i");
-	cmp_ok($wait, '<=', 0.5 * 3**$i * (1 + 0.25 * 2**$i) + 0.5, "wait $i: not too long");
+	cmp_ok($wait, '>=', 0.5 * 4.5**$i, "wait $i");
+	cmp_ok($wait, '<=', 0.5 * 4.5**$i * (1 + 0.4 * 2**$i) + 0.5, "wait $i: not too long");
 }
-cmp_ok(0.5 * (1 + 3 + 9 + 27 + 81), '>', 60, 'five of them take a minute');
+cmp_ok(0.5 * (1 + 4.5 + 4.5**2 + 4.5**3) + 60, '>', 60, 'five of them take a minute');
 
 # max_retries is for a service that takes nothing.
 scene();

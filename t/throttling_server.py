@@ -10,6 +10,7 @@ It is no Microsoft Graph: it knows a list that comes newest first, with $top, $s
     GET /{name}/log                              [[time, path, refused], ...]
 
 retry_after is "exact" (when there will be room, rounded up), "none" or a number. refused=1: requests that are refused count, too.
+fixed=1: the window does not slide, but begins anew each so many seconds.
 first=1: there is no window, but each path is refused once. never=a000007: this alert is always refused, with Retry-After 1.
 Everything is by name, and what the token says is not looked at.
 """
@@ -29,8 +30,9 @@ START = datetime.datetime(2026, 7, 1, tzinfo=datetime.timezone.utc)
 
 
 class Limit:
-    def __init__(self, requests="40", seconds="15", refused="0", retry_after="exact", latency="50", alerts="500", first="0", never=""):
-        self.first, self.seen = first == "1", set()
+    def __init__(self, requests="40", seconds="15", refused="0", retry_after="exact", latency="50", alerts="500", first="0", never="",
+                 fixed="0"):
+        self.first, self.fixed, self.seen = first == "1", fixed == "1", set()
         self.requests, self.seconds = int(requests), float(seconds)
         self.refused_count, self.retry_after = refused == "1", retry_after
         self.latency, self.alerts = float(latency) / 1000, int(alerts)
@@ -45,7 +47,8 @@ class Limit:
                 self.failures -= self.failures > 0
                 self.log.append([now, path, True])
                 return self.failure if not self.never else "1"
-            while self.window and self.window[0] <= now - self.seconds:
+            begin = now - now % self.seconds if self.fixed else now - self.seconds
+            while self.window and self.window[0] <= begin:
                 self.window.popleft()
             refused = path not in self.seen if self.first else len(self.window) >= self.requests
             self.seen.add(path)
@@ -56,6 +59,8 @@ class Limit:
                 return None
             if self.retry_after != "exact":
                 return "" if self.retry_after == "none" else self.retry_after
+            if self.fixed:
+                return str(max(math.ceil(begin + self.seconds - now), 1))
             place = max(len(self.window) - self.requests - (1 if self.refused_count else 0), 0)
             return str(max(math.ceil(self.window[place] + self.seconds - now), 1))
 

@@ -23,8 +23,11 @@
  * Where all sessions share the budget ("together"), the number of requests that
  * are under way together is bounded as well; it shrinks and grows likewise.
  *
- * Of those that wait, the one with the lowest rank goes first, unless it does
- * not look: its reader may be busy, or gone.
+ * Of those that wait, the one goes first whose scan has made the fewest requests,
+ * so that a lookup does not wait for long lists; among equals the one with the
+ * lowest rank.  So that no list waits for ever, each fourth request is of the one
+ * that has waited longest.  Who does not look is passed over: his reader may be
+ * busy, or gone.
  *
  * What this file refuses to know: what is asked, of whom, and where the budget
  * is kept.
@@ -49,12 +52,12 @@
 
 /*
  * What is done without Retry-After: the first wait, how it grows with each
- * refusal, and the longest.  Five of them take a minute.  If several requests
+ * refusal, and the longest.  Five of them take two minutes.  If several requests
  * were refused at once, the limit is shared by many: then it grows by so many
  * steps more.
  */
 #define FIRST_WAIT		SECONDS(0.5)
-#define WAIT_GROWTH		3.0
+#define WAIT_GROWTH		4.5
 #define LONGEST_WAIT	SECONDS(60)
 #define CROWD_STEPS		2
 
@@ -62,7 +65,7 @@
 #define MOST_PATIENCE	SECONDS(600)
 
 /* The random part of a wait: of the first, doubled each time, all at most. */
-#define FIRST_JITTER	0.25
+#define FIRST_JITTER	0.4
 
 /*
  * Nothing is concluded from refusals that pass within such a time, if no request
@@ -78,7 +81,7 @@
 #define ENOUGH			8
 
 /* If nothing at all was taken before, one request in such a time is a guess. */
-#define UNKNOWN_WINDOW	SECONDS(5)
+#define UNKNOWN_WINDOW	SECONDS(9)
 
 /* A request that was to be sent after a pause, and comes so late, is no probe. */
 #define LATE			SECONDS(1)
@@ -93,13 +96,16 @@
  */
 #define SHRINK			0.4
 #define GROWTH			0.03
-#define MOST_GROWTH		0.5
+#define MOST_GROWTH		0.1
+
+/* Alone, so much of what was taken is the first guess: others come, too. */
+#define CAUTION		0.85
 
 /* Requests are sent so much faster than evenly, as the window allows, */
-#define HASTE		1.5
+#define HASTE		1.1
 
 /* and at least one in such a time, whatever was guessed. */
-#define LONGEST_SPACING	SECONDS(10)
+#define LONGEST_SPACING	SECONDS(18)
 
 /*
  * The same where all share the budget: they find the limit by themselves, and so
@@ -108,11 +114,12 @@
  */
 #define TOGETHER_SHRINK	0.98
 #define TOGETHER_LEAST	0.85
+#define TOGETHER_UNUSED	1.1
 #define TOGETHER_FIRST	0.002
 #define TOGETHER_FAST	0.02
 #define TOGETHER_SLOW	0.0005
 #define TOGETHER_NEAR	0.9
-#define TOGETHER_HASTE	1.3
+#define TOGETHER_HASTE	2.0
 
 /*
  * It grows twice as fast with each window, after the first, that passes without
@@ -164,6 +171,9 @@ static const int usual_windows[] = {1, 2, 5, 10, 15, 20, 30, 60, 120, 300};
 /* Somebody who looks so much later than he said does not look. */
 #define LATENESS	SECONDS(0.5)
 
+/* One of so many requests is of who has waited longest. */
+#define OLDEST_EACH	4
+
 /* How often one looks who is not the next: at least, and at most. */
 #define LOOK_SOON	SECONDS(0.02)
 #define LOOK_LATE	SECONDS(0.25)
@@ -210,13 +220,14 @@ count_since(const GraphBudget *budget, GraphTime since)
  * note_sent
  *		A request is sent.
  *
- * After a minute of rest it begins a new count.
+ * After a minute of rest it begins a new count, unless that was a pause.
  */
 static void
 note_sent(GraphBudget *budget, GraphTime now)
 {
-	if (budget->ntimes == 0 ||
-		now - budget->times[budget->ntimes - 1] > LONGEST_WINDOW)
+	if (budget->trouble.since == 0 &&
+		(budget->ntimes == 0 ||
+		 now - budget->times[budget->ntimes - 1] > LONGEST_WINDOW))
 		budget->busy_since = now;
 	if (budget->ntimes == GRAPH_BUDGET_TIMES)
 		memmove(budget->times, budget->times + 1,
@@ -296,15 +307,32 @@ when_below(const GraphBudget *budget, int per_minute)
 }
 
 /*
+ * goes_before
+ *		Does one of two that wait go before the other?
+ */
+static bool
+goes_before(const GraphPlace *one, const GraphPlace *other, bool oldest)
+{
+	if (oldest)
+		return one->since < other->since ||
+			(one->since == other->since && one < other);
+	if (one->progress != other->progress)
+		return one->progress < other->progress;
+	return one->rank < other->rank ||
+		(one->rank == other->rank && one < other);
+}
+
+/*
  * count_ahead
- *		How many are there that wait, look, and go before this one?
+ *		How many are there that wait, look, and go before this one, if who has
+ *		waited longest is next, or if not?
  *
  * Who waits for a ceiling of his own server holds up nobody who has a higher one
  * or none.
  */
 static int
-count_ahead(const GraphBudget *budget, int place, GraphTime rank,
-			int per_minute, GraphTime now)
+count_ahead(const GraphBudget *budget, int place, bool oldest, int per_minute,
+			GraphTime now)
 {
 	GraphTime	below = Max(when_below(budget, per_minute), now);
 	int			result = 0;
@@ -315,8 +343,7 @@ count_ahead(const GraphBudget *budget, int place, GraphTime rank,
 
 		result += i != place && other->pid != 0 && other->sent == 0 &&
 			other->due != 0 && other->due + LATENESS > now &&
-			(place < 0 || other->rank < rank ||
-			 (other->rank == rank && i < place)) &&
+			(place < 0 || goes_before(other, &budget->places[place], oldest)) &&
 			(other->per_minute == per_minute ||
 			 when_below(budget, other->per_minute) <= below);
 	}
@@ -455,11 +482,11 @@ let_go(GraphBudget *budget, int place, GraphTime now)
  * waits.
  */
 GraphTime
-graph_budget_ask(GraphBudget *budget, int place, GraphTime rank,
-				 const GraphWish *wish)
+graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 {
 	GraphTime	now = graph_now();
-	int			ahead = count_ahead(budget, place, rank, wish->per_minute, now);
+	bool		oldest = budget->counts.requests % OLDEST_EACH == 0;
+	int			ahead = count_ahead(budget, place, oldest, wish->per_minute, now);
 	GraphTime	when;
 
 	if (budget->window != 0 &&
@@ -476,7 +503,9 @@ graph_budget_ask(GraphBudget *budget, int place, GraphTime rank,
 		(wish->early && (budget->window != 0 || budget->trouble.since != 0)))
 	{
 		when = budget->trouble.pause > now ? Max(budget->trouble.pause, when) :
-			look_again(budget, when, ahead, now);
+			look_again(budget, when,
+					   Min(ahead, 1 + count_ahead(budget, place, !oldest,
+												  wish->per_minute, now)), now);
 		if (place >= 0)
 			budget->places[place].due = when;
 		return when;
@@ -659,7 +688,8 @@ shrink(GraphBudget *budget, GraphTime now)
 	}
 	count = count_since(budget, now - budget->window);
 	budget->too_many = count;
-	allowed = Max(allowed * TOGETHER_LEAST, Min(allowed, count) * TOGETHER_SHRINK);
+	allowed = Max(Min(allowed, count * TOGETHER_UNUSED) * TOGETHER_LEAST,
+				  Min(allowed, count) * TOGETHER_SHRINK);
 	budget->allowed = Max(allowed, 1);
 }
 
@@ -714,15 +744,16 @@ graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 static void
 guess_limit(GraphBudget *budget, GraphTime end)
 {
-	GraphTime	window = end - budget->busy_since;
-	int			count;
+	GraphTime	begin = Max(Min(budget->busy_since, budget->trouble.since),
+							budget->trouble.since - LONGEST_WINDOW);
+	GraphTime	window = Min(Max(end - begin, SHORTEST_WINDOW), LONGEST_WINDOW);
 
-	window = Min(Max(window, SHORTEST_WINDOW), LONGEST_WINDOW);
 	/* the one that was taken now is the first of what follows */
-	count = count_since(budget, end - window - 1) - 1;
+	int			count = count_since(budget, begin - 1) - 1;
+
 	if (budget->together && count < ENOUGH)
 		return;
-	budget->allowed = Max(count, 1);
+	budget->allowed = Max(count * (budget->together ? 1 : CAUTION), 1);
 	budget->window = count > 0 ? window : Min(window, UNKNOWN_WINDOW);
 	budget->allowed = Max(budget->allowed,
 						  budget->window / (double) LONGEST_SPACING);
@@ -751,11 +782,21 @@ learn(GraphBudget *budget, GraphTime now)
 {
 	GraphTime	end = Min(now, budget->trouble.pause + LATE);
 
+	bool		is_short = end - budget->trouble.since < SHORT_TROUBLE;
+
+	/* many were taken since the last one: that is a limit, of a short time */
+	if (is_short && budget->fresh >= ENOUGH &&
+		budget->trouble.since - budget->recovered < LONGEST_WINDOW)
+	{
+		budget->busy_since = budget->recovered;
+		is_short = false;
+	}
 	budget->trouble.cautious = budget->window != 0 || budget->trouble.is_proved ||
-		end - budget->trouble.since >= SHORT_TROUBLE;
+		!is_short;
 	if (budget->window == 0 && budget->trouble.cautious)
 		guess_limit(budget, end);
 	budget->recovered = budget->grown = now;
+	budget->fresh = 0;
 	budget->trouble.since = 0;
 	budget->trouble.probe = -1;
 	if (budget->window != 0 && !budget->together)
@@ -781,7 +822,7 @@ together_growth(const GraphBudget *budget, GraphTime now)
 		growth = TOGETHER_SLOW;
 	if (windows > 1)
 		growth *= pow(2, Min(floor(windows - 1), MOST_DOUBLINGS));
-	return Min(growth, TOGETHER_MOST);
+	return Min(growth, Min(TOGETHER_MOST, 1 / budget->allowed));
 }
 
 /*
@@ -807,12 +848,13 @@ grow(GraphBudget *budget, GraphTime now)
  * One that was sent before another was refused says nothing of now.
  */
 void
-graph_budget_take(GraphBudget *budget, int place, GraphTime sent)
+graph_budget_take(GraphBudget *budget, int place, GraphTime sent, bool again)
 {
 	GraphTime	now = graph_now();
 
 	graph_budget_leave(budget, place);
 	budget->taken = now;
+	budget->fresh += !again;
 	if (budget->trouble.since != 0)
 	{
 		if (sent >= budget->trouble.since)

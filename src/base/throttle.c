@@ -39,6 +39,12 @@
 #define RANK_STEPS	20
 
 /*
+ * So far do scans differ in what they have got: 0, 1 to 3, 4 to 15 requests, or
+ * more.  Who asks for less goes first.
+ */
+#define MOST_PROGRESS	3
+
+/*
  * A request that was refused so often while others were taken is refused for
  * itself, and not as one too many.
  */
@@ -279,6 +285,20 @@ leave(GraphTurn *turn)
 }
 
 /*
+ * progress_of
+ *		How far has a scan got that has made so many requests?
+ */
+static int
+progress_of(uint64 before)
+{
+	int			result = 0;
+
+	for (; before > 0 && result < MOST_PROGRESS; before /= 4)
+		result++;
+	return result;
+}
+
+/*
  * make_place
  *		What others are to know of a request that waits.
  */
@@ -288,6 +308,7 @@ make_place(const GraphTurn *turn, const GraphWish *wish)
 	GraphPlace	place = {
 		.pid = MyProcPid,
 		.rank = turn->rank,
+		.progress = progress_of(wish->before),
 		.since = turn->since,
 		.per_minute = wish->per_minute,
 		.userid = wish->userid,
@@ -322,7 +343,7 @@ graph_turn_ask(GraphTurn *turn, const GraphWish *wish)
 	if (turn->place < 0)
 		turn->place = graph_budget_enter(budget, &turn->told);
 	turn->in_shared = turn->throttle->shared;
-	when = graph_budget_ask(budget, turn->place, turn->rank, wish);
+	when = graph_budget_ask(budget, turn->place, wish);
 	if (when == 0)
 	{
 		turn->sent = budget->times[budget->ntimes - 1];
@@ -407,7 +428,7 @@ graph_turn_taken(GraphTurn *turn)
 		GraphBudget *budget = open_budget(turn->throttle, turn);
 
 		graph_budget_take(budget, is_mine(budget, turn) ? turn->place : -1,
-						  turn->sent);
+						  turn->sent, turn->refused_since != 0);
 		close_budget(turn->throttle, budget);
 	}
 	turn->place = -1;

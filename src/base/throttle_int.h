@@ -35,7 +35,8 @@
 typedef struct GraphPlace
 {
 	int			pid;			/* whose it is; 0: the place is free */
-	GraphTime	rank;			/* of those that wait the least goes first */
+	GraphTime	rank;			/* of equals the least goes first */
+	int			progress;		/* how far its scan has got, in doublings */
 	GraphTime	due;			/* when it will look again */
 	GraphTime	sent;			/* 0: it waits */
 	GraphTime	since;			/* when it began to wait */
@@ -85,6 +86,8 @@ typedef struct GraphBudget
 	GraphTime	next;			/* when the next may be sent */
 	GraphTime	taken;			/* when the last was taken */
 	GraphTime	recovered;		/* when requests were taken again, or 0 */
+	int			fresh;			/* so many were taken since then that had not
+								 * been refused before */
 	GraphTime	grown;			/* until then has "allowed" grown, */
 	int			streak;			/* by so many requests */
 
@@ -113,10 +116,11 @@ extern void graph_budget_leave(GraphBudget *budget, int place);
 extern int64 graph_refusal_patience(int waits);
 extern int	graph_budget_waiting(const GraphBudget *budget);
 extern GraphTime graph_budget_ask(GraphBudget *budget, int place,
-								  GraphTime rank, const GraphWish *wish);
+								  const GraphWish *wish);
 extern GraphTime graph_budget_refuse(GraphBudget *budget, int place,
 									 const GraphRefusal *refusal);
-extern void graph_budget_take(GraphBudget *budget, int place, GraphTime sent);
+extern void graph_budget_take(GraphBudget *budget, int place, GraphTime sent,
+							  bool again);
 
 /* in shared_budget.c */
 extern GraphBudget *graph_shared_budget(const uint8 * key);

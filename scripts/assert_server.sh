@@ -213,8 +213,8 @@ provide_assert_server() {
 build_asserted() {
     tar -C "$checkout_copy" -cf - --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude=./tmp_check --exclude=./results . |
         "${user[@]}" tar -C "$work/build" -xf - &&
-        make_extension with_llvm=no -s -j"$(nproc)" &&
-        make_extension with_llvm=no -s install
+        make_extension -s -j"$(nproc)" &&
+        make_extension -s install
 }
 
 # pg_regress and some TAP tests on a server with assertions.  What start_postgres

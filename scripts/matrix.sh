@@ -18,16 +18,18 @@ days=7                  # a packed root is made anew after so many
 
 usage() {
     cat <<'USAGE'
-Usage: scripts/matrix.sh [--only unit|regress|tap]... [--fresh] [--table] [VERSION | PG_CONFIG]...
+Usage: scripts/matrix.sh [--only unit|regress|tap]... [--logs FOLDER] [--fresh] [--table] [VERSION | PG_CONFIG]...
 
 Without a version: 15 to 19, where a root folder of Debian has it (15 in
 bookworm, 17 in trixie, 18 in unstable, 19 in experimental), and every other
 server that is installed here.  A path names another server's pg_config.
 
-  --only PART   parts of scripts/test.sh (default: regress and tap)
+  --only PART   parts of scripts/test.sh (default: unit, regress and tap)
+  --logs FOLDER what each version's run printed, as VERSION.log
   --fresh       make the root folders anew, and not of the cache
                 (GRAPH_FDW_CACHE, /var/cache/graph_fdw)
-  --table       print nothing but the table
+  --table       print the table, what failed and what was left out, and
+                nothing meanwhile
   --help        this text
 
 Root folders need root, debootstrap, unshare and a mirror (GRAPH_FDW_MIRROR,
@@ -36,16 +38,22 @@ USAGE
 }
 
 work=                   # the folder of this run
+job=                    # process that runs in a root folder
 only=()
 fresh=
 quiet=
+logs=                   # folder of the logs that stay
 rows=()                 # of the table
+remarks=()              # what failed, and what was left out
+tested=                 # ", commit ..."
 bad=0                   # versions whose tests failed
 
 clean_up() {
     local status=$?
 
     trap '' HUP INT TERM
+    # unshare does not listen to anything less, and its child ends with it
+    if [ -n "$job" ]; then { kill -KILL "$job" && wait "$job"; } 2>/dev/null || true; fi
     if [ -n "$work" ]; then rm -rf --one-file-system "$work"; fi
     exit "$status"
 }
@@ -54,9 +62,17 @@ say() {
     if [ -z "$quiet" ]; then printf '%s\n' "$*"; fi
 }
 
+# add_row VERSION FROM WARNINGS REGRESS TAP
 add_row() {
-    rows+=("| $1 | $2 | $3 | $4 |")
-    say "PostgreSQL $1 ($2): $3 $4"
+    rows+=("| $1 | $2 | $3 | $4 | $5 |")
+    say "PostgreSQL $1 ($2): build without warnings: $3; pg_regress: $4; t/: $5"
+}
+
+# not_tested VERSION FROM WHY
+not_tested() {
+    rows+=("| $1 | $2 | not tested | | |")
+    remarks+=("$1: not tested: $3")
+    say "PostgreSQL $1: not tested: $3"
 }
 
 # Which release of Debian has a version.
@@ -82,9 +98,10 @@ why_no_roots() {
 }
 
 # in_root ROOT COMMAND...: with its own mounts and processes, all of which end
-# with the command.  /dev is the few files that debootstrap has made.
+# with the command.  /dev is the few files that debootstrap has made.  In the
+# background, since bash acts on a signal while it waits for a job only.
 in_root() {
-    local root=$1
+    local root=$1 status=0
 
     shift
     # shellcheck disable=SC2016 # expanded by the inner shell
@@ -94,7 +111,11 @@ in_root() {
             mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/dev/shm" &&
             exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root \
                 ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} "$@"
-    ' in_root "$root" "$@" </dev/null
+    ' in_root "$root" "$@" </dev/null &
+    job=$!
+    wait "$job" || status=$?
+    job=
+    return "$status"
 }
 
 # What a new root is told: packages start nothing, and a mirror that is behind
@@ -137,7 +158,7 @@ make_root() {
     debootstrap --variant=minbase "$suite" "$root" "$mirror" || return
     configure_root "$root" "$version" "$suite"
     copy_checkout "$root"
-    in_root "$root" env "PG_CONFIG=/usr/lib/postgresql/$version/bin/pg_config" bash /checkout/scripts/test.sh --prepare || return
+    in_root "$root" env "PG_CONFIG=/usr/lib/postgresql/$version/bin/pg_config" bash /checkout/scripts/test.sh --prepare --only tap || return
     rm -rf "$root/checkout"
     rm -f "$root"/var/cache/apt/archives/*.deb
     mkdir -p "$cache"
@@ -149,20 +170,41 @@ make_root() {
 # Tests
 #------------------------------------------------------------------------------
 
-# judge NAME WHERE LOG: the row of a version whose tests have run.
-judge() {
-    local result
+# result_of TITLE LOG: "N passed" or "N passed, N FAILED" of the tests whose title
+# matches; of files, how many there are, too.
+result_of() {
+    sed -n -E "s/^($1): ([0-9]+) passed(, ([0-9]+) FAILED)?\$/\2 \4/p" "$2" |
+        awk -v files="${3:-}" '{ n++; good += $1; bad += $2 }
+            END { if (n == 0) { print "not run"; exit }
+                  if (files) printf "%d files, ", n
+                  printf "%d passed", good
+                  if (bad) printf ", %d FAILED", bad
+                  print "" }'
+}
 
-    result=$(tail -n 1 "$3")
-    case $result in
-        *" passed, 0 failed") add_row "$1" "$2" "$result" "$(grep -c ': skipped: ' "$3" || true) skipped" ;;
-        *" passed, "*" failed")
-            bad=$((bad + 1))
-            add_row "$1" "$2" "$result" "$(sed -n '/^Failed:$/,$p' "$3" | grep -v '^ \|^Failed:$\|^$\| passed, ' | sort -u | paste -sd' ')" ;;
-        *)
-            bad=$((bad + 1))
-            add_row "$1" "$2" "not run" "$(grep -v '^$' "$3" | tail -n 1 | cut -c1-200)" ;;
+# judge NAME FROM LOG: the row of a version whose tests have run.
+judge() {
+    local warnings line
+
+    if [ -n "$logs" ]; then cp "$3" "$logs/$1.log"; fi
+    case $(tail -n 1 "$3") in
+        *" passed, 0 failed") ;;
+        *) bad=$((bad + 1)) ;;
     esac
+    if ! grep -q ' passed\(, [0-9]* FAILED\)\{0,1\}$' "$3"; then
+        not_tested "$1" "$2" "$(grep -v '^$\|^0 passed, ' "$3" | tail -n 1 | cut -c1-200)"
+        return
+    fi
+    case $(result_of 'Build without warnings' "$3") in
+        "1 passed") warnings=yes ;;
+        "not run") warnings="not run" ;;
+        *) warnings=NO ;;
+    esac
+    add_row "$1" "$2" "$warnings" "$(result_of 'Regression tests' "$3")" "$(result_of 't/[^:]*' "$3" files)"
+    while IFS= read -r line; do
+        remarks+=("$1: $line")
+    done < <(sed -n '/^Failed:$/,$p' "$3" | sed -e '/^Failed:$/d' -e '/^$/d' -e '/^[0-9]* passed, /d' -e 's/^/failed: /'
+             grep ': skipped: ' "$3" || true)
 }
 
 test_root() {
@@ -172,7 +214,7 @@ test_root() {
     if [ "$version" = 19 ]; then suite=experimental; fi
     say "PostgreSQL $version: making a root folder of Debian $suite ..."
     if ! make_root "$version" "$root" >"$log" 2>&1; then
-        add_row "$version" "Debian $suite" "not tested" "$(grep -v '^$' "$log" | tail -n 1 | cut -c1-200)"
+        not_tested "$version" "Debian $suite" "$(grep -v '^$' "$log" | tail -n 1 | cut -c1-200)"
         rm -rf --one-file-system "$root"
         return
     fi
@@ -191,7 +233,7 @@ test_server() {
     full=$("$pg_config" --version 2>/dev/null | sed 's/^PostgreSQL \([^ ]*\).*/\1/') || full=
     if [ -z "$full" ]; then
         bad=$((bad + 1))
-        add_row "?" "$pg_config" "not tested" "it is no pg_config"
+        not_tested "?" "$pg_config" "it is no pg_config"
         return
     fi
     say "PostgreSQL $full: testing ..."
@@ -227,8 +269,23 @@ test_version() {
     if [ -n "$found" ]; then
         test_server "$found"
     else
-        add_row "$version" "" "not tested" "$why"
+        not_tested "$version" "" "$why"
     fi
+}
+
+# The commit that was tested, and whether it was changed.
+commit() {
+    local name
+
+    name=$(git -C "$checkout" describe --always --dirty=", changed" 2>/dev/null) || return 0
+    printf ', commit %s' "$name"
+}
+
+print_table() {
+    printf '\n%s%s\n\n' "$(date -u '+%Y-%m-%d')" "$tested"
+    printf '| PostgreSQL | from | builds with WERROR=1 | pg_regress | t/ |\n|---|---|---|---|---|\n'
+    printf '%s\n' "${rows[@]}"
+    if [ "${#remarks[@]}" -ne 0 ]; then printf '\n'; printf '%s\n' "${remarks[@]}"; fi
 }
 
 main() {
@@ -241,6 +298,11 @@ main() {
                     unit | regress | tap) only+=(--only "$2"); shift ;;
                     *) usage >&2; exit 2 ;;
                 esac ;;
+            --logs)
+                [ -n "${2:-}" ] || { usage >&2; exit 2; }
+                mkdir -p "$2"
+                logs=$(cd "$2" && pwd)
+                shift ;;
             --fresh) fresh=1 ;;
             --table) quiet=1 ;;
             --help) usage; exit 0 ;;
@@ -249,7 +311,7 @@ main() {
         esac
         shift
     done
-    if [ "${#only[@]}" -eq 0 ]; then only=(--only regress --only tap); fi
+    if [ "${#only[@]}" -eq 0 ]; then only=(--only unit --only regress --only tap); fi
     if [ "${#wanted[@]}" -eq 0 ]; then wanted=(15 16 17 18 19); fi
 
     trap clean_up EXIT
@@ -258,15 +320,14 @@ main() {
     trap 'exit 143' TERM
     work=$(mktemp -d /tmp/graph_fdw.matrix.XXXXXX)
     chmod 755 "$work"
+    tested=$(commit)
     for one in "${wanted[@]}"; do
         case $one in
             */*) test_server "$one" ;;
             *) test_version "$one" ;;
         esac
     done
-    printf '\n%s\n\n' "$(date -u '+%Y-%m-%d')"
-    printf '| PostgreSQL | from | result | |\n|---|---|---|---|\n'
-    printf '%s\n' "${rows[@]}"
+    print_table
     exit $((bad > 0))
 }
 

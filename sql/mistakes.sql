@@ -165,7 +165,9 @@ CREATE FOREIGN TABLE times (alert_id text, created_date_time timestamptz,
 SELECT explained('SELECT alert_id FROM times WHERE created_date_time >= ''2026-10-31''');
 SELECT explained('SELECT alert_id FROM times WHERE alert_time >= ''2026-10-31''');
 -- times and quotes
+\set VERBOSITY terse
 SELECT count(*) FROM times WHERE alert_time > '31.31.2026';                     -- ERROR
+\set VERBOSITY default
 SELECT count(*) FROM alerts WHERE severity = high;                              -- ERROR
 SELECT count(*) FROM alerts WHERE severity = "high";                            -- ERROR
 

@@ -173,7 +173,7 @@ is_rows($node, 'alerts', 5000, 'without a count: rows');
 $node->set_server(count_pushdown => undef, select_pushdown => 'false');
 $emulator->clear;
 is(analyze($node, 'alerts'), 'INFO:  "alerts": read 5000 of about 6000 alerts, containing 5000 rows; 5000 rows in sample', 'without $select');
-is(($emulator->requests)[-1], 'GET /v1.0/security/alerts_v2?$count=true&$top=1', 'without $select: the count');
+is(scalar(grep { $_ eq 'GET /v1.0/security/alerts_v2?$count=true&$top=1' } $emulator->requests), 1, 'without $select: the count');
 $emulator->settings(count => 'ignore');
 is(analyze($node, 'alerts'), 'INFO:  "alerts": read 5000 of about 5000 alerts, containing 5000 rows; 5000 rows in sample', 'a service that does not count');
 done_testing();

@@ -77,7 +77,8 @@ struct GraphTurn
 	GraphTime	sent;			/* it is under way since, or 0 */
 	GraphTime	refused_since;	/* it was refused, and not taken since; or 0, */
 	GraphTime	refused_last;	/* for the last time then, */
-	int			passed_over;	/* and so often while others were taken */
+	int			passed_over;	/* and so often while others were taken, */
+	int			uncounted;		/* and so often that it is no attempt */
 	int			place;			/* in the budget, or -1, */
 	bool		in_shared;		/* and is that the shared one? */
 	bool		waits;			/* it is one of nwaiting */
@@ -433,7 +434,7 @@ graph_turn_taken(GraphTurn *turn)
 	}
 	turn->place = -1;
 	turn->rank = turn->sent = turn->refused_since = 0;
-	turn->passed_over = 0;
+	turn->passed_over = turn->uncounted = 0;
 }
 
 /*
@@ -508,7 +509,7 @@ forget_pause(GraphTurn *turn, int retry_after)
  * is given up no sooner for that.
  */
 static const char *
-why_not_again(const GraphTurn *turn, const GraphPatience *patience,
+why_not_again(GraphTurn *turn, const GraphPatience *patience,
 			  int retry_after, int *attempt, GraphTime when)
 {
 	bool		crowded = patience->has_begun ||
@@ -523,12 +524,14 @@ why_not_again(const GraphTurn *turn, const GraphPatience *patience,
 	if (!crowded && *attempt >= patience->max_retries &&
 		(retry_after >= 0 || !turn->throttle->shared ||
 		 refused_for(turn) >= graph_refusal_patience(patience->max_retries)))
-		return psprintf("It was tried %d times.", *attempt + 1);
+		return psprintf("It was tried %d times.", *attempt + turn->uncounted + 1);
 	if (why)
 		return why;
 	if (refused_for(turn) + delay > patience->timeout)
 		return no_request_taken(turn);
-	if (!crowded)
+	if (crowded)
+		turn->uncounted++;
+	else
 		(*attempt)++;
 	return NULL;
 }
@@ -572,5 +575,5 @@ graph_turn_end(GraphTurn *turn)
 {
 	leave(turn);
 	turn->refused_since = 0;
-	turn->passed_over = 0;
+	turn->passed_over = turn->uncounted = 0;
 }

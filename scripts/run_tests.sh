@@ -129,7 +129,7 @@ run_tap() {
     local name=$1 folder=$2 status=0 begun=$SECONDS
 
     TEMP_CONFIG=$work/extension.conf \
-        run timeout -k 10 400 make -s -C "$folder" PG_CONFIG="$pg_config" prove_installcheck \
+        run timeout -k 10 900 make -s -C "$folder" PG_CONFIG="$pg_config" prove_installcheck \
         ${tap_bin:+"bindir=$tap_bin"} PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$work/$name.out" 2>&1 || status=$?
     echo "$status $((SECONDS - begun))" >"$work/$name.status"
     if [ "$status" -ne 0 ]; then

@@ -84,7 +84,7 @@ DECLARE
 BEGIN
   -- JSON and YAML are one row
   FOR plan IN EXECUTE format('EXPLAIN (%s) %s', options, query) LOOP FOREACH line IN ARRAY string_to_array(plan, E'\n') LOOP
-    line := regexp_replace(line, '\((?:Init|Sub)Plan \d+\)\.col1', '$N', 'g');
+    line := regexp_replace(line, '\((?:Init|Sub)Plan \w+\)\.col1', '$N', 'g');
     line := regexp_replace(line, '\$\d+', '$N', 'g');
     line := regexp_replace(line, 'InitPlan 1.*', 'InitPlan 1', 'g');
     line := regexp_replace(line, 'rows=(\d+)\.\d+', 'rows=\1', 'g');
@@ -132,7 +132,7 @@ BEGIN
   filter := coalesce(substring(plan->>'Graph Request' FROM
                        '\$filter=(.*?)(?:&\$orderby=[^&]*)?(?:&\$select=[^&]*)?(?:&\$count=true)?&\$top=\d+$'),
                      substring(plan->>'Graph Request' FROM '^none.*'), '-');
-  filter := regexp_replace(filter, '\$\d+|\(InitPlan \d+\)\.col1', '$N', 'g');
+  filter := regexp_replace(filter, '\$\d+|\(InitPlan \w+\)\.col1', '$N', 'g');
   SELECT string_agg(substring(l FROM '.*: ((?:sent|local).*)$'), ' + ')
     INTO label FROM jsonb_array_elements_text(plan->'Graph Clauses') AS l;
   EXECUTE format('WITH got AS MATERIALIZED (SELECT * FROM %1$I WHERE %2$s),

@@ -28,7 +28,10 @@ sub analyze
 	my (undef, undef, $said) =
 	  $node->psql('postgres', "SET default_statistics_target = $target; ANALYZE VERBOSE defender.$table");
 
-	return join "\n", grep { !/INFO:  analyzing/ } split /\n/, $said =~ s/^psql:<stdin>:\d+: //gmr;
+	$said =~ s/^psql:<stdin>:\d+: //gm;
+	# PostgreSQL 18 tells the time and the buffers of a foreign table, too
+	$said =~ s/^INFO:  finished analyzing .*?(?=^[A-Z]+:  |\z)//gms;
+	return join "\n", grep { !/INFO:  analyzing/ } split /\n/, $said;
 }
 
 # How many rows the planner now thinks that there are.

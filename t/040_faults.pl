@@ -351,7 +351,7 @@ EXCEPTION WHEN OTHERS OR query_canceled THEN
 		message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, context = PG_EXCEPTION_CONTEXT;
 	RETURN json_build_object('state', state, 'text', concat_ws(' | ', message, detail, context));
 END $$;
-CREATE SERVER odd FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '%s', max_retries '1', request_timeout '5s');
+CREATE SERVER odd FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '%s', max_retries '1', request_timeout '5s', throttle_timeout '5s');
 CREATE USER MAPPING FOR CURRENT_USER SERVER odd OPTIONS (access_token 'emulator-access-token');
 CREATE FOREIGN TABLE odd_alerts (id text, title text, raw jsonb OPTIONS (property '.')) SERVER odd;
 SQL

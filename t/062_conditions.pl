@@ -202,9 +202,9 @@ is($kept->query('EXECUTE f'), $node->sql(q{SELECT count(*) FROM copy WHERE sever
 is($kept->query('EXECUTE w'), $node->sql(q{SELECT count(*), max(severity) FROM copy WHERE severity = 'low'}), '... which is renamed');
 $kept->quit;
 filters();
-is($node->sql(q{SET debug_parallel_query = on; SELECT 1}) // '', 1, 'a parallel query') if $node->sql('SHOW server_version_num') >= 160000;
-is($node->sql(q{SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_tuple_cost = 0;
-	SELECT DISTINCT counted() FROM big WHERE n < 3}), 50, 'in a worker') if $node->sql('SHOW server_version_num') < 160000;
+my $forced = $node->sql('SHOW server_version_num') >= 160000 ? 'debug_parallel_query' : 'force_parallel_mode';
+is($node->sql("SET $forced = on; " . q{SET parallel_setup_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_tuple_cost = 0;
+	SELECT DISTINCT counted() FROM big WHERE n < 3}), 50, 'in a worker');
 like(join(' ', filters()), qr/^(?:-|severity ne)/, 'what is asked there');
 is($node->sql(q{SELECT count(*) FROM behind WHERE severity ~ '^h'}), $node->sql(q{SELECT count(*) FROM copy WHERE severity ~ '^h' AND status = 'new'}), 'behind a security barrier');
 is($node->sql(q{DO $$BEGIN FOR i IN 1 .. 3 LOOP BEGIN PERFORM count(*) FROM alerts WHERE severity ~ 'h(' ; EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END$$;

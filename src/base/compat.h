@@ -198,6 +198,18 @@ typedef struct GraphMemberIterator
 	create_append_path(root, rel, paths, NIL, NIL, NULL, 0, false, -1)
 #endif
 
+/* From 19 on a relation says which kinds of paths the user has not disabled. */
+#if PG_VERSION_NUM >= 190000
+#define graph_strategies_like(rel, other)	((rel)->pgs_mask = (other)->pgs_mask)
+#else
+#define graph_strategies_like(rel, other)	((void) 0)
+#endif
+
+/* What a descriptor has to be told when it has got all of its columns. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(desc)	((void) 0)
+#endif
+
 /*
  * A date or timestamp as timestamptz; what overflows is below 0 or above it in
  * *overflow.  19 does not say in which direction: the value does.

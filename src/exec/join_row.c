@@ -100,6 +100,7 @@ init_store(GraphJoinRows *join, RowMember *member, EState *estate)
 
 	for (int i = 0; i < member->natts; i++)
 		TupleDescCopyEntry(own, i + 1, row, member->indexes[i] + 1);
+	TupleDescFinalize(own);
 	member->stored = ExecInitExtraTupleSlot(estate, own, &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(old);
 }

@@ -60,6 +60,7 @@ make_partial_rel(const RelOptInfo *counted, PathTarget *target)
 	result->relids = bms_copy(counted->relids);
 	result->reltarget = target;
 	result->rows = 1;
+	graph_strategies_like(result, counted);
 	return result;
 }
 

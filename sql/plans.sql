@@ -88,7 +88,7 @@ SELECT count(*) FROM plain WHERE severity = 'high';
 EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM alert;
 SELECT count(*) FROM alert;
 SELECT * FROM cost_of('SELECT count(*) FROM alert');
-EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*), count(1) FROM alert WHERE severity = 'high' AND status <> 'new';
+SELECT explained($$SELECT count(*), count(1) FROM alert WHERE severity = 'high' AND status <> 'new'$$);
 SELECT count(*), count(1) FROM alert WHERE severity = 'high' AND status <> 'new';
 SELECT count(*), count(1) FROM alert_copy WHERE severity = 'high' AND status <> 'new';
 SELECT count(*) FROM alert WHERE classification IS NULL;

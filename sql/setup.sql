@@ -86,7 +86,8 @@ BEGIN
   FOR plan IN EXECUTE format('EXPLAIN (%s) %s', options, query) LOOP FOREACH line IN ARRAY string_to_array(plan, E'\n') LOOP
     line := regexp_replace(line, '\((?:Init|Sub)Plan \w+\)\.col1', '$N', 'g');
     line := regexp_replace(line, '\$\d+', '$N', 'g');
-    line := regexp_replace(line, 'InitPlan 1.*', 'InitPlan 1', 'g');
+    line := regexp_replace(line, '^( *)InitPlan \w+.*', '\1InitPlan 1');
+    line := replace(line, 'count(1)', 'count(*)');
     line := regexp_replace(line, 'rows=(\d+)\.\d+', 'rows=\1', 'g');
     CONTINUE WHEN line ~ '^ *(Buffers|Planning|Execution|Sort Method|Full-sort|Pre-sorted|Storage):'
       OR line ~ '^ *"?Disabled"?: false';

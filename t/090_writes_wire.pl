@@ -296,16 +296,17 @@ $node->sql(q{INSERT INTO defender.alert_comments (alert_id, comment) SELECT 'w1'
 is(join(',', map { $_->{comment} } @{ $json->decode((grep { /"w1"/ } $emulator->alerts)[0])->{comments} }), 'c1,c2,c3,c4,c5', 'order of comments');
 $node->set_server(concurrency => 1);
 
-# requests_per_minute counts writes as well
+# requests_per_minute counts writes as well; by another name the service is one
+# of which nothing was asked, by any session
 begin();
-$node->set_server(requests_per_minute => 4);
+$node->set_server(requests_per_minute => 4, endpoint => $emulator->url =~ s/127\.0\.0\.1/localhost/r);
 $started = time;
 $error = $node->error(q{UPDATE defender.alerts SET status = 'resolved'}, before => q{SET statement_timeout = '1s'});
 cmp_ok(time - $started, '<', 3, 'requests_per_minute: it waits, and can be canceled');
 is(join(',', writes()), 'PATCH w1 200,PATCH w2 200,PATCH w3 200', 'requests_per_minute: writes');
 like($error->{message}, qr/statement timeout/, 'requests_per_minute: the error');
 like($error->{detail}, qr/^3 alerts were changed before the error: "w1", "w2", "w3"\.$/, 'requests_per_minute: what was done');
-$node->set_server(requests_per_minute => undef);
+$node->set_server(requests_per_minute => undef, endpoint => $emulator->url);
 
 # an answer is released when it was looked at: each comment says how many writes
 # were kept when it was made

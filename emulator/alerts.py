@@ -5,6 +5,7 @@ Incidents are kept in the same way: whatever is said of an alert here holds for 
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections import OrderedDict
@@ -47,8 +48,14 @@ class Alert:
         return self._selection[1]
 
     def evidence(self) -> list:
-        found = jsontext.member_value(self.text, "evidence")
-        return found if isinstance(found, list) else []
+        return _evidence(self.text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _evidence(text: bytes) -> list:
+    """Kept for some: one filter may ask twenty times for the same, and the next filter asks again."""
+    found = jsontext.member_value(text, "evidence")
+    return found if isinstance(found, list) else []
 
 
 def _fields(text: bytes) -> dict[str, object]:

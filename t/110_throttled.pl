@@ -20,7 +20,8 @@ my $node = GraphCluster->connected_to($emulator, server => { page_size => 10, co
 my $list = '(SELECT id FROM defender.alerts OFFSET 0) AS a';
 my $lookups = sub { "(SELECT id FROM defender.alerts WHERE id = ANY (ARRAY(SELECT 'k' || n FROM generate_series(1, $_[0]) AS n)) OFFSET 0) AS a" };
 
-# A scene: settings of the emulator; no request so far, and no fault.
+# A scene: settings of the emulator; no request so far, no fault, and nobody knows
+# anything.
 sub scene
 {
 	my (%settings) = @_;
@@ -29,6 +30,9 @@ sub scene
 	$emulator->set_alerts(map { alert(id => "k$_", createdDateTime => sprintf('2026-07-01T10:%02d:%02dZ', $_ / 60, $_ % 60)) } 1 .. 200);
 	$emulator->settings(latency_ms => 60, %settings);
 	$emulator->clear;
+	# where sessions share what they know, it is of one user mapping
+	$node->sql("DROP USER MAPPING FOR CURRENT_USER SERVER graph;
+		CREATE USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (access_token 'emulator-access-token')");
 	return;
 }
 

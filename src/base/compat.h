@@ -198,6 +198,20 @@ typedef struct GraphMemberIterator
 	create_append_path(root, rel, paths, NIL, NIL, NULL, 0, false, -1)
 #endif
 
+/*
+ * Does a relation to be joined stand for another one whose rows have been made
+ * unique, or partly aggregated?  From 19 on those are relations of their own, and
+ * as copies have what is known of the other, such as that it is a table of ours.
+ */
+#if PG_VERSION_NUM >= 190000
+#define graph_is_grouped(rel)	IS_GROUPED_REL(rel)
+#define graph_is_reduced(rel, sjinfo, jointype) \
+	(IS_GROUPED_REL(rel) || RELATION_WAS_MADE_UNIQUE(rel, sjinfo, jointype))
+#else
+#define graph_is_grouped(rel)	false
+#define graph_is_reduced(rel, sjinfo, jointype)	false
+#endif
+
 /* From 19 on a relation says which kinds of paths the user has not disabled. */
 #if PG_VERSION_NUM >= 190000
 #define graph_strategies_like(rel, other)	((rel)->pgs_mask = (other)->pgs_mask)

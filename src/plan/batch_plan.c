@@ -535,6 +535,9 @@ set_join_pathlist(PlannerInfo *root, RelOptInfo *joinrel,
 		next_hook(root, joinrel, outerrel, innerrel, jointype, extra);
 	if (!enable_nestloop || (!is_table(innerrel) && !is_stream(innerrel)))
 		return;
+	if (graph_is_reduced(innerrel, extra->sjinfo, jointype) ||
+		graph_is_grouped(outerrel))
+		return;
 	join.tables = tables_of(innerrel);
 	if (!may_be_batched(root, &join) ||
 		!(find_by_key(&join, false) || find_by_key(&join, true)) ||

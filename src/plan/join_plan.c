@@ -587,6 +587,8 @@ graphGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
 
 	if (joinrel->fdw_private || outer == NULL || inner == NULL ||
 		strcmp(outer->entity_set, inner->entity_set) != 0 ||
+		graph_is_reduced(outerrel, extra->sjinfo, jointype) ||
+		graph_is_reduced(innerrel, extra->sjinfo, jointype) ||
 		!may_be_joined(root, joinrel, jointype) ||
 		!graph_are_plain(extra->restrictlist) ||
 		!members_are_plain(outer) || !members_are_plain(inner) ||

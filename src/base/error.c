@@ -351,7 +351,7 @@ transport_hint(const GraphPeer *peer, const char *where,
 		case GRAPH_TRANSPORT_BROKEN:
 			if (plain)
 				return "If it answers nothing each time, it may want to be asked by https.";
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case GRAPH_TRANSPORT_RESOLVE:
 		case GRAPH_TRANSPORT_CONNECT:
 		case GRAPH_TRANSPORT_CONNECT_TIMEOUT:

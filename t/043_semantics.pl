@@ -221,7 +221,9 @@ gives('SELECT caught()', join('', map { "s$_!" } 1 .. 10), 'errors within an out
 gives('SELECT early() FROM generate_series(1, 3)', "left\nleft\nleft", 'loops that are left');
 gives('SELECT 1 / (substr(id, 2)::int - 5) IS NULL FROM defender.alerts', '22012', 'an error of somebody else in the middle');
 gives('SELECT count(*) FROM defender.alerts', 10, 'and on it goes');
-gives('EXPLAIN (COSTS OFF) SELECT 1 FROM defender.alerts WHERE false', "Result\n  One-Time Filter: false", 'nothing is asked for nothing');
+# PostgreSQL 19 says what would be read
+is($session->query('EXPLAIN (COSTS OFF) SELECT 1 FROM defender.alerts WHERE false') =~ s/^ *Replaces: .*\n//mr,
+	"Result\n  One-Time Filter: false", 'nothing is asked for nothing');
 
 $session->quit;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|WARNING|XX000|terminated by signal/, 'nothing in the log');

@@ -1604,9 +1604,12 @@ COMMENT ON FUNCTION graph_fdw_comment(text, boolean)
 IS 'comment on the foreign tables of a schema and on their columns; how many comments were made';
 
 -- A view of some columns of a foreign table, for which it asks as whoever reads
--- the view; with the comments of the table, or those that it would get.
+-- the view or, as_owner, as who makes it; with the comments of the table, or
+-- those that it would get.  A view that is there keeps its owner, so one that
+-- asks as its owner must be the caller's.
 -- Of columns that read the same the first is taken; without any there is no view.
-CREATE FUNCTION graph_fdw_create_view(source regclass, target_schema text, view_name text, properties text[], about text)
+CREATE FUNCTION graph_fdw_create_view(source regclass, target_schema text, view_name text, properties text[], about text,
+                                      as_owner boolean)
 RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1634,7 +1637,14 @@ BEGIN
       RETURN false;
     END IF;
   END IF;
-  EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS SELECT %s FROM %s', target, names, source);
+  IF as_owner AND EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                          WHERE n.nspname = target_schema AND c.relname = view_name
+                            AND c.relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)) THEN
+    RAISE insufficient_privilege USING MESSAGE = format('view "%s.%s" has another owner, as whom it would read', target_schema, view_name),
+      HINT = 'Drop it first, or let its owner make the views.';
+  END IF;
+  EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = %s) AS SELECT %s FROM %s',
+                 target, (NOT as_owner)::text, names, source);
   FOR col IN EXECUTE format('SELECT v.attname, coalesce(col_description($1, a.attnum), d.description) AS description
                              FROM pg_attribute AS v
                              JOIN pg_attribute AS a ON a.attrelid = $1 AND a.attname = v.attname AND a.attnum > 0
@@ -1656,7 +1666,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION graph_fdw_create_views(source_schema text, target_schema text DEFAULT NULL, tables text[] DEFAULT NULL)
+CREATE FUNCTION graph_fdw_create_views(source_schema text, target_schema text DEFAULT NULL, tables text[] DEFAULT NULL,
+                                       as_owner boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1685,13 +1696,13 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = target) THEN
       EXECUTE format('CREATE SCHEMA %I', target);
     END IF;
-    EXECUTE format('SELECT %s.graph_fdw_create_view($1, $2, $3, $4, $5)', ext) INTO is_made
-      USING tab.relation, target, tab.view_name, tab.properties, tab.about;
+    EXECUTE format('SELECT %s.graph_fdw_create_view($1, $2, $3, $4, $5, $6)', ext) INTO is_made
+      USING tab.relation, target, tab.view_name, tab.properties, tab.about, coalesce($4, false);
     made := made + is_made::int;
   END LOOP;
   RETURN made;
 END
 $$;
 
-COMMENT ON FUNCTION graph_fdw_create_views(text, text, text[])
+COMMENT ON FUNCTION graph_fdw_create_views(text, text, text[], boolean)
 IS 'make a view of each foreign table of a schema in another one, and views of the columns of alerts and incidents that are read most';

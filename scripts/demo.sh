@@ -236,13 +236,15 @@ open_psql() {
     show_sql 1-connect.sql
     cat <<'PSQL'
 
-The tables are in the schema "defender"; \det defender.* lists them, \d defender.alerts describes one.  Try:
+The tables are in the schema "defender": \det defender.* lists them, \d defender.alerts describes one.
+Try:
 
     SELECT severity, count(*) FROM defender.alerts GROUP BY severity;
     SELECT * FROM defender.alerts_summary ORDER BY created_date_time DESC LIMIT 3;
 
-Name the columns that you want, or use the views alerts_summary and incidents_summary: SELECT * of alerts is very
-wide.  \x auto is set, so wide rows become lists, and long output goes to a pager (q leaves it).
+Name the columns that you want, or use the views alerts_summary and incidents_summary: SELECT * of
+alerts is very wide.  \x auto is set, so wide rows become lists, and long output goes to a pager (q
+leaves it).
 
 Everything is removed when you leave (\q).
 

@@ -104,6 +104,24 @@ SELECT title, severity, status FROM described.alerts_summary WHERE id = 'da63757
 SET ROLE regress_graph_owner;
 SELECT * FROM error_of('SELECT title FROM shown.alerts WHERE id = ''da637578995287051192_756343937''');
 RESET ROLE;
+-- Or as their owner, with whose mapping they read, for roles that have none: of a
+-- view that somebody else owns that would be somebody else's.
+SELECT graph_fdw_create_views('described', 'shown', '{alerts}', as_owner => true); -- ERROR
+DROP VIEW shown.alerts, shown.alerts_summary;
+SELECT graph_fdw_create_views('described', 'shown', '{alerts}', as_owner => true);
+SELECT relname, reloptions FROM pg_class WHERE oid IN ('shown.alerts'::regclass, 'shown.alerts_summary'::regclass) ORDER BY relname;
+GRANT SELECT ON shown.alerts_summary TO regress_graph_owner;
+SET ROLE regress_graph_owner;
+SELECT title FROM shown.alerts_summary WHERE id = 'da637578995287051192_756343937';
+SELECT * FROM error_of('SELECT title FROM shown.alerts WHERE id = ''da637578995287051192_756343937''');
+RESET ROLE;
+-- what is asked for is asked of the service there, too
+SELECT explained('SELECT title FROM shown.alerts_summary WHERE severity = ''high'' ORDER BY created_date_time DESC LIMIT 5');
+-- and back
+SELECT graph_fdw_create_views('described', 'shown', '{alerts}');
+SET ROLE regress_graph_owner;
+SELECT * FROM error_of('SELECT title FROM shown.alerts_summary WHERE id = ''da637578995287051192_756343937''');
+RESET ROLE;
 
 DROP SCHEMA described, shown CASCADE;
 REVOKE ALL ON FOREIGN SERVER graph FROM regress_graph_owner;

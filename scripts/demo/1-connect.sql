@@ -1,5 +1,5 @@
 \echo
-\echo :bold'1. Connect'    :plain' A server, a login and the tables.  The secret is the emulator''s, and public.'
+\echo :bold'1. Connect'    :plain' A server, a login and the tables.  (The emulator''s secret is public.)'
 \echo
 CREATE EXTENSION graph_fdw;
 \echo

@@ -1,7 +1,8 @@
 \echo
 \echo :bold'2. One alert'   :plain' An id makes it a request for that alert and nothing else.'
 \echo
-\echo 'EXPLAIN tells what the service will be asked, without asking it.  Of the plan only this is shown:'
+\echo 'EXPLAIN tells what the service will be asked, without asking it.  Of the plan only this is shown.'
+\echo '"sent, exact": the service does what this clause says, just as PostgreSQL would.'
 \echo
 \o | eval "$GRAPH_DEMO_PLAN"
 EXPLAIN (VERBOSE, COSTS OFF)
@@ -30,8 +31,8 @@ LIMIT 10;
 \o
 
 \echo
-\echo '"exact" is what the service and SQL agree about.  "superset" is sent a little wider, as a time of'
-\echo '100 ns has to be, and checked again here.  The first 10:'
+\echo '"sent, superset": what is sent is a little wider, here by a microsecond, as the service has 100 ns.'
+\echo 'It returns all rows that are wanted, and PostgreSQL leaves out what is too much.  The first 10:'
 \echo
 SELECT created_date_time::timestamptz(0) AS created, service_source, left(title, 40) AS title
 FROM defender.alerts

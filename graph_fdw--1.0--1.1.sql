@@ -240,55 +240,82 @@ AS $$
 DECLARE
   maker oid;
   superuser boolean;
+  chosen constant jsonb := coalesce(copy->'tables'->0->'chosen', '[]');
+  sources oid[];
+  tabs oid[];
+  types oid[];
+  more oid[];
+  what text[];
+  owners oid[];
   found_one record;
 BEGIN
   SELECT r.oid, r.rolsuper INTO maker, superuser FROM pg_roles AS r WHERE r.rolname = (copy->>'owner')::name;
   IF maker IS NULL THEN
     RETURN format('Role "%s" does not exist.', copy->>'owner');
   END IF;
-  FOR found_one IN
-    WITH RECURSIVE tabs AS MATERIALIZED (
-      SELECT c.oid, c.relname, c.relowner, n.nspname, n.nspowner, v.is_source
-      FROM jsonb_array_elements(copy->'tables') AS t,
-        LATERAL (VALUES ((copy->>'target_schema')::name, (t->>'target')::name, false),
-                        -- of a tenant, that of which it is a partition
-                        ((copy->>'target_schema')::name, CASE WHEN copy->>'tenant_id' IS NOT NULL THEN (t->>'source')::name END, false),
-                        ((copy->>'source_schema')::name, (t->>'source')::name, true)) AS v(schema_name, table_name, is_source),
-        pg_namespace AS n, pg_class AS c
-      WHERE n.nspname = v.schema_name AND c.relnamespace = n.oid AND c.relname = v.table_name),
-    types(oid) AS (
-      SELECT a.atttypid FROM pg_attribute AS a WHERE a.attrelid = ANY (ARRAY(SELECT tabs.oid FROM tabs)) AND a.attnum > 0 AND NOT a.attisdropped
-      UNION
-      SELECT x.oid FROM types JOIN pg_type AS t ON t.oid = types.oid,
+
+  -- Step by step: one query of all this would need more memory than a refresh.
+  tabs := ARRAY(
+    SELECT c.oid
+    FROM jsonb_array_elements(copy->'tables') AS t,
+      -- of a tenant, that of which it is a partition as well
+      LATERAL (VALUES (t->>'target'), (CASE WHEN copy->>'tenant_id' IS NOT NULL THEN t->>'source' END)) AS v(table_name),
+      pg_class AS c
+    WHERE c.relnamespace = to_regnamespace(quote_ident(copy->>'target_schema'))::oid AND c.relname = v.table_name::name);
+  sources := ARRAY(
+    SELECT c.oid FROM jsonb_array_elements(copy->'tables') AS t, pg_class AS c
+    WHERE c.relnamespace = to_regnamespace(quote_ident(copy->>'source_schema'))::oid AND c.relname = (t->>'source')::name);
+
+  -- whose schemas and foreign tables the copy's owner has chosen
+  SELECT array_agg(format('Schema "%s"', n.nspname)), array_agg(n.nspowner) INTO what, owners
+  FROM pg_namespace AS n
+  WHERE n.nspname IN ((copy->>'target_schema')::name, (copy->>'source_schema')::name)
+    AND NOT chosen ? pg_get_userbyid(n.nspowner);
+  SELECT what || array_agg(format('Table "%s.%s"', n.nspname, c.relname) ORDER BY c.relname), owners || array_agg(c.relowner ORDER BY c.relname) INTO what, owners
+  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE c.oid = ANY (tabs) OR c.oid = ANY (sources) AND NOT chosen ? pg_get_userbyid(c.relowner);
+  tabs := tabs || sources;
+
+  IF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = ANY (tabs) AND NOT g.tgisinternal) THEN
+    SELECT what || array_agg(format('The right to make triggers of "%s", which has some,', c.relname)), owners || array_agg(acl.grantee) INTO what, owners
+    FROM pg_class AS c, aclexplode(c.relacl) AS acl
+    WHERE c.oid = ANY (tabs) AND acl.privilege_type = 'TRIGGER'
+      AND EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal);
+    SELECT what || array_agg(format('The function of trigger "%s" of "%s"', g.tgname, c.relname)), owners || array_agg(p.proowner) INTO what, owners
+    FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid JOIN pg_proc AS p ON p.oid = g.tgfoid
+    WHERE g.tgrelid = ANY (tabs) AND NOT g.tgisinternal;
+    SELECT what || array_agg(format('Something in the condition of trigger "%s" of "%s"', g.tgname, c.relname)),
+           owners || array_agg(coalesce(p.proowner, o.oprowner, y.typowner)) INTO what, owners
+    FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid
+    JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.refobjid <> g.tgfoid
+    LEFT JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+    LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+    LEFT JOIN pg_type AS y ON d.refclassid = 'pg_type'::regclass AND y.oid = d.refobjid
+    WHERE g.tgrelid = ANY (tabs) AND NOT g.tgisinternal AND coalesce(p.proowner, o.oprowner, y.typowner) IS NOT NULL;
+  END IF;
+
+  -- types of columns, and the types that are in them
+  more := ARRAY(SELECT DISTINCT a.atttypid FROM pg_attribute AS a WHERE a.attrelid = ANY (tabs) AND a.attnum > 0 AND NOT a.attisdropped);
+  WHILE more <> '{}' LOOP
+    types := types || more;
+    more := ARRAY(
+      SELECT DISTINCT x.oid
+      FROM pg_type AS t,
         LATERAL (SELECT t.typbasetype UNION ALL SELECT t.typelem
                  UNION ALL SELECT r.rngsubtype FROM pg_range AS r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
                  UNION ALL SELECT a.atttypid FROM pg_attribute AS a
                            WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS x(oid)
-      WHERE x.oid <> 0),
-    things(rank, what, owner) AS (
-      -- whose schemas and foreign tables the copy's owner has chosen
-      SELECT 1, format('Schema "%s"', nspname), nspowner FROM tabs
-      WHERE NOT coalesce(copy->'tables'->0->'chosen' ? pg_get_userbyid(nspowner), false)
-      UNION ALL SELECT 2, format('Table "%s.%s"', nspname, relname), relowner FROM tabs
-                WHERE NOT (is_source AND coalesce(copy->'tables'->0->'chosen' ? pg_get_userbyid(relowner), false))
-      UNION ALL SELECT 4, format('The function of trigger "%s" of "%s"', g.tgname, tabs.relname), p.proowner
-                FROM tabs JOIN pg_trigger AS g ON g.tgrelid = tabs.oid AND NOT g.tgisinternal JOIN pg_proc AS p ON p.oid = g.tgfoid
-      UNION ALL SELECT 4, format('Something in the condition of trigger "%s" of "%s"', g.tgname, tabs.relname), coalesce(p.proowner, o.oprowner, y.typowner)
-                FROM tabs JOIN pg_trigger AS g ON g.tgrelid = tabs.oid AND NOT g.tgisinternal
-                JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.refobjid <> g.tgfoid
-                LEFT JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
-                LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
-                LEFT JOIN pg_type AS y ON d.refclassid = 'pg_type'::regclass AND y.oid = d.refobjid
-                WHERE coalesce(p.proowner, o.oprowner, y.typowner) IS NOT NULL
-      UNION ALL SELECT 3, format('The right to make triggers of "%s", which has some,', tabs.relname), acl.grantee
-                FROM tabs JOIN pg_class AS c ON c.oid = tabs.oid, aclexplode(c.relacl) AS acl
-                WHERE acl.privilege_type = 'TRIGGER' AND EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = tabs.oid AND NOT g.tgisinternal)
-      UNION ALL SELECT 5, format('Type "%s" of a column', t.oid::regtype), t.typowner FROM types JOIN pg_type AS t ON t.oid = types.oid)
-    SELECT substr(min(t.rank || t.what), 2) AS what,
+      WHERE t.oid = ANY (more) AND x.oid <> 0 AND x.oid <> ALL (types));
+  END LOOP;
+  SELECT what || array_agg(format('Type "%s" of a column', t.oid::regtype)), owners || array_agg(t.typowner) INTO what, owners
+  FROM pg_type AS t WHERE t.oid = ANY (types);
+
+  FOR found_one IN
+    SELECT (array_agg(t.what ORDER BY t.place))[1] AS what,
            -- of which the database's owner is the only member
            CASE WHEN t.owner = 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
                 ELSE t.owner END AS owner
-    FROM things AS t GROUP BY t.owner ORDER BY min(t.rank)
+    FROM unnest(what, owners) WITH ORDINALITY AS t(what, owner, place) GROUP BY t.owner ORDER BY min(t.place)
   LOOP
     CONTINUE WHEN found_one.owner = maker OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = found_one.owner)
       OR NOT superuser AND found_one.owner <> 0 AND pg_has_role(found_one.owner, maker, 'USAGE');
@@ -570,6 +597,7 @@ RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET enable_hashagg = off
 AS $$
 DECLARE
   this_copy constant text := format('copy "%s" of "%s"', target_schema, source_schema);

@@ -93,6 +93,8 @@ CREATE TABLE graph_fdw_copy (
   loaded_from timestamptz,
   load_width interval NOT NULL DEFAULT '1 day',
   load_end timestamptz,
+  load_sorted boolean,
+  load_cut timestamptz,
   loaded boolean NOT NULL DEFAULT false,
   up_to timestamptz,
   by_update boolean NOT NULL DEFAULT false,
@@ -159,7 +161,7 @@ COMMENT ON VIEW graph_fdw_copy_rows
 IS 'rows of graph_fdw_copy that the current role may keep; graph_fdw_copies is to be read';
 
 -- not DELETE nor all of UPDATE, with which LOCK TABLE would be allowed
-GRANT SELECT, INSERT, UPDATE (overlap, removed, load_started, loaded_from, load_width, load_end, loaded, up_to,
+GRANT SELECT, INSERT, UPDATE (overlap, removed, load_started, loaded_from, load_width, load_end, load_sorted, load_cut, loaded, up_to,
   by_update, changes_width, compared_to, row_count, refresh_started, last_refresh, duration, requests, inserted,
   updated, unchanged, last_full, compared, repaired, gone, last_error, last_error_at)
 ON graph_fdw_copy_rows TO PUBLIC;
@@ -515,13 +517,18 @@ SELECT count(*) AS given,
        -- of all that the service's clock had shown when we began
        max(%8$s) FILTER (WHERE %8$s <= coalesce($6, $4 + coalesce(%9$s.graph_fdw_clock_ahead(%10$L::text), '0'))) AS latest,
        max(%12$I) AS newest,
+       -- as far as a list goes that was in order
+       %13$s AS oldest,
        CASE WHEN $5 IS NOT NULL THEN array_agg(%7$I::text) END AS ids
 FROM given$q$,
     given, (copy->>'source_schema'), parent->>'source', condition, steps, touched,
     parent->>'id', moment, ext,
     (SELECT srv.srvname FROM pg_foreign_table AS f JOIN pg_foreign_server AS srv ON srv.oid = f.ftserver
      WHERE f.ftrelid = format('%I.%I', (copy->>'source_schema'), parent->>'source')::regclass),
-    ' LIMIT ' || max_rows, parent->>'created');
+    ' LIMIT ' || max_rows, parent->>'created',
+    CASE WHEN max_rows IS NULL THEN 'NULL::timestamptz'
+         ELSE format('(SELECT CASE WHEN count(*) FILTER (WHERE (o.this <= o.before) IS NOT TRUE) = 1 THEN min(o.this) END
+        FROM (SELECT g.%1$I AS this, lag(g.%1$I) OVER () AS before FROM given AS g) AS o)', parent->>'created') END);
 END
 $$;
 
@@ -578,7 +585,8 @@ END
 $$;
 
 -- One transaction's part of a refresh.  PHASE is what comes next: start, load,
--- changes, compare; NULL when there is nothing more.
+-- changes, compare, and comparing after a part of that; NULL when there is nothing
+-- more.
 --
 -- How far a copy is, up_to, is a time of the service:
 -- - It is the latest time of last update or creation that was read, less the time
@@ -690,7 +698,10 @@ BEGIN
   FOR tab IN SELECT * FROM jsonb_array_elements(copy.tables) LOOP
     EXECUTE format('SELECT %s.graph_fdw_copy_source($1, $2)->>''server''', ext) INTO server
       USING copy.source_schema, (tab->>'source')::name;
-    IF server IS NULL THEN
+    IF server IS NULL AND to_regclass(format('%I.%I', copy.source_schema, tab->>'source')) IS NULL THEN
+      RAISE undefined_table USING MESSAGE = format('source "%s.%s" of %s does not exist', copy.source_schema, tab->>'source', this_copy),
+        HINT = format('A table of that name may take its place. SELECT graph_fdw_drop_copy(%L, %L) drops the copy.', $1, $2);
+    ELSIF server IS NULL THEN
       RAISE wrong_object_type USING
         MESSAGE = format('"%s.%s" is not a foreign table of graph_fdw', copy.source_schema, tab->>'source');
     END IF;
@@ -731,13 +742,22 @@ BEGIN
     copy.inserted := 0;
     copy.updated := 0;
     copy.unchanged := 0;
-    -- a comparison that was interrupted goes on
     IF also_compare AND copy.compared_to IS NULL THEN
       copy.by_update := false;
-      copy.compared := 0;
-      copy.repaired := 0;
-      copy.gone := 0;
     END IF;
+  ELSIF phase = 'compare' AND copy.compared_to IS NULL THEN
+    -- one that was interrupted goes on
+    copy.compared := 0;
+    copy.repaired := 0;
+    copy.gone := 0;
+  ELSIF phase = 'comparing' THEN
+    IF copy.compared_to IS NULL THEN
+      RAISE NOTICE '%: %: another session has finished the comparison: compared %, repaired %, gone %', this_copy, resource,
+        copy.compared, copy.repaired, copy.gone;
+      phase := NULL;
+      RETURN;
+    END IF;
+    phase := 'compare';
   END IF;
 
   SELECT 0::bigint AS listed, '{}'::text[] AS differ, '{}'::text[] AS missing INTO diff;
@@ -751,6 +771,12 @@ BEGIN
     IF copy.since IS NULL AND low <= bottom THEN
       condition := CASE WHEN high IS NULL THEN 'true' ELSE format('(source_row.%1$s < $2 OR source_row.%1$s IS NULL)', created) END;
       conditions := CASE WHEN high IS NOT NULL THEN ARRAY[format('source_row.%s < $2', created)] END;
+    END IF;
+    max_rows := CASE WHEN copy.load_width > '1 second' THEN list_size * 3 END;
+    IF copy.load_sorted AND max_rows IS NOT NULL THEN
+      condition := format('(%s) ORDER BY source_row.%s DESC', condition, created);
+      conditions := ARRAY(SELECT format('(%s) ORDER BY source_row.%s DESC', c, created) FROM unnest(conditions) AS c);
+      conditions := CASE WHEN conditions <> '{}' THEN conditions END;
     END IF;
   ELSIF phase = 'changes' THEN
     low := copy.up_to - copy.overlap;
@@ -825,9 +851,8 @@ BEGIN
   END IF;
 
   SELECT 0::bigint AS given, 0::bigint AS inserted, 0::bigint AS updated, 0::bigint AS missed,
-         NULL::timestamptz AS latest, NULL::timestamptz AS newest, NULL::text[] AS ids INTO done;
+         NULL::timestamptz AS latest, NULL::timestamptz AS newest, NULL::timestamptz AS oldest, NULL::text[] AS ids INTO done;
   IF phase <> 'compare' OR asked <> '{}' THEN
-    max_rows := CASE WHEN phase = 'load' AND copy.load_width > '1 second' THEN list_size * 3 END;
     -- what is not known to be refused is tried
     IF conditions IS NOT NULL AND NOT copy.by_update THEN
       EXECUTE format('SELECT %s.graph_fdw_copy_statement($1, $2, $3, $4)', ext) INTO statement USING to_jsonb(copy), condition, false, max_rows;
@@ -836,10 +861,11 @@ BEGIN
           CASE phase WHEN 'load' THEN copy.load_started END;
         conditions := '{}';
       EXCEPTION WHEN fdw_unable_to_create_execution OR fdw_error THEN
-        IF sqlstate NOT IN ('HV00L', 'HV000') THEN
+        -- 400 is what a service says that refuses it, and others may break
+        copy.by_update := sqlerrm ~ 'status 400 ';
+        IF sqlstate <> 'HV000' AND NOT copy.by_update THEN
           RAISE;
         END IF;
-        copy.by_update := sqlstate = 'HV00L';
       END;
     END IF;
     FOREACH condition IN ARRAY coalesce(conditions, ARRAY[condition]) LOOP
@@ -854,6 +880,7 @@ BEGIN
       done.missed := done.missed + part.missed;
       done.latest := greatest(done.latest, part.latest);
       done.newest := greatest(done.newest, part.newest);
+      done.oldest := part.oldest;
       done.ids := part.ids;
     END LOOP;
     copy.inserted := copy.inserted + done.inserted;
@@ -923,11 +950,37 @@ BEGIN
       copy.last_refresh := clock_timestamp();
       phase := CASE WHEN also_compare THEN 'compare' END;
     ELSE
-      -- a slice that is far larger than expected is read again, in smaller ones
+      -- A slice that is far larger than expected goes as far as it was read, if the
+      -- list is in order, and is read again in smaller ones otherwise.  An order is
+      -- not asked for before it is known to cost nothing: it is one request if the
+      -- service sorts, and of a list that is sorted here evidence is asked for by id.
       cut := coalesce(done.given >= max_rows, false);
-      copy.loaded_from := CASE WHEN cut THEN copy.loaded_from ELSE low END;
-      copy.load_width := greatest('1 second',
-        copy.load_width * CASE WHEN cut THEN 0.125 ELSE least(8, greatest(0.125, list_size::float8 / greatest(done.given, 1))) END);
+      IF cut AND copy.load_sorted IS NULL THEN
+        EXECUTE format('SELECT sum(requests) FROM %s.graph_fdw_stats() WHERE server_name = $1', ext) INTO few USING server;
+        EXECUTE format('SELECT max(s.t) FROM (SELECT s.%1$s AS t FROM ONLY %2$s AS s WHERE s.%1$s >= $1 ORDER BY s.%1$s DESC LIMIT 1000) AS s',
+                       created, source) USING low;
+        EXECUTE format('SELECT sum(requests) < $2 + 4 FROM %s.graph_fdw_stats() WHERE server_name = $1', ext)
+          INTO copy.load_sorted USING server, few;
+        done.oldest := NULL;
+      ELSIF copy.load_sorted THEN
+        -- of the last time there may be more, and of so many a slice of its own is made
+        done.oldest := done.oldest + interval '1 microsecond';
+        IF cut AND done.oldest >= high THEN
+          copy.load_width := '0';
+        END IF;
+      ELSE
+        done.oldest := NULL;
+      END IF;
+      IF cut AND NOT copy.load_sorted THEN
+        copy.load_cut := low;
+      END IF;
+      copy.load_width := greatest('1 second', copy.load_width * CASE
+        WHEN cut AND copy.load_sorted AND done.oldest IS NULL THEN 1
+        WHEN cut THEN 0.125
+        -- what was cut comes still
+        WHEN copy.load_cut < low THEN 1
+        ELSE least(8, greatest(0.125, list_size::float8 / greatest(done.given, 1))) END);
+      copy.loaded_from := CASE WHEN NOT cut THEN low ELSE least(done.oldest, copy.loaded_from) END;
       -- Until the first alert is seen, nothing is known of the service's clock.
       IF copy.load_end IS NULL AND done.given > 0 THEN
         copy.load_end := coalesce(least(clock, done.newest) - copy.since, '1970-01-01Z');
@@ -946,7 +999,7 @@ BEGIN
   copy.requests := copy.requests + requests;
   copy.duration := clock_timestamp() - copy.refresh_started;
   EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c SET load_started = $4, loaded_from = $5, load_width = $6, load_end = $7,
-      loaded = $8, up_to = $9, by_update = $10, changes_width = $24, compared_to = $25, row_count = $11, refresh_started = $12, last_refresh = $13,
+      load_sorted = $26, load_cut = $27, loaded = $8, up_to = $9, by_update = $10, changes_width = $24, compared_to = $25, row_count = $11, refresh_started = $12, last_refresh = $13,
       duration = $14, requests = $15, inserted = $16, updated = $17, unchanged = $18, last_full = $19, compared = $20,
       repaired = $21, gone = $22, last_error = CASE WHEN $23 THEN NULL ELSE c.last_error END,
       last_error_at = CASE WHEN $23 THEN NULL ELSE c.last_error_at END
@@ -954,12 +1007,13 @@ BEGIN
     USING $1, $2, $3, copy.load_started, copy.loaded_from, copy.load_width, copy.load_end, copy.loaded, copy.up_to,
       copy.by_update, copy.row_count, copy.refresh_started, copy.last_refresh, copy.duration, copy.requests,
       copy.inserted, copy.updated, copy.unchanged, copy.last_full, copy.compared, copy.repaired, copy.gone, phase IS NULL,
-      copy.changes_width, copy.compared_to;
+      copy.changes_width, copy.compared_to, copy.load_sorted, copy.load_cut;
 
   IF phase = 'load' OR phase = 'changes' THEN
     RAISE NOTICE '%: % from % up to %, rows %, requests %', this_copy, resource,
       copy.loaded_from, copy.up_to, copy.row_count, copy.requests;
   ELSIF phase = 'compare' AND copy.compared_to IS NOT NULL THEN
+    phase := 'comparing';
     RAISE NOTICE '%: % compared from %, rows %, repaired %, gone %', this_copy, resource, copy.compared_to,
       copy.compared, copy.repaired, copy.gone;
   ELSIF phase IS NULL THEN
@@ -1061,7 +1115,7 @@ BEGIN
           -- another refresh was first: with a new snapshot it can be seen
           again := may_commit AND state OPERATOR(pg_catalog.=) '40001' AND attempts OPERATOR(pg_catalog.<) 5;
           attempts := attempts OPERATOR(pg_catalog.+) 1;
-          too_much := phase OPERATOR(pg_catalog.<>) 'compare'
+          too_much := phase OPERATOR(pg_catalog.!~) '^compar'
             AND (state OPERATOR(pg_catalog.=) '57014' OR pg_catalog.left(state, 3) OPERATOR(pg_catalog.~) '^53[12]|^540');
           IF again THEN
             state := NULL;
@@ -1083,7 +1137,9 @@ BEGIN
           CASE WHEN pg_catalog.starts_with(context, 'Microsoft Graph request') THEN context END), E'\n');
         -- an incomplete answer is no warning here
         IF hint OPERATOR(pg_catalog.=) '' OR hint OPERATOR(pg_catalog.~) 'on_partial' AND detail OPERATOR(pg_catalog.!~) 'on_partial' THEN
-          hint := 'The view graph_fdw_copies shows how far each copy is.';
+          hint := CASE WHEN state OPERATOR(pg_catalog.=) ANY (ARRAY['42703', '42P10', '0A000'])
+            THEN 'Somebody may have changed the tables of the copy or of its source. It needs the columns of ids, ordinals and times, its primary keys, and no rules. graph_fdw_drop_copy() and graph_fdw_create_copy() make it anew.'
+            ELSE 'The view graph_fdw_copies shows how far each copy is.' END;
         END IF;
         failures := pg_catalog.array_append(failures,
           pg_catalog.format('%s of "%s": %s', resources[i], sources[i], message));
@@ -1091,6 +1147,7 @@ BEGIN
         -- need not be waited for.
         EXECUTE pg_catalog.format('UPDATE %1$s.graph_fdw_copy_rows AS c
           SET last_error = $4, last_error_at = pg_catalog.clock_timestamp(),
+              load_sorted = c.load_sorted AND false,
               load_width = CASE WHEN $5 THEN pg_catalog.interval_div(c.load_width, 4) ELSE c.load_width END,
               changes_width = CASE WHEN $5 THEN GREATEST(pg_catalog.interval_div(COALESCE(c.changes_width, ''4 days''), 4),
                                                          ''1 minute'') ELSE c.changes_width END
@@ -1258,8 +1315,13 @@ DECLARE
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
-  IF source_schema IS NULL OR target_schema IS NULL OR overlap IS NULL OR removed IS NULL THEN
+  source_schema := source_schema::name;
+  target_schema := target_schema::name;
+  IF source_schema IS NULL OR target_schema IS NULL OR overlap IS NULL OR removed IS NULL OR array_position(tables, NULL) > 0 THEN
     RAISE null_value_not_allowed USING MESSAGE = 'only "since", "tables" and "tenant_id" of a copy may be null';
+  ELSIF tables = '{}' THEN
+    RAISE invalid_parameter_value USING MESSAGE = '"tables" names no table to copy',
+      HINT = 'Leave it out for all that there are.';
   ELSIF removed NOT IN ('mark', 'delete', 'keep') THEN
     RAISE invalid_parameter_value USING MESSAGE = format('invalid value for "removed": "%s"', removed),
       HINT = 'Valid values are: mark, delete, keep.';
@@ -1310,6 +1372,11 @@ BEGIN
         RAISE duplicate_table USING MESSAGE = format('"%s" and "%s" are both tables of %s', parent->>'source', source->>'source', list);
       END IF;
     END LOOP;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND source_schema = $2 AND resource = $3)', ext)
+      INTO is_own USING target_schema::name, source_schema::name, list;
+    IF is_own AND parent IS NOT NULL THEN
+      RAISE duplicate_object USING MESSAGE = format('copy "%s" of "%s" already exists', target_schema, source_schema);
+    END IF;
     FOREACH source IN ARRAY CASE WHEN parent IS NULL THEN '{}' ELSE ARRAY[parent] END || sources LOOP
       CONTINUE WHEN source->>'resource' = list AND entries <> '[]'
         OR source->>'resource' <> list AND (source->>'resource' = 'incident_comments') <> (list = 'incidents')
@@ -1323,6 +1390,11 @@ BEGIN
       END IF;
       EXECUTE format('SELECT %s.graph_fdw_copy_entry($1, $2, $3, $4)', ext) INTO entry
         USING source, source_schema::name, parent, tenant_id;
+      -- of two long names the beginning may be the same
+      name := entry->>'source' || '_' || source_schema;
+      IF tenant_id IS NOT NULL AND (octet_length(name) > 63 OR to_regclass(format('%I.%I', target_schema, name)) IS NOT NULL) THEN
+        entry := entry || jsonb_build_object('target', substr(('123456789' || name)::name::text, 10) || '_' || left(md5(name), 8));
+      END IF;
       has_parent := tenant_id IS NOT NULL AND EXISTS (
         SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = target_schema AND c.relname = source->>'source' AND c.relkind = 'p');
@@ -1331,6 +1403,12 @@ BEGIN
       IF has_parent AND NOT is_own THEN
         RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s.%s', target_schema, source->>'source'),
           DETAIL = 'A tenant''s copy is a partition of a table by list of tenant_id.';
+      END IF;
+      IF to_regclass(format('%I.%I', target_schema, entry->>'target')) IS NOT NULL
+        OR NOT has_parent AND to_regclass(format('%I.%I', target_schema, source->>'source')) IS NOT NULL THEN
+        RAISE duplicate_table USING
+          MESSAGE = format('"%s.%s" already exists', target_schema, CASE WHEN has_parent THEN entry->>'target' ELSE source->>'source' END),
+          HINT = 'A copy makes its own tables: drop this one, or take another target_schema.';
       END IF;
       EXECUTE format('SELECT %s.graph_fdw_copy_table($1, $2, $3, $4, $5, $6, $7)', ext)
         USING entry, source->'columns', source_schema::name, target_schema::name, tenant_id, removed, has_parent;
@@ -1449,7 +1527,8 @@ BEGIN
   END IF;
   -- of all tenants that have the column, whichever of them has brought it
   EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c
-                  SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = ''1 day'', load_end = NULL, loaded = false
+                  SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = ''1 day'', load_end = NULL,
+                      load_sorted = NULL, load_cut = NULL, loaded = false
                   WHERE target_schema = $1 AND is_owned
                     AND EXISTS (SELECT FROM jsonb_array_elements($2) AS a
                                 JOIN jsonb_array_elements(c.tables) AS t ON t->>''source'' = a->>''source''

@@ -177,6 +177,9 @@ like(said("CALL graph_fdw_refresh_copy('kept', full => true)"), qr/alerts: compa
 my ($list) = grep { !/lastUpdateDateTime ge|lastUpdateDateTime%20ge/ } grep { /alerts_v2/ } $emulator->requests;
 unlike($list, qr/evidence|raw/, 'evidence is not read');
 like($list, qr/\$select=/, 'only the other properties');
+$emulator->clear;
+like(said("SELECT graph_fdw_copy_step('kept', 'defender', 'alerts', true, true, NULL, 'comparing') IS NULL"), qr/^t.*another session has finished the comparison: compared 304, repaired 0/s, 'one that another session has finished');
+is(requests(''), 0, 'is not begun anew');
 
 # What the service changes without a word, and what happened to the copy.
 $emulator->add_alerts(alert(id => 'quiet', createdDateTime => '2026-07-20T00:00:00Z', lastUpdateDateTime => '2026-07-20T00:00:00Z', comments => [ { comment => 'y' } ]));
@@ -216,6 +219,14 @@ is($node->sql("SELECT state, last_error ~ '^alerts: 57P03: ', last_error_at IS N
 $emulator->no_fault;
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
 is($node->sql("SELECT state, last_error IS NULL FROM graph_fdw_copies"), 'ready|t', 'and forgets it');
+foreach my $code (410, 500)
+{
+	$emulator->fault(kind => 'status', code => $code, path => 'alerts_v2', nth => 1);
+	$node->psql('postgres', "CALL graph_fdw_refresh_copy('kept')");
+	is(catalog('by_update', 'kept'), 'f', "$code does not refuse a filter");
+	$emulator->no_fault;
+}
+$node->sql("CALL graph_fdw_refresh_copy('kept')");
 
 # The first load is interrupted, in all ways, and goes on where it was.
 $node->sql("SELECT graph_fdw_create_copy('defender', 'slow', tables => '{alerts,alert_evidence,alert_comments}')");
@@ -326,8 +337,12 @@ cmp_ok(requests('alerts_v2'), '<', 12, 'tables of one\'s own: requests');
 is($node->sql(q{SELECT (SELECT count(*) FROM "own one".machine) - (SELECT count(*) FROM "own copy".machine), (SELECT count(*) FROM "own one".alarm) - (SELECT count(*) FROM "own copy".alarm)}), '0|0', 'rows');
 like(said("CALL graph_fdw_refresh_copy('own copy', full => true)"), qr/repaired 0, gone 0/, 'nothing to repair');
 like(said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{machine}')}), qr/ERROR:  "machine" cannot be copied without a table of the alerts that it is in/, 'evidence alone');
+like(said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{}')}), qr/ERROR:  "tables" names no table to copy/, 'no table');
+like(said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{alarm,NULL}')}), qr/ERROR:  only "since", "tables" and "tenant_id" of a copy may be null/, 'a null one');
 like(said(q{SELECT graph_fdw_create_copy('own one', 'x')}), qr/ERROR:  schema "own one" has no tables that could be copied/, 'no known names');
 like(said(q{SELECT graph_fdw_create_copy('public', 'x', tables => '{f}')}), qr/ERROR:  there is no foreign table "public.f" of graph_fdw/, 'no such table');
+like(said(q{ALTER TABLE "own copy".alarm DROP CONSTRAINT alarm_pkey; CALL graph_fdw_refresh_copy('own copy')}), qr/HINT:  Somebody may have changed the tables of the copy/, 'no primary key');
+like(said(q{ALTER FOREIGN TABLE "own one".alarm RENAME TO alarms; CALL graph_fdw_refresh_copy('own copy')}), qr/ERROR:  source "own one.alarm" of copy "own copy" of "own one" does not exist/, 'no source');
 $node->sql("SELECT graph_fdw_drop_copy('own copy')");
 
 # A role makes a copy of its own, and does everything with it.
@@ -361,6 +376,16 @@ like(said("BEGIN; CALL graph_fdw_refresh_copy('tenants'); COMMIT"), qr/WARNING: 
 $emulator->no_fault;
 like(said("CALL graph_fdw_refresh_copy('tenants', full => true)"), qr/repaired 0, gone 0.*repaired 0, gone 0/s, 'both');
 is($node->sql('SELECT string_agg(tenant_id || (n = m)::text, $$ $$ ORDER BY tenant_id) FROM (SELECT tenant_id, count(*) AS n, (SELECT count(*) FROM defender.alerts) AS m FROM tenants.alerts GROUP BY 1) AS s'), 'contosotrue fabrikamtrue', 'all of both');
+like(said("SELECT graph_fdw_create_copy('fabrikam', 'tenants', tenant_id => 'again')"), qr/ERROR:  copy "tenants" of "fabrikam" already exists/, 'none twice');
+my $long = 'a_long_name_of_a_schema_with_all_that_there_is_of_a_tenant';
+foreach my $end (1, 2)
+{
+	$node->sql("CREATE SCHEMA ${long}_$end; IMPORT FOREIGN SCHEMA security LIMIT TO (alerts, alert_evidence) FROM SERVER fabrikam INTO ${long}_$end;
+		SELECT graph_fdw_create_copy('${long}_$end', 'tenants', tenant_id => 'long $end')");
+}
+$node->sql("CALL graph_fdw_refresh_copy('tenants')");
+is($node->sql("SELECT count(*) FROM (SELECT tenant_id FROM tenants.alert_evidence WHERE tenant_id ~ 'long' GROUP BY 1) AS s"), 2, 'two of names that begin alike');
+$node->sql("SELECT graph_fdw_drop_copy('tenants', '${long}_$_')") foreach 1, 2;
 $node->sql("SELECT graph_fdw_drop_copy('tenants', 'defender')");
 is($node->sql('SELECT tenant_id FROM tenants.alert_evidence GROUP BY 1'), 'fabrikam', 'one is dropped');
 

@@ -16,8 +16,11 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $emulator = GraphEmulator->new('--alerts', 0);
+# where it is not in the server's own folder, dynamic_library_path or extension_destdir finds it
+my $found_by_path = $ENV{TEMP_CONFIG} && slurp_file($ENV{TEMP_CONFIG}) =~ /^dynamic_library_path/m;
+my $library = $found_by_path ? 'graph_fdw' : '$libdir/graph_fdw';
 my $node = GraphCluster->connected_to($emulator,
-	conf => "shared_preload_libraries = '\$libdir/graph_fdw'\nmax_connections = 120\n",
+	conf => "shared_preload_libraries = '$library'\nmax_connections = 120\n",
 	server => { page_size => 10, concurrency => 4, tenant_id => $TENANT },
 	mapping => $APP{main});
 my $bin = $node->config_data('--bindir');

@@ -173,7 +173,7 @@ make_root() {
 # result_of TITLE LOG: "N passed" or "N passed, N FAILED" of the tests whose title
 # matches; of files, how many there are, too.
 result_of() {
-    sed -n -E "s/^($1): ([0-9]+) passed(, ([0-9]+) FAILED)?\$/\2 \4/p" "$2" |
+    sed -n -E "s|^($1): ([0-9]+) passed(, ([0-9]+) FAILED)?( \([0-9]+ s\))?\$|\2 \4|p" "$2" |
         awk -v files="${3:-}" '{ n++; good += $1; bad += $2 }
             END { if (n == 0) { print "not run"; exit }
                   if (files) printf "%d files, ", n
@@ -191,7 +191,7 @@ judge() {
         *" passed, 0 failed") ;;
         *) bad=$((bad + 1)) ;;
     esac
-    if ! grep -q ' passed\(, [0-9]* FAILED\)\{0,1\}$' "$3"; then
+    if ! grep -q ': [0-9]* passed' "$3"; then
         not_tested "$1" "$2" "$(grep -v '^$\|^0 passed, ' "$3" | tail -n 1 | cut -c1-200)"
         return
     fi

@@ -326,8 +326,11 @@ graph_settle_add_detail(void *arg)
 	if (geterrcode() != ERRCODE_ADMIN_SHUTDOWN)
 		return;
 	detail = tell(GetCurrentSubTransactionId());
-	if (detail)
-		errdetail("%s", detail);
+	if (detail == NULL)
+		return;
+	errdetail("%s", detail);
+	/* from 19 on the log is told something else: who has sent the signal */
+	errdetail_log("%s", detail);
 }
 
 /*-------------------------------------------------------------------------

@@ -86,6 +86,9 @@
 /* A request that was to be sent after a pause, and comes so late, is no probe. */
 #define LATE			SECONDS(1)
 
+/* A window is wrong if for so many of it nothing was taken. */
+#define WRONG_WINDOW	1.5
+
 /* The longest window that is assumed, and the shortest. */
 #define LONGEST_WINDOW	SECONDS(60)
 #define SHORTEST_WINDOW	SECONDS(0.5)
@@ -140,13 +143,16 @@
 #define RESERVED_UNTIL	SECONDS(3)
 
 /*
- * Services count in windows of so many seconds, mostly.  Where Retry-After is
- * missing, one request is sent when each of them would have passed; a window that
- * is a little longer than one of them is taken for that.
+ * Services count in windows of so many seconds, mostly: a window that is a little
+ * longer than one of them is taken for that.  Where Retry-After is missing, one
+ * request is sent when each of them would have passed; and soon again after a
+ * minute, which most services have.
  */
 static const int usual_windows[] = {1, 2, 5, 10, 15, 20, 30, 60, 120, 300};
+static const int probe_times[] = {1, 2, 5, 10, 15, 20, 30, 60, 65, 80, 120, 180, 300};
 
 #define WINDOW_SLACK	0.85
+#define PROBE_LATER		SECONDS(0.25)
 
 /* How much later a window passes here than at the service, about. */
 #define TRANSIT			SECONDS(0.25)
@@ -166,7 +172,16 @@ static const int usual_windows[] = {1, 2, 5, 10, 15, 20, 30, 60, 120, 300};
  * nobody is to wait for that.
  */
 #define LEASE			SECONDS(3)
-#define SHORT_LEASE		SECONDS(0.5)
+#define SHORT_LEASE		SECONDS(1)
+
+/*
+ * A refusal says nothing any more if a request was taken that was sent so much
+ * later: its reader has looked late.
+ */
+#define STALE			SECONDS(1)
+
+/* Where refusals are harmless, a request waits so long by itself. */
+#define HARMLESS_WAIT	3
 
 /* Somebody who looks so much later than he said does not look. */
 #define LATENESS	SECONDS(0.5)
@@ -604,18 +619,21 @@ wait_after(const GraphBudget *budget, int retry_after)
  *		How long is it until one of the usual windows has passed since requests
  *		were taken?
  *
- * If they were taken for long before, there will be room sooner.
+ * If refused requests count as well, as many have to leave the window as were
+ * refused.  If requests were taken for long before, there will be room sooner.
  */
 static GraphTime
 until_window(const GraphBudget *budget, GraphTime now)
 {
 	GraphTime	begin = budget->trouble.since;
+	int			count = count_since(budget, budget->busy_since - 1);
 
-	if (begin - budget->busy_since < LONGEST_WINDOW)
-		begin = Min(begin, budget->busy_since + SECONDS(1));
-	for (int i = 0; i < (int) lengthof(usual_windows); i++)
+	if (count > 0 && begin - budget->busy_since < LONGEST_WINDOW)
+		begin = budget->times[budget->ntimes - count +
+							  Min(budget->trouble.in_a_row, count - 1)];
+	for (int i = 0; i < (int) lengthof(probe_times); i++)
 	{
-		GraphTime	wait = begin + SECONDS(usual_windows[i] + 0.1) - now;
+		GraphTime	wait = begin + SECONDS(probe_times[i]) + PROBE_LATER - now;
 
 		if (wait > SECONDS(0.3))
 			return wait;
@@ -656,7 +674,7 @@ wait_together(const GraphBudget *budget, int retry_after, bool is_first,
 	if (budget->window != 0)
 		wait = is_first ? Max(SECONDS(0.3), until_oldest(budget, now)) :
 			Max(SECONDS(0.5), (GraphTime) (since * 0.6));
-	else if (budget->trouble.probes > 0)
+	else if (budget->trouble.cautious)
 		return until_window(budget, now);
 	else
 		wait = FIRST_WAIT;
@@ -697,8 +715,9 @@ shrink(GraphBudget *budget, GraphTime now)
  * graph_budget_refuse
  *		The service has refused a request.  Returns when it may be sent again.
  *
- * If refusals have proved harmless, and it does not ask for a pause, only this
- * one waits; and so it does if it is refused for itself.
+ * If refusals have proved harmless, and it asks for a short pause or for none,
+ * only this one waits; and so it does if it is refused for itself.  It is sent
+ * again at once if others were taken meanwhile.
  */
 GraphTime
 graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
@@ -710,6 +729,8 @@ graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 	forget_sent(budget, refusal->sent);
 	graph_budget_leave(budget, place);
 	budget->counts.refusals++;
+	if (refusal->sent + STALE < budget->taken_sent)
+		return now;
 	if (refusal->for_itself)
 		return now + Max(with_jitter(least_wait(1, refusal->retry_after), 3),
 						 SECONDS(1));
@@ -718,6 +739,7 @@ graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 		budget->trouble.since = now;
 		budget->trouble.in_a_row = budget->trouble.probes = 0;
 		budget->trouble.is_proved = false;
+		budget->trouble.reads = refusal->reads;
 		shrink(budget, now);
 	}
 	else if (refusal->sent >= budget->trouble.since)
@@ -730,8 +752,8 @@ graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 	wait = budget->together ?
 		wait_together(budget, refusal->retry_after, is_first, now) :
 		wait_after(budget, refusal->retry_after);
-	if (refusal->retry_after < 0 && !budget->trouble.cautious)
-		return now + wait / 2;
+	if (refusal->retry_after <= HARMLESS_WAIT && !budget->trouble.cautious)
+		return now + (refusal->retry_after < 0 ? wait / 2 : wait);
 	budget->trouble.pause = Max(budget->trouble.pause, now + wait);
 	return budget->trouble.pause;
 }
@@ -765,7 +787,7 @@ guess_limit(GraphBudget *budget, GraphTime end)
 	{
 		GraphTime	usual = SECONDS(usual_windows[i]);
 
-		if (usual <= window && usual >= window * WINDOW_SLACK)
+		if (usual <= window + TRANSIT && usual >= window * WINDOW_SLACK)
 			budget->window = usual;
 	}
 }
@@ -784,8 +806,8 @@ learn(GraphBudget *budget, GraphTime now)
 
 	bool		is_short = end - budget->trouble.since < SHORT_TROUBLE;
 
-	/* many were taken since the last one: that is a limit, of a short time */
-	if (is_short && budget->fresh >= ENOUGH &&
+	/* many like that were taken since the last one: a limit, of a short time */
+	if (is_short && budget->fresh[budget->trouble.reads] >= ENOUGH &&
 		budget->trouble.since - budget->recovered < LONGEST_WINDOW)
 	{
 		budget->busy_since = budget->recovered;
@@ -793,10 +815,18 @@ learn(GraphBudget *budget, GraphTime now)
 	}
 	budget->trouble.cautious = budget->window != 0 || budget->trouble.is_proved ||
 		!is_short;
+	/* nothing was taken for longer than a window: it is longer */
+	if (budget->window != 0 &&
+		end - budget->trouble.since > WRONG_WINDOW * budget->window &&
+		budget->fresh[true] + budget->fresh[false] >= ENOUGH)
+	{
+		budget->busy_since = budget->recovered;
+		budget->window = 0;
+	}
 	if (budget->window == 0 && budget->trouble.cautious)
 		guess_limit(budget, end);
 	budget->recovered = budget->grown = now;
-	budget->fresh = 0;
+	budget->fresh[true] = budget->fresh[false] = 0;
 	budget->trouble.since = 0;
 	budget->trouble.probe = -1;
 	if (budget->window != 0 && !budget->together)
@@ -848,16 +878,17 @@ grow(GraphBudget *budget, GraphTime now)
  * One that was sent before another was refused says nothing of now.
  */
 void
-graph_budget_take(GraphBudget *budget, int place, GraphTime sent, bool again)
+graph_budget_take(GraphBudget *budget, int place, const GraphTaken *request)
 {
 	GraphTime	now = graph_now();
 
 	graph_budget_leave(budget, place);
 	budget->taken = now;
-	budget->fresh += !again;
+	budget->taken_sent = Max(budget->taken_sent, request->sent);
+	budget->fresh[request->reads] += !request->again;
 	if (budget->trouble.since != 0)
 	{
-		if (sent >= budget->trouble.since)
+		if (request->sent >= budget->trouble.since)
 			learn(budget, now);
 	}
 	else if (budget->window != 0)

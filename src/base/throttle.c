@@ -417,6 +417,16 @@ graph_turn_waited(const GraphTurn *turn)
 }
 
 /*
+ * reads
+ *		Is it a request that reads?
+ */
+static bool
+reads(const GraphTurn *turn)
+{
+	return strncmp(turn->told.what, "GET ", 4) == 0;
+}
+
+/*
  * graph_turn_taken
  *		The service has answered the request, be it with an error of another
  *		kind.
@@ -426,10 +436,15 @@ graph_turn_taken(GraphTurn *turn)
 {
 	if (turn->sent != 0)
 	{
+		const GraphTaken taken = {
+			.sent = turn->sent,
+			.again = turn->refused_since != 0,
+			.reads = reads(turn),
+		};
 		GraphBudget *budget = open_budget(turn->throttle, turn);
 
 		graph_budget_take(budget, is_mine(budget, turn) ? turn->place : -1,
-						  turn->sent, turn->refused_since != 0);
+						  &taken);
 		close_budget(turn->throttle, budget);
 	}
 	turn->place = -1;
@@ -456,6 +471,7 @@ wait_refused(GraphTurn *turn, const GraphPatience *patience, int retry_after)
 		.sent = turn->sent,
 		.retry_after = too_long ? -1 : retry_after,
 		.again = turn->refused_since != 0,
+		.reads = reads(turn),
 	};
 	GraphTime	when;
 

@@ -63,6 +63,7 @@ typedef struct GraphTrouble
 	int			in_a_row;		/* refused since then, */
 	int			probes;			/* of which so many of requests that were to
 								 * see whether they are taken again */
+	bool		reads;			/* the first that was refused is a GET */
 	bool		is_proved;		/* a request was refused again */
 	bool		cautious;		/* after a refusal one request is sent to see */
 	int			probe;			/* the place of the one that is, or -1 */
@@ -84,10 +85,11 @@ typedef struct GraphBudget
 
 	GraphTime	busy_since;		/* when the requests began that are counted */
 	GraphTime	next;			/* when the next may be sent */
-	GraphTime	taken;			/* when the last was taken */
+	GraphTime	taken;			/* when the last was taken, */
+	GraphTime	taken_sent;		/* and when the last of those was sent */
 	GraphTime	recovered;		/* when requests were taken again, or 0 */
-	int			fresh;			/* so many were taken since then that had not
-								 * been refused before */
+	int			fresh[2];		/* so many were taken since then that had not
+								 * been refused before: [true] that read */
 	GraphTime	grown;			/* until then has "allowed" grown, */
 	int			streak;			/* by so many requests */
 
@@ -107,7 +109,16 @@ typedef struct GraphRefusal
 	int			retry_after;	/* seconds; -1: the service does not say */
 	bool		again;			/* it was refused before, and not taken since, */
 	bool		for_itself;		/* and that says nothing of others */
+	bool		reads;			/* it is a GET */
 } GraphRefusal;
+
+/* A request that the service has taken. */
+typedef struct GraphTaken
+{
+	GraphTime	sent;
+	bool		again;			/* it was refused before */
+	bool		reads;
+} GraphTaken;
 
 /* in budget.c */
 extern void graph_budget_init(GraphBudget *budget, bool together);
@@ -119,8 +130,8 @@ extern GraphTime graph_budget_ask(GraphBudget *budget, int place,
 								  const GraphWish *wish);
 extern GraphTime graph_budget_refuse(GraphBudget *budget, int place,
 									 const GraphRefusal *refusal);
-extern void graph_budget_take(GraphBudget *budget, int place, GraphTime sent,
-							  bool again);
+extern void graph_budget_take(GraphBudget *budget, int place,
+							  const GraphTaken *request);
 
 /* in shared_budget.c */
 extern GraphBudget *graph_shared_budget(const uint8 * key);

@@ -118,6 +118,23 @@ book(GraphWriter *writer, GraphPosted *posted)
 }
 
 /*
+ * check_wait
+ *		Raise the error for a write that has to wait for longer than makes sense.
+ */
+static void
+check_wait(const GraphWriter *writer, const GraphPosted *posted)
+{
+	const GraphSession *session = writer->session;
+	const char *problem =
+		graph_turn_problem(posted->turn, posted->not_before,
+						   session->options.limits.throttle_timeout);
+
+	if (problem)
+		graph_report_throttled(&session->peer, graph_posted_title(posted),
+							   problem);
+}
+
+/*
  * graph_attempt_start
  *		Send a write, unless it has to wait; then posted->not_before says until
  *		when.
@@ -137,6 +154,8 @@ graph_attempt_start(GraphWriter *writer, GraphPosted *posted)
 		/* nobody is to wait for a place that somebody has who logs in */
 		graph_token_get(writer->session);
 		posted->not_before = book(writer, posted);
+		if (posted->not_before != 0)
+			check_wait(writer, posted);
 	}
 	if (posted->not_before != 0)
 		return false;

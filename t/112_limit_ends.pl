@@ -1,0 +1,110 @@
+
+# One limit for all sessions: who comes and goes leaves nothing behind, and a
+# standby has a table of its own.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use GraphCluster;
+use GraphEmulator qw(alert);
+use GraphLimit;
+use List::Util qw(max);
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+my $emulator = GraphEmulator->new('--alerts', 3);
+my $node = GraphCluster->connected_to($emulator,
+	conf => "shared_preload_libraries = '\$libdir/graph_fdw'\nmax_connections = 60\nwal_level = replica\nmax_wal_senders = 4\n");
+my $limit = GraphLimit->new($node);
+my $count = sub { my ($name, $from, $to) = @_; "SELECT count(*) FROM (SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($from, $to) AS n)) OFFSET 0) AS a" };
+my $took = sub { my ($query) = @_; my $begin = time; return ($node->result($query), time - $begin); };
+
+#------------------------------------------------------------------------------
+# Sessions in turn
+#------------------------------------------------------------------------------
+
+# Each makes a connection, asks for one alert, and ends; some in the middle of it.
+my $sessions = $ENV{GRAPH_LONG} ? 10_000 : 300;
+my $name = $limit->scene(requests => 1_000_000, latency => 1, alerts => 100);
+my $script = PostgreSQL::Test::Utils::tempdir . '/lookup.sql';
+append_to_file($script, "SELECT title FROM $name WHERE id = 'a000001';\n");
+my $out = '';
+ok(IPC::Run::run([ $node->config_data('--bindir') . '/pgbench', '-n', '-C', '-c', 2, '-t', $sessions / 2, '-f', $script,
+	'-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$out, '2>&1'), "$sessions sessions in turn") or diag($out);
+is($node->sql('SELECT count(*) FROM graph_fdw_activity'), 0, 'leave no place');
+is($node->sql($count->($name, 1, 1) . "; SELECT all_requests, all_waiting FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r,
+	$sessions + 1 . '|0', 'and their requests are counted');
+
+#------------------------------------------------------------------------------
+# A lookup beside lists
+#------------------------------------------------------------------------------
+
+# Six lists of four lanes wait for a limit: who asks for one alert does not wait
+# behind them all; and the lists go on.
+$name = $limit->scene(requests => 20, seconds => 3, latency => 20, alerts => 1000);
+my $result = $limit->measure(6, lookups => 5, every => 2);
+is_deeply($result->{failed}, [], 'lists, and lookups beside them');
+my @waits = map { $_->[1] } grep { $_->[0] > 4 } @{ $result->{waits} };
+cmp_ok(max(@waits), '<', 3.5, 'a lookup beside lists waits little') or diag("@waits");
+note "lookups: $result->{text}: " . join ' ', map { sprintf '%.0f:%.1f', @$_ } @{ $result->{waits} };
+
+#------------------------------------------------------------------------------
+# Refusals that say nothing
+#------------------------------------------------------------------------------
+
+# A gateway refuses each request once, and asks for a second: each waits by itself.
+$name = $limit->scene(first => 1, retry_after => 1, latency => 10);
+my $begin = time;
+my @runs = map { $limit->start($count->($name, $_ * 20 + 1, $_ * 20 + 20)) } 0 .. 5;
+is(GraphLimit::finish($_), 20, 'each is refused once') foreach @runs;
+cmp_ok(time - $begin, '<', 20, 'which is no limit for all');
+note sprintf 'six sessions, each request refused once: %.1f s', time - $begin;
+
+# A reader finds late that a request of his was refused: others have been taken since.
+$name = $limit->scene(requests => 1000, latency => 10, alerts => 500);
+my $reader = $node->session;
+$reader->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM $name");
+$reader->query('FETCH 10 FROM c');
+$limit->get('fail?count=1&retry_after=20');
+$reader->query('FETCH 150 FROM c');
+sleep 1.5;
+my ($answer, $seconds) = $took->($count->($name, 400, 400));
+my $is_refused = grep { $_->[2] } $limit->requests;
+SKIP:
+{
+	skip 'no request was refused meanwhile', 2 unless $is_refused && $answer eq '1' && $seconds < 10;
+	$reader->query("SET statement_timeout = '60s'");
+	$reader->query('FETCH ALL FROM c');
+	($answer, $seconds) = $took->($count->($name, 401, 401));
+	is($answer, 1, 'after a refusal that was read late');
+	cmp_ok($seconds, '<', 5, 'nobody pauses anew');
+}
+$reader->quit;
+
+#------------------------------------------------------------------------------
+# A standby
+#------------------------------------------------------------------------------
+
+$node->backup('base');
+my $standby = GraphCluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$name = $limit->scene(requests => 12, seconds => 3, latency => 20, alerts => 100);
+$node->wait_for_catchup($standby);
+is($standby->sql('SELECT pg_is_in_recovery()'), 't', 'a standby');
+is($standby->sql("SELECT count(*) FROM $name"), 100, 'reads foreign tables');
+is($standby->sql($count->($name, 1, 30)), 30, 'waits for the limit');
+is($standby->sql('SELECT count(*) FROM graph_fdw_activity'), 0, 'graph_fdw_activity');
+cmp_ok($standby->sql($count->($name, 1, 2) . "; SELECT all_requests FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^2\n//r,
+	'>', 30, 'all of its sessions are counted');
+is($node->sql($count->($name, 1, 1) . "; SELECT all_requests FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r =~ /^[1-9]$/ ? 1 : 0, 1,
+	'and none of those of the primary');
+like($standby->sql("SELECT string_agg(detail, ' ') FROM graph_fdw_check('graph') WHERE step = 'options'"), qr/sessions share/, 'graph_fdw_check()');
+$standby->stop;
+
+$node->stop;
+done_testing();

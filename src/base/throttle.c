@@ -32,13 +32,6 @@
 #include "base/throttle_int.h"
 
 /*
- * A request waits as if it had come so much earlier for each one that its scan
- * has made before; so few alerts that are looked up do not wait for a long list.
- */
-#define RANK_STEP	INT64CONST(500000)
-#define RANK_STEPS	20
-
-/*
  * So far do scans differ in what they have got: 0, 1 to 3, 4 to 15 requests, or
  * more.  Who asks for less goes first.
  */
@@ -335,10 +328,7 @@ graph_turn_ask(GraphTurn *turn, const GraphWish *wish)
 
 	Assert(turn->sent == 0);
 	if (turn->rank == 0)
-	{
-		turn->since = now;
-		turn->rank = now + RANK_STEP * (GraphTime) Min(wish->before, RANK_STEPS);
-	}
+		turn->since = turn->rank = now;
 	turn->told = make_place(turn, wish);
 	budget = open_budget(turn->throttle, turn);
 	if (turn->place < 0)

@@ -108,10 +108,10 @@ my $count = sub { 'SELECT count(*) FROM (' . $some->(@_) . ' OFFSET 0) AS a' };
 
 # A full window, and nobody says for how long: who comes looks often, and is not given
 # up for that.
-$name = $limit->scene(requests => 10, seconds => 12, retry_after => 'none', latency => 10, alerts => 100);
+$name = $limit->scene(requests => 10, seconds => 12, retry_after => 'none', latency => 10, alerts => 100, options => ", max_retries '3'");
 is($node->sql($count->(1, 10)), 10, 'a window is filled');
 is($node->sql("SELECT count(title) FROM $name WHERE id = 'a000050'"), 1, 'the next waits for the end of it');
-cmp_ok(scalar(grep { $_->[2] } $limit->requests), '>', 5, 'and has looked more than max_retries times');
+cmp_ok(scalar(grep { $_->[2] } $limit->requests), '>', 4, 'and has looked more than max_retries times');
 
 # A reader that does something else, with a cursor open, holds up nobody: not where no
 # limit is known, and not for long where one is.

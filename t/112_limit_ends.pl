@@ -16,9 +16,12 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
+# From PostgreSQL 17 on nothing is preloaded for it.
+my ($version) = qx(pg_config --version) =~ /(\d+)/;
+my $preload = $version < 17 ? "shared_preload_libraries = '\$libdir/graph_fdw'\n" : '';
 my $emulator = GraphEmulator->new('--alerts', 3);
 my $node = GraphCluster->connected_to($emulator,
-	conf => "shared_preload_libraries = '\$libdir/graph_fdw'\nmax_connections = 60\nwal_level = replica\nmax_wal_senders = 4\n");
+	conf => "${preload}max_connections = 60\nwal_level = replica\nmax_wal_senders = 4\n");
 my $limit = GraphLimit->new($node);
 my $count = sub { my ($name, $from, $to) = @_; "SELECT count(*) FROM (SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($from, $to) AS n)) OFFSET 0) AS a" };
 my $took = sub { my ($query) = @_; my $begin = time; return ($node->result($query), time - $begin); };

@@ -68,6 +68,14 @@ LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION graph_fdw_may_commit()
 IS 'may the procedure in which this is called use COMMIT';
 
+CREATE FUNCTION graph_fdw_trim_memory()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION graph_fdw_trim_memory()
+IS 'give free memory of this session back to the operating system';
+
 CREATE FUNCTION graph_fdw_clock_ahead(server_name text)
 RETURNS interval
 AS 'MODULE_PATHNAME'
@@ -605,7 +613,9 @@ RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+-- little memory: no hash tables by estimate, and large pages wait in files
 SET enable_hashagg = off
+SET work_mem = '256kB'
 AS $$
 DECLARE
   this_copy constant text := format('copy "%s" of "%s"', target_schema, source_schema);
@@ -737,11 +747,7 @@ BEGIN
   END IF;
   IF phase = 'start' THEN
     phase := CASE WHEN copy.loaded THEN 'changes' ELSE 'load' END;
-    copy.refresh_started := begun;
-    copy.requests := 0;
-    copy.inserted := 0;
-    copy.updated := 0;
-    copy.unchanged := 0;
+    SELECT begun, 0, 0, 0, 0 INTO copy.refresh_started, copy.requests, copy.inserted, copy.updated, copy.unchanged;
     IF also_compare AND copy.compared_to IS NULL THEN
       copy.by_update := false;
     END IF;
@@ -998,16 +1004,17 @@ BEGIN
     INTO requests USING requests, server;
   copy.requests := copy.requests + requests;
   copy.duration := clock_timestamp() - copy.refresh_started;
-  EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c SET load_started = $4, loaded_from = $5, load_width = $6, load_end = $7,
-      load_sorted = $26, load_cut = $27, loaded = $8, up_to = $9, by_update = $10, changes_width = $24, compared_to = $25, row_count = $11, refresh_started = $12, last_refresh = $13,
-      duration = $14, requests = $15, inserted = $16, updated = $17, unchanged = $18, last_full = $19, compared = $20,
-      repaired = $21, gone = $22, last_error = CASE WHEN $23 THEN NULL ELSE c.last_error END,
-      last_error_at = CASE WHEN $23 THEN NULL ELSE c.last_error_at END
-    WHERE c.target_schema = $1 AND c.source_schema = $2 AND c.resource = $3', ext)
-    USING $1, $2, $3, copy.load_started, copy.loaded_from, copy.load_width, copy.load_end, copy.loaded, copy.up_to,
-      copy.by_update, copy.row_count, copy.refresh_started, copy.last_refresh, copy.duration, copy.requests,
-      copy.inserted, copy.updated, copy.unchanged, copy.last_full, copy.compared, copy.repaired, copy.gone, phase IS NULL,
-      copy.changes_width, copy.compared_to, copy.load_sorted, copy.load_cut;
+  -- as one value: each would be a plan that the session keeps
+  EXECUTE format('UPDATE %1$s.graph_fdw_copy_rows AS c SET load_started = n.load_started, loaded_from = n.loaded_from,
+      load_width = n.load_width, load_end = n.load_end, load_sorted = n.load_sorted, load_cut = n.load_cut, loaded = n.loaded,
+      up_to = n.up_to, by_update = n.by_update, changes_width = n.changes_width, compared_to = n.compared_to,
+      row_count = n.row_count, refresh_started = n.refresh_started, last_refresh = n.last_refresh, duration = n.duration,
+      requests = n.requests, inserted = n.inserted, updated = n.updated, unchanged = n.unchanged, last_full = n.last_full,
+      compared = n.compared, repaired = n.repaired, gone = n.gone,
+      last_error = CASE WHEN $2 THEN NULL ELSE c.last_error END, last_error_at = CASE WHEN $2 THEN NULL ELSE c.last_error_at END
+    FROM jsonb_populate_record(NULL::%1$s.graph_fdw_copy, $1) AS n
+    WHERE c.target_schema = n.target_schema AND c.source_schema = n.source_schema AND c.resource = n.resource', ext)
+    USING to_jsonb(copy), phase IS NULL;
 
   IF phase = 'load' OR phase = 'changes' THEN
     RAISE NOTICE '%: % from % up to %, rows %, requests %', this_copy, resource,
@@ -1164,6 +1171,7 @@ BEGIN
       IF may_commit THEN
         COMMIT;
       END IF;
+      EXECUTE pg_catalog.format('SELECT %s.graph_fdw_trim_memory()', ext);
     END LOOP;
     -- a cancel is meant for all of it
     EXIT WHEN state OPERATOR(pg_catalog.=) '57014';

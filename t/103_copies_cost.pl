@@ -82,7 +82,7 @@ SKIP:
 {
 	skip 'nobody tells how much memory it is, or a server is built for tests', 1
 		if !defined $idle || $node->sql('SHOW debug_assertions') eq 'on';
-	cmp_ok(($most - $idle) / 1024, '<', 11, sprintf 'ten of them in a session: %.1f MB more than before', ($most - $idle) / 1024);
+	cmp_ok(($most - $idle) / 1024, '<', 10, sprintf 'ten of them in a session: %.1f MB more than before', ($most - $idle) / 1024);
 }
 
 #------------------------------------------------------------------------------

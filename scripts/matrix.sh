@@ -173,7 +173,7 @@ make_root() {
 # result_of TITLE LOG: "N passed" or "N passed, N FAILED" of the tests whose title
 # matches; of files, how many there are, too.
 result_of() {
-    sed -n -E "s|^($1): ([0-9]+) passed(, ([0-9]+) FAILED)?( \([0-9]+ s\))?\$|\2 \4|p" "$2" |
+    sed -n -E "s#^($1): ([0-9]+) passed(, ([0-9]+) FAILED)?( \([0-9]+ s\))?\$#\2 \4#p" "$2" |
         awk -v files="${3:-}" '{ n++; good += $1; bad += $2 }
             END { if (n == 0) { print "not run"; exit }
                   if (files) printf "%d files, ", n
@@ -203,7 +203,7 @@ judge() {
     add_row "$1" "$2" "$warnings" "$(result_of 'Regression tests' "$3")" "$(result_of 't/[^:]*' "$3" files)"
     while IFS= read -r line; do
         remarks+=("$1: $line")
-    done < <(sed -n '/^Failed:$/,$p' "$3" | sed -e '/^Failed:$/d' -e '/^$/d' -e '/^[0-9]* passed, /d' -e 's/^/failed: /'
+    done < <(sed -n '/^Failed:$/,$p' "$3" | sed -e '/^Failed:$/d' -e '/^$/d' -e '/^[0-9]* passed, /d' -e '/^It took /d' -e 's/^/failed: /'
              grep ': skipped: ' "$3" || true)
 }
 

@@ -55,7 +55,7 @@ say_skipped() {
     while IFS= read -r why; do
         printf '%s: skipped: %s\n' "$1" "$why"
     done < <(sed -n -e 's/^\(ok\|1\.\.0\)\( .*\)\{0,1\} # [Ss][Kk][Ii][Pp] *//p' \
-        -e "s/.* \.\.\. skipped ['\"]\(.*\)['\"]$/\1/p" "$2" 2>/dev/null | sort -u)
+        -e 's/^t\/[^ ]* \.\.* skipped: //p' -e "s/.* \.\.\. skipped ['\"]\(.*\)['\"]$/\1/p" "$2" 2>/dev/null | sort -u)
 }
 
 # The end of a file, marked as such.

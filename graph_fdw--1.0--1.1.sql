@@ -967,6 +967,8 @@ BEGIN
                        created, source) USING low;
         EXECUTE format('SELECT sum(requests) < $2 + 4 FROM %s.graph_fdw_stats() WHERE server_name = $1', ext)
           INTO copy.load_sorted USING server, few;
+        -- the same slice comes again, in order
+        copy.load_width := copy.load_width * CASE WHEN copy.load_sorted THEN 8 ELSE 1 END;
         done.oldest := NULL;
       ELSIF copy.load_sorted THEN
         -- of the last time there may be more, and of so many a slice of its own is made
@@ -981,7 +983,6 @@ BEGIN
         copy.load_cut := low;
       END IF;
       copy.load_width := greatest('1 second', copy.load_width * CASE
-        WHEN cut AND copy.load_sorted AND done.oldest IS NULL THEN 1
         WHEN cut THEN 0.125
         -- what was cut comes still
         WHEN copy.load_cut < low THEN 1
@@ -1154,7 +1155,7 @@ BEGIN
         -- need not be waited for.
         EXECUTE pg_catalog.format('UPDATE %1$s.graph_fdw_copy_rows AS c
           SET last_error = $4, last_error_at = pg_catalog.clock_timestamp(),
-              load_sorted = c.load_sorted AND false,
+              load_sorted = CASE WHEN pg_catalog.starts_with($4, ''HV00M'') AND c.load_sorted THEN false ELSE c.load_sorted END,
               load_width = CASE WHEN $5 THEN pg_catalog.interval_div(c.load_width, 4) ELSE c.load_width END,
               changes_width = CASE WHEN $5 THEN GREATEST(pg_catalog.interval_div(COALESCE(c.changes_width, ''4 days''), 4),
                                                          ''1 minute'') ELSE c.changes_width END

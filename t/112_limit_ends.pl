@@ -35,12 +35,18 @@ my $sessions = $ENV{GRAPH_LONG} ? 10_000 : 300;
 my $name = $limit->scene(requests => 1_000_000, latency => 1, alerts => 100);
 my $script = PostgreSQL::Test::Utils::tempdir . '/lookup.sql';
 append_to_file($script, "SELECT title FROM $name WHERE id = 'a000001';\n");
-my $out = '';
-ok(IPC::Run::run([ $node->config_data('--bindir') . '/pgbench', '-n', '-C', '-c', 2, '-t', $sessions / 2, '-f', $script,
-	'-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$out, '2>&1'), "$sessions sessions in turn") or diag($out);
-is($node->sql('SELECT count(*) FROM graph_fdw_activity'), 0, 'leave no place');
-is($node->sql($count->($name, 1, 1) . "; SELECT all_requests, all_waiting FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r,
-	$sessions + 1 . '|0', 'and their requests are counted');
+my $pgbench = $node->config_data('--bindir') . '/pgbench';
+SKIP:
+{
+	skip 'no pgbench', 3 unless -x $pgbench;
+	my $out = '';
+	ok(IPC::Run::run([ $pgbench, '-n', '-C', '-c', 2, '-t', $sessions / 2, '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$out, '2>&1'),
+		"$sessions sessions in turn") or diag($out);
+	is($node->sql('SELECT count(*) FROM graph_fdw_activity'), 0, 'leave no place');
+	# a few may have been sent again, where the machine is slow
+	is($node->sql($count->($name, 1, 1) . "; SELECT all_requests BETWEEN $sessions + 1 AND $sessions * 1.01 + 1, all_waiting FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r,
+		't|0', 'and their requests are counted');
+}
 
 #------------------------------------------------------------------------------
 # A lookup beside lists

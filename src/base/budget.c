@@ -145,14 +145,15 @@
 /*
  * Services count in windows of so many seconds, mostly: a window that is a little
  * longer than one of them is taken for that.  Where Retry-After is missing, one
- * request is sent when each of them would have passed; and soon again after a
- * minute, which most services have.
+ * request is sent a little after each of them would have passed, as the first
+ * ones came late, while connections were made; and soon again after a minute,
+ * which most services have.
  */
 static const int usual_windows[] = {1, 2, 5, 10, 15, 20, 30, 60, 120, 300};
 static const int probe_times[] = {1, 2, 5, 10, 15, 20, 30, 60, 65, 80, 120, 180, 300};
 
 #define WINDOW_SLACK	0.85
-#define PROBE_LATER		SECONDS(0.25)
+#define PROBE_SLACK		1.04
 
 /* How much later a window passes here than at the service, about. */
 #define TRANSIT			SECONDS(0.25)
@@ -633,7 +634,7 @@ until_window(const GraphBudget *budget, GraphTime now)
 							  Min(budget->trouble.in_a_row, count - 1)];
 	for (int i = 0; i < (int) lengthof(probe_times); i++)
 	{
-		GraphTime	wait = begin + SECONDS(probe_times[i]) + PROBE_LATER - now;
+		GraphTime	wait = begin + SECONDS(probe_times[i] * PROBE_SLACK + 0.25) - now;
 
 		if (wait > SECONDS(0.3))
 			return wait;

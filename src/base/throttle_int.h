@@ -36,7 +36,7 @@ typedef struct GraphPlace
 {
 	int			pid;			/* whose it is; 0: the place is free */
 	GraphTime	rank;			/* of equals the least goes first */
-	int			progress;		/* how far its scan has got, in doublings */
+	int			progress;		/* how far its scan has got: see throttle.c */
 	GraphTime	due;			/* when it will look again */
 	GraphTime	sent;			/* 0: it waits */
 	GraphTime	since;			/* when it began to wait */

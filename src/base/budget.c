@@ -807,8 +807,12 @@ learn(GraphBudget *budget, GraphTime now)
 
 	bool		is_short = end - budget->trouble.since < SHORT_TROUBLE;
 
-	/* many like that were taken since the last one: a limit, of a short time */
-	if (is_short && budget->fresh[budget->trouble.reads] >= ENOUGH &&
+	/*
+	 * Many like that were taken since the last one: a limit, of a short time.
+	 * A session alone would be slow for minutes if it is none.
+	 */
+	if (budget->together && is_short &&
+		budget->fresh[budget->trouble.reads] >= ENOUGH &&
 		budget->trouble.since - budget->recovered < LONGEST_WINDOW)
 	{
 		budget->busy_since = budget->recovered;

@@ -64,8 +64,7 @@ struct GraphTurn
 {
 	MemoryContextCallback callback;
 	GraphThrottle *throttle;
-	GraphTime	rank;			/* it waits with this, or 0, */
-	GraphTime	since;			/* and since then */
+	GraphTime	since;			/* when it began to wait, the last time */
 	int64		waited;			/* microseconds, in all */
 	GraphTime	sent;			/* it is under way since, or 0 */
 	GraphTime	refused_since;	/* it was refused, and not taken since; or 0, */
@@ -274,7 +273,7 @@ leave(GraphTurn *turn)
 		close_budget(turn->throttle, budget);
 	}
 	turn->place = -1;
-	turn->rank = turn->sent = 0;
+	turn->sent = 0;
 	set_waiting(turn, false);
 }
 
@@ -301,7 +300,6 @@ make_place(const GraphTurn *turn, const GraphWish *wish)
 {
 	GraphPlace	place = {
 		.pid = MyProcPid,
-		.rank = turn->rank,
 		.progress = progress_of(wish->before),
 		.since = turn->since,
 		.per_minute = wish->per_minute,
@@ -327,8 +325,8 @@ graph_turn_ask(GraphTurn *turn, const GraphWish *wish)
 	GraphTime	when;
 
 	Assert(turn->sent == 0);
-	if (turn->rank == 0)
-		turn->since = turn->rank = now;
+	if (!turn->waits)
+		turn->since = now;
 	turn->told = make_place(turn, wish);
 	budget = open_budget(turn->throttle, turn);
 	if (turn->place < 0)
@@ -407,13 +405,19 @@ graph_turn_waited(const GraphTurn *turn)
 }
 
 /*
- * reads
- *		Is it a request that reads?
+ * describe_tried
+ *		The request that is under way.
  */
-static bool
-reads(const GraphTurn *turn)
+static GraphTried
+describe_tried(const GraphTurn *turn)
 {
-	return strncmp(turn->told.what, "GET ", 4) == 0;
+	GraphTried	result = {
+		.at = turn->sent,
+		.again = turn->refused_since != 0,
+		.reads = strncmp(turn->told.what, "GET ", 4) == 0,
+	};
+
+	return result;
 }
 
 /*
@@ -426,19 +430,15 @@ graph_turn_taken(GraphTurn *turn)
 {
 	if (turn->sent != 0)
 	{
-		const GraphTaken taken = {
-			.sent = turn->sent,
-			.again = turn->refused_since != 0,
-			.reads = reads(turn),
-		};
+		const GraphTried tried = describe_tried(turn);
 		GraphBudget *budget = open_budget(turn->throttle, turn);
 
 		graph_budget_take(budget, is_mine(budget, turn) ? turn->place : -1,
-						  &taken);
+						  &tried);
 		close_budget(turn->throttle, budget);
 	}
 	turn->place = -1;
-	turn->rank = turn->sent = turn->refused_since = 0;
+	turn->sent = turn->refused_since = 0;
 	turn->passed_over = turn->uncounted = 0;
 }
 
@@ -458,21 +458,18 @@ wait_refused(GraphTurn *turn, const GraphPatience *patience, int retry_after)
 	bool		too_long = retry_after > patience->timeout / 1000;
 	GraphBudget *budget = open_budget(turn->throttle, turn);
 	GraphRefusal refusal = {
-		.sent = turn->sent,
+		.request = describe_tried(turn),
 		.retry_after = too_long ? -1 : retry_after,
-		.again = turn->refused_since != 0,
-		.reads = reads(turn),
 	};
 	GraphTime	when;
 
-	turn->passed_over += refusal.again && budget->taken > turn->refused_last;
+	turn->passed_over += refusal.request.again && budget->taken > turn->refused_last;
 	refusal.for_itself = turn->passed_over > MOST_PASSED_OVER;
 	when = graph_budget_refuse(budget, is_mine(budget, turn) ? turn->place : -1,
 							   &refusal);
 
 	/* it goes on waiting, and is seen to; alone, it holds nobody up */
 	turn->since = turn->told.since = turn->refused_last = graph_now();
-	turn->rank = turn->told.rank = turn->since;
 	turn->told.due = when > budget->trouble.pause ? 0 : when;
 	turn->place = graph_budget_enter(budget, &turn->told);
 	turn->in_shared = turn->throttle->shared;

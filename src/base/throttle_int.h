@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * throttle_int.h
- *		What budget.c and throttle.c share, and nobody else sees.
+ *		What budget.c, learn.c and throttle.c share, and nobody else sees.
  *
  * A budget is what a service allows one client, as far as it is known.  It has
- * no pointers, so that it may be anywhere.  budget.c writes it.
+ * no pointers, so that it may be anywhere.  budget.c and learn.c write it.
  *
  * IDENTIFICATION
  *		src/base/throttle_int.h
@@ -15,6 +15,8 @@
 #define GRAPH_THROTTLE_INT_H
 
 #include "base/graph_base.h"
+
+#define SECONDS(n)	((GraphTime) ((n) * 1000000.0))
 
 /* Bytes of a client's key, so many that no two have the same. */
 #define GRAPH_CLIENT_KEY_SIZE	32
@@ -31,11 +33,13 @@
 /* So many bytes of what a request is called are kept. */
 #define GRAPH_WHAT_SIZE	64
 
+/* The longest window that is assumed. */
+#define LONGEST_WINDOW	SECONDS(60)
+
 /* A request that waits for its turn, or is under way. */
 typedef struct GraphPlace
 {
 	int			pid;			/* whose it is; 0: the place is free */
-	GraphTime	rank;			/* of equals the least goes first */
 	int			progress;		/* how far its scan has got: see throttle.c */
 	GraphTime	due;			/* when it will look again */
 	GraphTime	sent;			/* 0: it waits */
@@ -102,36 +106,38 @@ typedef struct GraphBudget
 	GraphPlace	places[GRAPH_BUDGET_PLACES];
 } GraphBudget;
 
-/* A request that the service has refused as one too many. */
+/* A request that was sent. */
+typedef struct GraphTried
+{
+	GraphTime	at;
+	bool		again;			/* it was refused before, and not taken since */
+	bool		reads;			/* it is a GET */
+} GraphTried;
+
+/* One that the service has refused as one too many. */
 typedef struct GraphRefusal
 {
-	GraphTime	sent;			/* when it was sent */
+	GraphTried	request;
 	int			retry_after;	/* seconds; -1: the service does not say */
-	bool		again;			/* it was refused before, and not taken since, */
-	bool		for_itself;		/* and that says nothing of others */
-	bool		reads;			/* it is a GET */
+	bool		for_itself;		/* that says nothing of others */
 } GraphRefusal;
 
-/* A request that the service has taken. */
-typedef struct GraphTaken
-{
-	GraphTime	sent;
-	bool		again;			/* it was refused before */
-	bool		reads;
-} GraphTaken;
-
 /* in budget.c */
-extern void graph_budget_init(GraphBudget *budget, bool together);
+extern double graph_budget_chance(void);
+extern int	graph_budget_count(const GraphBudget *budget, GraphTime since);
 extern int	graph_budget_enter(GraphBudget *budget, const GraphPlace *place);
 extern void graph_budget_leave(GraphBudget *budget, int place);
-extern int64 graph_refusal_patience(int waits);
 extern int	graph_budget_waiting(const GraphBudget *budget);
 extern GraphTime graph_budget_ask(GraphBudget *budget, int place,
 								  const GraphWish *wish);
+
+/* in learn.c */
+extern void graph_budget_init(GraphBudget *budget, bool together);
+extern int64 graph_refusal_patience(int waits);
 extern GraphTime graph_budget_refuse(GraphBudget *budget, int place,
 									 const GraphRefusal *refusal);
 extern void graph_budget_take(GraphBudget *budget, int place,
-							  const GraphTaken *request);
+							  const GraphTried *request);
 
 /* in shared_budget.c */
 extern GraphBudget *graph_shared_budget(const uint8 * key);

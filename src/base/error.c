@@ -76,25 +76,30 @@ typedef struct TransportRule
 	int			retry;
 	const char *problem;
 	const char *hint;
+	bool		reaches;		/* it is about reaching the other side: a
+								 * wrong proxy may be why */
+	const char *plain_hint;		/* where it is asked by plain http, or NULL */
 } TransportRule;
 
 static const TransportRule transport_rules[] = {
 	[GRAPH_TRANSPORT_RESOLVE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not resolve the name of", "The host of the PostgreSQL server has to resolve it: check its DNS, and the server's options \"cloud\", \"endpoint\", \"authority\" and \"proxy\"."},
+		"could not resolve the name of", "The host of the PostgreSQL server has to resolve it: check its DNS, and the server's options \"cloud\", \"endpoint\", \"authority\" and \"proxy\".", true},
 	[GRAPH_TRANSPORT_CONNECT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not connect to", "The host of the PostgreSQL server has to reach it, if need be through a proxy, which the server's option \"proxy\" names."},
+		"could not connect to", "The host of the PostgreSQL server has to reach it, if need be through a proxy, which the server's option \"proxy\" names.", true,
+	"Something has to listen there, on the host of the PostgreSQL server."},
 	[GRAPH_TRANSPORT_PROXY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
 		"the proxy refused to connect to", proxy_hint},
 	[GRAPH_TRANSPORT_HANDSHAKE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not establish a trusted TLS connection to", "Either the connection was lost, or the other side does not speak TLS 1.2 or later."},
+		"could not establish a trusted TLS connection to", "Either the connection was lost, or the other side does not speak TLS 1.2 or later.", true},
 	[GRAPH_TRANSPORT_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
-		"could not establish a trusted TLS connection to", "The certificate has to be for the host that \"endpoint\", \"authority\" or \"proxy\" names.  If it was issued by an authority of your own, a superuser can set the server's option \"ca_file\" to a file that the PostgreSQL server can read.  One that has expired or is not yet valid may be due to the clock of this host."},
+		"could not establish a trusted TLS connection to", "The certificate has to be for the host that \"endpoint\", \"authority\" or \"proxy\" names.  If it was issued by an authority of your own, a superuser can set the server's option \"ca_file\" to a file that the PostgreSQL server can read.  One that has expired or is not yet valid may be due to the clock of this host.", true},
 	[GRAPH_TRANSPORT_CONNECT_TIMEOUT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited."},
+		"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited.", true},
 	[GRAPH_TRANSPORT_SILENCE] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_REMOTE,
 		"timed out while waiting for", "The server's option \"request_timeout\" sets how long a silence is waited for."},
 	[GRAPH_TRANSPORT_BROKEN] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL,
-		"lost the connection to", NULL},
+		"lost the connection to", NULL, true,
+	"If it answers nothing each time, it may want to be asked by https."},
 	[GRAPH_TRANSPORT_ENCODING] = {ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, GRAPH_RETRY_NEVER,
 		"could not decompress the answer of", NULL},
 	[GRAPH_TRANSPORT_LENGTH] = {ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, GRAPH_RETRY_NEVER,
@@ -343,29 +348,14 @@ static const char *
 transport_hint(const GraphPeer *peer, const char *where,
 			   GraphTransport transport)
 {
-	const char *hint = transport_rules[transport].hint;
-	bool		plain = strncmp(where, "http://", 7) == 0;
+	const TransportRule *rule = &transport_rules[transport];
 
-	switch (transport)
-	{
-		case GRAPH_TRANSPORT_BROKEN:
-			if (plain)
-				return "If it answers nothing each time, it may want to be asked by https.";
-			pg_fallthrough;
-		case GRAPH_TRANSPORT_RESOLVE:
-		case GRAPH_TRANSPORT_CONNECT:
-		case GRAPH_TRANSPORT_CONNECT_TIMEOUT:
-		case GRAPH_TRANSPORT_HANDSHAKE:
-		case GRAPH_TRANSPORT_TLS:
-			if (peer->proxied && !plain)
-				return psprintf("%s%sThe connection goes through the proxy that the server's option \"proxy\" names: is it that one?",
-								hint ? hint : "", hint ? "  " : "");
-			if (transport == GRAPH_TRANSPORT_CONNECT && plain)
-				return "Something has to listen there, on the host of the PostgreSQL server.";
-			return hint;
-		default:
-			return hint;
-	}
+	if (graph_url_is_plain(where))
+		return rule->plain_hint ? rule->plain_hint : rule->hint;
+	if (!peer->proxied || !rule->reaches)
+		return rule->hint;
+	return psprintf("%s%sThe connection goes through the proxy that the server's option \"proxy\" names: is it that one?",
+					rule->hint ? rule->hint : "", rule->hint ? "  " : "");
 }
 
 /*

@@ -275,6 +275,16 @@ extern bool graph_url_is_local(const char *url);
 extern bool graph_address_is_metadata(const struct sockaddr *address);
 
 /*
+ * Is it asked without TLS?  Here and not in url.c, as that file raises errors,
+ * and the error's hint asks this.
+ */
+static inline bool
+graph_url_is_plain(const char *url)
+{
+	return pg_strncasecmp(url, "http://", 7) == 0;
+}
+
+/*
  * Who may send a request again that ended so.  A managed identity's service is
  * on this machine: where nobody listens there is none, and it has statuses of
  * its own for being set up.

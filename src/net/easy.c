@@ -157,16 +157,6 @@ set_proxy(GraphEasy *easy, const GraphHttpRequest *request, bool plain)
 }
 
 /*
- * is_plain
- *		Is it a request without TLS?
- */
-static bool
-is_plain(const GraphHttpRequest *request)
-{
-	return pg_strncasecmp(request->url, "http://", 7) == 0;
-}
-
-/*
  * set_security
  *		What keeps a token where it belongs: TLS, one protocol, no redirects,
  *		and nothing of what the server process's environment says.
@@ -174,7 +164,7 @@ is_plain(const GraphHttpRequest *request)
 static void
 set_security(GraphEasy *easy, const GraphHttpRequest *request)
 {
-	bool		plain = is_plain(request);
+	bool		plain = graph_url_is_plain(request->url);
 
 #if CURL_AT_LEAST_VERSION(7, 85, 0)
 	SETOPT(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
@@ -222,7 +212,7 @@ set_transport(GraphEasy *easy, const GraphHttpRequest *request)
 	 * does not, and libcurl says so only when its transfer has ended, which
 	 * may be after the one that would wait.
 	 */
-	SETOPT(easy, CURLOPT_PIPEWAIT, is_plain(request) ? 0L : 1L);
+	SETOPT(easy, CURLOPT_PIPEWAIT, graph_url_is_plain(request->url) ? 0L : 1L);
 	SETOPT(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
 	SETOPT(easy, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
 	SETOPT(easy, CURLOPT_USERAGENT, "graph_fdw/" GRAPH_FDW_VERSION

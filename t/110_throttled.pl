@@ -83,7 +83,7 @@ $session->quit;
 # Without Retry-After, the waits grow to a minute, and a part of each is random.
 # Where sessions share what they know, they grow with the time that nothing is taken.
 scene();
-my $shared = $node->sql('DO $$ BEGIN PERFORM FROM defender.alerts; END $$; SELECT all_requests IS NOT NULL FROM graph_fdw_stats()') eq 't';
+my $shared = $node->shares_limit;
 scene();
 $node->set_server(max_retries => 2);
 $emulator->fault(kind => 'status', code => 429, times => 2);

@@ -16,11 +16,8 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $emulator = GraphEmulator->new('--alerts', 0);
-# where it is not in the server's own folder, dynamic_library_path or extension_destdir finds it
-my $found_by_path = $ENV{TEMP_CONFIG} && slurp_file($ENV{TEMP_CONFIG}) =~ /^dynamic_library_path/m;
-my $library = $found_by_path ? 'graph_fdw' : '$libdir/graph_fdw';
 my $node = GraphCluster->connected_to($emulator,
-	conf => "shared_preload_libraries = '$library'\nmax_connections = 120\n",
+	conf => GraphCluster->preload . "max_connections = 120\n",
 	server => { page_size => 10, concurrency => 4, tenant_id => $TENANT },
 	mapping => $APP{main});
 my $bin = $node->config_data('--bindir');
@@ -101,40 +98,35 @@ if ($ENV{GRAPH_FDW_MEASURE})
 	diag("lookups: $result->{text}: " . join ' ', map { sprintf '%.0f:%.1f', @$_ } @{ $result->{waits} });
 }
 
-# Queries of some alerts by their ids.
-my $name;
-my $some = sub { "SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($_[0], $_[1]) AS n))" };
-my $count = sub { 'SELECT count(*) FROM (' . $some->(@_) . ' OFFSET 0) AS a' };
 
 # A full window, and nobody says for how long: who comes looks often, and is not given
 # up for that.
-$name = $limit->scene(requests => 10, seconds => 12, retry_after => 'none', latency => 10, alerts => 100, options => ", max_retries '3'");
-is($node->sql($count->(1, 10)), 10, 'a window is filled');
+my $name = $limit->scene(requests => 10, seconds => 12, retry_after => 'none', latency => 10, alerts => 100, options => ", max_retries '3'");
+is($node->sql($limit->count(1, 10)), 10, 'a window is filled');
 is($node->sql("SELECT count(title) FROM $name WHERE id = 'a000050'"), 1, 'the next waits for the end of it');
 cmp_ok(scalar(grep { $_->[2] } $limit->requests), '>', 4, 'and has looked more than max_retries times');
 
 # A reader that does something else, with a cursor open, holds up nobody: not where no
 # limit is known, and not for long where one is.
-my $took = sub { my ($query) = @_; my $begin = time; return ($node->result($query), time - $begin); };
 my $idle = sub {
 	my @sessions = map { $node->session } 1 .. 4;
 	foreach my $session (@sessions)
 	{
-		$session->query('BEGIN; DECLARE c CURSOR FOR ' . $some->(1, 60));
+		$session->query('BEGIN; DECLARE c CURSOR FOR ' . $limit->some(1, 60));
 		$session->query('FETCH 1 FROM c');
 	}
 	return @sessions;
 };
-$name = $limit->scene(requests => 1000, latency => 100, alerts => 100);
+$limit->scene(requests => 1000, latency => 100, alerts => 100);
 my @idle = $idle->();
-my ($answer, $seconds) = $took->($count->(70, 70));
+my ($answer, $seconds) = $limit->took($limit->count(70, 70));
 is($answer, 1, 'beside cursors that nobody reads');
 cmp_ok($seconds, '<', 2, 'one does not wait');
 @idle = ();
-$name = $limit->scene(requests => 12, seconds => 4, latency => 20, alerts => 100, retry_after => 'exact');
-is($node->sql($count->(1, 30)), 30, 'a limit is known');
+$limit->scene(requests => 12, seconds => 4, latency => 20, alerts => 100, retry_after => 'exact');
+is($node->sql($limit->count(1, 30)), 30, 'a limit is known');
 @idle = $idle->();
-($answer, $seconds) = $took->($count->(70, 70));
+($answer, $seconds) = $limit->took($limit->count(70, 70));
 is($answer, 1, 'beside cursors that nobody reads, where a limit is known');
 cmp_ok($seconds, '<', 9, 'one does not wait long');
 @idle = ();
@@ -147,58 +139,58 @@ $node->sql("CREATE SERVER low FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint '
 	CREATE FOREIGN TABLE low (id text, title text) SERVER low");
 my $waiter = $limit->start(q{SET statement_timeout = '8s'; SELECT count(*) FROM (SELECT id FROM low WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series(1, 6) AS n)) OFFSET 0) AS a});
 $node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM graph_fdw_activity WHERE state = 'waits'});
-($answer, $seconds) = $took->($count->(50, 52));
+($answer, $seconds) = $limit->took($limit->count(50, 52));
 is($answer, 3, 'beside one who waits for a ceiling of his own');
 cmp_ok($seconds, '<', 3, 'one does not wait');
 like(GraphLimit::finish($waiter), qr/timeout|takes no requests/, 'who does');
 
 # Two hiccups of a service that has no limit are forgotten soon.
-$name = $limit->scene(requests => 1000, latency => 10, alerts => 100);
+$limit->scene(requests => 1000, latency => 10, alerts => 100);
 foreach my $id (1, 2)
 {
 	$limit->get('fail?count=3&retry_after=1');
-	is($node->sql($count->($id, $id)), 1, "hiccup $id");
+	is($node->sql($limit->count($id, $id)), 1, "hiccup $id");
 }
-($answer, $seconds) = $took->($count->(10, 60));
+($answer, $seconds) = $limit->took($limit->count(10, 60));
 is($answer, 51, 'after two hiccups');
 cmp_ok($seconds, '<', 5, 'it is as if there had been none');
-$name = $limit->scene(requests => 1000, latency => 10, alerts => 100);
+$limit->scene(requests => 1000, latency => 10, alerts => 100);
 foreach my $from (1, 31)
 {
 	$limit->get('fail?count=6&retry_after=1');
-	is($node->sql($count->($from, $from + 29)), 30, 'a hiccup in the middle');
+	is($node->sql($limit->count($from, $from + 29)), 30, 'a hiccup in the middle');
 }
-($answer, $seconds) = $took->(join '; ', map { $count->(1, 99) } 1 .. 6);
+($answer, $seconds) = $limit->took(join '; ', map { $limit->count(1, 99) } 1 .. 6);
 is($answer, join("\n", (99) x 6), 'after two hiccups in the middle');
 cmp_ok($seconds, '<', 60, 'requests go faster again');
 note "after two hiccups in the middle: $seconds s";
 
 # Each is as patient as its own server says, also while another one looks.
-$name = $limit->scene(requests => 0, latency => 10, alerts => 100, retry_after => 'none', options => ", throttle_timeout '3s'");
+$limit->scene(requests => 0, latency => 10, alerts => 100, retry_after => 'none', options => ", throttle_timeout '3s'");
 my $begin = time;
-my @patient = map { $limit->start($count->($_, $_)) } 1 .. 4;
+my @patient = map { $limit->start($limit->count($_, $_)) } 1 .. 4;
 like(GraphLimit::finish($_), qr/ERROR/, 'a service that takes nothing') foreach @patient;
 cmp_ok(time - $begin, '<', 7, 'ends the patience of all at once');
 
 # A request that is refused for itself stops nobody else.
-$name = $limit->scene(requests => 1000, latency => 10, alerts => 100, never => 'a000007', options => ", throttle_timeout '30s'");
-$waiter = $limit->start("SET statement_timeout = '25s'; " . $count->(5, 9));
+$limit->scene(requests => 1000, latency => 10, alerts => 100, never => 'a000007', options => ", throttle_timeout '30s'");
+$waiter = $limit->start("SET statement_timeout = '25s'; " . $limit->count(5, 9));
 sleep 2;
 foreach my $id (50, 51)
 {
-	($answer, $seconds) = $took->($count->($id, $id));
+	($answer, $seconds) = $limit->took($limit->count($id, $id));
 	is($answer, 1, 'beside one that is refused for itself');
 	cmp_ok($seconds, '<', 6, 'one does not wait long');
 }
-($answer, $seconds) = $took->($count->(20, 60));
+($answer, $seconds) = $limit->took($limit->count(20, 60));
 is($answer, 41, 'nor do many');
 cmp_ok($seconds, '<', 10, 'wait long');
 like(GraphLimit::finish($waiter), qr/timeout|takes no requests|refused|too many/i, 'which ends by itself');
 
 # Retry-After may be too short: who finds a window full that others have filled, waits.
-$name = $limit->scene(requests => 20, seconds => 10, retry_after => 1, latency => 10, alerts => 100);
-is($node->sql($count->(1, 20)), 20, 'a window is filled');
-is($node->sql($count->(50, 50)), 1, 'and the next waits, whatever Retry-After says');
+$limit->scene(requests => 20, seconds => 10, retry_after => 1, latency => 10, alerts => 100);
+is($node->sql($limit->count(1, 20)), 20, 'a window is filled');
+is($node->sql($limit->count(50, 50)), 1, 'and the next waits, whatever Retry-After says');
 
 # What one session has met, the others know: nobody asks in a pause.
 scene();

@@ -18,14 +18,11 @@ use Time::HiRes qw(time sleep);
 
 # From PostgreSQL 17 on nothing is preloaded for it.
 my ($version) = qx(pg_config --version) =~ /(\d+)/;
-my $preload = $version < 17 ? "shared_preload_libraries = '\$libdir/graph_fdw'\n" : '';
+my $preload = $version < 17 ? GraphCluster->preload : '';
 my $emulator = GraphEmulator->new('--alerts', 3);
 my $node = GraphCluster->connected_to($emulator,
 	conf => "${preload}max_connections = 60\nwal_level = replica\nmax_wal_senders = 4\n");
 my $limit = GraphLimit->new($node);
-my $some = sub { my ($name, $from, $to) = @_; "SELECT id FROM $name WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($from, $to) AS n))" };
-my $count = sub { 'SELECT count(*) FROM (' . $some->(@_) . ' OFFSET 0) AS a' };
-my $took = sub { my ($query) = @_; my $begin = time; return ($node->result($query), time - $begin); };
 
 #------------------------------------------------------------------------------
 # Sessions in turn
@@ -45,7 +42,7 @@ SKIP:
 		"$sessions sessions in turn") or diag($out);
 	is($node->sql('SELECT count(*) FROM graph_fdw_activity'), 0, 'leave no place');
 	# a few may have been sent again, where the machine is slow
-	is($node->sql($count->($name, 1, 1) . "; SELECT all_requests BETWEEN $sessions + 1 AND $sessions * 1.01 + 1, all_waiting FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r,
+	is($node->sql($limit->count(1, 1) . "; SELECT all_requests BETWEEN $sessions + 1 AND $sessions * 1.01 + 1, all_waiting FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r,
 		't|0', 'and their requests are counted');
 }
 
@@ -55,7 +52,7 @@ SKIP:
 
 # Six lists of four lanes wait for a limit: who asks for one alert does not wait
 # behind them all; and the lists go on.
-$name = $limit->scene(requests => 20, seconds => 3, latency => 20, alerts => 1000);
+$limit->scene(requests => 20, seconds => 3, latency => 20, alerts => 1000);
 my $result = $limit->measure(6, lookups => 5, every => 2);
 is_deeply($result->{failed}, [], 'lists, and lookups beside them');
 my @waits = map { $_->[1] } grep { $_->[0] > 4 } @{ $result->{waits} };
@@ -67,17 +64,17 @@ note "lookups: $result->{text}: " . join ' ', map { sprintf '%.0f:%.1f', @$_ } @
 #------------------------------------------------------------------------------
 
 # A gateway refuses each request once, and asks for a second: each waits by itself.
-$name = $limit->scene(first => 1, retry_after => 1, latency => 10);
+$limit->scene(first => 1, retry_after => 1, latency => 10);
 my $begin = time;
-my @runs = map { $limit->start($count->($name, $_ * 20 + 1, $_ * 20 + 20)) } 0 .. 5;
+my @runs = map { $limit->start($limit->count($_ * 20 + 1, $_ * 20 + 20)) } 0 .. 5;
 is(GraphLimit::finish($_), 20, 'each is refused once') foreach @runs;
 cmp_ok(time - $begin, '<', 28, 'which is no limit for all');
 note sprintf 'six sessions, each request refused once: %.1f s', time - $begin;
 
 # A reader finds late that a request of his was refused: others have been taken since.
-$name = $limit->scene(requests => 1000, latency => 200, alerts => 500);
+$limit->scene(requests => 1000, latency => 200, alerts => 500);
 my $reader = $node->session;
-$reader->query("BEGIN; DECLARE c CURSOR FOR " . $some->($name, 1, 60));
+$reader->query("BEGIN; DECLARE c CURSOR FOR " . $limit->some(1, 60));
 $reader->query('FETCH 1 FROM c');
 $limit->get('fail?count=1&retry_after=20');
 my $is_refused = 0;
@@ -90,14 +87,14 @@ foreach my $row (1 .. 8)
 	sleep 0.05;
 }
 sleep 1.5;
-my ($answer, $seconds) = $took->($count->($name, 400, 400));
+my ($answer, $seconds) = $limit->took($limit->count(400, 400));
 SKIP:
 {
 	skip "it was not read late: $seconds s", 2 unless $is_refused && $answer eq "1" && $seconds < 10;
 	my $late = time;
 	$reader->query('FETCH ALL FROM c');
 	cmp_ok(time - $late, '<', 15, 'after a refusal that was read late one does not pause anew');
-	($answer, $seconds) = $took->($count->($name, 401, 401));
+	($answer, $seconds) = $limit->took($limit->count(401, 401));
 	is($answer, 1, 'nor do others');
 }
 $reader->quit;
@@ -114,11 +111,11 @@ $name = $limit->scene(requests => 12, seconds => 3, latency => 20, alerts => 100
 $node->wait_for_catchup($standby);
 is($standby->sql('SELECT pg_is_in_recovery()'), 't', 'a standby');
 is($standby->sql("SELECT count(*) FROM $name"), 100, 'reads foreign tables');
-is($standby->sql($count->($name, 1, 30)), 30, 'waits for the limit');
+is($standby->sql($limit->count(1, 30)), 30, 'waits for the limit');
 is($standby->sql('SELECT count(*) FROM graph_fdw_activity'), 0, 'graph_fdw_activity');
-cmp_ok($standby->sql($count->($name, 1, 2) . "; SELECT all_requests FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^2\n//r,
+cmp_ok($standby->sql($limit->count(1, 2) . "; SELECT all_requests FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^2\n//r,
 	'>', 30, 'all of its sessions are counted');
-is($node->sql($count->($name, 1, 1) . "; SELECT all_requests FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r =~ /^[1-9]$/ ? 1 : 0, 1,
+is($node->sql($limit->count(1, 1) . "; SELECT all_requests FROM graph_fdw_stats() WHERE server_name = '$name'") =~ s/^1\n//r =~ /^[1-9]$/ ? 1 : 0, 1,
 	'and none of those of the primary');
 like($standby->sql("SELECT string_agg(detail, ' ') FROM graph_fdw_check('graph') WHERE step = 'options'"), qr/sessions share/, 'graph_fdw_check()');
 $standby->stop;

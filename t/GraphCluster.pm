@@ -48,6 +48,23 @@ sub connected_to
 	return $node;
 }
 
+# Do sessions share what they know of the service's limit?
+sub shares_limit
+{
+	my ($self) = @_;
+
+	return $self->sql('DO $$ BEGIN PERFORM FROM defender.alerts; END $$; SELECT all_requests IS NOT NULL FROM graph_fdw_stats()') eq 't';
+}
+
+# The line of postgresql.conf with which they do; from PostgreSQL 17 on they do so anyway.
+sub preload
+{
+	# where it is not in the server's own folder, dynamic_library_path or extension_destdir finds it
+	my $found_by_path = $ENV{TEMP_CONFIG} && PostgreSQL::Test::Utils::slurp_file($ENV{TEMP_CONFIG}) =~ /^dynamic_library_path/m;
+
+	return "shared_preload_libraries = '" . ($found_by_path ? 'graph_fdw' : '$libdir/graph_fdw') . "'\n";
+}
+
 # Connect a database to an emulator.
 #
 # database => 'other', server => { page_size => 10 }, mapping => { ... },

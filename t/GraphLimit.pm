@@ -84,6 +84,28 @@ sub finish
 	return $out;
 }
 
+# A query of alerts by their ids, from one number to another; how many it gives; and
+# what any query gives, and in how many seconds.
+sub some
+{
+	my ($self, $from, $to) = @_;
+	return "SELECT id FROM $self->{name} WHERE id = ANY (ARRAY(SELECT 'a' || to_char(n, 'FM000000') FROM generate_series($from, $to) AS n))";
+}
+
+sub count
+{
+	my ($self, $from, $to) = @_;
+	return 'SELECT count(*) FROM (' . $self->some($from, $to) . ' OFFSET 0) AS a';
+}
+
+sub took
+{
+	my ($self, $query) = @_;
+	my $begin = time;
+
+	return ($self->{node}->result($query), time - $begin);
+}
+
 # So many sessions, each with the list, and lookups meanwhile, if wanted.
 sub measure
 {

@@ -623,6 +623,7 @@ DECLARE
   back boolean;
   took interval;
   cut boolean;
+  probed boolean;
   max_rows bigint;
   list_size constant int := CASE resource WHEN 'alerts' THEN 8000 ELSE 1000 END;
   begun timestamptz;
@@ -961,14 +962,13 @@ BEGIN
       -- not asked for before it is known to cost nothing: it is one request if the
       -- service sorts, and of a list that is sorted here evidence is asked for by id.
       cut := coalesce(done.given >= max_rows, false);
-      IF cut AND copy.load_sorted IS NULL THEN
+      probed := cut AND copy.load_sorted IS NULL;
+      IF probed THEN
         EXECUTE format('SELECT sum(requests) FROM %s.graph_fdw_stats() WHERE server_name = $1', ext) INTO few USING server;
         EXECUTE format('SELECT max(s.t) FROM (SELECT s.%1$s AS t FROM ONLY %2$s AS s WHERE s.%1$s >= $1 ORDER BY s.%1$s DESC LIMIT 1000) AS s',
                        created, source) USING low;
         EXECUTE format('SELECT sum(requests) < $2 + 4 FROM %s.graph_fdw_stats() WHERE server_name = $1', ext)
           INTO copy.load_sorted USING server, few;
-        -- the same slice comes again, in order
-        copy.load_width := copy.load_width * CASE WHEN copy.load_sorted THEN 8 ELSE 1 END;
         done.oldest := NULL;
       ELSIF copy.load_sorted THEN
         -- of the last time there may be more, and of so many a slice of its own is made
@@ -983,6 +983,8 @@ BEGIN
         copy.load_cut := low;
       END IF;
       copy.load_width := greatest('1 second', copy.load_width * CASE
+        -- the same slice comes again, in order
+        WHEN probed AND copy.load_sorted THEN 1
         WHEN cut THEN 0.125
         -- what was cut comes still
         WHEN copy.load_cut < low THEN 1
@@ -1200,7 +1202,7 @@ IS 'bring a copy up to date, or go on with its first load';
 
 
 -- What the catalog says of a table of a copy, after a look at its columns.
-CREATE FUNCTION graph_fdw_copy_entry(source jsonb, source_schema name, parent jsonb, tenant_id text)
+CREATE FUNCTION graph_fdw_copy_entry(source jsonb, source_schema name, target_schema name, parent jsonb, tenant_id text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -1208,6 +1210,7 @@ AS $$
 DECLARE
   columns constant jsonb := source->'columns';
   resource constant text := source->>'resource';
+  target text := source->>'source';
   keys jsonb;
   missing text;
 BEGIN
@@ -1243,8 +1246,14 @@ BEGIN
     keys := coalesce(keys, jsonb_build_object('key', columns->CASE resource WHEN 'incident_comments' THEN 'incidentid' ELSE 'alertid' END,
                                               'ordinal', columns->'ordinal'));
   END IF;
-  RETURN keys || jsonb_build_object('source', source->'source', 'target',
-    CASE WHEN tenant_id IS NULL THEN source->>'source' ELSE (source->>'source' || '_' || source_schema)::name::text END);
+  IF tenant_id IS NOT NULL THEN
+    target := target || '_' || source_schema;
+    -- of two long names the beginning may be the same
+    IF octet_length(target) > 63 OR to_regclass(format('%I.%I', target_schema, target)) IS NOT NULL THEN
+      target := substr(('123456789' || target)::name::text, 10) || '_' || left(md5(target), 8);
+    END IF;
+  END IF;
+  RETURN keys || jsonb_build_object('source', source->'source', 'target', target);
 END
 $$;
 
@@ -1397,13 +1406,8 @@ BEGIN
         RAISE invalid_parameter_value USING
           MESSAGE = format('"%s" and "%s" are not of one server', parent->>'source', source->>'source');
       END IF;
-      EXECUTE format('SELECT %s.graph_fdw_copy_entry($1, $2, $3, $4)', ext) INTO entry
-        USING source, source_schema::name, parent, tenant_id;
-      -- of two long names the beginning may be the same
-      name := entry->>'source' || '_' || source_schema;
-      IF tenant_id IS NOT NULL AND (octet_length(name) > 63 OR to_regclass(format('%I.%I', target_schema, name)) IS NOT NULL) THEN
-        entry := entry || jsonb_build_object('target', substr(('123456789' || name)::name::text, 10) || '_' || left(md5(name), 8));
-      END IF;
+      EXECUTE format('SELECT %s.graph_fdw_copy_entry($1, $2, $3, $4, $5)', ext) INTO entry
+        USING source, source_schema::name, target_schema::name, parent, tenant_id;
       has_parent := tenant_id IS NOT NULL AND EXISTS (
         SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = target_schema AND c.relname = source->>'source' AND c.relkind = 'p');

@@ -63,13 +63,21 @@ graph_fdw with a tenant of your own
 
 4. Install graph_fdw where your PostgreSQL runs:
 
-     make && sudo make install       (PG_CONFIG=... for one of several)
+     make
+     sudo make install
 
+   Of several servers say which: make PG_CONFIG=/usr/lib/postgresql/17/bin/pg_config,
+   and the same for sudo make install.
    The server must reach graph.microsoft.com and login.microsoftonline.com
    on port 443.
 
 5. Connect, as a superuser.  Keep the secret out of psql's history: put it into
-   the environment (read -rs GRAPH_SECRET; export GRAPH_SECRET), then in psql:
+   the environment, which sudo drops unless it is told to keep it.
+
+     read -rs GRAPH_SECRET; export GRAPH_SECRET
+     sudo --preserve-env=GRAPH_SECRET -u postgres psql
+
+   And in psql:
 
      \getenv secret GRAPH_SECRET
      CREATE EXTENSION graph_fdw;
@@ -81,10 +89,15 @@ graph_fdw with a tenant of your own
      CREATE SCHEMA defender;
      IMPORT FOREIGN SCHEMA security FROM SERVER graph INTO defender;
 
-   A national cloud: CREATE SERVER ... OPTIONS (cloud 'usgov'), or 'usgovdod',
-   'china'.  The statement is in the server's log if log_statement is on.
+   A national cloud: CREATE SERVER ... OPTIONS (cloud 'usgov'), or 'usgovdod'.
+   CREATE USER MAPPING is in the server's log, with the secret, if log_statement
+   is on.
 
-6. Look:
+6. Does it work?  Each row that is not ok says why, and what to do:
+
+     SELECT * FROM graph_fdw_check('graph') \gx
+
+7. Look:
 
      SELECT created_date_time, severity, title
      FROM defender.alerts
@@ -173,7 +186,9 @@ share_limit() {
     show_sql 7-activity.sql
     # what goes wrong there is shown below
     wait "${sessions[@]}" || true
-    printf 'All four have come to their end, and have read as many alerts:\n\n%s\n\n' "$(cat "$work"/session.?)"
+    printf 'All four have come to their end.  How many alerts each of them has read:\n\n'
+    for i in 1 2 3 4; do printf ' session %d: %s\n' "$i" "$(cat "$work/session.$i")"; done
+    printf '\n2001 and not 2000, as in the copy: one, the sample of Microsoft'"'"'s documentation, is of 2021.\n\n'
     show_sql 8-together.sql
 }
 

@@ -14,10 +14,15 @@ WHERE id = 'da637578995287051192_756343937';
 \echo
 \echo 'And this is the alert:'
 \echo
+\set QUIET on
+\pset expanded on
+\set QUIET off
 SELECT id, title, severity, status, created_date_time
 FROM defender.alerts
-WHERE id = 'da637578995287051192_756343937'
-\gx
+WHERE id = 'da637578995287051192_756343937';
+\set QUIET on
+\pset expanded auto
+\set QUIET off
 
 \echo :bold'3. Today'       :plain' Severity, time, order and limit are the service''s work, not ours.'
 \echo
@@ -32,7 +37,8 @@ LIMIT 10;
 
 \echo
 \echo '"sent, superset": what is sent is a little wider, here by a microsecond, as the service has 100 ns.'
-\echo 'It returns all rows that are wanted, and PostgreSQL leaves out what is too much.  The first 10:'
+\echo 'It returns all rows that are wanted, and PostgreSQL leaves out what is too much.  So a few more than 10 are'
+\echo 'asked for ($top=100), in the same request.  The first 10:'
 \echo
 SELECT created_date_time::timestamptz(0) AS created, service_source, left(title, 40) AS title
 FROM defender.alerts

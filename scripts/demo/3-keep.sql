@@ -49,7 +49,11 @@ ORDER BY alerts DESC, e.device_dns_name;
 \echo
 SELECT graph_fdw_create_copy('defender', 'defender_copy');
 
-\echo 'The first refresh loads 180 days, in slices.  Its notices, shortened here, say how far it is:'
+\echo 'It has five tables: alerts, alert_evidence, alert_comments, incidents, incident_comments.  Others, such as'
+\echo 'device_evidence, are copied if they are named.'
+\echo
+\echo 'The first refresh loads 180 days, in slices.  Its notices, shortened here, say how far it is.  At the end it'
+\echo 'asks once more for the last hour, in case something came late, and finds it "unchanged":'
 \echo
 CALL graph_fdw_refresh_copy('defender_copy');
 

@@ -7,5 +7,7 @@
 ALTER SERVER graph OPTIONS (ADD page_size '250');
 
 \echo
-\echo 'Four sessions read id and title of all alerts at the same time, for about ten seconds.  After three:'
+\echo 'Four sessions read id and title of all alerts at the same time, for about ten seconds, each with several requests'
+\echo 'at once.  After three seconds, a row for each session: requests that wait for their turn ("waits") or are under'
+\echo 'way ("asks"), and for which page of their part of the list:'
 \echo

@@ -5,9 +5,12 @@
 
 passed=0
 failed=0
-workers=()              # processes that run TAP files
+workers=()              # processes that run tests, see worker
 title_prefix=           # of the tests that run more than once
 tap_bin=                # not empty: the folder of the programs that TAP tests run
+
+# The TAP tests of more than a minute, the longest first.
+long_tests=(111_one_limit 048_moving 110_throttled 040_faults 041_recovery 047_interleaved 033_statements)
 
 #------------------------------------------------------------------------------
 # Counting
@@ -76,7 +79,7 @@ finish() {
     local status=$? pid failed_list
 
     # before the folder is gone
-    failed_list=$(cat "$work/failures" 2>/dev/null || true)
+    failed_list=$(cat "$work/failures" "$work"/*/failures 2>/dev/null || true)
     for pid in "${workers[@]}"; do
         kill -TERM "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
@@ -122,14 +125,41 @@ test_regress() {
     fi
 }
 
-# run_tap NAME FOLDER: one file of TAP tests in a folder that nobody else uses.
-# What it printed is in $work/NAME.out, its exit status and its seconds in
+# worker RUNNER NUMBER NAME...: call RUNNER NAME NUMBER for the names that no
+# other worker has taken.
+worker() {
+    local runner=$1 number=$2 name
+
+    exec {lifeline}>&-
+    trap 'if [ -n "$job" ]; then end_group "$job"; fi; exit 143' TERM
+    shift 2
+    for name in "$@"; do
+        if mkdir "$work/$name.taken" 2>/dev/null; then "$runner" "$name" "$number"; fi
+    done
+}
+
+# run_workers MANY RUNNER NAME...: RUNNER once for each name, MANY at a time.
+run_workers() {
+    local many=$1 runner=$2 number pid name
+
+    shift 2
+    for ((number = 0; number < many; number++)); do
+        worker "$runner" "$number" "$@" &
+        workers+=($!)
+    done
+    for pid in "${workers[@]}"; do wait "$pid" || true; done
+    workers=()
+    for name in "$@"; do rmdir "$work/$name.taken" || true; done
+}
+
+# run_tap NAME NUMBER: one file of TAP tests, in the worker's own folder.  What
+# it printed is in $work/NAME.out, its exit status and its seconds in
 # $work/NAME.status, and the logs of one that failed in $work/NAME.logs.
 run_tap() {
-    local name=$1 folder=$2 status=0 begun=$SECONDS
+    local name=$1 folder=$work/build.$2 status=0 begun=$SECONDS
 
     TEMP_CONFIG=$work/extension.conf \
-        run timeout -k 10 900 make -s -C "$folder" PG_CONFIG="$pg_config" prove_installcheck \
+        run timeout -k 10 900 make -s -C "$folder" PG_CONFIG="$pg_config" with_llvm=no prove_installcheck \
         ${tap_bin:+"bindir=$tap_bin"} PROVE_TESTS="t/$name.pl" PROVE_FLAGS=--verbose >"$work/$name.out" 2>&1 || status=$?
     echo "$status $((SECONDS - begun))" >"$work/$name.status"
     if [ "$status" -ne 0 ]; then
@@ -137,18 +167,6 @@ run_tap() {
         cp -R "$folder/tmp_check/log" "$work/$name.logs" || true
         if [ -n "$keep" ]; then mv "$folder/tmp_check" "$work/tmp_check.$name" || true; fi
     fi
-}
-
-# tap_worker FOLDER NAME...: run those files that no other worker has taken.
-tap_worker() {
-    local folder=$1 name
-
-    exec {lifeline}>&-
-    trap 'if [ -n "$job" ]; then end_group "$job"; fi; exit 143' TERM
-    shift
-    for name in "$@"; do
-        if mkdir "$work/$name.taken" 2>/dev/null; then run_tap "$name" "$folder"; fi
-    done
 }
 
 # count_tap NAME: the result of a file; one that died is a failure of its own.
@@ -162,30 +180,26 @@ count_tap() {
     if [ "$status" -ne 0 ]; then
         for log_file in "$work/$name.logs/"*"$name"*; do show "$log_file" 60; done
     fi
-    rm -rf "$work/$name.taken" "$work/$name.status" "$work/$name.logs"
+    rm -rf "$work/$name.status" "$work/$name.logs"
 }
 
 # test_tap [NAME...]: the TAP tests, or some of them; one file more at a time
-# than there are processors, as most of what a test does is to wait.
+# than there are processors, as most of what a test does is to wait.  The
+# longest come first: the others fill the gap at the end.
 test_tap() {
-    local file name names=() pid number folder many
+    local name names=() number many
 
     many=$(($(nproc) < 8 ? $(nproc) + 1 : 8))
-
-    for file in "$work"/build/t/*.pl; do
-        name=$(basename "$file" .pl)
+    for name in "${long_tests[@]}" $(cd "$work/build/t" && printf '%s\n' *.pl | sed 's/\.pl$//'); do
+        case " ${names[*]} " in *" $name "*) continue ;; esac
         case " $* " in
             "  " | *" $name "*) names+=("$name") ;;
         esac
     done
     for ((number = 0; number < many; number++)); do
-        folder=$work/build.$number
-        rm -rf "$folder"
-        "${user[@]}" cp -R "$work/build" "$folder"
-        tap_worker "$folder" "${names[@]}" &
-        workers+=($!)
+        rm -rf "$work/build.$number"
+        "${user[@]}" cp -R "$work/build" "$work/build.$number"
     done
-    for pid in "${workers[@]}"; do wait "$pid" || true; done
-    workers=()
-    for name in "${names[@]}"; do count_tap "$name"; done
+    run_workers "$many" run_tap "${names[@]}"
+    while IFS= read -r name; do count_tap "$name"; done < <(printf '%s\n' "${names[@]}" | sort)
 }

@@ -10,6 +10,7 @@
 # shellcheck shell=bash
 
 fuzz_seconds=20         # for each target
+sanitized_tests=(003_types 004_odd_strings 040_faults 047_interleaved)
 
 # The flags that a build needs, and the runtime that a process needs.
 sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
@@ -26,15 +27,15 @@ sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 make_sanitized_pg_ctl() {
     local bin=$1 runtime program
 
-    runtime=$(ldd "$work/sanitized/graph_fdw.so" | awk '/libasan/ { print $3 }')
+    runtime=$(ldd "$work/build/graph_fdw.so" | awk '/libasan/ { print $3 }')
     printf '%s\n' '#include <stdlib.h>' \
         'static void __attribute__((constructor)) first(void) { void *volatile p = malloc(1); free(p); }' >"$bin/first.c"
     gcc -shared -fPIC -Wl,-z,initfirst -o "$bin/first.so" "$bin/first.c"
     cat >"$bin/pg_ctl" <<WRAPPER
 #!/bin/sh
 # the memory of a backend is not given back one piece at a time: no leaks
-ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=0:use_sigaltstack=0:log_path=$work/sanitized/report
-UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1:log_path=$work/sanitized/report
+ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=0:use_sigaltstack=0:log_path=$work/report
+UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1:log_path=$work/report
 LD_PRELOAD=$runtime:$bin/first.so
 export ASAN_OPTIONS UBSAN_OPTIONS LD_PRELOAD
 exec $pg_bin/pg_ctl "\$@"
@@ -46,64 +47,63 @@ WRAPPER
 }
 
 build_sanitized() {
-    local folder=$work/sanitized
-
-    "${user[@]}" mkdir "$folder"
-    tar -C "$work/build" -cf - --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude=./tmp_check . |
-        "${user[@]}" tar -C "$folder" -xf -
-    run make -C "$folder" PG_CONFIG="$pg_config" with_llvm=no -s -j"$(nproc)" \
-        COPT="-g -O1 ${sanitizers[*]}" PG_LDFLAGS="${sanitizers[*]}" &&
-        run make -C "$folder" PG_CONFIG="$pg_config" with_llvm=no -s install DESTDIR="$folder/install" &&
-        "${user[@]}" mkdir "$folder/bin" &&
-        make_sanitized_pg_ctl "$folder/bin"
+    tar -C "$checkout_copy" -cf - --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude=./tmp_check . |
+        "${user[@]}" tar -C "$work/build" -xf - &&
+        run make -C "$work/build" PG_CONFIG="$pg_config" with_llvm=no -s -j"$(nproc)" \
+            COPT="-g -O1 ${sanitizers[*]}" PG_LDFLAGS="${sanitizers[*]}" &&
+        run make -C "$work/build" PG_CONFIG="$pg_config" with_llvm=no -s install DESTDIR="$work/install" &&
+        "${user[@]}" mkdir "$tap_bin" &&
+        make_sanitized_pg_ctl "$tap_bin"
 }
 
 # Some of the TAP tests: those that feed the module what is broken, and those in
-# which one scan runs while another one's bytes are being read.
+# which one scan runs while another one's bytes are being read.  What run_tap
+# uses of this run is meanwhile in a folder below the run's.
 test_sanitizers() {
-    local folder=$work/sanitized output=$work/sanitize.out status=0 tests reports
+    local checkout_copy=$work/build conf=$work/extension.conf status=0 report
+    local work=$work/sanitized tap_bin=$work/sanitized/bin title_prefix="With sanitizers, "
 
-    if ! grep -q extension_destdir "$work/extension.conf"; then
+    if ! grep -q extension_destdir "$conf"; then
         echo "With sanitizers: left out, this PostgreSQL loads extensions from its own folder only"
         return
     fi
-    build_sanitized >"$output" 2>&1 || status=$?
-    if [ "$status" -eq 0 ]; then
-        sed "s|'.*'|'$folder/install'|" "$work/extension.conf" >"$folder/extension.conf"
-        echo 'jit = off' >>"$folder/extension.conf"
-        for tests in "t/040_faults.pl t/003_types.pl t/004_odd_strings.pl" t/047_interleaved.pl; do
-            TEMP_CONFIG=$folder/extension.conf GRAPH_SLOW=5 \
-                run timeout -k 10 300 make -s -C "$folder" PG_CONFIG="$pg_config" with_llvm=no prove_installcheck \
-                bindir="$folder/bin" PROVE_TESTS="$tests" PROVE_FLAGS=--verbose >>"$output" 2>&1 || status=$?
-        done
-    fi
-    for reports in "$folder"/report.*; do
-        if [ -e "$reports" ]; then
-            status=1
-            show "$reports"
-        fi
-    done
-    count "With sanitizers" "$status" \
-        "$(grep -E '^ok [0-9]+' "$output" | grep -c -v -i '# skip' || true)" \
-        "$(lines '^not ok [0-9]+' "$output")" "$output"
-}
-
-# Each fuzz target for a while, from the corpus that is in the checkout.
-test_fuzz() {
-    local target output status
-
-    output=$work/fuzz.out
-    status=0
-    run make -C "$work/build/fuzz" PG_CONFIG="$pg_config" -s all >"$output" 2>&1 || status=$?
+    "${user[@]}" mkdir "$work" "$work/build"
+    build_sanitized >"$work/make.out" 2>&1 || status=$?
     if [ "$status" -ne 0 ]; then
-        count "Fuzz targets" "$status" 0 0 "$output"
+        count "With sanitizers" "$status" 0 0 "$work/make.out"
         return
     fi
-    for target in $(make -s -C "$work/build/fuzz" PG_CONFIG="$pg_config" targets); do
-        output=$work/$target.out
-        status=0
-        run make -s -C "$work/build/fuzz" PG_CONFIG="$pg_config" "run-$target" SECONDS=$fuzz_seconds \
-            >"$output" 2>&1 || status=$?
-        count "fuzz/$target" "$status" $((status == 0)) 0 "$output"
+    sed "s|'.*'|'$work/install'|" "$conf" >"$work/extension.conf"
+    echo 'jit = off' >>"$work/extension.conf"
+    GRAPH_SLOW=5 test_tap "${sanitized_tests[@]}"
+    for report in "$work"/report.*; do
+        if [ -e "$report" ]; then count "With sanitizers, ${report##*/}" 1 0 0 "$report"; fi
+    done
+}
+
+# run_fuzz NAME NUMBER: a target for a while, from the corpus that is in the
+# checkout.
+run_fuzz() {
+    local status=0
+
+    run make -s -C "$work/build/fuzz" PG_CONFIG="$pg_config" "run-$1" SECONDS=$fuzz_seconds \
+        >"$work/$1.out" 2>&1 || status=$?
+    echo "$status" >"$work/$1.status"
+}
+
+test_fuzz() {
+    local targets target status=0
+
+    run make -C "$work/build/fuzz" PG_CONFIG="$pg_config" -s -j"$(nproc)" all >"$work/fuzz.out" 2>&1 || status=$?
+    if [ "$status" -ne 0 ]; then
+        count "Fuzz targets" "$status" 0 0 "$work/fuzz.out"
+        return
+    fi
+    read -r -a targets < <(make -s -C "$work/build/fuzz" PG_CONFIG="$pg_config" targets)
+    run_workers "$(nproc)" run_fuzz "${targets[@]}"
+    for target in "${targets[@]}"; do
+        status=1
+        read -r status 2>/dev/null <"$work/$target.status" || true
+        count "fuzz/$target" "$status" $((status == 0)) 0 "$work/$target.out"
     done
 }

@@ -3,8 +3,8 @@
 # matrix.sh: the tests of graph_fdw on every version of PostgreSQL that can be
 # had here.
 #
-# Debian has a version in each of its releases.  A root folder of one is made
-# with debootstrap, kept packed in a cache, and unpacked for the run in it; mounts
+# Debian and Ubuntu have a version in each of their releases.  A root folder of
+# one is made with debootstrap, kept packed in a cache, and unpacked for the run in it; mounts
 # and processes are in namespaces of their own and end with it.  A server that
 # is here already is used where it is.  What could not be tested is said with
 # the reason, and a table is printed, for docs/versions.md.
@@ -13,6 +13,7 @@ set -euo pipefail
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 mirror=${GRAPH_FDW_MIRROR:-http://deb.debian.org/debian}
+ubuntu_mirror=${GRAPH_FDW_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
 cache=${GRAPH_FDW_CACHE:-/var/cache/graph_fdw}/roots
 days=7                  # a packed root is made anew after so many
 
@@ -20,9 +21,9 @@ usage() {
     cat <<'USAGE'
 Usage: scripts/matrix.sh [--only unit|regress|tap]... [--logs FOLDER] [--fresh] [--table] [VERSION | PG_CONFIG]...
 
-Without a version: 15 to 19, where a root folder of Debian has it (15 in
-bookworm, 17 in trixie, 18 in unstable, 19 in experimental), and every other
-server that is installed here.  A path names another server's pg_config.
+Without a version: 15 to 19, where a root folder has it (15 in Debian bookworm,
+16 in Ubuntu noble, 17 in Debian trixie, 18 in unstable, 19 in experimental),
+or a server that is installed here.  A path names another server's pg_config.
 
   --only PART   parts of scripts/test.sh (default: unit, regress and tap)
   --logs FOLDER what each version's run printed, as VERSION.log
@@ -32,8 +33,9 @@ server that is installed here.  A path names another server's pg_config.
                 nothing meanwhile
   --help        this text
 
-Root folders need root, debootstrap, unshare and a mirror (GRAPH_FDW_MIRROR,
-http://deb.debian.org/debian).
+Root folders need root, debootstrap, unshare and mirrors (GRAPH_FDW_MIRROR,
+http://deb.debian.org/debian; GRAPH_FDW_UBUNTU_MIRROR,
+http://archive.ubuntu.com/ubuntu).
 USAGE
 }
 
@@ -75,12 +77,22 @@ not_tested() {
     say "PostgreSQL $1: not tested: $3"
 }
 
-# Which release of Debian has a version.
+# Which release has a version.
 suite_of() {
     case $1 in
         15) echo bookworm ;;
+        16) echo noble ;;
         17) echo trixie ;;
         18 | 19) echo sid ;;
+    esac
+}
+
+# Where it is said to come from.
+release_of() {
+    case $1 in
+        16) echo "Ubuntu noble" ;;
+        19) echo "Debian experimental" ;;
+        *) echo "Debian $(suite_of "$1")" ;;
     esac
 }
 
@@ -130,7 +142,11 @@ configure_root() {
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
     mkdir -p "$root/etc/postgresql-common/createcluster.d"
     echo 'create_main_cluster = false' >"$root/etc/postgresql-common/createcluster.d/no-cluster.conf"
-    echo "deb $mirror $suite main" >"$root/etc/apt/sources.list"
+    if [ "$suite" = noble ]; then
+        printf "deb $ubuntu_mirror %s main universe\n" "$suite" "$suite-updates" >"$root/etc/apt/sources.list"
+    else
+        echo "deb $mirror $suite main" >"$root/etc/apt/sources.list"
+    fi
     if [ "$version" = 19 ]; then
         echo "deb $mirror experimental main" >>"$root/etc/apt/sources.list"
         printf 'Package: src:postgresql-19\nPin: release a=experimental\nPin-Priority: 600\n' \
@@ -144,6 +160,19 @@ copy_checkout() {
         tar -C "$1/checkout" -xf - --no-same-owner
 }
 
+# install_base SUITE ROOT: the least that a release is.  A debootstrap that does
+# not know the release makes it as an earlier one of the same kind.
+install_base() {
+    local suite=$1 root=$2 scripts=/usr/share/debootstrap/scripts
+
+    case $suite in
+        noble)
+            if [ ! -e "$scripts/$suite" ]; then scripts+=/jammy; else scripts+=/$suite; fi
+            debootstrap --variant=minbase "$suite" "$root" "$ubuntu_mirror" "$scripts" ;;
+        *) debootstrap --variant=minbase "$suite" "$root" "$mirror" ;;
+    esac
+}
+
 # make_root VERSION ROOT: from the cache, or new, with all that the tests need.
 make_root() {
     local version=$1 root=$2 suite packed=$cache/$1.tar
@@ -155,7 +184,7 @@ make_root() {
         cp /etc/resolv.conf "$root/etc/resolv.conf"
         return
     fi
-    debootstrap --variant=minbase "$suite" "$root" "$mirror" || return
+    install_base "$suite" "$root" || return
     configure_root "$root" "$version" "$suite"
     copy_checkout "$root"
     in_root "$root" env "PG_CONFIG=/usr/lib/postgresql/$version/bin/pg_config" bash /checkout/scripts/test.sh --prepare --only tap || return
@@ -208,13 +237,12 @@ judge() {
 }
 
 test_root() {
-    local version=$1 root=$work/root-$1 log=$work/$1.log suite full
+    local version=$1 root=$work/root-$1 log=$work/$1.log release full
 
-    suite=$(suite_of "$version")
-    if [ "$version" = 19 ]; then suite=experimental; fi
-    say "PostgreSQL $version: making a root folder of Debian $suite ..."
+    release=$(release_of "$version")
+    say "PostgreSQL $version: making a root folder of $release ..."
     if ! make_root "$version" "$root" >"$log" 2>&1; then
-        not_tested "$version" "Debian $suite" "$(grep -v '^$' "$log" | tail -n 1 | cut -c1-200)"
+        not_tested "$version" "$release" "$(grep -v '^$' "$log" | tail -n 1 | cut -c1-200)"
         rm -rf --one-file-system "$root"
         return
     fi
@@ -223,7 +251,7 @@ test_root() {
     say "PostgreSQL $full: testing ..."
     in_root "$root" env "PG_CONFIG=/usr/lib/postgresql/$version/bin/pg_config" \
         bash /checkout/scripts/test.sh "${only[@]}" >"$log" 2>&1 || true
-    judge "$full" "Debian $suite" "$log"
+    judge "$full" "$release" "$log"
     rm -rf --one-file-system "$root"
 }
 
@@ -264,7 +292,7 @@ test_version() {
             return
         fi
     else
-        why="no release of Debian has it: name the pg_config of a server"
+        why="no release of Debian or Ubuntu that we know has it: name the pg_config of a server"
     fi
     if [ -n "$found" ]; then
         test_server "$found"

@@ -144,6 +144,15 @@ is($answer, 3, 'beside one who waits for a ceiling of his own');
 cmp_ok($seconds, '<', 3, 'one does not wait');
 like(GraphLimit::finish($waiter), qr/timeout|takes no requests/, 'who does');
 
+# Nor do these leave him nothing.
+is($node->sql($limit->count(1, 40)), 40, 'many requests without a ceiling');
+$node->sql("ALTER SERVER low OPTIONS (SET requests_per_minute '30')");
+($answer, $seconds) = $limit->took("SELECT count(title) FROM low WHERE id = 'a000050'");
+is($answer, 1, 'one with a ceiling below that');
+cmp_ok($seconds, '<', 6, 'has a share');
+$waiter = $limit->start("SET statement_timeout = '4s'; " . ($limit->count(1, 40) =~ s/$name/low/r));
+like(GraphLimit::finish($waiter), qr/timeout|takes no requests/, 'and no more than that');
+
 # Two hiccups of a service that has no limit are forgotten soon.
 $limit->scene(requests => 1000, latency => 10, alerts => 100);
 foreach my $id (1, 2)

@@ -24,6 +24,12 @@ my $node = GraphCluster->connected_to($emulator,
 	conf => "${preload}max_connections = 60\nwal_level = replica\nmax_wal_senders = 4\n");
 my $limit = GraphLimit->new($node);
 
+# For the end: a query gives up at a refusal, and nobody asks for half a minute.
+my $given_up = $limit->scene(requests => 1000, latency => 10, alerts => 100, options => ", max_retries '0'");
+my $given_up_at = time;
+$limit->get('fail?count=1&retry_after=1');
+like($node->error($limit->some(1, 1))->{message}, qr/status 429/, 'a query gives up');
+
 #------------------------------------------------------------------------------
 # Sessions in turn
 #------------------------------------------------------------------------------
@@ -98,6 +104,30 @@ SKIP:
 	is($answer, 1, 'nor do others');
 }
 $reader->quit;
+
+# One alert is always refused, slowly, while others are taken: it is not asked for
+# again and again, and the others do not wait for it.
+$limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 4, never_latency => 1500);
+my $others = $limit->start('SELECT count(*) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM ' . $limit->{name}
+	  . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000'))) AS l});
+$begin = time;
+$node->result("SET statement_timeout = '14s'; " . $limit->some(7, 7));
+my $tried = grep { $_->[1] =~ /a000007/ } $limit->requests;
+cmp_ok($tried, '>', 1, 'an alert that is refused slowly is asked for again');
+cmp_ok($tried, '<', 6, 'when the service says');
+is(GraphLimit::finish($others), 61, 'others are read');
+cmp_ok(time - $begin, '<', 30, 'meanwhile');
+
+# What was given up does not matter any more.
+sleep 30 - (time - $given_up_at) if time - $given_up_at < 30;
+$node->sql("ALTER SERVER $given_up OPTIONS (SET max_retries '5')");
+{
+	local $limit->{name} = $given_up;
+	$limit->get('fail?count=1&retry_after=1');
+	($answer, $seconds) = $limit->took($limit->count(2, 2));
+}
+is($answer, 1, 'a refusal long after one that made a query give up');
+cmp_ok($seconds, '<', 5, 'is a first one');
 
 #------------------------------------------------------------------------------
 # A standby

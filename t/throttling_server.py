@@ -11,7 +11,8 @@ It is no Microsoft Graph: it knows a list that comes newest first, with $top, $s
 
 retry_after is "exact" (when there will be room, rounded up), "none" or a number. refused=1: requests that are refused count, too.
 fixed=1: the window does not slide, but begins anew each so many seconds.
-first=1: there is no window, but each path is refused once. never=a000007: this alert is always refused, with Retry-After 1.
+first=1: there is no window, but each path is refused once. never=a000007: this alert is always refused, with Retry-After 1
+(never_after), after so many milliseconds more than the others take (never_latency).
 Everything is by name, and what the token says is not looked at.
 """
 
@@ -31,22 +32,26 @@ START = datetime.datetime(2026, 7, 1, tzinfo=datetime.timezone.utc)
 
 class Limit:
     def __init__(self, requests="40", seconds="15", refused="0", retry_after="exact", latency="50", alerts="500", first="0", never="",
-                 fixed="0"):
+                 fixed="0", never_after="1", never_latency="0"):
         self.first, self.fixed, self.seen = first == "1", fixed == "1", set()
         self.requests, self.seconds = int(requests), float(seconds)
         self.refused_count, self.retry_after = refused == "1", retry_after
         self.latency, self.alerts = float(latency) / 1000, int(alerts)
         self.window, self.log, self.lock = deque(), [], threading.Lock()
         self.failures, self.failure, self.never = 0, "", never
+        self.never_after, self.never_latency = never_after, float(never_latency) / 1000
+
+    def is_never(self, path):
+        return self.never != "" and path.split("?")[0].endswith(self.never)
 
     def arrive(self, path):
         """None if the request is let in; else what Retry-After says, "" for nothing."""
         with self.lock:
             now = time.monotonic()
-            if self.failures > 0 or (self.never and path.split("?")[0].endswith(self.never)):
+            if self.failures > 0 or self.is_never(path):
                 self.failures -= self.failures > 0
                 self.log.append([now, path, True])
-                return self.failure if not self.never else "1"
+                return self.never_after if self.is_never(path) else self.failure
             begin = now - now % self.seconds if self.fixed else now - self.seconds
             while self.window and self.window[0] <= begin:
                 self.window.popleft()
@@ -110,7 +115,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             limit.failures, limit.failure = int(query["count"]), query["retry_after"]
             return self.answer(200, {})
         told = limit.arrive(self.path)
-        time.sleep(limit.latency)
+        time.sleep(limit.latency + (limit.never_latency if limit.is_never(self.path) else 0))
         if told is not None:
             return self.answer(429, {"error": {"code": "TooManyRequests", "message": "Please retry again later."}},
                                [("Retry-After", told)] if told else [])

@@ -148,20 +148,63 @@ graph_budget_leave(GraphBudget *budget, int place)
 }
 
 /*
- * when_below
- *		When does a ceiling of so many requests a minute allow the next?
+ * nth_last
+ *		The request that was the last sent, the one before ...: number 1, 2 ...;
+ *		NULL if it is not remembered.
+ */
+static const GraphLetGo *
+nth_last(const GraphBudget *budget, int number)
+{
+	if (number > GRAPH_BUDGET_TIMES || (uint64) number > budget->counts.requests)
+		return NULL;
+	return &budget->let_go[(budget->counts.requests - number) % GRAPH_BUDGET_TIMES];
+}
+
+/*
+ * when_even
+ *		When may one that waits since a time be sent, if others leave no room
+ *		below its ceiling?
  *
- * Of more than are remembered, the last ones are spread.
+ * Those of that ceiling keep to it among themselves, and are sent evenly.
  */
 static GraphTime
-when_below(const GraphBudget *budget, int per_minute)
+when_even(const GraphBudget *budget, int per_minute, GraphTime since)
+{
+	int			count = 0;
+	const GraphLetGo *sent;
+
+	for (int i = 1; (sent = nth_last(budget, i)) != NULL; i++)
+	{
+		if (sent->per_minute != per_minute)
+			continue;
+		since = Max(since, sent->at);
+		if (++count == per_minute)
+			return Max(sent->at + SECONDS(60), since + SECONDS(60.0 / per_minute));
+	}
+	return since + SECONDS(60.0 / per_minute);
+}
+
+/*
+ * when_below
+ *		When does a ceiling of so many requests a minute allow the next, to one
+ *		that waits since a time?
+ *
+ * Of more than are remembered, the last ones are spread.  Others whose servers
+ * have a higher ceiling or none may leave no room below this one for ever.
+ */
+static GraphTime
+when_below(const GraphBudget *budget, int per_minute, GraphTime since,
+		   GraphTime now)
 {
 	int			count = Min(per_minute, GRAPH_BUDGET_TIMES);
+	const GraphLetGo *sent = per_minute > 0 ? nth_last(budget, count) : NULL;
+	GraphTime	when;
 
-	if (per_minute <= 0 || budget->counts.requests < (uint64) count)
+	if (sent == NULL)
 		return 0;
-	return budget->let_go[(budget->counts.requests - count) % GRAPH_BUDGET_TIMES] +
-		SECONDS(60.0 * count / per_minute);
+	when = sent->at + SECONDS(60.0 * count / per_minute);
+	return when <= now || count < per_minute ? when :
+		Min(when, when_even(budget, per_minute, since));
 }
 
 /*
@@ -189,7 +232,8 @@ static int
 count_ahead(const GraphBudget *budget, int place, bool oldest, int per_minute,
 			GraphTime now)
 {
-	GraphTime	below = Max(when_below(budget, per_minute), now);
+	GraphTime	since = place < 0 ? now : budget->places[place].since;
+	GraphTime	below = Max(when_below(budget, per_minute, since, now), now);
 	int			result = 0;
 
 	for (int i = 0; i < GRAPH_BUDGET_PLACES; i++)
@@ -200,7 +244,7 @@ count_ahead(const GraphBudget *budget, int place, bool oldest, int per_minute,
 			other->due != 0 && other->due + LATENESS > now &&
 			(place < 0 || goes_before(other, &budget->places[place], oldest)) &&
 			(other->per_minute == per_minute ||
-			 when_below(budget, other->per_minute) <= below);
+			 when_below(budget, other->per_minute, other->since, now) <= below);
 	}
 	return result;
 }
@@ -316,10 +360,13 @@ pace(const GraphBudget *budget, GraphTime now)
  *		A request is sent now.
  */
 static void
-let_go(GraphBudget *budget, int place, GraphTime now)
+let_go(GraphBudget *budget, int place, int per_minute, GraphTime now)
 {
+	GraphLetGo *noted = &budget->let_go[budget->counts.requests++ % GRAPH_BUDGET_TIMES];
+
 	note_sent(budget, now);
-	budget->let_go[budget->counts.requests++ % GRAPH_BUDGET_TIMES] = now;
+	noted->at = now;
+	noted->per_minute = per_minute;
 	if (budget->window != 0)
 		budget->next = now + pace(budget, now);
 	if (place < 0)
@@ -349,7 +396,9 @@ graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 		budget->window = 0;
 	if (budget->recovered == 0)
 		budget->concurrency = Max(budget->concurrency, wish->lanes);
-	when = Max(when_allowed(budget, wish), when_below(budget, wish->per_minute));
+	when = Max(when_allowed(budget, wish),
+			   when_below(budget, wish->per_minute,
+						  place < 0 ? now : budget->places[place].since, now));
 	if (budget->trouble.since != 0 && budget->trouble.cautious && has_probe(budget, now))
 		when = Max(when, now + LOOK_LATE);
 	else if (is_crowded(budget, now))
@@ -367,6 +416,6 @@ graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 			budget->places[place].due = when;
 		return when;
 	}
-	let_go(budget, place, now);
+	let_go(budget, place, wish->per_minute, now);
 	return 0;
 }

@@ -135,7 +135,8 @@ typedef struct GraphHttpHeader
 	bool		two_lengths;	/* ... twice, and not the same */
 	bool		bounded;		/* it is told how long the body is */
 	bool		interim;		/* of an answer 1xx, so far */
-	bool		ended;			/* all of it is there */
+	bool		ended;			/* all of it is there, */
+	GraphTime	came;			/* since then, at the earliest */
 } GraphHttpHeader;
 
 /*
@@ -258,8 +259,8 @@ extern const char *graph_turn_problem(const GraphTurn *turn, GraphTime when,
 extern void graph_turn_taken(GraphTurn *turn);
 extern const char *graph_turn_refused(GraphTurn *turn,
 									  const GraphPatience *patience,
-									  int retry_after, int *attempt,
-									  GraphTime *when);
+									  const GraphHttpHeader *header,
+									  int *attempt, GraphTime *when);
 extern void graph_turn_lost(GraphTurn *turn);
 extern void graph_turn_end(GraphTurn *turn);
 

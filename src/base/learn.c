@@ -140,10 +140,10 @@ static const int probe_times[] = {1, 2, 5, 10, 15, 20, 30, 60, 65, 80, 120, 180,
 #define CONCURRENCY_SHRINK	0.7
 
 /*
- * A refusal says nothing any more if a request was taken that was sent so much
- * later: its reader has looked late.
+ * If nobody has asked for so long after a refusal or a pause, as all have given
+ * up, the next refusal is the first of others.
  */
-#define STALE			SECONDS(1)
+#define ABANDONED		SECONDS(5)
 
 /* Where refusals are harmless, a request waits so long by itself. */
 #define HARMLESS_WAIT	3
@@ -358,28 +358,54 @@ shrink(GraphBudget *budget, GraphTime now)
 }
 
 /*
+ * is_first_refusal
+ *		Does trouble begin with this refusal?
+ */
+static bool
+is_first_refusal(const GraphTrouble *trouble, const GraphRefusal *refusal)
+{
+	return trouble->since == 0 ||
+		refusal->request.at > Max(trouble->last, trouble->pause) + ABANDONED;
+}
+
+/*
+ * wait_itself
+ *		When may a request be sent again whose refusal says nothing of others?
+ *
+ * If it is one that was sent since that has been taken, the pause is over.  But
+ * the service may mean what it asks for: then it is refused again.
+ */
+static GraphTime
+wait_itself(const GraphRefusal *refusal, GraphTime now)
+{
+	GraphTime	wait = SECONDS(Max(refusal->retry_after, 0));
+
+	if (refusal->for_itself)
+		return now + Max(with_jitter(least_wait(1, refusal->retry_after), 3),
+						 SECONDS(1));
+	return refusal->request.again ? Max(refusal->came + with_jitter(wait, 1), now) : now;
+}
+
+/*
  * graph_budget_refuse
  *		The service has refused a request.  Returns when it may be sent again.
  *
  * If refusals have proved harmless, and it asks for a short pause or for none,
- * only this one waits; and so it does if it is refused for itself.  It is sent
- * again at once if others were taken meanwhile.
+ * only this one waits; and so it does if it is refused for itself, or if one that
+ * was sent since the answer came has been taken.
  */
 GraphTime
 graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 {
 	GraphTime	now = graph_now();
-	bool		is_first = budget->trouble.since == 0;
+	bool		is_first = is_first_refusal(&budget->trouble, refusal);
 	GraphTime	wait;
 
 	forget_sent(budget, refusal->request.at);
 	graph_budget_leave(budget, place);
 	budget->counts.refusals++;
-	if (refusal->request.at + STALE < budget->taken_sent)
-		return now;
-	if (refusal->for_itself)
-		return now + Max(with_jitter(least_wait(1, refusal->retry_after), 3),
-						 SECONDS(1));
+	if (refusal->for_itself || refusal->came < budget->taken_sent)
+		return wait_itself(refusal, now);
 	if (is_first)
 	{
 		budget->trouble.since = now;
@@ -395,12 +421,14 @@ graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 		budget->trouble.cautious |= refusal->request.again;
 	}
 	budget->trouble.in_a_row++;
+	budget->trouble.last = now;
 	wait = budget->together ?
 		wait_together(budget, refusal->retry_after, is_first, now) :
 		wait_after(budget, refusal->retry_after);
 	if (refusal->retry_after <= HARMLESS_WAIT && !budget->trouble.cautious)
 		return now + (refusal->retry_after < 0 ? wait / 2 : wait);
-	budget->trouble.pause = Max(budget->trouble.pause, now + wait);
+	budget->trouble.pause = Max(budget->trouble.pause,
+								(refusal->retry_after < 0 ? now : refusal->came) + wait);
 	return budget->trouble.pause;
 }
 

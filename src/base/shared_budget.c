@@ -83,16 +83,21 @@ graph_shared_init(void)
 /*
  * find_table
  *		The table, in its segment.
+ *
+ * The name tells the layout: after an upgrade, sessions that have loaded the
+ * library before go on with theirs.
  */
 static SharedTable *
 find_table(void)
 {
+	char		name[64];
 	bool		found;
 
 	if (!IsUnderPostmaster)
 		return NULL;
-	return graph_named_segment("graph_fdw", sizeof(SharedTable), init_table,
-							   &found);
+	snprintf(name, sizeof(name), "graph_fdw %s %zu", GRAPH_FDW_VERSION,
+			 sizeof(SharedTable));
+	return graph_named_segment(name, sizeof(SharedTable), init_table, &found);
 }
 
 #else

@@ -453,13 +453,15 @@ graph_turn_taken(GraphTurn *turn)
  * and if it is, only this one waits.
  */
 static GraphTime
-wait_refused(GraphTurn *turn, const GraphPatience *patience, int retry_after)
+wait_refused(GraphTurn *turn, const GraphPatience *patience,
+			 const GraphHttpHeader *header)
 {
-	bool		too_long = retry_after > patience->timeout / 1000;
+	bool		too_long = header->retry_after > patience->timeout / 1000;
 	GraphBudget *budget = open_budget(turn->throttle, turn);
 	GraphRefusal refusal = {
 		.request = describe_tried(turn),
-		.retry_after = too_long ? -1 : retry_after,
+		.came = Max(header->came, turn->sent),
+		.retry_after = too_long ? -1 : header->retry_after,
 	};
 	GraphTime	when;
 
@@ -541,20 +543,20 @@ why_not_again(GraphTurn *turn, const GraphPatience *patience,
 
 /*
  * graph_turn_refused
- *		The service has refused the request as one too many; retry_after is what
- *		it asks for in seconds, or -1.  NULL if it is to be sent again, at *when;
- *		otherwise why not, "" for nothing to say.
+ *		The service has refused the request as one too many, with an answer of
+ *		that header.  NULL if it is to be sent again, at *when; otherwise why
+ *		not, "" for nothing to say.
  */
 const char *
 graph_turn_refused(GraphTurn *turn, const GraphPatience *patience,
-				   int retry_after, int *attempt, GraphTime *when)
+				   const GraphHttpHeader *header, int *attempt, GraphTime *when)
 {
 	const char *why;
 
-	*when = wait_refused(turn, patience, retry_after);
-	why = why_not_again(turn, patience, retry_after, attempt, *when);
+	*when = wait_refused(turn, patience, header);
+	why = why_not_again(turn, patience, header->retry_after, attempt, *when);
 	if (why)
-		forget_pause(turn, retry_after);
+		forget_pause(turn, header->retry_after);
 	return why;
 }
 

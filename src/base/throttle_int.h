@@ -51,6 +51,13 @@ typedef struct GraphPlace
 	char		what[GRAPH_WHAT_SIZE];	/* "GET /security/alerts_v2" */
 } GraphPlace;
 
+/* A request that was sent, whatever became of it. */
+typedef struct GraphLetGo
+{
+	GraphTime	at;
+	int			per_minute;		/* the ceiling of its own server, or 0 */
+} GraphLetGo;
+
 /* What has been done with a budget. */
 typedef struct GraphBudgetCounts
 {
@@ -63,6 +70,7 @@ typedef struct GraphBudgetCounts
 typedef struct GraphTrouble
 {
 	GraphTime	since;			/* the first of them; 0: requests are taken */
+	GraphTime	last;			/* and the last */
 	GraphTime	pause;			/* nothing is sent before this */
 	int			in_a_row;		/* refused since then, */
 	int			probes;			/* of which so many of requests that were to
@@ -100,7 +108,7 @@ typedef struct GraphBudget
 	int			ntimes;			/* of the requests that were taken, oldest
 								 * first: when they were sent */
 	GraphTime	times[GRAPH_BUDGET_TIMES];
-	GraphTime	let_go[GRAPH_BUDGET_TIMES]; /* the last requests, a ring:
+	GraphLetGo	let_go[GRAPH_BUDGET_TIMES]; /* the last requests, a ring:
 											 * number counts.requests is the
 											 * next */
 	GraphPlace	places[GRAPH_BUDGET_PLACES];
@@ -118,6 +126,7 @@ typedef struct GraphTried
 typedef struct GraphRefusal
 {
 	GraphTried	request;
+	GraphTime	came;			/* when the answer did, at the earliest */
 	int			retry_after;	/* seconds; -1: the service does not say */
 	bool		for_itself;		/* that says nothing of others */
 } GraphRefusal;

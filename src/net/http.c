@@ -128,7 +128,10 @@ take_header(char *line, size_t size, size_t count, void *arg)
 	if (transfer->header.two_lengths)
 		return 0;
 	if (transfer->header.ended && !ended)
+	{
+		transfer->header.came = graph_multi_heard();
 		note_activity(transfer);
+	}
 	return len;
 }
 

@@ -62,6 +62,9 @@
 /* From libpq/libpq.h, which needs more headers than those of the server. */
 extern bool pq_check_connection(void);
 
+/* Nobody has listened who did not look for so long. */
+#define AWAY	(INT64CONST(1000000))
+
 /* What this backend has of libcurl; made at the first request. */
 static struct
 {
@@ -71,6 +74,8 @@ static struct
 	uint32		limit_event;	/* or for the limit to let us send a request */
 	CURLMcode	trouble;		/* what libcurl could not do for a transfer */
 	GraphTime	due;			/* when it wants to run whatever happens, or 0 */
+	GraphTime	looked;			/* when somebody last waited, or let it run, */
+	GraphTime	heard;			/* and when what it reads now may have come */
 	int			active;			/* transfers in the multi handle */
 	bool		used;			/* it may keep connections */
 	bool		disconnect;		/* drop them when no transfer is active */
@@ -385,7 +390,9 @@ graph_multi_drive(void (*ended) (CURL *easy, CURLcode result))
 	CURLMsg    *message;
 	int			left;
 	uint32		failed = graph_wipe_failures();
+	GraphTime	now = graph_now();
 
+	mux.heard = now - mux.looked > AWAY ? mux.looked : now;
 	graph_block_signals(&saved);
 	graph_events_run(run_curl);
 	for (int i = 0; i < MAX_TURNS && mux.due != 0 && mux.due <= graph_now(); i++)
@@ -399,9 +406,22 @@ graph_multi_drive(void (*ended) (CURL *easy, CURLcode result))
 			ended(message->easy_handle, message->data.result);
 	}
 	graph_restore_signals(&saved);
+	mux.looked = graph_now();
 	if (graph_wipe_failures() != failed)
 		mux.trouble = CURLM_OUT_OF_MEMORY;
 	return graph_events_trouble(false) == 0 && mux.trouble == CURLM_OK;
+}
+
+/*
+ * graph_multi_heard
+ *		Since when is what libcurl reads at the moment there, at the earliest?
+ *
+ * Who reads a cursor may have looked at nothing for long.
+ */
+GraphTime
+graph_multi_heard(void)
+{
+	return mux.heard;
 }
 
 /*
@@ -473,6 +493,7 @@ graph_multi_wait(long timeout)
 	if (WaitEventSetWait(mux.wait_set, timeout, &event, 1, what) > 0 &&
 		(event.events & WL_LATCH_SET))
 		ResetLatch(MyLatch);
+	mux.looked = graph_now();
 }
 
 /*-------------------------------------------------------------------------

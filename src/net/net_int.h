@@ -138,6 +138,7 @@ extern void graph_multi_start(void);
 extern void graph_multi_add(CURL *easy);
 extern void graph_multi_detach(CURL *easy);
 extern void graph_multi_free(CURL *easy);
+extern GraphTime graph_multi_heard(void);
 extern bool graph_multi_drive(void (*ended) (CURL *easy, CURLcode result));
 pg_noreturn extern void graph_multi_report(void);
 extern void graph_multi_wait(long timeout);

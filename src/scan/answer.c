@@ -148,7 +148,7 @@ judge_failure(const GraphChain *chain, const GraphHttpHeader *header, int *part)
 	if (graph_may_retry(GRAPH_TRANSPORT_OK, header->status, GRAPH_RETRY_REMOTE))
 	{
 		why = header->status == 429 ?
-			graph_fetch_refused(fetch, header->retry_after) :
+			graph_fetch_refused(fetch, header) :
 			graph_fetch_again(fetch, header->retry_after);
 		if (why == NULL)
 			return GRAPH_VERDICT_AGAIN;

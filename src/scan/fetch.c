@@ -454,7 +454,7 @@ graph_fetch_again(GraphFetch *fetch, int retry_after)
  *		(status 429): all requests of this client wait.
  */
 const char *
-graph_fetch_refused(GraphFetch *fetch, int retry_after)
+graph_fetch_refused(GraphFetch *fetch, const GraphHttpHeader *header)
 {
 	const GraphLimits *limits = &fetch->shared->session->options.limits;
 	const GraphPatience patience = {
@@ -463,7 +463,7 @@ graph_fetch_refused(GraphFetch *fetch, int retry_after)
 		.has_begun = fetch->shared->pool.pages > 0,
 	};
 	GraphTime	when;
-	const char *why = graph_turn_refused(fetch->turn, &patience, retry_after,
+	const char *why = graph_turn_refused(fetch->turn, &patience, header,
 										 &fetch->attempt, &when);
 
 	if (why == NULL)

@@ -478,7 +478,8 @@ extern const char *graph_fetch_name(const GraphFetch *fetch);
 extern bool graph_fetch_accept(GraphFetch *fetch,
 							   const GraphHttpHeader *header);
 extern const char *graph_fetch_again(GraphFetch *fetch, int retry_after);
-extern const char *graph_fetch_refused(GraphFetch *fetch, int retry_after);
+extern const char *graph_fetch_refused(GraphFetch *fetch,
+									   const GraphHttpHeader *header);
 extern void graph_fetch_ask_anew(GraphFetch *fetch, const char *path);
 extern void graph_fetch_repair(GraphFetch *fetch);
 extern bool graph_fetch_cut_again(GraphFetch *fetch);

@@ -264,7 +264,8 @@ set_again(GraphWriter *writer, GraphPosted *posted, GraphTime when)
  * that needs to be given.
  */
 static const char *
-again_after_refusal(GraphWriter *writer, GraphPosted *posted, int retry_after)
+again_after_refusal(GraphWriter *writer, GraphPosted *posted,
+					const GraphHttpHeader *header)
 {
 	const GraphLimits *limits = &writer->session->options.limits;
 	const GraphPatience patience = {
@@ -273,7 +274,7 @@ again_after_refusal(GraphWriter *writer, GraphPosted *posted, int retry_after)
 		.has_begun = writer->counters.writes > 0,
 	};
 	GraphTime	when;
-	const char *why = graph_turn_refused(posted->turn, &patience, retry_after,
+	const char *why = graph_turn_refused(posted->turn, &patience, header,
 										 &posted->failed, &when);
 
 	if (why == NULL)
@@ -452,7 +453,7 @@ refuse(GraphWriter *writer, GraphPosted *posted, const GraphHttpHeader *header)
 	if (may_retry(posted, GRAPH_TRANSPORT_OK, header->status))
 	{
 		why = header->status == 429 ?
-			again_after_refusal(writer, posted, header->retry_after) :
+			again_after_refusal(writer, posted, header) :
 			again(writer, posted, header->retry_after);
 		if (why == NULL)
 			return;

@@ -33,14 +33,24 @@
 #define FORGET_AFTER	SECONDS(600)
 
 /*
- * Requests are sent so much faster than evenly, as the window allows: alone, and
- * where all share the budget.
+ * Requests are sent so much faster than evenly, as the window allows: alone and
+ * in long windows, and where all share the budget of a short one.
  */
 #define HASTE			1.1
 #define TOGETHER_HASTE	2.0
 
-/* In an empty window requests go so much faster, until that share is used. */
+/*
+ * In an empty window requests go faster, until that share is used: in a short
+ * one by as much, in a long one by less.
+ */
 #define EMPTY_SHARE		0.25
+#define EMPTY_HASTE		2.0
+
+/*
+ * A window is long if nobody is to wait for half of it: if all is sent at its
+ * beginning, and one too many, nothing is sent until its end.
+ */
+#define LONG_WINDOW		SECONDS(20)
 
 /*
  * So much of what is allowed is for requests of those who have made fewer than so
@@ -49,6 +59,10 @@
 #define RESERVED		0.1
 #define BEGINNING		4
 #define RESERVED_UNTIL	SECONDS(3)
+#define RESERVED_PART	(1.0 / 8)
+
+/* The same of a ceiling, unless it is so low that a part would be nothing. */
+#define RESERVED_CEILING	20
 
 /*
  * A request that is under way for so long is not waited for: whoever has sent it
@@ -319,8 +333,33 @@ when_allowed(const GraphBudget *budget, const GraphWish *wish)
 	if (budget->together && wish->before >= BEGINNING && most > 0 &&
 		budget->ntimes >= most)
 		when = Max(when, budget->times[budget->ntimes - most] + budget->window -
-				   Min(RESERVED_UNTIL, budget->window / 4));
+				   Min(Max(RESERVED_UNTIL,
+						   (GraphTime) (budget->window * RESERVED_PART)),
+					   budget->window / 4));
 	return when;
+}
+
+/*
+ * when_under_ceiling
+ *		When does the ceiling of its server allow a request?
+ *
+ * As with a limit, a part is kept for those who begin.
+ */
+static GraphTime
+when_under_ceiling(const GraphBudget *budget, int place, const GraphWish *wish,
+				   GraphTime now)
+{
+	int			most = wish->per_minute;
+	GraphTime	since = place < 0 ? now : budget->places[place].since;
+	GraphTime	when = when_below(budget, most, since, now);
+	const GraphLetGo *sent;
+
+	if (!budget->together || wish->before < BEGINNING || most < RESERVED_CEILING)
+		return when;
+	most -= (int) ceil(most * RESERVED);
+	sent = nth_last(budget, most);
+	return sent == NULL ? when :
+		Max(when, sent->at + (GraphTime) (SECONDS(60) * (1 - RESERVED_PART)));
 }
 
 /*
@@ -352,6 +391,8 @@ pace(const GraphBudget *budget, GraphTime now)
 	if (!budget->together)
 		return (GraphTime) (even / (HASTE * (0.8 + 0.4 * graph_budget_chance())));
 	used = graph_budget_count(budget, now - budget->window) / budget->allowed;
+	if (budget->window > LONG_WINDOW)
+		return (GraphTime) (even / (used < EMPTY_SHARE ? HASTE * EMPTY_HASTE : HASTE));
 	return (GraphTime) (even * Min(Max(used, EMPTY_SHARE), 1) / TOGETHER_HASTE);
 }
 
@@ -397,8 +438,7 @@ graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 	if (budget->recovered == 0)
 		budget->concurrency = Max(budget->concurrency, wish->lanes);
 	when = Max(when_allowed(budget, wish),
-			   when_below(budget, wish->per_minute,
-						  place < 0 ? now : budget->places[place].since, now));
+			   when_under_ceiling(budget, place, wish, now));
 	if (budget->trouble.since != 0 && budget->trouble.cautious && has_probe(budget, now))
 		when = Max(when, now + LOOK_LATE);
 	else if (is_crowded(budget, now))

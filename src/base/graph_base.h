@@ -181,7 +181,8 @@ typedef struct GraphWish
 	const char *resource;		/* "/security/alerts_v2" */
 	uint64		page;			/* of a list; 0: it is none */
 	Oid			userid;			/* who asks */
-	uint64		before;			/* so many were made for the same purpose */
+	uint64		before;			/* so many were made for the same purpose, or
+								 * are to be, beside it */
 	int			lanes;			/* side by side */
 	int			per_minute;		/* requests_per_minute, or 0 */
 	bool		early;			/* it is not needed yet */

@@ -68,6 +68,9 @@
  */
 #define ENOUGH			8
 
+/* Two numbers of requests that are about the same are nearer than that. */
+#define SIMILAR			1.5
+
 /* If nothing at all was taken before, one request in such a time is a guess. */
 #define UNKNOWN_WINDOW	SECONDS(9)
 
@@ -104,7 +107,7 @@
 #define TOGETHER_UNUSED	1.1
 #define TOGETHER_FIRST	0.002
 #define TOGETHER_FAST	0.02
-#define TOGETHER_SLOW	0.0005
+#define TOGETHER_SLOW	0.0002
 #define TOGETHER_NEAR	0.9
 
 /*
@@ -131,19 +134,25 @@ static const int probe_times[] = {1, 2, 5, 10, 15, 20, 30, 60, 65, 80, 120, 180,
 #define TRANSIT			SECONDS(0.25)
 
 /*
- * So many requests may be under way together at first; one more after so many
- * that were taken, up to a bound.
+ * So many requests may be under way together at first, as all of them are
+ * refused where a limit is met; one more after so many that were taken, up to a
+ * bound.  After so many that were taken there is no limit that we know of, and
+ * soon no bound.
  */
 #define FIRST_CONCURRENCY	8
 #define CONCURRENCY_GROWTH	(1.0 / 8)
 #define MOST_CONCURRENCY	64
 #define CONCURRENCY_SHRINK	0.7
+#define UNLIMITED_AFTER		200
 
 /*
  * If nobody has asked for so long after a refusal or a pause, as all have given
  * up, the next refusal is the first of others.
  */
 #define ABANDONED		SECONDS(5)
+
+/* Where a limit is known, and Retry-After missing, one is sent to see then. */
+#define FIRST_LOOK		SECONDS(8)
 
 /* Where refusals are harmless, a request waits so long by itself. */
 #define HARMLESS_WAIT	3
@@ -318,7 +327,7 @@ wait_together(const GraphBudget *budget, int retry_after, bool is_first,
 								   Min(0.1 * (1 + budget->trouble.probes), 1) * graph_budget_chance());
 	}
 	if (budget->window != 0)
-		wait = is_first ? Max(SECONDS(0.3), until_oldest(budget, now)) :
+		wait = is_first ? Min(Max(until_oldest(budget, now), SECONDS(0.3)), FIRST_LOOK) :
 			Max(SECONDS(0.5), (GraphTime) (since * 0.6));
 	else if (budget->trouble.cautious)
 		return until_window(budget, now);
@@ -339,8 +348,8 @@ shrink(GraphBudget *budget, GraphTime now)
 
 	if (!budget->trouble.cautious)
 		return;
-	budget->concurrency = Max(budget->concurrency * CONCURRENCY_SHRINK,
-							  FIRST_CONCURRENCY / 2);
+	budget->concurrency = Max(Min(budget->concurrency, MOST_CONCURRENCY) *
+							  CONCURRENCY_SHRINK, FIRST_CONCURRENCY / 2);
 	budget->streak = 0;
 	if (budget->window == 0)
 		return;
@@ -380,8 +389,8 @@ wait_itself(const GraphRefusal *refusal, GraphTime now)
 {
 	GraphTime	wait = SECONDS(Max(refusal->retry_after, 0));
 
-	if (refusal->for_itself)
-		return now + Max(with_jitter(least_wait(1, refusal->retry_after), 3),
+	if (refusal->for_itself > 0)
+		return now + Max(with_jitter(least_wait(refusal->for_itself, refusal->retry_after), 3),
 						 SECONDS(1));
 	return refusal->request.again ? Max(refusal->came + with_jitter(wait, 1), now) : now;
 }
@@ -404,7 +413,7 @@ graph_budget_refuse(GraphBudget *budget, int place, const GraphRefusal *refusal)
 	forget_sent(budget, refusal->request.at);
 	graph_budget_leave(budget, place);
 	budget->counts.refusals++;
-	if (refusal->for_itself || refusal->came < budget->taken_sent)
+	if (refusal->for_itself > 0 || refusal->came < budget->taken_sent)
 		return wait_itself(refusal, now);
 	if (is_first)
 	{
@@ -477,15 +486,17 @@ static void
 learn(GraphBudget *budget, GraphTime now)
 {
 	GraphTime	end = Min(now, budget->trouble.pause + LATE);
-
 	bool		is_short = end - budget->trouble.since < SHORT_TROUBLE;
+	int			fresh = budget->fresh[budget->trouble.reads];
 
 	/*
-	 * Many like that were taken since the last one: a limit, of a short time.
-	 * A session alone would be slow for minutes if it is none.
+	 * Many like that were taken since the last one, and about as many before
+	 * it: a limit, of a short time, and no chance.  A session alone would be
+	 * slow for minutes if it is none.
 	 */
-	if (budget->together && is_short &&
-		budget->fresh[budget->trouble.reads] >= ENOUGH &&
+	if (budget->together && is_short && fresh >= ENOUGH &&
+		fresh < budget->fresh_before * SIMILAR &&
+		fresh * SIMILAR > budget->fresh_before &&
 		budget->trouble.since - budget->recovered < LONGEST_WINDOW)
 	{
 		budget->busy_since = budget->recovered;
@@ -505,6 +516,7 @@ learn(GraphBudget *budget, GraphTime now)
 		guess_limit(budget, end);
 	budget->recovered = budget->grown = now;
 	budget->fresh[true] = budget->fresh[false] = 0;
+	budget->fresh_before = fresh;
 	budget->trouble.since = 0;
 	budget->trouble.probe = -1;
 	if (budget->window != 0 && !budget->together)
@@ -571,6 +583,10 @@ graph_budget_take(GraphBudget *budget, int place, const GraphTried *request)
 	}
 	else if (budget->window != 0)
 		grow(budget, now);
-	budget->concurrency = Min(budget->concurrency + CONCURRENCY_GROWTH,
-							  MOST_CONCURRENCY);
+	if (budget->counts.refusals > 0)
+		budget->concurrency = Min(budget->concurrency + CONCURRENCY_GROWTH,
+								  MOST_CONCURRENCY);
+	else if (budget->concurrency < GRAPH_BUDGET_PLACES)
+		budget->concurrency += budget->counts.requests < UNLIMITED_AFTER ?
+			CONCURRENCY_GROWTH : 1;
 }

@@ -466,7 +466,7 @@ wait_refused(GraphTurn *turn, const GraphPatience *patience,
 	GraphTime	when;
 
 	turn->passed_over += refusal.request.again && budget->taken > turn->refused_last;
-	refusal.for_itself = turn->passed_over > MOST_PASSED_OVER;
+	refusal.for_itself = Max(turn->passed_over - MOST_PASSED_OVER, 0);
 	when = graph_budget_refuse(budget, is_mine(budget, turn) ? turn->place : -1,
 							   &refusal);
 
@@ -534,6 +534,10 @@ why_not_again(GraphTurn *turn, const GraphPatience *patience,
 		return why;
 	if (refused_for(turn) + delay > patience->timeout)
 		return no_request_taken(turn);
+	if (turn->passed_over > MOST_PASSED_OVER &&
+		(graph_now() - turn->refused_since) / 1000 + delay > patience->timeout)
+		return psprintf("It was refused %d times, while others were taken.",
+						*attempt + turn->uncounted + 1);
 	if (crowded)
 		turn->uncounted++;
 	else

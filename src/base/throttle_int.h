@@ -101,7 +101,9 @@ typedef struct GraphBudget
 	GraphTime	taken_sent;		/* and when the last of those was sent */
 	GraphTime	recovered;		/* when requests were taken again, or 0 */
 	int			fresh[2];		/* so many were taken since then that had not
-								 * been refused before: [true] that read */
+								 * been refused before: [true] that read; */
+	int			fresh_before;	/* and so many of the last kind that was
+								 * refused, before the last refusals */
 	GraphTime	grown;			/* until then has "allowed" grown, */
 	int			streak;			/* by so many requests */
 
@@ -128,7 +130,7 @@ typedef struct GraphRefusal
 	GraphTried	request;
 	GraphTime	came;			/* when the answer did, at the earliest */
 	int			retry_after;	/* seconds; -1: the service does not say */
-	bool		for_itself;		/* that says nothing of others */
+	int			for_itself;		/* so often that it says nothing of others */
 } GraphRefusal;
 
 /* in budget.c */

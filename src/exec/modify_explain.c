@@ -64,6 +64,9 @@ explain_written(GraphModify *modify, ExplainState *es)
 	ExplainPropertyInteger("Graph Writes", NULL, counters->writes, es);
 	ExplainPropertyInteger("Graph Write Requests", NULL, counters->requests, es);
 	ExplainPropertyInteger("Graph Write Retries", NULL, counters->retries, es);
+	if (es->timing && (counters->limited > 0 || es->format != EXPLAIN_FORMAT_TEXT))
+		ExplainPropertyFloat("Graph Write Time Throttled", "ms",
+							 counters->limited / 1000.0, 3, es);
 	foreach(cell, request_ids)
 	{
 		if (lfirst(cell) == NULL)

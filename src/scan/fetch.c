@@ -213,18 +213,23 @@ has_descriptor(GraphShared *shared)
  * book
  *		When a request may be sent, by requests_per_minute and by what the service
  *		takes of this client; 0 for now, for which it is booked.
+ *
+ * The lanes of a scan count as if they followed each other, and a list as more
+ * than a lookup, so that one lookup goes before all that lists begin with.
  */
 static GraphTime
 book(GraphFetch *fetch, bool early)
 {
 	GraphShared *shared = fetch->shared;
 	const GraphLimits *limits = &shared->session->options.limits;
+	int			others = shared->pool.wanted -
+		(fetch->wanted && fetch->page == 0);
 	const GraphWish wish = {
 		.method = "GET",
 		.resource = shared->resource->entity_set,
 		.page = fetch->page,
 		.userid = shared->session->userid,
-		.before = shared->pool.requests,
+		.before = shared->pool.requests + others,
 		.lanes = limits->concurrency,
 		.per_minute = limits->requests_per_minute,
 		.early = early,

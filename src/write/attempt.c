@@ -114,7 +114,11 @@ book(GraphWriter *writer, GraphPosted *posted)
 		.per_minute = limits->requests_per_minute,
 	};
 
-	return graph_turn_ask(posted->turn, &wish);
+	int64		before = graph_turn_waited(posted->turn);
+	GraphTime	when = graph_turn_ask(posted->turn, &wish);
+
+	writer->counters.limited += graph_turn_waited(posted->turn) - before;
+	return when;
 }
 
 /*

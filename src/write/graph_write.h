@@ -55,7 +55,8 @@ typedef struct GraphWriteCounters
 	uint64		retries;
 	uint64		reads;			/* by graph_writer_read() */
 	uint64		bytes;			/* of answers, as decompressed */
-	int64		waited;			/* microseconds */
+	int64		waited;			/* microseconds, for answers, */
+	int64		limited;		/* and for their turns, added up */
 } GraphWriteCounters;
 
 /* in writer.c */

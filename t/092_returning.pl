@@ -124,6 +124,11 @@ $plan = $node->sql(q{EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) INSER
 like($plan, qr/Graph Writes: 3\b/, 'those of an INSERT');
 unlike($plan, qr/Request Ids/, '... ids with VERBOSE only');
 $emulator->clear;
+$emulator->fault(kind => 'status', code => 429, retry_after => 1, path => '/security/alerts_v2/r1', method => 'PATCH', times => 1);
+$plan = $node->sql(q{EXPLAIN (ANALYZE) UPDATE defender.alerts SET status = 'new' WHERE id IN ('r1', 'r2')});
+like($plan, qr/Graph Write Time Throttled: [1-9]\d{3}\./, 'and what a write waited for its turn');
+$emulator->reset_faults if $emulator->can('reset_faults');
+$emulator->clear;
 $node->sql(q{EXPLAIN (VERBOSE) UPDATE defender.alerts SET status = 'new'});
 $emulator->is_requests('EXPLAIN alone');
 

@@ -65,6 +65,21 @@ my @waits = map { $_->[1] } grep { $_->[0] > 4 } @{ $result->{waits} };
 cmp_ok(max(@waits), '<', 3.5, 'a lookup beside lists waits little') or diag("@waits");
 note "lookups: $result->{text}: " . join ' ', map { sprintf '%.0f:%.1f', @$_ } @{ $result->{waits} };
 
+# Lists that have just begun have asked for as little as a lookup: it goes first.
+$limit->scene(requests => 20, seconds => 3, latency => 20, alerts => 200);
+$result = $limit->measure(16, lookups => 3, every => 0.7);
+is_deeply($result->{failed}, [], 'many lists, and lookups beside them');
+@waits = map { $_->[1] } @{ $result->{waits} };
+cmp_ok(max(@waits), '<', 5, 'a lookup beside lists that begin waits little') or diag("@waits");
+
+# A ceiling has a part for those who begin.
+$limit->scene(requests => 1000, latency => 10, alerts => 500, options => ", requests_per_minute '40'");
+$node->result("SET statement_timeout = '3s'; " . $limit->count(1, 60));
+is(scalar($limit->requests), 36, 'a list leaves a part of a ceiling');
+my ($answer, $seconds) = $limit->took($limit->count(100, 100));
+is($answer, 1, 'to a lookup');
+cmp_ok($seconds, '<', 3, 'which does not wait');
+
 #------------------------------------------------------------------------------
 # Refusals that say nothing
 #------------------------------------------------------------------------------
@@ -76,6 +91,14 @@ my @runs = map { $limit->start($limit->count($_ * 20 + 1, $_ * 20 + 20)) } 0 .. 
 is(GraphLimit::finish($_), 20, 'each is refused once') foreach @runs;
 cmp_ok(time - $begin, '<', 28, 'which is no limit for all');
 note sprintf 'six sessions, each request refused once: %.1f s', time - $begin;
+
+# One in twenty is refused by chance: that is no limit.
+$limit->scene(requests => 1000, chance => 0.05, latency => 20);
+$begin = time;
+@runs = map { $limit->start($limit->count($_ * 40 + 1, $_ * 40 + 40)) } 0 .. 3;
+is(GraphLimit::finish($_), 40, 'some are refused by chance') foreach @runs;
+cmp_ok(time - $begin, '<', 30, 'which is no limit');
+note sprintf 'four sessions, one in twenty refused: %.1f s', time - $begin;
 
 # A reader finds late that a request of his was refused: others have been taken since.
 $limit->scene(requests => 1000, latency => 200, alerts => 500);
@@ -93,7 +116,7 @@ foreach my $row (1 .. 8)
 	sleep 0.05;
 }
 sleep 1.5;
-my ($answer, $seconds) = $limit->took($limit->count(400, 400));
+($answer, $seconds) = $limit->took($limit->count(400, 400));
 SKIP:
 {
 	skip "it was not read late: $seconds s", 2 unless $is_refused && $answer eq "1" && $seconds < 10;
@@ -107,11 +130,11 @@ $reader->quit;
 
 # One alert is always refused, slowly, while others are taken: it is not asked for
 # again and again, and the others do not wait for it.
-$limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 4, never_latency => 1500);
+$limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 4, never_latency => 1500, options => ", throttle_timeout '14s'");
 my $others = $limit->start('SELECT count(*) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM ' . $limit->{name}
 	  . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000'))) AS l});
 $begin = time;
-$node->result("SET statement_timeout = '14s'; " . $limit->some(7, 7));
+like($node->error($limit->some(7, 7))->{detail}, qr/^It was refused \d times, while others were taken\.$/, 'an alert that is always refused is an error');
 my $tried = grep { $_->[1] =~ /a000007/ } $limit->requests;
 cmp_ok($tried, '>', 1, 'an alert that is refused slowly is asked for again');
 cmp_ok($tried, '<', 6, 'when the service says');

@@ -12,7 +12,8 @@ It is no Microsoft Graph: it knows a list that comes newest first, with $top, $s
 retry_after is "exact" (when there will be room, rounded up), "none" or a number. refused=1: requests that are refused count, too.
 fixed=1: the window does not slide, but begins anew each so many seconds.
 first=1: there is no window, but each path is refused once. never=a000007: this alert is always refused, with Retry-After 1
-(never_after), after so many milliseconds more than the others take (never_latency).
+(never_after), after so many milliseconds more than the others take (never_latency). chance=0.05: such a part is refused by chance,
+with Retry-After 1.
 Everything is by name, and what the token says is not looked at.
 """
 
@@ -20,6 +21,7 @@ import datetime
 import http.server
 import json
 import math
+import random
 import re
 import sys
 import threading
@@ -32,13 +34,14 @@ START = datetime.datetime(2026, 7, 1, tzinfo=datetime.timezone.utc)
 
 class Limit:
     def __init__(self, requests="40", seconds="15", refused="0", retry_after="exact", latency="50", alerts="500", first="0", never="",
-                 fixed="0", never_after="1", never_latency="0"):
+                 fixed="0", never_after="1", never_latency="0", chance="0"):
         self.first, self.fixed, self.seen = first == "1", fixed == "1", set()
         self.requests, self.seconds = int(requests), float(seconds)
         self.refused_count, self.retry_after = refused == "1", retry_after
         self.latency, self.alerts = float(latency) / 1000, int(alerts)
         self.window, self.log, self.lock = deque(), [], threading.Lock()
         self.failures, self.failure, self.never = 0, "", never
+        self.dice, self.chance = random.Random(7), float(chance)
         self.never_after, self.never_latency = never_after, float(never_latency) / 1000
 
     def is_never(self, path):
@@ -52,6 +55,9 @@ class Limit:
                 self.failures -= self.failures > 0
                 self.log.append([now, path, True])
                 return self.never_after if self.is_never(path) else self.failure
+            if self.dice.random() < self.chance:
+                self.log.append([now, path, True])
+                return "1"
             begin = now - now % self.seconds if self.fixed else now - self.seconds
             while self.window and self.window[0] <= begin:
                 self.window.popleft()

@@ -130,16 +130,25 @@ $reader->quit;
 
 # One alert is always refused, slowly, while others are taken: it is not asked for
 # again and again, and the others do not wait for it.
-$limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 4, never_latency => 1500, options => ", throttle_timeout '14s'");
-my $others = $limit->start('SELECT count(*) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM ' . $limit->{name}
-	  . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000'))) AS l});
+$limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 1, never_latency => 1500, options => ", throttle_timeout '18s'");
+my $others = $limit->start('SELECT count(l.title) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM ' . $limit->{name}
+	  . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000')) AS title OFFSET 0) AS l});
 $begin = time;
-like($node->error($limit->some(7, 7))->{detail}, qr/^It was refused \d times, while others were taken\.$/, 'an alert that is always refused is an error');
+is($node->error($limit->some(7, 7))->{state}, '53400', 'an alert that is always refused, slowly, is an error');
 my $tried = grep { $_->[1] =~ /a000007/ } $limit->requests;
 cmp_ok($tried, '>', 1, 'an alert that is refused slowly is asked for again');
-cmp_ok($tried, '<', 6, 'when the service says');
+cmp_ok($tried, '<', 8, 'when the service says');
 is(GraphLimit::finish($others), 61, 'others are read');
 cmp_ok(time - $begin, '<', 30, 'meanwhile');
+
+# Or soon: it waits longer each time.
+$limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 'none', options => ", throttle_timeout '12s'");
+$others = $limit->start('SELECT count(l.title) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM ' . $limit->{name}
+	  . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000')) AS title OFFSET 0) AS l});
+like($node->error($limit->some(7, 7))->{detail}, qr/It was refused \d+ times, while others were taken\.$/, 'an alert that is always refused is an error');
+$tried = grep { $_->[1] =~ /a000007/ } $limit->requests;
+cmp_ok($tried, '<', 10, 'and is not asked for again and again');
+is(GraphLimit::finish($others), 61, 'others are read meanwhile');
 
 # What was given up does not matter any more.
 sleep 30 - (time - $given_up_at) if time - $given_up_at < 30;

@@ -54,7 +54,8 @@ class Limit:
             if self.failures > 0 or self.is_never(path):
                 self.failures -= self.failures > 0
                 self.log.append([now, path, True])
-                return self.never_after if self.is_never(path) else self.failure
+                after = self.never_after if self.is_never(path) else self.failure
+                return "" if after == "none" else after
             if self.dice.random() < self.chance:
                 self.log.append([now, path, True])
                 return "1"

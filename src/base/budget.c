@@ -222,12 +222,29 @@ when_below(const GraphBudget *budget, int per_minute, GraphTime since,
 }
 
 /*
+ * suitability
+ *		How well does a request tell whether requests are taken again?  The lower
+ *		the better.
+ *
+ * A gateway may refuse each request once; and one that was refused again may be
+ * refused for itself.
+ */
+static int
+suitability(const GraphPlace *place)
+{
+	return place->refused == 1 ? 0 : place->refused == 0 ? 1 : 2;
+}
+
+/*
  * goes_before
  *		Does one of two that wait go before the other?
  */
 static bool
-goes_before(const GraphPlace *one, const GraphPlace *other, bool oldest)
+goes_before(const GraphBudget *budget, const GraphPlace *one,
+			const GraphPlace *other, bool oldest)
 {
+	if (budget->trouble.since != 0 && suitability(one) != suitability(other))
+		return suitability(one) < suitability(other);
 	if (!oldest && one->progress != other->progress)
 		return one->progress < other->progress;
 	return one->since < other->since ||
@@ -256,7 +273,7 @@ count_ahead(const GraphBudget *budget, int place, bool oldest, int per_minute,
 
 		result += i != place && other->pid != 0 && other->sent == 0 &&
 			other->due != 0 && other->due + LATENESS > now &&
-			(place < 0 || goes_before(other, &budget->places[place], oldest)) &&
+			(place < 0 || goes_before(budget, other, &budget->places[place], oldest)) &&
 			(other->per_minute == per_minute ||
 			 when_below(budget, other->per_minute, other->since, now) <= below);
 	}
@@ -313,14 +330,39 @@ has_probe(const GraphBudget *budget, GraphTime now)
 }
 
 /*
- * when_allowed
- *		When does what is known of the limit allow the next request?
+ * when_left
+ *		When is more left than what is kept for those who begin?
  *
- * Of what is allowed a part is kept for those who begin, until some time before
- * it is allowed to all again: a lookup is not to wait for the end of the window.
+ * A part of what the limit and the ceiling allow is, until some time before there
+ * is room again: a lookup is not to wait for the end of the window.
  */
 static GraphTime
-when_allowed(const GraphBudget *budget, const GraphWish *wish)
+when_left(const GraphBudget *budget, int per_minute)
+{
+	GraphTime	result = 0;
+	int			most = per_minute - (int) ceil(per_minute * RESERVED);
+	const GraphLetGo *sent = nth_last(budget, Max(most, 1));
+
+	if (!budget->together)
+		return 0;
+	if (per_minute >= RESERVED_CEILING && sent)
+		result = sent->at + (GraphTime) (SECONDS(60) * (1 - RESERVED_PART));
+	most = (int) budget->allowed - (int) ceil((int) budget->allowed * RESERVED);
+	if (budget->trouble.since == 0 && budget->window != 0 && most > 0 &&
+		budget->ntimes >= most)
+		result = Max(result, budget->times[budget->ntimes - most] + budget->window -
+					 Min(Max(RESERVED_UNTIL,
+							 (GraphTime) (budget->window * RESERVED_PART)),
+						 budget->window / 4));
+	return result;
+}
+
+/*
+ * when_allowed
+ *		When does what is known of the limit allow the next request?
+ */
+static GraphTime
+when_allowed(const GraphBudget *budget)
 {
 	int			most = (int) budget->allowed;
 	GraphTime	when = budget->next;
@@ -329,37 +371,7 @@ when_allowed(const GraphBudget *budget, const GraphWish *wish)
 		return budget->trouble.pause;
 	if (most > 0 && budget->ntimes >= most)
 		when = Max(when, budget->times[budget->ntimes - most] + budget->window);
-	most -= (int) ceil(most * RESERVED);
-	if (budget->together && wish->before >= BEGINNING && most > 0 &&
-		budget->ntimes >= most)
-		when = Max(when, budget->times[budget->ntimes - most] + budget->window -
-				   Min(Max(RESERVED_UNTIL,
-						   (GraphTime) (budget->window * RESERVED_PART)),
-					   budget->window / 4));
 	return when;
-}
-
-/*
- * when_under_ceiling
- *		When does the ceiling of its server allow a request?
- *
- * As with a limit, a part is kept for those who begin.
- */
-static GraphTime
-when_under_ceiling(const GraphBudget *budget, int place, const GraphWish *wish,
-				   GraphTime now)
-{
-	int			most = wish->per_minute;
-	GraphTime	since = place < 0 ? now : budget->places[place].since;
-	GraphTime	when = when_below(budget, most, since, now);
-	const GraphLetGo *sent;
-
-	if (!budget->together || wish->before < BEGINNING || most < RESERVED_CEILING)
-		return when;
-	most -= (int) ceil(most * RESERVED);
-	sent = nth_last(budget, most);
-	return sent == NULL ? when :
-		Max(when, sent->at + (GraphTime) (SECONDS(60) * (1 - RESERVED_PART)));
 }
 
 /*
@@ -428,7 +440,12 @@ GraphTime
 graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 {
 	GraphTime	now = graph_now();
-	bool		oldest = budget->counts.requests % OLDEST_EACH == 0;
+	bool		begins = wish->before < BEGINNING;
+	GraphTime	left = when_left(budget, wish->per_minute);
+
+	/* nobody waits for one that has to leave something to him */
+	bool		oldest = budget->counts.requests % OLDEST_EACH == 0 &&
+		!(begins && left > now);
 	int			ahead = count_ahead(budget, place, oldest, wish->per_minute, now);
 	GraphTime	when;
 
@@ -437,8 +454,11 @@ graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 		budget->window = 0;
 	if (budget->recovered == 0)
 		budget->concurrency = Max(budget->concurrency, wish->lanes);
-	when = Max(when_allowed(budget, wish),
-			   when_under_ceiling(budget, place, wish, now));
+	when = Max(when_allowed(budget),
+			   when_below(budget, wish->per_minute,
+						  place < 0 ? now : budget->places[place].since, now));
+	if (!begins)
+		when = Max(when, left);
 	if (budget->trouble.since != 0 && budget->trouble.cautious && has_probe(budget, now))
 		when = Max(when, now + LOOK_LATE);
 	else if (is_crowded(budget, now))

@@ -390,7 +390,8 @@ wait_itself(const GraphRefusal *refusal, GraphTime now)
 	GraphTime	wait = SECONDS(Max(refusal->retry_after, 0));
 
 	if (refusal->for_itself > 0)
-		return now + Max(with_jitter(least_wait(refusal->for_itself, refusal->retry_after), 3),
+		return now + Max(with_jitter(least_wait(refusal->for_itself,
+												refusal->retry_after), 1),
 						 SECONDS(1));
 	return refusal->request.again ? Max(refusal->came + with_jitter(wait, 1), now) : now;
 }

@@ -69,6 +69,7 @@ struct GraphTurn
 	GraphTime	sent;			/* it is under way since, or 0 */
 	GraphTime	refused_since;	/* it was refused, and not taken since; or 0, */
 	GraphTime	refused_last;	/* for the last time then, */
+	int			refused;		/* so often, */
 	int			passed_over;	/* and so often while others were taken, */
 	int			uncounted;		/* and so often that it is no attempt */
 	int			place;			/* in the budget, or -1, */
@@ -301,6 +302,7 @@ make_place(const GraphTurn *turn, const GraphWish *wish)
 	GraphPlace	place = {
 		.pid = MyProcPid,
 		.progress = progress_of(wish->before),
+		.refused = turn->refused,
 		.since = turn->since,
 		.per_minute = wish->per_minute,
 		.userid = wish->userid,
@@ -439,7 +441,7 @@ graph_turn_taken(GraphTurn *turn)
 	}
 	turn->place = -1;
 	turn->sent = turn->refused_since = 0;
-	turn->passed_over = turn->uncounted = 0;
+	turn->refused = turn->passed_over = turn->uncounted = 0;
 }
 
 /*
@@ -448,9 +450,8 @@ graph_turn_taken(GraphTurn *turn)
  *		again.
  *
  * Until then no request of the client is sent; but if the service asks for more
- * than anybody waits, those that come next are to find out for themselves.  The
- * next that is sent is another one, if one waits: this may be refused for itself,
- * and if it is, only this one waits.
+ * than anybody waits, those that come next are to find out for themselves.  If it
+ * is refused for itself, only this one waits.
  */
 static GraphTime
 wait_refused(GraphTurn *turn, const GraphPatience *patience,
@@ -472,6 +473,7 @@ wait_refused(GraphTurn *turn, const GraphPatience *patience,
 
 	/* it goes on waiting, and is seen to; alone, it holds nobody up */
 	turn->since = turn->told.since = turn->refused_last = graph_now();
+	turn->told.refused = ++turn->refused;
 	turn->told.due = when > budget->trouble.pause ? 0 : when;
 	turn->place = graph_budget_enter(budget, &turn->told);
 	turn->in_shared = turn->throttle->shared;
@@ -532,12 +534,12 @@ why_not_again(GraphTurn *turn, const GraphPatience *patience,
 		return psprintf("It was tried %d times.", *attempt + turn->uncounted + 1);
 	if (why)
 		return why;
+	if (turn->passed_over > MOST_PASSED_OVER)
+		return (graph_now() - turn->refused_since) / 1000 + delay > patience->timeout ?
+			psprintf("It was refused %d times, while others were taken.", turn->refused) :
+			NULL;
 	if (refused_for(turn) + delay > patience->timeout)
 		return no_request_taken(turn);
-	if (turn->passed_over > MOST_PASSED_OVER &&
-		(graph_now() - turn->refused_since) / 1000 + delay > patience->timeout)
-		return psprintf("It was refused %d times, while others were taken.",
-						*attempt + turn->uncounted + 1);
 	if (crowded)
 		turn->uncounted++;
 	else
@@ -584,5 +586,5 @@ graph_turn_end(GraphTurn *turn)
 {
 	leave(turn);
 	turn->refused_since = 0;
-	turn->passed_over = turn->uncounted = 0;
+	turn->refused = turn->passed_over = turn->uncounted = 0;
 }

@@ -41,6 +41,7 @@ typedef struct GraphPlace
 {
 	int			pid;			/* whose it is; 0: the place is free */
 	int			progress;		/* how far its scan has got: see throttle.c */
+	int			refused;		/* so often, since requests are not taken */
 	GraphTime	due;			/* when it will look again */
 	GraphTime	sent;			/* 0: it waits */
 	GraphTime	since;			/* when it began to wait */

@@ -214,16 +214,15 @@ has_descriptor(GraphShared *shared)
  *		When a request may be sent, by requests_per_minute and by what the service
  *		takes of this client; 0 for now, for which it is booked.
  *
- * The lanes of a scan count as if they followed each other, and a list as more
- * than a lookup, so that one lookup goes before all that lists begin with.
+ * The lanes of a scan count as if they followed each other, so that one lookup
+ * goes before all that lists begin with.
  */
 static GraphTime
 book(GraphFetch *fetch, bool early)
 {
 	GraphShared *shared = fetch->shared;
 	const GraphLimits *limits = &shared->session->options.limits;
-	int			others = shared->pool.wanted -
-		(fetch->wanted && fetch->page == 0);
+	int			others = shared->pool.wanted > 1 ? shared->pool.wanted : 0;
 	const GraphWish wish = {
 		.method = "GET",
 		.resource = shared->resource->entity_set,

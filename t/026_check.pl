@@ -35,7 +35,7 @@ sub fails_at
 	return;
 }
 
-like($node->sql($check), qr/^options\|t\|cloud "global", service .*, login by client secret in tenant 1111.*\|
+like($node->sql($check), qr/^options\|t\|cloud "global", service .*, login by client secret at \Q@{[ $emulator->url ]}\E in tenant 1111.*\|
 login\|t\|the token is used until 20\d\d.*\|
 permission\|t\|.*\(status 200\)\|
 first page\|t\|an alert was read\|
@@ -102,6 +102,41 @@ is($node->error(q{SELECT * FROM graph_fdw_check('none')})->{state}, '42704', 'no
 
 $emulator->control('DELETE', 'alerts');
 like($node->sql($check), qr/^first page\|t\|there are no alerts\|$/m, 'an empty service');
+
+# It tries once, whatever queries do
+$node->set_server(max_retries => undef, endpoint => 'http://127.0.0.1:1', authority => 'http://127.0.0.1:1');
+set_mapping($node, tenant_id => $TENANT, %{ $APP{main} });
+my $begun = time;
+fails_at('nobody there, asked once', 'login', qr/could not connect/);
+cmp_ok(time - $begun, '<', 2, 'which is known at once');
+set_mapping($node, access_token => 'emulator-access-token');
+$node->set_server(max_retries => 0, endpoint => $emulator->url, authority => $emulator->url);
+
+# A role that has a mapping and SELECT, and no USAGE, may check as it may query:
+# it is told nothing of the mapping, nor of what it cannot select
+sub as_ben { return $node->sql("SET ROLE ben; $_[0]") }
+
+$node->sql('CREATE ROLE ben; GRANT USAGE ON SCHEMA defender TO ben; CREATE USER MAPPING FOR ben SERVER graph ' . options(tenant_id => $TENANT, %{ $APP{main} }));
+$emulator->clear;
+like(as_ben($check), qr/^options\|f\|permission denied for foreign server graph\|A role that has a user mapping needs SELECT .* and no more\..*GRANT USAGE .* Then ben also sees and can change the options .*, and a secret in it\.$/m, 'no SELECT: the hint says what it gives away');
+$emulator->is_requests('nothing is asked');
+$node->sql('GRANT SELECT (id) ON defender.incidents TO ben');
+my $seen = as_ben($check);
+like($seen, qr/^options\|t\|cloud "global", service .*, login by a user mapping that this role may not see; .*\|
+login\|t\|the token is used until 20\d\d.*\|
+permission\|t\|the service lets the application read incidents \(status 200\)\|
+first page\|t\|the answer is whole\|
+access\|t\|incidents: read \(the token does not say whether they may be written\)\|$/, 'a column of a table is enough');
+unlike($seen, qr/alerts|\Q$TENANT\E|client secret/, 'and nothing is told of the rest');
+$emulator->is_requests('nor asked', "POST /$TENANT/oauth2/v2.0/token", 'GET /v1.0/security/incidents?$top=1');
+$node->sql('REVOKE ALL ON defender.incidents FROM ben; GRANT SELECT ON defender.device_evidence TO ben');
+like(as_ben($check), qr/^permission\|t\|the service lets the application read alerts .*^access\|t\|alerts: read \(/ms, 'a part of alerts is read with them');
+$node->sql('REVOKE USAGE ON SCHEMA defender FROM ben');
+like(as_ben($check), qr/^options\|f\|permission denied for foreign server graph/, 'a table that cannot be named is none');
+$node->sql('GRANT USAGE ON SCHEMA defender TO ben; DROP USER MAPPING FOR ben SERVER graph; CREATE USER MAPPING FOR PUBLIC SERVER graph ' . options(tenant_id => $TENANT, %{ $APP{main} }));
+like(as_ben($check), qr/^options\|t\|.*^access\|t\|alerts: read \(/ms, 'the mapping may be for PUBLIC');
+$node->sql('DROP USER MAPPING FOR PUBLIC SERVER graph');
+like(as_ben($check), qr/^options\|f\|user mapping not found/, 'but there has to be one');
 
 # a step that fails leaves nothing behind, and a cancel is a cancel
 is($node->sql(q{BEGIN; CREATE TEMP TABLE kept AS SELECT 1 AS n; SELECT count(*) FROM graph_fdw_check('graph') WHERE NOT ok; SELECT n FROM kept; COMMIT}),

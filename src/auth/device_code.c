@@ -287,7 +287,8 @@ Datum
 graph_fdw_login(PG_FUNCTION_ARGS)
 {
 	char	   *server_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	GraphSession *session = graph_session_open_server(server_name);
+	ForeignServer *server = GetForeignServerByName(server_name, false);
+	GraphSession *session;
 	TupleDesc	descriptor;
 	Datum		values[3];
 	bool		nulls[3] = {false};
@@ -297,6 +298,9 @@ graph_fdw_login(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	if (!graph_session_may_use(server->serverid))
+		graph_session_refuse(server, NULL);
+	session = graph_session_open_server(server);
 	if (session->options.credentials.login != GRAPH_LOGIN_DEVICE_CODE)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -77,7 +77,10 @@ typedef struct GraphExchange
 
 /* in session.c */
 extern GraphSession *graph_session_open(Oid relid, Oid userid);
-extern GraphSession *graph_session_open_server(const char *server_name);
+extern bool graph_session_may_use(Oid serverid);
+pg_noreturn extern void graph_session_refuse(const ForeignServer *server,
+											 const char *otherwise);
+extern GraphSession *graph_session_open_server(ForeignServer *server);
 extern void graph_session_set_bearer(GraphSession *session, const char *token);
 extern void graph_session_request(const GraphSession *session, const char *url,
 								  GraphHttpRequest *request);

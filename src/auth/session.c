@@ -178,25 +178,46 @@ graph_session_open(Oid relid, Oid userid)
 }
 
 /*
+ * graph_session_may_use
+ *		May the current role use a server, and so see and make a user mapping of
+ *		its own?
+ */
+bool
+graph_session_may_use(Oid serverid)
+{
+	return graph_server_aclcheck(serverid, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
+}
+
+/*
+ * graph_session_refuse
+ *		Raise the error for a role that may not use a server; otherwise is a
+ *		sentence about what it could be granted in place of that, or NULL.
+ *
+ * Who follows the hint without a thought shows the role a secret that was set
+ * for it, so that is said in the same breath.
+ */
+void
+graph_session_refuse(const ForeignServer *server, const char *otherwise)
+{
+	const char *role = quote_identifier(GetUserNameFromId(GetUserId(), false));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for foreign server %s",
+					server->servername),
+			 errhint("%s%sThe owner of the server or a superuser can permit its use: GRANT USAGE ON FOREIGN SERVER %s TO %s.  Then %s also sees and can change the options of a user mapping for %s, and a secret in it.",
+					 otherwise ? otherwise : "", otherwise ? "  " : "",
+					 quote_identifier(server->servername), role, role, role)));
+}
+
+/*
  * graph_session_open_server
- *		The same for the current role and a server, whose use it must have been
- *		granted.
+ *		The same as graph_session_open() for the current role and a server; the
+ *		caller has asked whether the role may have it.
  */
 GraphSession *
-graph_session_open_server(const char *server_name)
+graph_session_open_server(ForeignServer *server)
 {
-	ForeignServer *server = GetForeignServerByName(server_name, false);
-	AclResult	result = graph_server_aclcheck(server->serverid, GetUserId(),
-											   ACL_USAGE);
-
-	if (result != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for foreign server %s",
-						server->servername),
-				 errhint("The owner of the server or a superuser can permit it: GRANT USAGE ON FOREIGN SERVER %s TO %s.",
-						 quote_identifier(server->servername),
-						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	graph_check_wrapper(server);
 	return open_session(NULL, server, GetUserId());
 }

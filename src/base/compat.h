@@ -169,11 +169,15 @@ typedef struct GraphMemberIterator
 #define graph_base_relids(plan)	((plan)->fs_base_relids)
 #define graph_server_aclcheck(serverid, userid, mode) \
 	object_aclcheck(ForeignServerRelationId, serverid, userid, mode)
+#define graph_namespace_aclcheck(namespace, userid, mode) \
+	object_aclcheck(NamespaceRelationId, namespace, userid, mode)
 #else
 #define graph_scan_user(plan, rte)	((rte)->checkAsUser)
 #define graph_base_relids(plan)	((plan)->fs_relids)
 #define graph_server_aclcheck(serverid, userid, mode) \
 	pg_foreign_server_aclcheck(serverid, userid, mode)
+#define graph_namespace_aclcheck(namespace, userid, mode) \
+	pg_namespace_aclcheck(namespace, userid, mode)
 #endif
 
 /* By which outer joins a column has been made null: told from 16 on. */

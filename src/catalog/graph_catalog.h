@@ -340,6 +340,9 @@ extern GraphLogin graph_find_login(List *options, int elevel,
 extern PGDLLEXPORT Datum graph_fdw_validator(PG_FUNCTION_ARGS);
 extern void graph_check_import_options(List *options);
 
+/* in selectable.c */
+extern Bitmapset *graph_selectable_resources(Oid serverid, Oid userid);
+
 /* in resource.c */
 extern const GraphResourceInfo *graph_resource_info(GraphResource resource);
 extern double graph_usual_records(const GraphResourceInfo *resource);

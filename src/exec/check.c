@@ -11,9 +11,13 @@
  * may be read and written besides, which fails nobody.  A step that fails is a
  * row and not an error: it runs in a subtransaction, and its error becomes the
  * row's detail and hint.  That is safe, since what a step has of libcurl's is
- * released with its memory.  A cancel stays a cancel.
+ * released with its memory.  A cancel stays a cancel.  Nothing is tried again:
+ * who checks wants to know it now.
  *
- * Nothing here is secret: details are composed of what messages may say.
+ * Nothing here is secret: details are composed of what messages may say.  A role
+ * that may not use the server, but has a user mapping and SELECT on one of its
+ * foreign tables, is told no more than its queries tell: nothing of the mapping,
+ * nor of what is in lists that it may not read.
  *
  * IDENTIFICATION
  *		src/exec/check.c
@@ -25,6 +29,7 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -35,7 +40,10 @@
 /* What the steps hand on. */
 typedef struct Check
 {
-	char	   *server_name;
+	ForeignServer *server;
+	bool		may_use;		/* the current role, the server */
+	Bitmapset  *selectable;		/* if not: of these resources it reads tables */
+	const GraphResourceInfo *resource;	/* of the first page */
 	GraphSession *session;
 	GraphExchange page;			/* the first */
 	int			rows;			/* on it */
@@ -68,25 +76,83 @@ static const Step steps[] = {
 PG_FUNCTION_INFO_V1(graph_fdw_check);
 
 /*
+ * find_selectable
+ *		By which resource may a role find out whether the server works that may
+ *		not use it?  An error if by none.
+ */
+static void
+find_selectable(Check *check)
+{
+	Oid			serverid = check->server->serverid;
+	int			first;
+
+	check->selectable = graph_selectable_resources(serverid, GetUserId());
+	first = bms_next_member(check->selectable, -1);
+	if (first < 0)
+		graph_session_refuse(check->server,
+							 "A role that has a user mapping needs SELECT on one of the server's foreign tables, and no more.");
+	check->resource = graph_resource_info(first);
+}
+
+/*
+ * may_read
+ *		May the role be told of the records of an entity set?
+ */
+static bool
+may_read(const Check *check, const char *entity_set)
+{
+	int			number = -1;
+
+	while ((number = bms_next_member(check->selectable, number)) >= 0)
+	{
+		if (strcmp(graph_resource_info(number)->entity_set, entity_set) == 0)
+			return true;
+	}
+	return check->may_use;
+}
+
+/*
+ * describe_login
+ *		How the user mapping logs in, and where.
+ */
+static const char *
+describe_login(const Check *check)
+{
+	const GraphOptions *options = &check->session->options;
+	bool		asks = options->credentials.login != GRAPH_LOGIN_ACCESS_TOKEN &&
+		options->credentials.login != GRAPH_LOGIN_MANAGED_IDENTITY;
+
+	if (asks)
+		(void) graph_login_url(check->session, "token");
+	if (!check->may_use)
+		return "login by a user mapping that this role may not see";
+	return psprintf("login by %s%s%s%s%s",
+					graph_login_name(options->credentials.login),
+					asks ? " at " : "", asks ? options->service.authority : "",
+					options->service.tenant_id ? " in tenant " : "",
+					options->service.tenant_id ? options->service.tenant_id : "");
+}
+
+/*
  * check_options
  *		The options of the server and of the current role's user mapping.
  */
 static char *
 check_options(Check *check)
 {
-	const GraphOptions *options;
+	GraphOptions *options;
 
-	check->session = graph_session_open_server(check->server_name);
+	check->may_use = graph_session_may_use(check->server->serverid);
+	check->resource = graph_resource_info(GRAPH_ALERTS);
+	if (!check->may_use)
+		find_selectable(check);
+	check->session = graph_session_open_server(check->server);
 	options = &check->session->options;
-	if (options->credentials.login != GRAPH_LOGIN_ACCESS_TOKEN &&
-		options->credentials.login != GRAPH_LOGIN_MANAGED_IDENTITY)
-		(void) graph_login_url(check->session, "token");
+	options->limits.max_retries = 0;
 
-	return psprintf("cloud \"%s\", service %s/%s, login by %s%s%s; %s",
+	return psprintf("cloud \"%s\", service %s/%s, %s; %s",
 					options->service.cloud, options->service.endpoint, options->service.api_version,
-					graph_login_name(options->credentials.login),
-					options->service.tenant_id ? " in tenant " : "",
-					options->service.tenant_id ? options->service.tenant_id : "",
+					describe_login(check),
 					graph_shares_budgets() ?
 					"sessions share what they know of the service's limit" :
 					"each session finds the service's limit for itself (shared_preload_libraries does not name graph_fdw)");
@@ -143,12 +209,13 @@ ask_for_page(GraphSession *session, const GraphResourceInfo *resource,
 
 /*
  * check_permission
- *		Ask for a page of alerts: the status says whether we may read them.
+ *		Ask for a page of alerts, or of what the role may read: the status says
+ *		whether we may read them.
  */
 static char *
 check_permission(Check *check)
 {
-	const GraphResourceInfo *resource = graph_resource_info(GRAPH_ALERTS);
+	const GraphResourceInfo *resource = check->resource;
 	int			status = ask_for_page(check->session, resource, &check->page);
 
 	if (status != 200 && status != 206)
@@ -201,7 +268,7 @@ count_rows(Check *check, GraphSlice body)
 
 /*
  * check_first_page
- *		Read the answer, which has to be a whole page of alerts.
+ *		Read the answer, which has to be a whole page of records.
  */
 static char *
 check_first_page(Check *check)
@@ -222,6 +289,8 @@ check_first_page(Check *check)
 	page->problem = count_rows(check, page->body);
 	if (page->problem)
 		graph_exchange_report(page, NULL);
+	if (!check->may_use)
+		return pstrdup("the answer is whole");
 	return pstrdup(check->rows == 0 ? "there are no alerts" :
 				   "an alert was read");
 }
@@ -273,8 +342,7 @@ access_by_request(Check *check, const GraphResourceInfo *resource)
 	GraphExchange *page = palloc0(sizeof(GraphExchange));
 	int			status;
 
-	if (strcmp(resource->entity_set,
-			   graph_resource_info(GRAPH_ALERTS)->entity_set) == 0)
+	if (strcmp(resource->entity_set, check->resource->entity_set) == 0)
 		return "read";			/* the step before has */
 	status = ask_for_page(check->session, resource, page);
 	if (status == 200 || status == 206)
@@ -303,6 +371,8 @@ check_access(Check *check)
 
 		if (resource->rows_member)
 			continue;			/* another has that entity set, too */
+		if (!may_read(check, resource->entity_set))
+			continue;
 		access = told ? access_by_token(resource, permissions) :
 			access_by_request(check, resource);
 		appendStringInfo(&detail, "%s%s: %s", detail.len > 0 ? ", " : "",
@@ -419,8 +489,8 @@ graph_fdw_check(PG_FUNCTION_ARGS)
 	bool		ok = true;
 
 	InitMaterializedSRF(fcinfo, 0);
-	check.server_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	(void) GetForeignServerByName(check.server_name, false);
+	check.server = GetForeignServerByName(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+										  false);
 
 	/* the transfers and the session's secrets go with it */
 	context = AllocSetContextCreate(CurrentMemoryContext, "graph_fdw check",

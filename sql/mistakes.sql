@@ -101,10 +101,22 @@ SELECT count(*) FROM alerts WHERE severity = 'High' AND id = :nobody;
 SELECT count(*) FROM alerts WHERE severity IN ('High', 'critical', 'low', 'High', NULL) AND NOT severity <> 'Low' AND id = :nobody;
 SELECT count(*) FROM alerts AS a, alerts AS b WHERE a.severity = 'High' AND b.severity = 'High' AND a.id = :nobody AND b.id = :nobody;
 EXPLAIN (COSTS OFF) SELECT FROM alerts WHERE 'urgent' = severity OR severity IS DISTINCT FROM 'urgent';
--- what is no constant by then is not looked at, and what is no equality neither
+-- what is no constant by then is not looked at, and what is true for a member neither
 SELECT count(*) FROM alerts WHERE severity = (SELECT 'High') AND id = :nobody;
 SELECT count(*) FROM alerts WHERE severity ILIKE 'High' AND id = :nobody;
 SELECT count(*) FROM alerts WHERE lower(severity) = lower('High') AND id = :nobody;
+-- conditions that are true for no known word, because of what they compare it with
+SELECT count(*) FROM alerts WHERE lower(severity) = 'High' AND severity LIKE 'High%' AND severity ~ '^Med' AND id = :nobody;
+SELECT count(*) FROM alerts WHERE (severity SIMILAR TO '(High|Medium)' OR severity LIKE ANY ('{H%,M%}')) AND id = :nobody;
+SELECT count(*) FROM alerts WHERE severity = 'High' AND severity || '' = 'High' AND id = :nobody;
+-- but who looks for nulls or for what is new gets it, and no constant is to blame
+SELECT count(*) FROM alerts WHERE severity NOT IN ('unknown', 'informational', 'low', 'medium', 'high') AND id = :nobody;
+SELECT count(*) FROM alerts WHERE coalesce(severity, 'none') = 'none' AND severity IS NULL AND id = :nobody;
+SELECT count(*) FROM alerts WHERE severity LIKE 'h%' AND severity !~ 'H' AND severity <> severity AND upper(severity) = severity AND id = :nobody;
+-- in what is made of the rows
+SELECT count(*) FILTER (WHERE severity = 'High') AS high, sum((severity = 'Low')::int) AS low,
+  count(CASE severity WHEN 'Medium' THEN 1 WHEN 'low' THEN 2 END) AS others FROM alerts WHERE id = :nobody HAVING bool_or(severity = 'Informational');
+SELECT severity = 'low' AS low, CASE severity WHEN 'high' THEN 1 END AS high FROM alerts WHERE id = :nobody;
 PREPARE of_severity(text) AS SELECT count(*) FROM alerts WHERE severity = $1 AND id = 'da0';
 EXECUTE of_severity('High');
 EXECUTE of_severity('high');
@@ -142,10 +154,13 @@ SELECT count(*) FROM tenants WHERE severity = 'High' AND id = :nobody;
 CREATE FOREIGN TABLE evidence (alert_id text, evidence_type text, verdict text, roles text[]) SERVER graph OPTIONS (resource 'evidence');
 SELECT count(*) FROM evidence WHERE evidence_type = 'device' AND verdict = 'Malicious' AND 'Attacker' = ANY (roles) AND alert_id = :nobody;
 SELECT count(*) FROM evidence WHERE evidence_type = 'DeviceEvidence' AND alert_id = :nobody;
+SELECT count(*) FROM evidence WHERE evidence_type LIKE 'Device%' AND roles @> '{Compromised,attacker}' AND verdict ILIKE 'mal%' AND alert_id = :nobody;
 -- members that the service shows under another name, and those of incidents,
--- which come in more than one case
+-- which come in more than one case: they are looked for as written
 CREATE FOREIGN TABLE incident (id text, status text, severity text) SERVER graph OPTIONS (resource 'incidents');
 SELECT count(*) FROM incident WHERE status = 'Active' AND severity IN ('unknownFutureValue', 'urgent') AND id = '0';
+SELECT count(*) FROM incident WHERE status IN ('Active', 'active') AND status <> 'Active' AND severity LIKE 'Hi%' AND id = '0';
+SELECT count(*) FILTER (WHERE status = 'Resolved') FROM incident WHERE id = '0';
 
 -- a property that is misspelled, said once; one that is new, and what is inside
 -- of a dictionary

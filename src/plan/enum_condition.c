@@ -633,6 +633,24 @@ evaluate_members(RelOptInfo *baserel, Expr *expr, const Var *var,
 }
 
 /*
+ * graph_evaluable_column
+ *		The only column of the table on which a condition depends, if it can be
+ *		evaluated for values of that while a query is planned; or NULL.
+ */
+Var *
+graph_evaluable_column(RelOptInfo *baserel, Expr *expr)
+{
+	OnlyColumn	only = {baserel, NULL};
+
+	if (find_only_column((Node *) expr, &only) || only.var == NULL ||
+		exprType((Node *) expr) != BOOLOID ||
+		contain_mutable_functions((Node *) expr) ||
+		may_change((Node *) expr, NULL))
+		return NULL;
+	return only.var;
+}
+
+/*
  * graph_members_evaluated
  *		The members for which a condition on one enum column is true or, with
  *		negate, is false; NULL if it is no such condition, or cannot be
@@ -641,23 +659,18 @@ evaluate_members(RelOptInfo *baserel, Expr *expr, const Var *var,
 GraphMembers *
 graph_members_evaluated(RelOptInfo *baserel, Expr *expr, bool negate)
 {
-	OnlyColumn	only = {baserel, NULL};
-	const GraphQueryProperty *property;
+	Var		   *var = graph_evaluable_column(baserel, expr);
+	const GraphQueryProperty *property = var ? enum_property(baserel, var) : NULL;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext work;
 	GraphMembers *members;
 
-	if (find_only_column((Node *) expr, &only) || only.var == NULL)
-		return NULL;
-	property = enum_property(baserel, only.var);
-	if (property == NULL || exprType((Node *) expr) != BOOLOID ||
-		contain_mutable_functions((Node *) expr) ||
-		may_change((Node *) expr, NULL))
+	if (property == NULL)
 		return NULL;
 	work = AllocSetContextCreate(caller, "graph_fdw evaluation",
 								 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(work);
-	members = evaluate_members(baserel, expr, only.var, property,
+	members = evaluate_members(baserel, expr, var, property,
 							   negate ? GRAPH_FALSE : GRAPH_TRUE, caller);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);

@@ -289,6 +289,7 @@ extern GraphMembers *graph_members_named(const GraphQueryProperty *property,
 										 bool distinct, char **why);
 extern GraphMembers *graph_members_null(const GraphQueryProperty *property,
 										bool null);
+extern Var *graph_evaluable_column(RelOptInfo *baserel, Expr *expr);
 extern GraphMembers *graph_members_evaluated(RelOptInfo *baserel, Expr *expr,
 											 bool negate);
 extern List *graph_members_condition(GraphPushdown *pushdown,

@@ -11,6 +11,7 @@ use lib $FindBin::RealBin;
 use GraphCluster qw(options);
 use GraphEmulator qw(%APP $TENANT);
 use GraphLogin qw(certificate set_mapping);
+use OddServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -57,15 +58,33 @@ told('nobody listens', qr/could not connect to "http:\/\/127\.0\.0\.1:1"/, qr/So
 $node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1');
 told('nobody listens, by https', qr/could not connect to "https:\/\/127\.0\.0\.1:1"/, qr/has to reach it, .*"proxy"/);
 $node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => 'http://proxy.invalid:1');
-told('a proxy that does not resolve', qr/could not resolve/, qr/goes through the proxy that the server's option "proxy" names/);
+told('a proxy that does not resolve', qr/could not resolve the name of the proxy for "https:.*proxy\.invalid/, qr/check its DNS, and the server's option "proxy"\./);
 $node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => 'http://127.0.0.1:1');
-told('a proxy that is not there', qr/could not connect/, qr/goes through the proxy that the server's option "proxy" names/);
+told('a proxy that is not there', qr/could not connect/, qr/(?:^|\|)The connection goes through the proxy that the server's option "proxy" names: is it that one, and can/m);
 $node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => $emulator->url);
-told('a proxy that is none', qr/lost the connection to "https/, qr/goes through the proxy that the server's option "proxy" names/);
+told('a proxy that is none', qr/the proxy refused to connect to "https.* 501/, qr/The server's option "proxy" names the proxy/);
 $node->set_server(@there, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => $emulator->url =~ s/^http/https/r);
 told('a proxy that is asked by https and has none', qr/trusted TLS connection/, qr/does not speak TLS.*goes through the proxy that the server's option "proxy" names/);
 $node->set_server(@there, endpoint => 'https://127.0.0.1:' . $emulator->port, authority => 'https://127.0.0.1:' . $emulator->port);
-told('https where there is http', qr/could not establish a trusted TLS connection/, qr/the other side does not speak TLS/);
+told('https where there is http', qr/could not establish a trusted TLS connection/, qr/The other side does not speak TLS 1\.2 or later: .* plain HTTP/);
+
+# What does not pass is not waited for, whatever queries do; what may pass is
+sub attempts
+{
+	my ($name, $code, $state) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $proxy = OddServer->new(sub { print { $_[0] } "HTTP/1.1 $code Said\r\nContent-Length: 0\r\n\r\n" }, read => 1);
+
+	$node->set_server(@there, max_retries => 1, endpoint => 'https://127.0.0.1:1', authority => 'https://127.0.0.1:1', proxy => $proxy->url);
+	like($node->error($list)->{text}, $state, $name);
+	return;
+}
+attempts('a proxy that knows no tunnels', 501, qr/the proxy refused to connect to "https:\/\/127\.0\.0\.1:1".* 501(?!.*tried)/s);
+attempts('a proxy that forbids it', 403, qr/the proxy refused to connect to "https:\/\/127\.0\.0\.1:1".* 403(?!.*tried)/s);
+attempts('a proxy that cannot just now', 503, qr/the proxy could not connect to "https:\/\/127\.0\.0\.1:1".* 503.*It was tried 2 times/s);
+$node->set_server(@there, endpoint => 'https://127.0.0.1:' . $emulator->port, authority => 'https://127.0.0.1:' . $emulator->port);
+unlike($node->error($list)->{text}, qr/tried/, 'no TLS is found out once');
+$node->set_server(max_retries => 0);
 
 # Certificates
 SKIP:
@@ -129,6 +148,17 @@ like(notices_of("CREATE USER MAPPING FOR CURRENT_USER SERVER graph OPTIONS (tena
 told('a certificate that is not there', qr/could not open certificate file "cert\.pem"/, qr/looks for a relative path in its data directory/);
 $node->sql('DROP USER MAPPING FOR CURRENT_USER SERVER graph');
 told('no mapping', qr/user mapping not found for user ".*", server "graph"/, qr/The command is CREATE USER MAPPING FOR \w+ SERVER graph OPTIONS/);
+
+# A ceiling of one's own, and no time to wait for it
+set_mapping($node, %right);
+$node->set_server(requests_per_minute => 1);
+my $late = $node->error('SELECT count(*) FROM defender.alerts a, defender.alerts b, defender.incidents c', before => q{SET statement_timeout = '1500ms'});
+is($late->{state}, '57014', 'statement_timeout while it waits for its turn');
+like($late->{context}, qr/^waiting for the turn of a request, below "requests_per_minute"/m, 'says what it waited for');
+$node->set_server(requests_per_minute => undef);
+$emulator->fault(kind => 'stall', times => -1, path => '/alerts_v2');
+unlike($node->error($list, before => q{SET statement_timeout = '1500ms'})->{text}, qr/waiting for the turn/, 'but not of the service');
+$emulator->no_fault;
 
 # What is probably a mistake costs no request more, and no row
 set_mapping($node, %right);

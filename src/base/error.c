@@ -76,29 +76,42 @@ typedef struct TransportRule
 	int			retry;
 	const char *problem;
 	const char *hint;
-	bool		reaches;		/* it is about reaching the other side: a
-								 * wrong proxy may be why */
+	const char *proxied_hint;	/* where a wrong proxy may be why, or NULL */
 	const char *plain_hint;		/* where it is asked by plain http, or NULL */
 } TransportRule;
 
+#define THROUGH_PROXY	"The connection goes through the proxy that the server's option \"proxy\" names: is it that one"
+#define RESOLVE_HINT	"The host of the PostgreSQL server has to resolve it: check its DNS, and the server's options \"cloud\", \"endpoint\", \"authority\" and \"proxy\"."
+#define HANDSHAKE_HINT	"Either the connection was lost, or the other side does not speak TLS 1.2 or later."
+#define NO_TLS_HINT		"The other side does not speak TLS 1.2 or later: it may be too old, or the port is one for plain HTTP."
+#define TLS_HINT		"The certificate has to be for the host that \"endpoint\", \"authority\" or \"proxy\" names.  If it was issued by an authority of your own, a superuser can set the server's option \"ca_file\" to a file that the PostgreSQL server can read.  One that has expired or is not yet valid may be due to the clock of this host."
+#define TIMEOUT_HINT	"The server's option \"connect_timeout\" sets how long is waited; a number without a unit is milliseconds."
+
 static const TransportRule transport_rules[] = {
 	[GRAPH_TRANSPORT_RESOLVE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not resolve the name of", "The host of the PostgreSQL server has to resolve it: check its DNS, and the server's options \"cloud\", \"endpoint\", \"authority\" and \"proxy\".", true},
+		"could not resolve the name of", RESOLVE_HINT, RESOLVE_HINT "  " THROUGH_PROXY "?"},
+	[GRAPH_TRANSPORT_RESOLVE_PROXY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
+		"could not resolve the name of the proxy for", "The host of the PostgreSQL server has to resolve it: check its DNS, and the server's option \"proxy\"."},
 	[GRAPH_TRANSPORT_CONNECT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not connect to", "The host of the PostgreSQL server has to reach it, if need be through a proxy, which the server's option \"proxy\" names.", true,
+		"could not connect to", "The host of the PostgreSQL server has to reach it, if need be through a proxy, which the server's option \"proxy\" names.",
+		THROUGH_PROXY ", and can the host of the PostgreSQL server reach it?",
 	"Something has to listen there, on the host of the PostgreSQL server."},
 	[GRAPH_TRANSPORT_PROXY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
 		"the proxy refused to connect to", proxy_hint},
+	[GRAPH_TRANSPORT_PROXY_BUSY] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
+		"the proxy could not connect to", proxy_hint},
 	[GRAPH_TRANSPORT_HANDSHAKE] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"could not establish a trusted TLS connection to", "Either the connection was lost, or the other side does not speak TLS 1.2 or later.", true},
+		"could not establish a trusted TLS connection to", HANDSHAKE_HINT, HANDSHAKE_HINT "  " THROUGH_PROXY "?"},
+	[GRAPH_TRANSPORT_NO_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
+		"could not establish a trusted TLS connection to", NO_TLS_HINT, NO_TLS_HINT "  " THROUGH_PROXY "?"},
 	[GRAPH_TRANSPORT_TLS] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_NOT_DONE,
-		"could not establish a trusted TLS connection to", "The certificate has to be for the host that \"endpoint\", \"authority\" or \"proxy\" names.  If it was issued by an authority of your own, a superuser can set the server's option \"ca_file\" to a file that the PostgreSQL server can read.  One that has expired or is not yet valid may be due to the clock of this host.", true},
+		"could not establish a trusted TLS connection to", TLS_HINT, TLS_HINT "  " THROUGH_PROXY "?"},
 	[GRAPH_TRANSPORT_CONNECT_TIMEOUT] = {ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, GRAPH_RETRY_REMOTE | GRAPH_NOT_DONE,
-		"timed out while connecting to", "The server's option \"connect_timeout\" sets how long is waited.", true},
+		"timed out while connecting to", TIMEOUT_HINT, TIMEOUT_HINT "  " THROUGH_PROXY "?"},
 	[GRAPH_TRANSPORT_SILENCE] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_REMOTE,
-		"timed out while waiting for", "The server's option \"request_timeout\" sets how long a silence is waited for."},
+		"timed out while waiting for", "The server's option \"request_timeout\" sets how long a silence is waited for; a number without a unit is milliseconds."},
 	[GRAPH_TRANSPORT_BROKEN] = {ERRCODE_CONNECTION_FAILURE, GRAPH_RETRY_ALL,
-		"lost the connection to", NULL, true,
+		"lost the connection to", NULL, THROUGH_PROXY "?",
 	"If it answers nothing each time, it may want to be asked by https."},
 	[GRAPH_TRANSPORT_ENCODING] = {ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, GRAPH_RETRY_NEVER,
 		"could not decompress the answer of", NULL},
@@ -352,10 +365,7 @@ transport_hint(const GraphPeer *peer, const char *where,
 
 	if (graph_url_is_plain(where))
 		return rule->plain_hint ? rule->plain_hint : rule->hint;
-	if (!peer->proxied || !rule->reaches)
-		return rule->hint;
-	return psprintf("%s%sThe connection goes through the proxy that the server's option \"proxy\" names: is it that one?",
-					rule->hint ? rule->hint : "", rule->hint ? "  " : "");
+	return peer->proxied && rule->proxied_hint ? rule->proxied_hint : rule->hint;
 }
 
 /*

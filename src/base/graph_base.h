@@ -91,9 +91,12 @@ typedef enum GraphTransport
 {
 	GRAPH_TRANSPORT_OK,
 	GRAPH_TRANSPORT_RESOLVE,
+	GRAPH_TRANSPORT_RESOLVE_PROXY,
 	GRAPH_TRANSPORT_CONNECT,
 	GRAPH_TRANSPORT_PROXY,		/* it will not connect us */
+	GRAPH_TRANSPORT_PROXY_BUSY, /* it could not just now */
 	GRAPH_TRANSPORT_HANDSHAKE,	/* TLS did not come about */
+	GRAPH_TRANSPORT_NO_TLS,		/* and will not, with what is there */
 	GRAPH_TRANSPORT_TLS,		/* the certificate is not trusted */
 	GRAPH_TRANSPORT_CONNECT_TIMEOUT,
 	GRAPH_TRANSPORT_SILENCE,	/* nothing came for request_timeout */

@@ -485,6 +485,32 @@ prepare_wait(GraphTransfer **transfers, int count)
 }
 
 /*
+ * limit_context
+ *		Error context callback: what was waited for.
+ */
+static void
+limit_context(void *arg)
+{
+	errcontext("waiting for the turn of a request, below \"requests_per_minute\" or what the service takes");
+}
+
+/*
+ * check_interrupts
+ *		Has somebody canceled the query, or statement_timeout?  If it waits for so
+ *		many transfers, and for nothing but the limit, the error says so.
+ */
+static void
+check_interrupts(int count)
+{
+	ErrorContextCallback callback = {error_context_stack, limit_context, NULL};
+
+	if (InterruptPending && count == 0 && graph_turns_waiting() > 0)
+		error_context_stack = &callback;
+	CHECK_FOR_INTERRUPTS();
+	error_context_stack = callback.previous;
+}
+
+/*
  * look
  *		Let libcurl run, and see whether there is news of any of some transfers:
  *		more unread bytes than it had, or its end.
@@ -498,7 +524,7 @@ look(GraphTransfer **transfers, const size_t *had, int count, GraphTime since,
 {
 	bool		news = false;
 
-	CHECK_FOR_INTERRUPTS();
+	check_interrupts(count);
 	for (int i = 0; i < count; i++)
 		resume(transfers[i]);
 	drive();

@@ -31,7 +31,7 @@ static const struct
 }			codes[] = {
 	{CURLE_OK, GRAPH_TRANSPORT_OK},
 	{CURLE_COULDNT_RESOLVE_HOST, GRAPH_TRANSPORT_RESOLVE},
-	{CURLE_COULDNT_RESOLVE_PROXY, GRAPH_TRANSPORT_RESOLVE},
+	{CURLE_COULDNT_RESOLVE_PROXY, GRAPH_TRANSPORT_RESOLVE_PROXY},
 	{CURLE_COULDNT_CONNECT, GRAPH_TRANSPORT_CONNECT},
 	{CURLE_OPERATION_TIMEDOUT, GRAPH_TRANSPORT_CONNECT_TIMEOUT},
 	{CURLE_SSL_CONNECT_ERROR, GRAPH_TRANSPORT_HANDSHAKE},
@@ -92,6 +92,31 @@ has_two_lengths(const GraphEnd *end, const GraphEasy *easy,
 }
 
 /*
+ * speaks_no_tls
+ *		Does a text of a TLS library say that the other side speaks another
+ *		protocol, or another version?  That does not pass, unlike a handshake
+ *		that was cut off.
+ */
+static bool
+speaks_no_tls(const char *text)
+{
+	static const char *const said[] = {
+		/* OpenSSL */
+		"wrong version number", "packet length too long", "http request",
+		"unsupported protocol", "protocol version", "no protocols available",
+		/* GnuTLS */
+		"unexpected TLS packet", "unsupported version",
+	};
+
+	for (size_t i = 0; i < lengthof(said); i++)
+	{
+		if (strstr(text, said[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
  * transport_of
  *		What libcurl's code means to a reader.
  */
@@ -108,8 +133,13 @@ transport_of(CURLcode result, const GraphEasy *easy)
 		return GRAPH_TRANSPORT_BROKEN;
 
 	/* what a proxy cannot do now it may do later; what it will not, never */
-	if (result != CURLE_OK && proxy_status / 100 == 4)
+	if (result != CURLE_OK && proxy_status / 100 == 5 &&
+		graph_may_retry(GRAPH_TRANSPORT_OK, (int) proxy_status, GRAPH_RETRY_REMOTE))
+		return GRAPH_TRANSPORT_PROXY_BUSY;
+	if (result != CURLE_OK && proxy_status >= 400)
 		return GRAPH_TRANSPORT_PROXY;
+	if (result == CURLE_SSL_CONNECT_ERROR && speaks_no_tls(easy->error))
+		return GRAPH_TRANSPORT_NO_TLS;
 
 	for (size_t i = 0; i < lengthof(codes); i++)
 	{

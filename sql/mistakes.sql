@@ -49,6 +49,22 @@ CREATE SERVER wrong FOREIGN DATA WRAPPER graph_fdw OPTIONS (tenant_id 'https://c
 -- a gateway may have a path of its own
 CREATE SERVER fine FOREIGN DATA WRAPPER graph_fdw OPTIONS (endpoint 'https://gateway.example/graph/v1.0', authority 'https://gateway.example/login');
 ALTER SERVER fine OPTIONS (SET endpoint 'https://graph.microsoft.com/', SET authority 'https://login.microsoftonline.com');
+-- an address of another cloud than the login and its tokens are for
+ALTER SERVER fine OPTIONS (SET endpoint 'https://graph.microsoft.us/');
+ALTER SERVER fine OPTIONS (ADD cloud 'usgovdod', DROP endpoint, SET authority 'https://login.microsoftonline.us');
+ALTER SERVER fine OPTIONS (SET cloud 'usgov', ADD endpoint 'https://dod-graph.microsoft.us');
+ALTER SERVER fine OPTIONS (SET cloud 'china', DROP endpoint, SET authority 'https://gateway.example/login');
+ALTER SERVER fine OPTIONS (DROP cloud);
+-- milliseconds, where seconds were meant
+ALTER SERVER fine OPTIONS (ADD request_timeout '30');
+ALTER SERVER fine OPTIONS (SET request_timeout '30ms', ADD connect_timeout '5000', ADD throttle_timeout '999');
+ALTER SERVER fine OPTIONS (DROP connect_timeout, DROP throttle_timeout);
+-- who asks goes not into the address of a proxy
+ALTER SERVER fine OPTIONS (ADD proxy 'http://svc:hunter2@proxy.example:8080');  -- ERROR
+-- what was copied with the id or the secret
+CREATE USER MAPPING FOR regress_graph_newcomer SERVER fine OPTIONS (client_id '“x”', client_secret E'hunter2\n');
+ALTER USER MAPPING FOR regress_graph_newcomer SERVER fine OPTIONS (SET client_id '"cccccccc-dddd-eeee-ffff-000000000000"', SET client_secret ' hunter2');
+ALTER USER MAPPING FOR regress_graph_newcomer SERVER fine OPTIONS (SET client_id 'cccccccc-dddd-eeee-ffff-000000000000', SET client_secret 'hunter2~._-Q/=+');
 -- files that are not there yet, as when a dump is restored, and relative ones
 ALTER SERVER fine OPTIONS (ADD ca_file '/nowhere/ca.pem');
 ALTER SERVER fine OPTIONS (SET ca_file 'nowhere/ca.pem');
@@ -172,17 +188,38 @@ SELECT name, detail, first_one FROM properties WHERE id = :nobody;
 SELECT * FROM properties WHERE id = :nobody;
 CREATE FOREIGN TABLE of_device (alert_id text, severity text OPTIONS (property '../severty')) SERVER graph
   OPTIONS (resource 'evidence', evidence_type 'deviceEvidences');
+ALTER FOREIGN TABLE of_device OPTIONS (SET evidence_type 'Device');
+ALTER FOREIGN TABLE of_device OPTIONS (SET evidence_type 'DeviceEvidence');
+ALTER FOREIGN TABLE of_device OPTIONS (SET evidence_type 'gadget');
+ALTER FOREIGN TABLE of_device OPTIONS (SET evidence_type 'deviceEvidences');
 SELECT severity FROM of_device WHERE alert_id = :nobody;
 ALTER FOREIGN TABLE of_device OPTIONS (SET evidence_type 'deviceEvidence');
 SELECT severity FROM of_device WHERE alert_id = :nobody;
 -- a name that is no property's
 CREATE FOREIGN TABLE no_property (id text, create_time timestamptz) SERVER graph;
 SELECT create_time FROM no_property;                                            -- ERROR
+ALTER FOREIGN TABLE no_property ADD titel text, ADD alert_id text, ADD device_dns_name text, ADD severty text, ADD nonsense text;
+SELECT titel FROM no_property;                                                  -- ERROR
+SELECT alert_id FROM no_property;                                               -- ERROR
+SELECT device_dns_name FROM no_property;                                        -- ERROR
+SELECT severty FROM no_property;                                                -- ERROR
+SELECT nonsense FROM no_property;                                               -- ERROR
+CREATE FOREIGN TABLE no_evidence (alert_id text, severity text, file_name text, device_dns_nme text, verdikt text) SERVER graph
+  OPTIONS (resource 'evidence', evidence_type 'deviceEvidence');
+SELECT severity FROM no_evidence;                                               -- ERROR
+SELECT file_name FROM no_evidence;                                              -- ERROR
+SELECT device_dns_nme FROM no_evidence;                                         -- ERROR
+SELECT verdikt FROM no_evidence;                                                -- ERROR
 -- the evidence's own time is not the one by which the service filters
 CREATE FOREIGN TABLE times (alert_id text, created_date_time timestamptz,
   alert_time timestamptz OPTIONS (property '../createdDateTime')) SERVER graph OPTIONS (resource 'evidence');
 SELECT explained('SELECT alert_id FROM times WHERE created_date_time >= ''2026-10-31''');
 SELECT explained('SELECT alert_id FROM times WHERE alert_time >= ''2026-10-31''');
+-- a column of another type than text
+ALTER FOREIGN TABLE incident ADD number int OPTIONS (property 'id'), ADD level level OPTIONS (property 'severity');
+SELECT explained('SELECT FROM incident WHERE number = 1 AND level = ''low''');
+CREATE FOREIGN TABLE numbered (id int) SERVER graph;
+SELECT * FROM numbered LIMIT 1;                                                 -- ERROR
 -- times and quotes
 \set VERBOSITY terse
 SELECT count(*) FROM times WHERE alert_time > '31.31.2026';                     -- ERROR

@@ -28,6 +28,7 @@ CREATE SERVER s FOREIGN DATA WRAPPER graph_fdw OPTIONS (
   max_record_size '1MB', on_partial 'warning');
 SELECT unnest(srvoptions) AS option FROM pg_foreign_server WHERE srvname = 's';
 ALTER SERVER s OPTIONS (SET cloud 'china', DROP proxy, DROP ca_file);
+ALTER SERVER s OPTIONS (SET cloud 'usgovdod');
 ALTER SERVER s OPTIONS (SET cloud 'mars');                             -- ERROR
 ALTER SERVER s OPTIONS (ADD cluod 'global');                           -- ERROR
 ALTER SERVER s OPTIONS (ADD cloud 'global');                           -- ERROR

@@ -27,7 +27,7 @@
 
 /* What to do about logins by these, as the table and the codes say it. */
 static const char hint_secret[] =
-"Check the option \"client_secret\" of the user mapping: it is the secret's value and not its id, and it may have expired.";
+"Check the option \"client_secret\" of the user mapping: it is the secret's value and not its id, without a blank or a line end, and it may have expired.";
 static const char hint_certificate[] =
 "Check that the certificate is among those of the app registration, and the options \"client_id\" and \"tenant_id\".";
 static const char hint_federated[] =

@@ -444,6 +444,71 @@ graph_find_column(GraphResource resource, const char *evidence_type,
 }
 
 /*
+ * similar_column
+ *		A name for which a table's columns would be found, like one for which they
+ *		are not; or NULL.  What a row says of its record begins with what that is
+ *		called, and what a record says of itself does not.
+ */
+static const char *
+similar_column(const GraphResourceInfo *info, const char *evidence_type,
+			   const char *name)
+{
+	size_t		length = strlen(info->record);
+	const char *other = strncmp(name, info->record, length) == 0 &&
+		name[length] == '_' ? name + length + 1 :
+		psprintf("%s_%s", info->record, name);
+	const char *const *types = NULL;
+	int			count = 0;
+	const char *problem;
+	GraphSimilarName similar;
+	ListCell   *cell;
+
+	if (find_column(info, evidence_type, other, NULL, &problem))
+		return other;
+	graph_similar_init(&similar, name);
+	foreach(cell, graph_type_properties(graph_row_type(info, evidence_type)))
+		graph_similar_try(&similar,
+						  graph_snake_case(((GraphProperty *) lfirst(cell))->name));
+	if (info->has_derived && evidence_type == NULL)
+		types = graph_evidence_types(&count);
+	for (int i = 0; i < count; i++)
+	{
+		foreach(cell, graph_type_properties(types[i]))
+			graph_similar_try(&similar,
+							  graph_snake_case(((GraphProperty *) lfirst(cell))->name));
+	}
+	return similar.closest;
+}
+
+/*
+ * column_hint
+ *		What may have been meant by a column that reads nothing.
+ */
+static const char *
+column_hint(const GraphResourceInfo *info, const char *evidence_type,
+			const char *name)
+{
+	const char *similar = similar_column(info, evidence_type, name);
+	const char *problem;
+
+	if (similar)
+		return psprintf("Perhaps you meant the column \"%s\".  A column of another name has its property in the column option \"property\".",
+						similar);
+	if (evidence_type && find_column(info, NULL, name, NULL, &problem))
+		return "Evidence of another type has such a property: a table of evidence of any type has no option \"evidence_type\".";
+	for (int i = 0; i < GRAPH_NRESOURCES; i++)
+	{
+		const GraphResourceInfo *other = graph_resource_info(i);
+
+		if (other != info && find_column(other, NULL, name, NULL, &problem))
+			return psprintf("A foreign table with option \"resource\" '%s' has such a column.",
+							other->name);
+	}
+	return psprintf("Name the property in the column option \"property\", for example as '%s'.",
+					info->has_derived ? "vmMetadata/vmId" : "createdDateTime");
+}
+
+/*
  * graph_resolve_column
  *		The same; an error is raised if there is nothing to read.
  *
@@ -474,7 +539,7 @@ graph_resolve_column(GraphResource resource, const char *evidence_type,
 					column_name, table_name,
 					any_evidence ? "any evidence type" :
 					graph_row_type(info, evidence_type)),
-			 errhint("Name the property in the column option \"property\", for example as 'vmMetadata/vmId'.")));
+			 errhint("%s", column_hint(info, evidence_type, column_name))));
 }
 
 /*-------------------------------------------------------------------------

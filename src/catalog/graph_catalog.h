@@ -351,6 +351,7 @@ extern GraphResource graph_resource_number(const GraphResourceInfo *info);
 extern const char *graph_records_name(const GraphResourceInfo *info);
 extern const char *const *graph_evidence_types(int *count);
 extern bool graph_is_evidence_type(const char *name);
+extern const char *graph_evidence_type_hint(const char *name);
 extern List *graph_type_properties(const char *type_name);
 extern const GraphProperty *graph_find_property(const char *type_name,
 												const char *name);

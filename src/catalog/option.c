@@ -221,7 +221,9 @@ unknown_option_hint(const char *name, Oid catalog)
 	for (size_t i = 0; i < lengthof(login_words); i++)
 	{
 		if (pg_strcasecmp(login_words[i], name) == 0)
-			return "A login is options of a user mapping: \"client_id\" and \"client_secret\", or those of another login.";
+			return catalog == MAPPING ?
+				"The options of a login are \"client_id\" and \"client_secret\", or those of another login, such as \"certificate_file\" or \"managed_identity\"." :
+				"A login is options of a user mapping: \"client_id\" and \"client_secret\", or those of another login.";
 	}
 	if (valid.len == 0)
 		return "There are no valid options in this context.";
@@ -455,21 +457,28 @@ graph_check_wrapper(const ForeignServer *server)
 }
 
 /*
- * graph_is_cloud
- *		Is a URL's origin that of one of Microsoft's clouds?
+ * graph_cloud_of
+ *		The one of Microsoft's clouds that has a URL's origin, or NULL.
+ *
+ * Some share their authority: preferred is the one if it is among them.
  */
-bool
-graph_is_cloud(const char *url)
+const char *
+graph_cloud_of(const char *url, const char *preferred)
 {
 	char	   *origin = graph_url_origin(url);
+	const char *result = NULL;
 
 	for (size_t i = 0; origin && i < lengthof(cloud_table); i++)
 	{
-		if (strcmp(graph_url_origin(cloud_table[i].endpoint), origin) == 0 ||
-			strcmp(graph_url_origin(cloud_table[i].authority), origin) == 0)
-			return true;
+		const GraphCloud *cloud = &cloud_table[i];
+
+		if (strcmp(graph_url_origin(cloud->endpoint), origin) != 0 &&
+			strcmp(graph_url_origin(cloud->authority), origin) != 0)
+			continue;
+		if (result == NULL || strcmp(cloud->name, preferred) == 0)
+			result = cloud->name;
 	}
-	return false;
+	return result;
 }
 
 /*

@@ -76,7 +76,7 @@ graph_option_value(List *options, const char *name)
 }
 
 extern const GraphOptionRow *graph_find_option(const char *name, Oid catalog);
-extern bool graph_is_cloud(const char *url);
+extern const char *graph_cloud_of(const char *url, const char *preferred);
 extern bool graph_parse_option(const GraphOptionRow *row, const char *value,
 							   int *number, const char **problem);
 pg_noreturn extern void graph_report_unknown_option(const char *name,

@@ -12,7 +12,8 @@
  * Besides, each value has to be one that its option can have, and options that
  * depend on each other have to fit together.  Nothing is asked of the network
  * and no file is read, so that a dump can be restored while the service is
- * away, and on another host: that a file is missing is a warning.
+ * away, and on another host: that a file is missing is a warning, and so is what
+ * can hardly work.
  *
  * What this file refuses to know: what an option is used for.
  *
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "access/reloptions.h"
+#include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "miscadmin.h"
@@ -142,7 +144,7 @@ url_path_problem(const GraphOptionRow *row, const char *value)
 		((first == 4 && strncmp(path + 1, "v1.0", 4) == 0) ||
 		 (first == 4 && strncmp(path + 1, "beta", 4) == 0)))
 		return "The version is not a part of it, but the option \"api_version\".";
-	if (!graph_is_cloud(value))
+	if (graph_cloud_of(value, "") == NULL)
 		return NULL;
 	return is_endpoint ?
 		"The endpoint of a cloud has no path, such as \"https://graph.microsoft.com\"." :
@@ -189,6 +191,45 @@ tell_of_file(const GraphOptionRow *row, const char *value)
 }
 
 /*
+ * tell_of_odd_character
+ *		Say that what was copied has a character that Microsoft Entra ID puts into
+ *		no such value: it would say that it does not know the application, or the
+ *		secret.
+ */
+static void
+tell_of_odd_character(const GraphOptionRow *row, const char *value)
+{
+	if (strcmp(row->name, "client_id") != 0 &&
+		strcmp(row->name, "client_secret") != 0)
+		return;
+	for (const unsigned char *p = (const unsigned char *) value; *p; p++)
+	{
+		if (*p > ' ' && *p < 0x7f && *p != '"' && *p != '\'')
+			continue;
+		ereport(WARNING,
+				(errmsg("the value of option \"%s\" has a blank, a quotation mark, a control character or one that is not ASCII",
+						row->name),
+				 errhint("Microsoft Entra ID makes none with such a character: look for what was copied with it, such as the end of a line.")));
+		return;
+	}
+}
+
+/*
+ * tell_of_unit
+ *		Say what a short time is that has no unit.
+ */
+static void
+tell_of_unit(const GraphOptionRow *row, const char *value, int number)
+{
+	if (row->kind == OPTION_DURATION && number < 1000 &&
+		strspn(value, "0123456789") == strlen(value))
+		ereport(NOTICE,
+				(errmsg("option \"%s\" is %d milliseconds", row->name, number),
+				 errhint("A number without a unit is milliseconds: for seconds write \"%ss\".",
+						 value)));
+}
+
+/*
  * check_option
  *		Raise an error if this user may not set the option to this value.
  */
@@ -197,6 +238,7 @@ check_option(const GraphOptionRow *row, const char *value)
 {
 	int			number;
 	const char *problem = NULL;
+	const char *hint = NULL;
 
 	if ((row->flags & OPTION_SUPERUSER) && !superuser())
 		ereport(ERROR,
@@ -209,20 +251,58 @@ check_option(const GraphOptionRow *row, const char *value)
 	{
 		if (is_file(row))
 			tell_of_file(row, value);
+		tell_of_odd_character(row, value);
+		tell_of_unit(row, value, number);
 		problem = row->kind == OPTION_URL ? url_path_problem(row, value) : NULL;
 		if (problem == NULL)
 			return;
 	}
 
+	if (row->kind == OPTION_PROXY && strchr(value, '@'))
+		hint = "If the proxy wants to know who asks, set \"proxy_user\" and \"proxy_password\" on the user mapping.";
 	if ((row->flags & OPTION_SECRET) || may_hold_password(row, value))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\"", row->name),
-				 errdetail("%s", problem)));
+				 errdetail("%s", problem),
+				 hint ? errhint("%s", hint) : 0));
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", row->name, value),
 			 errdetail("%s", problem)));
+}
+
+/*
+ * check_server
+ *		Options of a server that depend on each other: with a cloud go the login
+ *		and what tokens are asked for, also where only an address is set.
+ */
+static void
+check_server(List *options)
+{
+	static const char *const addresses[] = {"endpoint", "authority"};
+	const char *cloud = graph_option_value(options, "cloud");
+
+	if (cloud == NULL)
+		cloud = graph_find_option("cloud", ForeignServerRelationId)->default_value;
+	if (strcmp(cloud, "china") == 0)
+		ereport(NOTICE,
+				(errmsg("Microsoft Graph offers neither security alerts nor incidents in cloud \"%s\"",
+						cloud),
+				 errhint("Queries will fail.  If the tenant is in another cloud, set the option \"cloud\".")));
+	for (size_t i = 0; i < lengthof(addresses); i++)
+	{
+		const char *value = graph_option_value(options, addresses[i]);
+		const char *other = value ? graph_cloud_of(value, cloud) : NULL;
+
+		if (other == NULL || strcmp(other, cloud) == 0)
+			continue;
+		ereport(NOTICE,
+				(errmsg("option \"%s\" is the address of cloud \"%s\", but option \"cloud\" is \"%s\"",
+						addresses[i], other, cloud),
+				 errhint("Set the option \"cloud\", by which the login's address and the scope of tokens are chosen.")));
+		return;
+	}
 }
 
 /*
@@ -268,7 +348,7 @@ check_table(List *options)
 		ereport(NOTICE,
 				(errmsg("evidence type \"%s\" is not among those that graph_fdw %s knows",
 						type, GRAPH_FDW_VERSION),
-				 errhint("Evidence types are written as in Microsoft Graph, for example \"deviceEvidence\".")));
+				 errhint("%s", graph_evidence_type_hint(type))));
 }
 
 /*
@@ -304,6 +384,8 @@ graph_fdw_validator(PG_FUNCTION_ARGS)
 		check_mapping(options);
 	else if (catalog == ForeignTableRelationId)
 		check_table(options);
+	else if (catalog == ForeignServerRelationId)
+		check_server(options);
 
 	error_context_stack = outer;
 	PG_RETURN_VOID();

@@ -484,9 +484,9 @@ add_row(void *arg)
 	if (sent.key == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("a new row of foreign table \"%s\" needs one id of the %s in column \"%s\"",
-						target->name, target->resource->record,
-						target->key->name)));
+				 errmsg("column \"%s\" of a new row of foreign table \"%s\" must hold the id of the %s that the row is for",
+						target->key->name, target->name,
+						target->resource->record)));
 	sent.changes = palloc(target->ncolumns * sizeof(GraphChange));
 	find_given(modify, errand->new, &sent, &given);
 	graph_checks_run(modify->checks, errand->new, given, given);

@@ -216,7 +216,8 @@ graph_var_property(RelOptInfo *baserel, Expr *expr)
  *		Why the service does not filter by a column.
  *
  * A piece of evidence has a time of its own, beside that of its alert.  Who
- * filters by the one may want the other.
+ * filters by the one may want the other.  A column of another type than the
+ * property's is compared in another way than the service would.
  */
 const char *
 graph_why_not_filtered(RelOptInfo *baserel, const Var *var)
@@ -224,11 +225,19 @@ graph_why_not_filtered(RelOptInfo *baserel, const Var *var)
 	GraphRelInfo *info = baserel->fdw_private;
 	bool		in_record;
 	char	   *path = var ? graph_only_path(baserel, var, &in_record) : NULL;
+	const GraphQueryProperty *property = path ?
+		graph_query_property(info->resource, path) : NULL;
 	const char *named = "";
 
-	if (path == NULL || in_record ||
-		graph_query_property(info->resource, path) == NULL)
+	if (path && in_record && strcmp(path, info->resource->key) == 0 &&
+		!graph_is_text(var->vartype))
+		return "ids are looked up where the column is of type text";
+	if (property == NULL)
 		return GRAPH_NO_PROPERTY;
+	if (in_record)
+		return property->type == GRAPH_EDM_DATETIME ?
+			"the service filters by it where the column is of type timestamptz" :
+			"the service filters by it where the column is of type text";
 	for (AttrNumber attnum = 1; attnum <= baserel->max_attr; attnum++)
 	{
 		const char *value = graph_column_property(info->relid, attnum);

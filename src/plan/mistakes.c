@@ -188,40 +188,28 @@ usual_word(const EnumColumn *column, const char *word)
  * word_hint
  *		What may have been meant by a word: sentences.
  */
-static char *
+static const char *
 word_hint(const EnumColumn *column, const char *word)
 {
 	GraphSimilarName similar;
 	StringInfoData text;
+	List	   *members;
+	ListCell   *cell;
 
+	if (column->property == NULL)
+		return graph_evidence_type_hint(word);
 	initStringInfo(&text);
 	graph_similar_init(&similar, word);
-	if (column->property)
+	members = graph_settable_members(column->property->type_name);
+	appendStringInfoString(&text, "Values are: ");
+	foreach(cell, members)
 	{
-		List	   *members = graph_settable_members(column->property->type_name);
-		ListCell   *cell;
-
-		appendStringInfoString(&text, "Values are: ");
-		foreach(cell, members)
-		{
-			graph_similar_try(&similar, lfirst(cell));
-			appendStringInfo(&text, "%s%s", (char *) lfirst(cell),
-							 lnext(members, cell) ? ", " : ".");
-		}
-	}
-	else
-	{
-		int			count;
-		const char *const *types = graph_evidence_types(&count);
-
-		appendStringInfoString(&text, "Evidence types are written as in Microsoft Graph, for example \"deviceEvidence\".");
-		for (int i = 0; i < count; i++)
-			graph_similar_try(&similar, types[i]);
+		graph_similar_try(&similar, lfirst(cell));
+		appendStringInfo(&text, "%s%s", (char *) lfirst(cell),
+						 lnext(members, cell) ? ", " : ".");
 	}
 	if (similar.closest == NULL)
 		return text.data;
-	if (column->property == NULL)
-		return psprintf("Perhaps you meant \"%s\".", similar.closest);
 	return psprintf("Perhaps you meant \"%s\".  %s", similar.closest, text.data);
 }
 

@@ -30,6 +30,7 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -292,18 +293,24 @@ is_wanted(GraphRowReader *reader)
 
 /*
  * conversion_context
- *		Error context callback: which value could not be converted.
+ *		Error context callback: which value could not be converted, and what to do
+ *		about one that the type does not have.
  */
 static void
 conversion_context(void *arg)
 {
 	GraphRowReader *reader = arg;
 
-	if (reader->current)
-		errcontext("column \"%s\" of foreign table \"%s\", %s \"%s\"",
-				   reader->current->name, reader->table_name,
-				   reader->record_name,
-				   graph_decode_string(reader->record.id));
+	if (reader->current == NULL)
+		return;
+	errcontext("column \"%s\" of foreign table \"%s\", %s \"%s\"",
+			   reader->current->name, reader->table_name,
+			   reader->record_name,
+			   graph_decode_string(reader->record.id));
+	if (geterrcode() == ERRCODE_INVALID_TEXT_REPRESENTATION)
+		errhint("A column of type text takes any value: ALTER FOREIGN TABLE %s ALTER %s TYPE text.",
+				quote_identifier(reader->table_name),
+				quote_identifier(reader->current->name));
 }
 
 /*

@@ -175,4 +175,23 @@ $node->sql('ANALYZE defender.alerts');
 is(notices_of(q{SELECT id FROM defender.alerts WHERE severity = 'High' AND id = 'x'}), '', 'what ANALYZE has seen');
 like(notices_of(q{SELECT id FROM defender.alerts WHERE severity = 'critical' AND id = 'x'}), qr/"critical" is not among the values/, 'but another word');
 
+# An UPDATE without WHERE ends where the option says, and tells what it has done
+sub patches { return scalar grep { /^PATCH/ } $emulator->requests }
+
+$node->set_server(updatable => 'true', max_writes => 5, concurrency => 2);
+$emulator->clear;
+my $error = $node->error(q{UPDATE defender.alerts SET assigned_to = 'ana@contoso.test'});
+is($error->{state}, '54000', 'more than max_writes');
+like($error->{text}, qr/statement would change more than 5 alerts of server "graph"\n5 alerts were changed before the error: .*\nIts condition may match more than was meant\./, 'says so, and what was done');
+is(patches(), 5, 'and nothing more was sent');
+$emulator->clear;
+$node->sql(q{UPDATE defender.alerts SET assigned_to = 'ben@contoso.test' WHERE id IN ('a1', 'a2', 'a3', 'a4', 'a5')});
+is(patches(), 5, 'so many may be');
+$emulator->clear;
+like($node->error(q{INSERT INTO defender.alert_comments (alert_id, comment) SELECT 'a1', n::text FROM generate_series(1, 6) AS n})->{text}, qr/statement would add more than 5 comments/, 'comments are counted, too');
+$node->sql(q{ALTER FOREIGN TABLE defender.alerts OPTIONS (ADD max_writes '0')});
+$emulator->clear;
+$node->sql(q{UPDATE defender.alerts SET assigned_to = 'cleo@contoso.test'});
+is(patches(), 20, 'a table may have an option of its own');
+
 done_testing();

@@ -121,6 +121,7 @@ typedef struct GraphOptions
 	GraphCredentials credentials;
 	int			resource;		/* a GraphResource */
 	int			updatable;		/* boolean: writing is allowed */
+	int			max_writes;		/* of one statement to one table; 0: no limit */
 	char	   *evidence_type;	/* "deviceEvidence", or NULL: of any type */
 } GraphOptions;
 

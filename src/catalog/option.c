@@ -96,6 +96,7 @@ static const GraphOptionRow option_table[] = {
 	{"max_record_size", SERVER, OPTION_SIZE, 0, INT_AT(limits.max_record_size, 1024, MAX_RECORD_BYTES), "64MB"},
 	{"on_partial", SERVER, OPTION_CHOICE, 0, ENUM_AT(limits.on_partial, partial_words), "error"},
 	{"updatable", SERVER, OPTION_BOOLEAN, 0, BOOL_AT(updatable), "false"},
+	{"max_writes", SERVER, OPTION_INTEGER, 0, INT_AT(max_writes, 0, INT_MAX), "0"},
 
 	/* who goes */
 	{"tenant_id", MAPPING, OPTION_TENANT, 0, STRING_AT(service.tenant_id), NULL},
@@ -119,6 +120,7 @@ static const GraphOptionRow option_table[] = {
 	{"order_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.order), NULL},
 	{"count_pushdown", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.count), NULL},
 	{"updatable", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(updatable), NULL},
+	{"max_writes", TABLE, OPTION_INTEGER, 0, INT_AT(max_writes, 0, INT_MAX), NULL},
 	{"incident_lookup", TABLE, OPTION_BOOLEAN, 0, BOOL_AT(pushdown.navigation), NULL},
 	{"property", COLUMN, OPTION_PATH, 0, NOWHERE, NULL},
 };

@@ -307,6 +307,32 @@ copy_write(GraphWriter *writer, const GraphWrite *write)
 }
 
 /*
+ * check_limit
+ *		Raise an error if one more write is more than the option max_writes lets a
+ *		statement make.
+ *
+ * Nobody knows before how many there will be: what was written until then stays,
+ * and the error's DETAIL has it.
+ */
+static void
+check_limit(const GraphWriter *writer, bool adds)
+{
+	const GraphOptions *options = &writer->session->options;
+
+	if (options->max_writes == 0 || writer->counters.writes + writer->nopen <
+		(uint64) options->max_writes)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("statement would %s more than %d %s of server \"%s\"",
+					adds ? "add" : "change", options->max_writes,
+					adds ? "comments" :
+					graph_records_name(graph_resource_info(options->resource)),
+					writer->session->peer.server_name),
+			 errhint("Its condition may match more than was meant.  The option \"max_writes\" of the foreign table or of its server says how many one statement may write.")));
+}
+
+/*
  * add
  *		The guarded part of graph_writer_add().
  */
@@ -319,6 +345,7 @@ add(GraphWriter *writer, void *arg)
 
 	if (writer->account == NULL)
 		open_account(writer, write->method == GRAPH_METHOD_POST);
+	check_limit(writer, write->method == GRAPH_METHOD_POST);
 	while (writer->nopen >= concurrency || is_open(writer, write->id))
 		pump(writer, true);
 	posted = copy_write(writer, write);

@@ -259,6 +259,7 @@ DECLARE
   owners oid[];
   found_one record;
 BEGIN
+  far oid[] := '{}';
   SELECT r.oid, r.rolsuper INTO maker, superuser FROM pg_roles AS r WHERE r.rolname = (copy->>'owner')::name;
   IF maker IS NULL THEN
     RETURN format('Role "%s" does not exist.', copy->>'owner');
@@ -284,7 +285,32 @@ BEGIN
   SELECT what || array_agg(format('Table "%s.%s"', n.nspname, c.relname) ORDER BY c.relname), owners || array_agg(c.relowner ORDER BY c.relname) INTO what, owners
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   WHERE c.oid = ANY (tabs) OR c.oid = ANY (sources) AND NOT chosen ? pg_get_userbyid(c.relowner);
-  tabs := tabs || sources;
+
+  -- Where changes go on to, by foreign keys and rules: what is done there is done
+  -- as the owner of that table, but deferred triggers and constraints run as
+  -- whoever refreshes.  Tables that are partitioned by somebody's functions.
+  tabs := ARRAY(SELECT unnest(tabs) UNION SELECT a.oid FROM unnest(tabs) AS t, pg_partition_ancestors(t) AS a(oid));
+  more := ARRAY(SELECT c.oid FROM pg_class AS c WHERE c.oid = ANY (tabs) AND (c.relhastriggers OR c.relhasrules));
+  WHILE more <> '{}' LOOP
+    more := ARRAY(
+      SELECT f.conrelid FROM pg_constraint AS f WHERE f.contype = 'f' AND f.confrelid = ANY (more)
+      UNION SELECT d.refobjid FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+            WHERE w.ev_class = ANY (more) AND d.refclassid = 'pg_class'::regclass
+      EXCEPT SELECT unnest(tabs || far));
+    far := far || more;
+  END LOOP;
+  IF far <> '{}' THEN
+    SELECT what || array_agg(format('Table "%s.%s", which a foreign key or a rule ties to the copy,', n.nspname, c.relname) ORDER BY c.relname), owners || array_agg(c.relowner ORDER BY c.relname)
+      INTO what, owners
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ANY (far);
+    -- they are not locked, so there may be more before the transaction ends
+    SELECT what || array_agg(format('The right to make triggers or foreign keys of "%s.%s", which a foreign key or a rule ties to the copy,', n.nspname, c.relname)),
+           owners || array_agg(acl.grantee) INTO what, owners
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace,
+      LATERAL (SELECT c.relacl UNION ALL SELECT a.attacl FROM pg_attribute AS a WHERE a.attrelid = c.oid) AS x(acl), aclexplode(x.acl) AS acl
+    WHERE c.oid = ANY (far) AND acl.privilege_type IN ('TRIGGER', 'REFERENCES');
+  END IF;
+  tabs := tabs || sources || far;
 
   IF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = ANY (tabs) AND NOT g.tgisinternal) THEN
     SELECT what || array_agg(format('The right to make triggers of "%s", which has some,', c.relname)), owners || array_agg(acl.grantee) INTO what, owners
@@ -326,6 +352,32 @@ BEGIN
            CASE WHEN t.owner = 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
                 ELSE t.owner END AS owner
     FROM unnest(what, owners) WITH ORDINALITY AS t(what, owner, place) GROUP BY t.owner ORDER BY min(t.place)
+  -- What constraints, defaults, indexes, rules, policies, partitions, types and
+  -- casts of these call, by an operator or not.  Statistics are made as the
+  -- table's owner, and operator classes by superusers.
+  WITH part AS MATERIALIZED (
+    SELECT 'pg_class'::regclass::oid AS classid, t AS objid FROM unnest(tabs) AS t
+    UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i WHERE i.indrelid = ANY (tabs)
+    UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef AS a WHERE a.adrelid = ANY (tabs)
+    UNION ALL SELECT 'pg_constraint'::regclass, f.oid FROM pg_constraint AS f WHERE f.conrelid = ANY (tabs)
+    UNION ALL SELECT 'pg_constraint'::regclass, f.oid FROM pg_constraint AS f WHERE f.contypid = ANY (types)
+    UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite AS w WHERE w.ev_class = ANY (tabs)
+    UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy AS p WHERE p.polrelid = ANY (tabs)
+    UNION ALL SELECT 'pg_type'::regclass, t FROM unnest(types) AS t
+    UNION ALL SELECT 'pg_cast'::regclass, k.oid FROM pg_cast AS k WHERE k.castsource = ANY (types) AND k.casttarget = ANY (types)),
+  used AS MATERIALIZED (
+    SELECT part.*, d.refclassid, d.refobjid FROM part JOIN pg_depend AS d ON d.classid = part.classid AND d.objid = part.objid
+    WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)),
+  run AS (
+    SELECT * FROM used
+    UNION SELECT u.classid, u.objid, d.refclassid, d.refobjid FROM used AS u JOIN pg_depend AS d ON d.classid = u.refclassid AND d.objid = u.refobjid
+    WHERE u.refclassid = 'pg_operator'::regclass AND d.refclassid = 'pg_proc'::regclass)
+  SELECT what || array_agg(format('The %s that %s calls', pg_describe_object(r.refclassid, r.refobjid, 0), pg_describe_object(r.classid, r.objid, 0))),
+         owners || array_agg(coalesce(p.proowner, o.oprowner)) INTO what, owners
+  FROM run AS r
+  LEFT JOIN pg_proc AS p ON r.refclassid = 'pg_proc'::regclass AND p.oid = r.refobjid
+  LEFT JOIN pg_operator AS o ON r.refclassid = 'pg_operator'::regclass AND o.oid = r.refobjid;
+
   LOOP
     CONTINUE WHEN found_one.owner = maker OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = found_one.owner)
       OR NOT superuser AND found_one.owner <> 0 AND pg_has_role(found_one.owner, maker, 'USAGE');

@@ -111,6 +111,66 @@ $node->sql('DROP TRIGGER t ON k.alerts; CREATE TRIGGER t BEFORE UPDATE ON k.aler
 like(said("CALL graph_fdw_refresh_copy('k')"), qr/inserted 0/, 'a trigger of one\'s own');
 $node->sql('DROP TRIGGER t ON k.alerts');
 
+# Tables of others that refer to the copy: their deferred triggers would run as
+# whoever refreshes.
+my $tied = qr/which a foreign key or a rule ties to the copy,/;
+$node->sql('GRANT REFERENCES (alert_id, ordinal), SELECT ON k.alert_evidence TO attacker; GRANT REFERENCES (id) ON k.alerts TO attacker');
+foreach my $action ('CASCADE', 'SET NULL', 'NO ACTION')
+{
+	$node->sql("SET ROLE attacker; CREATE TABLE evil.far (a text, o int, FOREIGN KEY (a, o) REFERENCES k.alert_evidence ON DELETE $action);
+		INSERT INTO evil.far SELECT alert_id, ordinal FROM k.alert_evidence;
+		CREATE CONSTRAINT TRIGGER t AFTER UPDATE OR DELETE ON evil.far DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.pwn()");
+	$node->sql("UPDATE k.alerts SET title = 'spoilt'") if $action eq 'CASCADE';
+	my $messages = said("CALL graph_fdw_refresh_copy('k', full => true)");
+	like($messages, qr/$refused.*Table "evil\.far", $tied belongs to role "attacker"/s, "a foreign key of somebody else, $action");
+	unlike($messages, qr/attacker runs/, 'whose trigger does not run');
+	$node->sql('DROP TABLE evil.far');
+}
+$node->sql('SET ROLE attacker; CREATE TABLE evil.far (a text REFERENCES k.alerts, o int) PARTITION BY LIST (o); CREATE TABLE evil.leaf PARTITION OF evil.far DEFAULT; RESET ROLE; ALTER TABLE evil.far OWNER TO postgres');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*Table "evil\.leaf", $tied belongs to role "attacker"/s, 'a partition of one that is one\'s own');
+$node->sql('DROP TABLE evil.far');
+# of one's own, but what refers to that is not
+$node->sql('CREATE TABLE mine (id text PRIMARY KEY REFERENCES k.alerts ON DELETE CASCADE)');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/inserted 0/, 'a foreign key of one\'s own');
+$node->sql('GRANT REFERENCES (id) ON mine TO attacker');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*The right to make triggers or foreign keys of "public\.mine", $tied belongs to role "attacker"/s, 'to which others may make some');
+$node->sql('SET ROLE attacker; CREATE TABLE evil.far (a text REFERENCES mine ON DELETE CASCADE); RESET ROLE; REVOKE REFERENCES (id) ON mine FROM attacker');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*Table "evil\.far", $tied belongs to role "attacker"/s, 'or have made some');
+$node->sql('DROP TABLE evil.far; GRANT TRIGGER ON mine TO PUBLIC');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*The right to make triggers or foreign keys of "public\.mine", $tied belongs to role "public"/s, 'or triggers');
+$node->sql('REVOKE TRIGGER ON mine FROM PUBLIC; CREATE CONSTRAINT TRIGGER t AFTER DELETE ON mine DEFERRABLE FOR EACH ROW EXECUTE FUNCTION evil.pwn()');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*The function of trigger "t" of "mine" belongs to role "attacker"/s, 'and their functions');
+$node->sql('DROP TABLE mine; REVOKE ALL ON k.alerts, k.alert_evidence FROM attacker');
+
+# Functions of others that a table of one's own calls.
+$node->sql(q{SET ROLE attacker; CREATE TABLE evil.log (id text);
+	CREATE FUNCTION evil.pure(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'attacker runs as %', current_user; RETURN $1; END $$;
+	CREATE FUNCTION evil.same(text, text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'attacker runs as %', current_user; RETURN true; END $$});
+foreach my $case (
+	[ 'CHECK (evil.pwn(id)) NOT VALID', 'constraint c on table k.alerts', 'ALTER TABLE k.alerts ADD CONSTRAINT c %s', 'ALTER TABLE k.alerts DROP CONSTRAINT c' ],
+	[ 'CHECK (id OPERATOR(public.===) id) NOT VALID', 'constraint c on table k.alerts', 'CREATE OPERATOR public.=== (FUNCTION = evil.same, LEFTARG = text, RIGHTARG = text); ALTER TABLE k.alerts ADD CONSTRAINT c %s', 'DROP OPERATOR public.=== (text, text) CASCADE' ],
+	[ 'EXCLUDE (evil.pure(id) WITH =)', 'index k.c', 'ALTER TABLE k.alerts ADD CONSTRAINT c %s', 'ALTER TABLE k.alerts DROP CONSTRAINT c' ],
+	[ 'DEFAULT evil.pwn(NULL)', 'default value for column mine of table k.alerts', 'ALTER TABLE k.alerts ADD mine boolean; ALTER TABLE k.alerts ALTER mine SET %s', 'ALTER TABLE k.alerts DROP mine' ],
+	[ 'GENERATED ALWAYS AS (evil.pure(id)) STORED', 'default value for column mine of table k.alerts', 'ALTER TABLE k.alerts ADD mine text %s', 'ALTER TABLE k.alerts DROP mine' ],
+	[ '(evil.pure(id))', 'index k.i', 'CREATE INDEX i ON k.alerts %s', 'DROP INDEX k.i' ],
+	[ 'WHERE evil.pure(alert_id) IS NOT NULL', 'index k.i', 'CREATE INDEX i ON k.alert_evidence (alert_id) %s', 'DROP INDEX k.i' ],
+	[ 'USING (evil.pwn(id))', 'policy p on table k.alerts', 'CREATE POLICY p ON k.alerts %s', 'DROP POLICY p ON k.alerts' ],
+	[ 'WHERE evil.pwn(OLD.id) DO ALSO NOTHING', 'rule r on table k.alerts', 'CREATE RULE r AS ON DELETE TO k.alerts %s', 'DROP RULE r ON k.alerts' ],
+	[ 'CHECK (evil.pwn(VALUE))', 'constraint c', 'CREATE DOMAIN word AS text CONSTRAINT c %s; ALTER TABLE k.alerts ADD mine word', 'DROP DOMAIN word CASCADE' ])
+{
+	my ($what, $where, $make, $drop) = @$case;
+
+	$node->sql(sprintf $make, $what);
+	my $messages = said("CALL graph_fdw_refresh_copy('k')");
+	like($messages, qr/$refused.*The function evil\.\w+\([a-z,]*\) that \Q$where\E calls belongs to role "attacker"/s, $what);
+	unlike($messages, qr/attacker runs/, 'does not run');
+	$node->sql($drop);
+}
+$node->sql('CREATE RULE r AS ON DELETE TO k.alerts DO ALSO DELETE FROM evil.log');
+like(said("CALL graph_fdw_refresh_copy('k')"), qr/$refused.*Table "evil\.log", $tied belongs to role "attacker"/s, 'a rule');
+$node->sql('DROP RULE r ON k.alerts');
+like(said("CALL graph_fdw_refresh_copy('k', full => true)"), qr/inserted 0, .*repaired \d/s, 'and all is well');
+
 # What somebody else has put beside a copy in its schema, or in its place.
 $node->sql('DROP SCHEMA k CASCADE; SET ROLE attacker; CREATE SCHEMA k; CREATE TABLE k.incidents (id text, created_date_time timestamptz, last_update_date_time timestamptz, removed_at timestamptz);
 	CREATE TRIGGER t BEFORE INSERT OR UPDATE ON k.incidents FOR EACH STATEMENT EXECUTE FUNCTION evil.pwn(); GRANT ALL ON SCHEMA k TO PUBLIC; GRANT SELECT, INSERT, UPDATE, DELETE ON k.incidents TO PUBLIC;

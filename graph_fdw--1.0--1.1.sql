@@ -1175,7 +1175,7 @@ BEGIN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
             detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
           -- another refresh was first: with a new snapshot it can be seen
-          again := may_commit AND state OPERATOR(pg_catalog.=) '40001' AND attempts OPERATOR(pg_catalog.<) 5;
+          again := may_commit AND state OPERATOR(pg_catalog.=) ANY (ARRAY['40001', '40P01']) AND attempts OPERATOR(pg_catalog.<) 5;
           attempts := attempts OPERATOR(pg_catalog.+) 1;
           too_much := phase OPERATOR(pg_catalog.!~) '^compar'
             AND (state OPERATOR(pg_catalog.=) '57014' OR pg_catalog.left(state, 3) OPERATOR(pg_catalog.~) '^53[12]|^540');
@@ -1590,6 +1590,10 @@ BEGIN
   IF NOT found_one THEN
     RAISE undefined_object USING MESSAGE = format('there is no copy "%s" that this role may change', $1);
   END IF;
+  -- Before the tables, as a refresh locks them; of all tenants, since a column is
+  -- added to all partitions.
+  EXECUTE format('SELECT count(*) FROM (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND is_owned
+                                        ORDER BY source_schema, resource FOR UPDATE) AS l', ext) USING $1::name;
   -- of all tenants that have the column, whichever of them has brought it
   EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c
                   SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = ''1 day'', load_end = NULL,
@@ -1688,6 +1692,9 @@ $$;
 
 COMMENT ON FUNCTION graph_fdw_drop_copy(text, text)
 IS 'remove a copy with its tables';
+  -- before the tables, as a refresh locks them
+  EXECUTE format('SELECT count(*) FROM (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
+                                        ORDER BY source_schema, resource FOR UPDATE) AS l', ext) USING $1::name, $2::name;
 
 -- ===================================================================
 -- Comments and views: what other programs show of foreign tables

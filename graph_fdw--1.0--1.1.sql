@@ -107,7 +107,13 @@ CREATE TABLE graph_fdw_copy (
   up_to timestamptz,
   by_update boolean NOT NULL DEFAULT false,
   changes_width interval,
+  -- where reading in pieces goes on, and what the service's clock showed when
+  -- the first of them was read
+  changes_from timestamptz,
+  changes_started timestamptz,
   compared_to timestamptz,
+  -- of everything a step of a comparison has at most one part of so many
+  compare_parts int NOT NULL DEFAULT 1,
   row_count bigint NOT NULL DEFAULT 0,
   -- the last refresh
   refresh_started timestamptz,
@@ -170,7 +176,7 @@ IS 'rows of graph_fdw_copy that the current role may keep; graph_fdw_copies is t
 
 -- not DELETE nor all of UPDATE, with which LOCK TABLE would be allowed
 GRANT SELECT, INSERT, UPDATE (overlap, removed, load_started, loaded_from, load_width, load_end, load_sorted, load_cut, loaded, up_to,
-  by_update, changes_width, compared_to, row_count, refresh_started, last_refresh, duration, requests, inserted,
+  by_update, changes_width, changes_from, changes_started, compared_to, compare_parts, row_count, refresh_started, last_refresh, duration, requests, inserted,
   updated, unchanged, last_full, compared, repaired, gone, last_error, last_error_at)
 ON graph_fdw_copy_rows TO PUBLIC;
 
@@ -253,13 +259,13 @@ DECLARE
   chosen constant jsonb := coalesce(copy->'tables'->0->'chosen', '[]');
   sources oid[];
   tabs oid[];
+  far oid[] := '{}';
   types oid[];
   more oid[];
   what text[];
   owners oid[];
   found_one record;
 BEGIN
-  far oid[] := '{}';
   SELECT r.oid, r.rolsuper INTO maker, superuser FROM pg_roles AS r WHERE r.rolname = (copy->>'owner')::name;
   IF maker IS NULL THEN
     RETURN format('Role "%s" does not exist.', copy->>'owner');
@@ -346,12 +352,6 @@ BEGIN
   SELECT what || array_agg(format('Type "%s" of a column', t.oid::regtype)), owners || array_agg(t.typowner) INTO what, owners
   FROM pg_type AS t WHERE t.oid = ANY (types);
 
-  FOR found_one IN
-    SELECT (array_agg(t.what ORDER BY t.place))[1] AS what,
-           -- of which the database's owner is the only member
-           CASE WHEN t.owner = 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
-                ELSE t.owner END AS owner
-    FROM unnest(what, owners) WITH ORDINALITY AS t(what, owner, place) GROUP BY t.owner ORDER BY min(t.place)
   -- What constraints, defaults, indexes, rules, policies, partitions, types and
   -- casts of these call, by an operator or not.  Statistics are made as the
   -- table's owner, and operator classes by superusers.
@@ -378,6 +378,12 @@ BEGIN
   LEFT JOIN pg_proc AS p ON r.refclassid = 'pg_proc'::regclass AND p.oid = r.refobjid
   LEFT JOIN pg_operator AS o ON r.refclassid = 'pg_operator'::regclass AND o.oid = r.refobjid;
 
+  FOR found_one IN
+    SELECT (array_agg(t.what ORDER BY t.place))[1] AS what,
+           -- of which the database's owner is the only member
+           CASE WHEN t.owner = 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
+                ELSE t.owner END AS owner
+    FROM unnest(what, owners) WITH ORDINALITY AS t(what, owner, place) GROUP BY t.owner ORDER BY min(t.place)
   LOOP
     CONTINUE WHEN found_one.owner = maker OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = found_one.owner)
       OR NOT superuser AND found_one.owner <> 0 AND pg_has_role(found_one.owner, maker, 'USAGE');
@@ -659,6 +665,9 @@ $$;
 -- - An up_to that stands later than that clock is taken back to the latest time
 --   in the copy that does not, and the refresh goes on from there.
 -- - Where no time is to be believed, up_to is NULL, and all is read again.
+-- - What takes too long is read in pieces, each from where the last one ended,
+--   over as many calls as it takes.  Reading lasts from the first of them to the
+--   last, so that what has become visible behind a piece is within the overlap.
 CREATE FUNCTION graph_fdw_copy_step(target_schema name, source_schema name, resource text,
   also_compare boolean, wait boolean, trusted name, INOUT phase text)
 RETURNS text
@@ -674,6 +683,7 @@ DECLARE
   kind "char";
   back boolean;
   took interval;
+  may_grow boolean;
   cut boolean;
   probed boolean;
   max_rows bigint;
@@ -694,6 +704,7 @@ DECLARE
   low timestamptz;
   high timestamptz;
   bottom timestamptz;
+  newest timestamptz;
   condition text;
   conditions text[];
   statement text;
@@ -838,11 +849,16 @@ BEGIN
       conditions := CASE WHEN conditions <> '{}' THEN conditions END;
     END IF;
   ELSIF phase = 'changes' THEN
-    low := copy.up_to - copy.overlap;
+    -- our own clock stands in, unless the service has not been asked yet
+    EXECUTE format('SELECT $1 + coalesce(%s.graph_fdw_clock_ahead($2), CASE WHEN $3 > 0 THEN interval ''0'' END)', ext)
+      INTO clock USING begun, server::text, requests;
+    IF copy.changes_from > clock + interval '1 minute' THEN
+      copy.changes_from := NULL;
+    END IF;
+    low := coalesce(copy.changes_from, copy.up_to - copy.overlap);
     -- after one that took too long, what has changed is read in pieces, and the
     -- last has no end
-    high := copy.up_to + copy.changes_width;
-    EXECUTE format('SELECT $1 + %s.graph_fdw_clock_ahead($2)', ext) INTO clock USING begun, server::text;
+    high := low + copy.changes_width;
     IF high > clock THEN
       high := NULL;
       copy.changes_width := NULL;
@@ -851,7 +867,8 @@ BEGIN
     condition := CASE WHEN low IS NULL THEN 'true'
                       ELSE format('(source_row.%s >= $1 OR source_row.%s >= $1)', modified, created) END ||
                  CASE WHEN high IS NULL THEN ''
-                      ELSE format(' AND (source_row.%1$s < $2 OR source_row.%1$s IS NULL)', modified) END;
+                      ELSE format(' AND (source_row.%1$s < $2 OR source_row.%1$s IS NULL) AND (source_row.%2$s < $2 OR source_row.%2$s IS NULL)',
+                                  modified, created) END;
     -- "or" is not among what is documented, so there are two lists instead
     IF low IS NOT NULL THEN
       conditions := ARRAY[format('source_row.%s >= $1', modified),
@@ -863,11 +880,16 @@ BEGIN
     END IF;
   ELSE
     -- the copy tells how much there is to compare
-    EXECUTE format('SELECT max(%s) FROM ONLY %s', created, target) INTO bottom;
-    bottom := greatest(copy.load_end, least(begun, bottom) - copy.since);
+    EXECUTE format('SELECT max(%s) FROM ONLY %s', created, target) INTO newest;
+    newest := least(begun, newest);
+    bottom := greatest(copy.load_end, newest - copy.since);
     high := copy.compared_to;
     EXECUTE format('SELECT %1$s FROM ONLY %2$s WHERE %1$s < $1 ORDER BY %1$s DESC OFFSET $2 LIMIT 1', created, target)
-      INTO low USING coalesce(high, 'infinity'), list_size * 5 / 2;
+      INTO low USING coalesce(high, 'infinity'), greatest(list_size * 5 / 2 / copy.compare_parts, 1);
+    -- the service may have more than the copy
+    IF copy.compare_parts > 1 THEN
+      low := greatest(low, coalesce(high, newest) - greatest((newest - bottom) / copy.compare_parts, '1 second'));
+    END IF;
     low := greatest(low, bottom);
     bounds := concat_ws(' AND ', '%1$s >= $1', CASE WHEN high IS NOT NULL THEN '%1$s < $2' END);
     IF copy.since IS NULL AND low <= bottom THEN
@@ -946,6 +968,9 @@ BEGIN
     copy.updated := copy.updated + done.updated;
     copy.row_count := copy.row_count + done.inserted;
   END IF;
+  -- would a call have the time for twice as much?
+  took := clock_timestamp() - begun;
+  may_grow := current_setting('statement_timeout') = '0' OR took * 2 < current_setting('statement_timeout')::interval;
 
   IF phase = 'compare' THEN
     -- what the next refresh would read has not been missed
@@ -970,9 +995,13 @@ BEGIN
       copy.row_count := copy.row_count - gone.count;
     END IF;
     copy.compared_to := low;
+    IF may_grow THEN
+      copy.compare_parts := greatest(copy.compare_parts / 2, 1);
+    END IF;
     IF low IS NULL OR low <= bottom THEN
       phase := NULL;
       copy.compared_to := NULL;
+      copy.compare_parts := 1;
       copy.last_full := clock_timestamp();
       EXECUTE format('SELECT count(*) FROM ONLY %s', target) INTO copy.row_count;
     END IF;
@@ -980,11 +1009,14 @@ BEGIN
     copy.unchanged := copy.unchanged + done.given - done.inserted - done.updated;
     -- what the clock showed when reading began
     EXECUTE format('SELECT $1 + coalesce(%s.graph_fdw_clock_ahead($2), ''0'')', ext) INTO clock USING begun, server::text;
-    took := clock_timestamp() - begun;
     IF phase = 'load' THEN
       copy.load_started := coalesce(copy.load_started, clock);
       took := took + (clock - copy.load_started);
       clock := copy.load_started;
+    ELSE
+      -- since the first piece
+      copy.changes_started := coalesce(copy.changes_started, clock);
+      took := took + (clock - copy.changes_started);
     END IF;
     -- front ends' clocks differ a little
     back := phase = 'changes' AND copy.up_to > clock + interval '1 minute';
@@ -999,13 +1031,16 @@ BEGIN
     IF back THEN
       EXECUTE format('SELECT max(t) FROM (SELECT greatest(%s, %s) AS t FROM ONLY %s) AS s WHERE t <= $1', modified, created, target)
         INTO copy.up_to USING clock;
-      copy.changes_width := NULL;
+      SELECT NULL, NULL, NULL INTO copy.changes_width, copy.changes_from, copy.changes_started;
     ELSIF phase = 'changes' AND high IS NOT NULL THEN
       -- on to larger pieces, until one has no end
-      IF done.given < list_size OR copy.up_to < high - copy.changes_width / 2 THEN
-        copy.changes_width := CASE WHEN copy.changes_width < '100 days' THEN copy.changes_width * 8 END;
+      copy.changes_from := least(high, clock);
+      IF may_grow AND done.given < list_size THEN
+        copy.changes_width := CASE WHEN copy.changes_width < '100 days' THEN copy.changes_width * 2 END;
       END IF;
     ELSIF phase = 'changes' THEN
+      copy.changes_from := NULL;
+      copy.changes_started := NULL;
       copy.last_refresh := clock_timestamp();
       phase := CASE WHEN also_compare THEN 'compare' END;
     ELSE
@@ -1040,7 +1075,7 @@ BEGIN
         WHEN cut THEN 0.125
         -- what was cut comes still
         WHEN copy.load_cut < low THEN 1
-        ELSE least(8, greatest(0.125, list_size::float8 / greatest(done.given, 1))) END);
+        ELSE least(CASE WHEN may_grow THEN 8 ELSE 1 END, greatest(0.125, list_size::float8 / greatest(done.given, 1))) END);
       copy.loaded_from := CASE WHEN NOT cut THEN low ELSE least(done.oldest, copy.loaded_from) END;
       -- Until the first alert is seen, nothing is known of the service's clock.
       IF copy.load_end IS NULL AND done.given > 0 THEN
@@ -1062,7 +1097,8 @@ BEGIN
   -- as one value: each would be a plan that the session keeps
   EXECUTE format('UPDATE %1$s.graph_fdw_copy_rows AS c SET load_started = n.load_started, loaded_from = n.loaded_from,
       load_width = n.load_width, load_end = n.load_end, load_sorted = n.load_sorted, load_cut = n.load_cut, loaded = n.loaded,
-      up_to = n.up_to, by_update = n.by_update, changes_width = n.changes_width, compared_to = n.compared_to,
+      up_to = n.up_to, by_update = n.by_update, changes_width = n.changes_width, changes_from = n.changes_from,
+      changes_started = n.changes_started, compared_to = n.compared_to, compare_parts = n.compare_parts,
       row_count = n.row_count, refresh_started = n.refresh_started, last_refresh = n.last_refresh, duration = n.duration,
       requests = n.requests, inserted = n.inserted, updated = n.updated, unchanged = n.unchanged, last_full = n.last_full,
       compared = n.compared, repaired = n.repaired, gone = n.gone,
@@ -1073,7 +1109,7 @@ BEGIN
 
   IF phase = 'load' OR phase = 'changes' THEN
     RAISE NOTICE '%: % from % up to %, rows %, requests %', this_copy, resource,
-      copy.loaded_from, copy.up_to, copy.row_count, copy.requests;
+      copy.loaded_from, greatest(copy.changes_from, copy.up_to), copy.row_count, copy.requests;
   ELSIF phase = 'compare' AND copy.compared_to IS NOT NULL THEN
     phase := 'comparing';
     RAISE NOTICE '%: % compared from %, rows %, repaired %, gone %', this_copy, resource, copy.compared_to,
@@ -1111,7 +1147,9 @@ DECLARE
   failures text[] := '{}';
   refused text[];
   none boolean;
-  too_much boolean;
+  too_much text;
+  before text;
+  went_on boolean;
   again boolean;
   attempts int;
 BEGIN
@@ -1162,7 +1200,9 @@ BEGIN
     phase := 'start';
     state := NULL;
     attempts := 0;
+    went_on := false;
     WHILE phase IS NOT NULL LOOP
+      before := phase;
       IF may_commit OR several THEN
         BEGIN
           EXECUTE step INTO phase
@@ -1171,14 +1211,16 @@ BEGIN
             -- what would fail with COMMIT
             SET CONSTRAINTS ALL IMMEDIATE;
           END IF;
+          went_on := phase OPERATOR(pg_catalog.=) 'comparing' AND before OPERATOR(pg_catalog.~) '^compar'
+            OR phase OPERATOR(pg_catalog.=) 'changes' AND before OPERATOR(pg_catalog.<>) 'load';
         EXCEPTION WHEN OTHERS OR query_canceled THEN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
             detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
           -- another refresh was first: with a new snapshot it can be seen
           again := may_commit AND state OPERATOR(pg_catalog.=) ANY (ARRAY['40001', '40P01']) AND attempts OPERATOR(pg_catalog.<) 5;
           attempts := attempts OPERATOR(pg_catalog.+) 1;
-          too_much := phase OPERATOR(pg_catalog.!~) '^compar'
-            AND (state OPERATOR(pg_catalog.=) '57014' OR pg_catalog.left(state, 3) OPERATOR(pg_catalog.~) '^53[12]|^540');
+          too_much := CASE WHEN state OPERATOR(pg_catalog.=) '57014' OR pg_catalog.left(state, 3) OPERATOR(pg_catalog.~) '^53[12]|^540'
+            THEN phase END;
           IF again THEN
             state := NULL;
           ELSE
@@ -1205,14 +1247,21 @@ BEGIN
         END IF;
         failures := pg_catalog.array_append(failures,
           pg_catalog.format('%s of "%s": %s', resources[i], sources[i], message));
-        -- What took too long may not in smaller pieces.  Whoever has the row now
-        -- need not be waited for.
+        -- What took too long may not in smaller pieces; if it was not the first of
+        -- this call, it may as the first of the next.  Whoever has the row now need
+        -- not be waited for.
         EXECUTE pg_catalog.format('UPDATE %1$s.graph_fdw_copy_rows AS c
           SET last_error = $4, last_error_at = pg_catalog.clock_timestamp(),
               load_sorted = CASE WHEN pg_catalog.starts_with($4, ''HV00M'') AND c.load_sorted THEN false ELSE c.load_sorted END,
-              load_width = CASE WHEN $5 THEN pg_catalog.interval_div(c.load_width, 4) ELSE c.load_width END,
-              changes_width = CASE WHEN $5 THEN GREATEST(pg_catalog.interval_div(COALESCE(c.changes_width, ''4 days''), 4),
-                                                         ''1 minute'') ELSE c.changes_width END
+              load_width = CASE WHEN $5 OPERATOR(pg_catalog.!~) ''^compar'' THEN pg_catalog.interval_div(c.load_width, 4)
+                                ELSE c.load_width END,
+              -- of what there is still to read, as far as our clock can tell
+              changes_width = CASE WHEN c.loaded AND $5 OPERATOR(pg_catalog.!~) ''^compar'' THEN GREATEST(pg_catalog.interval_div(
+                  LEAST(COALESCE(c.changes_width, ''4 days''), GREATEST(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)
+                    COALESCE(c.changes_from, c.up_to OPERATOR(pg_catalog.-) c.overlap), c.overlap, ''1 minute'')), $6),
+                ''1 second'') ELSE c.changes_width END,
+              compare_parts = CASE WHEN $5 OPERATOR(pg_catalog.~) ''^compar'' AND c.compare_parts OPERATOR(pg_catalog.<) 1000000
+                                   THEN c.compare_parts OPERATOR(pg_catalog.*) $6 ELSE c.compare_parts END
           FROM (SELECT l.target_schema, l.source_schema, l.resource FROM %1$s.graph_fdw_copy_rows AS l
                 WHERE l.target_schema OPERATOR(pg_catalog.=) $1 AND l.source_schema OPERATOR(pg_catalog.=) $2
                   AND l.resource OPERATOR(pg_catalog.=) $3
@@ -1221,7 +1270,7 @@ BEGIN
             AND c.resource OPERATOR(pg_catalog.=) l.resource', ext)
           USING $1::pg_catalog.name, sources[i], resources[i],
             pg_catalog.concat(state, ': ', message, E'\n', detail, E'\n', hint),
-            too_much;
+            too_much, CASE WHEN went_on THEN 1 ELSE 4 END;
       END IF;
       IF may_commit THEN
         COMMIT;
@@ -1540,6 +1589,10 @@ BEGIN
     RAISE invalid_parameter_value USING MESSAGE = 'value out of range for a copy',
       DETAIL = '"overlap" may be from nothing to 10 years.';
   END IF;
+  -- Before the tables, as a refresh locks them; of all tenants, since a column is
+  -- added to all partitions.
+  EXECUTE format('SELECT count(*) FROM (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND is_owned
+                                        ORDER BY source_schema, resource FOR UPDATE) AS l', ext) USING $1::name;
   FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
                               ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP
@@ -1590,10 +1643,6 @@ BEGIN
   IF NOT found_one THEN
     RAISE undefined_object USING MESSAGE = format('there is no copy "%s" that this role may change', $1);
   END IF;
-  -- Before the tables, as a refresh locks them; of all tenants, since a column is
-  -- added to all partitions.
-  EXECUTE format('SELECT count(*) FROM (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND is_owned
-                                        ORDER BY source_schema, resource FOR UPDATE) AS l', ext) USING $1::name;
   -- of all tenants that have the column, whichever of them has brought it
   EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c
                   SET compared_to = NULL, load_started = NULL, loaded_from = NULL, load_width = ''1 day'', load_end = NULL,
@@ -1642,6 +1691,9 @@ DECLARE
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
+  -- before the tables, as a refresh locks them
+  EXECUTE format('SELECT count(*) FROM (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
+                                        ORDER BY source_schema, resource FOR UPDATE) AS l', ext) USING $1::name, $2::name;
   FOR copy IN EXECUTE format('SELECT * FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
                               ORDER BY source_schema, resource', ext) USING $1::name, $2::name
   LOOP
@@ -1692,9 +1744,6 @@ $$;
 
 COMMENT ON FUNCTION graph_fdw_drop_copy(text, text)
 IS 'remove a copy with its tables';
-  -- before the tables, as a refresh locks them
-  EXECUTE format('SELECT count(*) FROM (SELECT FROM %s.graph_fdw_copy_rows WHERE target_schema = $1 AND (source_schema = $2 OR $2 IS NULL) AND is_owned
-                                        ORDER BY source_schema, resource FOR UPDATE) AS l', ext) USING $1::name, $2::name;
 
 -- ===================================================================
 -- Comments and views: what other programs show of foreign tables

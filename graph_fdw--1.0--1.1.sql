@@ -130,6 +130,8 @@ CREATE TABLE graph_fdw_copy (
   gone bigint,
   last_error text,
   last_error_at timestamptz,
+  -- whose alerts were found, if not those of tenant_id
+  other_tenant text,
   PRIMARY KEY (target_schema, source_schema, resource)
 ) WITH (fillfactor = 50);
 
@@ -177,7 +179,7 @@ IS 'rows of graph_fdw_copy that the current role may keep; graph_fdw_copies is t
 -- not DELETE nor all of UPDATE, with which LOCK TABLE would be allowed
 GRANT SELECT, INSERT, UPDATE (overlap, removed, load_started, loaded_from, load_width, load_end, load_sorted, load_cut, loaded, up_to,
   by_update, changes_width, changes_from, changes_started, compared_to, compare_parts, row_count, refresh_started, last_refresh, duration, requests, inserted,
-  updated, unchanged, last_full, compared, repaired, gone, last_error, last_error_at)
+  updated, unchanged, last_full, compared, repaired, gone, last_error, last_error_at, other_tenant)
 ON graph_fdw_copy_rows TO PUBLIC;
 
 -- a row is deleted by its keys' being inserted here
@@ -457,22 +459,34 @@ AS $$
 $$;
 
 -- The columns that a source and its copy have in common: the name, the value of
--- a row of the source that is called source_row, and the property.
+-- a row of the source that is called source_row, what that is in the copy, and
+-- the property.  The value has no type modifier, so that what is too long for
+-- the copy is an error of the assignment, where a cast would cut it.  What it
+-- is compared as has it, since a number or a time is rounded by the assignment
+-- too; but not if it would be cut, so that it differs from what was cut before.
 CREATE FUNCTION graph_fdw_copy_columns(source regclass, target regclass, tenant_id text,
-  OUT name text, OUT value text, OUT property text)
+  OUT name text, OUT value text, OUT compared text, OUT property text)
 RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT quote_ident(s.attname),
          format('source_row.%I', s.attname) ||
-         CASE WHEN (s.atttypid, s.atttypmod) = (t.atttypid, t.atttypmod) THEN ''
-              ELSE '::' || format_type(t.atttypid, t.atttypmod) END,
+         CASE WHEN s.atttypid = t.atttypid THEN ''
+              -- nor has a domain one that counts
+              WHEN y.typtype = 'd' AND y.typcategory = 'S' THEN '::text'
+              ELSE '::' || format_type(t.atttypid, -1) END,
+         CASE WHEN (s.atttypid, s.atttypmod) = (t.atttypid, t.atttypmod) THEN format('source_row.%I', s.attname)
+              WHEN t.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND t.atttypmod > 4
+              THEN format('CASE WHEN char_length(rtrim(source_row.%1$I::text)) <= %2$s THEN source_row.%1$I::%3$s ELSE source_row.%1$I::%4$s END',
+                          s.attname, t.atttypmod - 4, format_type(t.atttypid, t.atttypmod), format_type(t.atttypid, -1))
+              ELSE format('source_row.%I::%s', s.attname, format_type(t.atttypid, t.atttypmod)) END,
          replace(lower(coalesce((SELECT option_value FROM pg_options_to_table(s.attfdwoptions)
                                  WHERE option_name = 'property'), s.attname)), '_', '')
   FROM pg_attribute AS s
   JOIN pg_attribute AS t ON t.attname = s.attname AND t.attrelid = $2 AND t.attnum > 0
                         AND NOT t.attisdropped AND t.attgenerated = ''
+  JOIN pg_type AS y ON y.oid = t.atttypid
   WHERE s.attrelid = $1 AND s.attnum > 0 AND NOT s.attisdropped
     AND ($3 IS NULL OR s.attname <> 'tenant_id')
   ORDER BY s.attnum
@@ -510,6 +524,8 @@ DECLARE
   steps text := '';
   touched text;
   moment text;
+  guid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+  tenant text;
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
@@ -518,9 +534,10 @@ BEGIN
     source := format('%I.%I', (copy->>'source_schema'), tab->>'source');
     target := format('%I.%I', (copy->>'target_schema'), tab->>'target');
     EXECUTE format('SELECT string_agg(name, $4) AS names, string_agg(value, $4) AS values,
-                           string_agg(value || $5 || name, $4) AS read,
+                           string_agg(value || $5 || name, $4) AS read, string_agg(compared, $4) AS compared,
                            string_agg($6 || name, $4) AS read_values, string_agg($7 || name, $4) AS old_values,
-                           string_agg(name || $8 || name, $4) AS assignments, array_agg(name) AS every_name
+                           string_agg(name || $8 || name, $4) AS assignments, array_agg(name) AS every_name,
+                           (array_agg(name) FILTER (WHERE property = ANY (''{raw,.}'')))[1] AS raw
                     FROM %s.graph_fdw_copy_columns($1, $2, $3)', ext)
       INTO col USING source::regclass, target::regclass, copy->>'tenant_id',
                      ', ', ' AS ', 'source_row.', 'o.', ' = excluded.';
@@ -533,13 +550,18 @@ BEGIN
 changed AS (
   INSERT INTO %1$s AS t (%2$s%3$s)
   SELECT %4$s%5$s FROM given AS source_row
-  WHERE (SELECT %6$sROW(%7$s)::record OPERATOR(pg_catalog.*=) ROW(%5$s)::record
+  WHERE (SELECT %6$sROW(%7$s)::record OPERATOR(pg_catalog.*=) ROW(%11$s)::record
          FROM ONLY %1$s AS o WHERE o.%8$I = source_row.%8$I) IS NOT TRUE
   ON CONFLICT (%2$s%8$I) DO UPDATE SET %9$s%10$s
   RETURNING t.%8$I AS id, t.xmax = 0 AS inserted)$q$,
         target, tenant_key, col.names, tenant_value, col.read_values,
         CASE WHEN marks THEN 'o.removed_at IS NULL AND ' ELSE '' END, col.old_values,
-        tab->>'id', col.assignments, CASE WHEN marks THEN ', removed_at = NULL' ELSE '' END);
+        tab->>'id', col.assignments, CASE WHEN marks THEN ', removed_at = NULL' ELSE '' END, col.compared);
+      -- what is written into the key is compared with what the service says
+      IF copy->>'tenant_id' ~* guid THEN
+        SELECT format('lower(%I::text::jsonb->>''tenantId'')', a.attname) INTO tenant FROM pg_attribute AS a
+        WHERE a.attrelid = source::regclass AND quote_ident(a.attname) = col.raw AND a.atttypid IN ('json'::regtype, 'jsonb'::regtype);
+      END IF;
       touched := 'SELECT id FROM changed';
     ELSE
       given := given || format(', ARRAY(SELECT child_row FROM ONLY %s AS child_row WHERE child_row.%I = source_row.%I) AS "%s"',
@@ -548,7 +570,7 @@ changed AS (
 written%1$s AS (
   INSERT INTO %2$s AS t (%3$s%4$s)
   SELECT %5$s%6$s FROM given AS g, unnest(g."%1$s") AS source_row
-  WHERE (SELECT ROW(%7$s)::record OPERATOR(pg_catalog.*=) ROW(%6$s)::record
+  WHERE (SELECT ROW(%7$s)::record OPERATOR(pg_catalog.*=) ROW(%13$s)::record
          FROM ONLY %2$s AS o WHERE o.%8$I = source_row.%8$I AND o.%9$I = source_row.%9$I) IS NOT TRUE%12$s
   ON CONFLICT (%3$s%8$I, %9$I) DO UPDATE SET %10$s
   RETURNING t.%8$I AS id),
@@ -564,7 +586,7 @@ deleted%1$s AS (
         nr, target, tenant_key, col.names, tenant_value, col.values, col.old_values,
         tab->>'key', tab->>'ordinal', col.assignments, parent->>'id',
         CASE WHEN quote_ident(tab->>'array') = ANY (arrays) AND NOT all_children
-             THEN format(' AND g.%I IN (SELECT id FROM changed)', parent->>'id') ELSE '' END);
+             THEN format(' AND g.%I IN (SELECT id FROM changed)', parent->>'id') ELSE '' END, col.compared);
       touched := touched || format(' UNION SELECT id FROM written%1$s UNION SELECT id FROM deleted%1$s', nr);
     END IF;
     nr := nr + 1;
@@ -585,7 +607,8 @@ SELECT count(*) AS given,
        max(%12$I) AS newest,
        -- as far as a list goes that was in order
        %13$s AS oldest,
-       CASE WHEN $5 IS NOT NULL THEN array_agg(%7$I::text) END AS ids
+       CASE WHEN $5 IS NOT NULL THEN array_agg(%7$I::text) END AS ids,
+       %14$s AS other_tenant
 FROM given$q$,
     given, (copy->>'source_schema'), parent->>'source', condition, steps, touched,
     parent->>'id', moment, ext,
@@ -594,7 +617,9 @@ FROM given$q$,
     ' LIMIT ' || max_rows, parent->>'created',
     CASE WHEN max_rows IS NULL THEN 'NULL::timestamptz'
          ELSE format('(SELECT CASE WHEN count(*) FILTER (WHERE (o.this <= o.before) IS NOT TRUE) = 1 THEN min(o.this) END
-        FROM (SELECT g.%1$I AS this, lag(g.%1$I) OVER () AS before FROM given AS g) AS o)', parent->>'created') END);
+        FROM (SELECT g.%1$I AS this, lag(g.%1$I) OVER () AS before FROM given AS g) AS o)', parent->>'created') END,
+    CASE WHEN tenant IS NULL THEN 'NULL::text'
+         ELSE format('min(%1$s) FILTER (WHERE %1$s ~ %2$L AND %1$s <> %3$L)', tenant, guid, lower(copy->>'tenant_id')) END);
 END
 $$;
 
@@ -619,13 +644,13 @@ DECLARE
 BEGIN
   SELECT quote_ident(n.nspname) INTO STRICT ext
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'graph_fdw';
-  EXECUTE format('SELECT string_agg(value || $4 || name, $5) AS read, string_agg($6 || name, $5) AS read_values,
-                         string_agg($7 || name, $5) AS old_values
+  EXECUTE format('SELECT string_agg(value || $4 || name, $5) AS read, string_agg(compared, $5) AS compared,
+                         string_agg($6 || name, $5) AS old_values
                   FROM %s.graph_fdw_copy_columns($1, $2, $3)
                   WHERE property NOT LIKE ''evidence%%'' AND property NOT IN (''raw'', ''.'')', ext)
     INTO col USING format('%I.%I', (copy->>'source_schema'), parent->>'source')::regclass,
                    format('%I.%I', (copy->>'target_schema'), parent->>'target')::regclass, (copy->>'tenant_id'),
-                   ' AS ', ', ', 'source_row.', 'o.';
+                   ' AS ', ', ', 'o.';
   -- evidence that the copy has lost shows by its number, if it has all in an array
   SELECT string_agg(format(' AND CASE jsonb_typeof(o.%1$I) WHEN ''array'' THEN jsonb_array_length(o.%1$I) ELSE 0 END
       = (SELECT count(*) FROM ONLY %2$I.%3$I AS x WHERE x.%4$I = o.%5$I)',
@@ -645,7 +670,7 @@ SELECT (SELECT count(*) FROM list) AS listed,
              EXCEPT SELECT l.%6$I::text FROM list AS l) AS missing$q$,
     col.read, (copy->>'source_schema'), parent->>'source',
     format(bounds, 'source_row.' || quote_ident(parent->>'created')), format(bounds, 'o.' || quote_ident(parent->>'created')),
-    parent->>'id', not_removed, col.old_values, col.read_values, coalesce(children, ''),
+    parent->>'id', not_removed, col.old_values, col.compared, coalesce(children, ''),
     (copy->>'target_schema'), parent->>'target');
 END
 $$;
@@ -807,7 +832,33 @@ BEGIN
         RAISE WARNING USING MESSAGE = format('%s lacks columns of "%s": %s', this_copy, tab->>'source', condition),
           HINT = format('SELECT graph_fdw_alter_copy(%L) adds them, and lets the next refresh read everything again.', copy.target_schema);
       END IF;
+      SELECT string_agg(s.attname, ', ' ORDER BY s.attnum) INTO condition
+      FROM pg_attribute AS s JOIN pg_type AS y ON y.oid = s.atttypid AND y.typcategory = 'S'
+      JOIN pg_attribute AS t ON t.attname = s.attname AND t.attnum > 0 AND NOT t.attisdropped
+                            AND t.attrelid = format('%I.%I', copy.target_schema, tab->>'target')::regclass
+      JOIN pg_type AS u ON u.oid = t.atttypid
+      WHERE s.attrelid = format('%I.%I', copy.source_schema, tab->>'source')::regclass AND s.attnum > 0 AND NOT s.attisdropped
+        AND coalesce(nullif(u.typbasetype, 0), u.oid) IN ('varchar'::regtype, 'bpchar'::regtype)
+        -- no length is -1
+        AND greatest(t.atttypmod, u.typtypmod) BETWEEN 5 AND coalesce(nullif(greatest(s.atttypmod, y.typtypmod), -1), 2147483647) - 1;
+      IF condition IS NOT NULL THEN
+        RAISE WARNING USING MESSAGE = format('columns of %s are shorter than those of "%s": %s', this_copy, tab->>'source', condition),
+          DETAIL = 'A value that is too long makes the refresh fail.',
+          HINT = format('ALTER TABLE %I.%I ALTER ... TYPE text makes room. What was cut when a column was made shorter is then repaired with full => true.',
+                        copy.target_schema, tab->>'target');
+      END IF;
     END LOOP;
+    -- it was emptied by hand, or by a crash if it is unlogged
+    IF copy.row_count > 0 THEN
+      EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s LIMIT 1) AS s', target) INTO few;
+      IF few = 0 THEN
+        RAISE WARNING USING MESSAGE = format('%s has lost all %s, and is loaded anew', this_copy, resource);
+        SELECT NULL, NULL, '1 day', NULL, NULL, NULL, false, NULL, NULL, NULL, NULL, 0
+          INTO copy.load_started, copy.loaded_from, copy.load_width, copy.load_end, copy.load_sorted, copy.load_cut, copy.loaded,
+               copy.up_to, copy.changes_width, copy.compared_to, copy.last_refresh, copy.row_count;
+      END IF;
+    END IF;
+    copy.other_tenant := NULL;
   END IF;
   IF phase = 'start' THEN
     phase := CASE WHEN copy.loaded THEN 'changes' ELSE 'load' END;
@@ -932,7 +983,8 @@ BEGIN
   END IF;
 
   SELECT 0::bigint AS given, 0::bigint AS inserted, 0::bigint AS updated, 0::bigint AS missed,
-         NULL::timestamptz AS latest, NULL::timestamptz AS newest, NULL::timestamptz AS oldest, NULL::text[] AS ids INTO done;
+         NULL::timestamptz AS latest, NULL::timestamptz AS newest, NULL::timestamptz AS oldest, NULL::text[] AS ids,
+         NULL::text AS other_tenant INTO done;
   IF phase <> 'compare' OR asked <> '{}' THEN
     -- what is not known to be refused is tried
     IF conditions IS NOT NULL AND NOT copy.by_update THEN
@@ -963,7 +1015,13 @@ BEGIN
       done.newest := greatest(done.newest, part.newest);
       done.oldest := part.oldest;
       done.ids := part.ids;
+      done.other_tenant := coalesce(done.other_tenant, part.other_tenant);
     END LOOP;
+    IF done.other_tenant IS NOT NULL AND copy.other_tenant IS NULL THEN
+      RAISE WARNING USING MESSAGE = format('%s has %s of tenant "%s" as of "%s"', this_copy, resource, done.other_tenant, copy.tenant_id),
+        HINT = 'Either "tenant_id" of the copy is wrong or the login is. graph_fdw_drop_copy() and graph_fdw_create_copy() make the copy anew.';
+      copy.other_tenant := done.other_tenant;
+    END IF;
     copy.inserted := copy.inserted + done.inserted;
     copy.updated := copy.updated + done.updated;
     copy.row_count := copy.row_count + done.inserted;
@@ -1006,7 +1064,10 @@ BEGIN
       EXECUTE format('SELECT count(*) FROM ONLY %s', target) INTO copy.row_count;
     END IF;
   ELSE
-    copy.unchanged := copy.unchanged + done.given - done.inserted - done.updated;
+    -- of a first load that is what was read twice
+    IF copy.last_refresh IS NOT NULL THEN
+      copy.unchanged := copy.unchanged + done.given - done.inserted - done.updated;
+    END IF;
     -- what the clock showed when reading began
     EXECUTE format('SELECT $1 + coalesce(%s.graph_fdw_clock_ahead($2), ''0'')', ext) INTO clock USING begun, server::text;
     IF phase = 'load' THEN
@@ -1102,7 +1163,8 @@ BEGIN
       row_count = n.row_count, refresh_started = n.refresh_started, last_refresh = n.last_refresh, duration = n.duration,
       requests = n.requests, inserted = n.inserted, updated = n.updated, unchanged = n.unchanged, last_full = n.last_full,
       compared = n.compared, repaired = n.repaired, gone = n.gone,
-      last_error = CASE WHEN $2 THEN NULL ELSE c.last_error END, last_error_at = CASE WHEN $2 THEN NULL ELSE c.last_error_at END
+      last_error = CASE WHEN $2 THEN NULL ELSE c.last_error END, last_error_at = CASE WHEN $2 THEN NULL ELSE c.last_error_at END,
+      other_tenant = n.other_tenant
     FROM jsonb_populate_record(NULL::%1$s.graph_fdw_copy, $1) AS n
     WHERE c.target_schema = n.target_schema AND c.source_schema = n.source_schema AND c.resource = n.resource', ext)
     USING to_jsonb(copy), phase IS NULL;
@@ -1243,6 +1305,8 @@ BEGIN
         IF hint OPERATOR(pg_catalog.=) '' OR hint OPERATOR(pg_catalog.~) 'on_partial' AND detail OPERATOR(pg_catalog.!~) 'on_partial' THEN
           hint := CASE WHEN state OPERATOR(pg_catalog.=) ANY (ARRAY['42703', '42P10', '0A000'])
             THEN 'Somebody may have changed the tables of the copy or of its source. It needs the columns of ids, ordinals and times, its primary keys, and no rules. graph_fdw_drop_copy() and graph_fdw_create_copy() make it anew.'
+            WHEN state OPERATOR(pg_catalog.=) '22001'
+            THEN 'A column of the copy is too short for a value of the service. ALTER TABLE ... ALTER ... TYPE text makes room.'
             ELSE 'The view graph_fdw_copies shows how far each copy is.' END;
         END IF;
         failures := pg_catalog.array_append(failures,

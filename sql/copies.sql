@@ -57,6 +57,22 @@ INSERT INTO copies.alerts (id, created_date_time) VALUES ('of nobody', '2026-10-
 CALL graph_fdw_refresh_copy('copies', full := true);
 SELECT state, rows, repaired, removed FROM graph_fdw_copies;
 SELECT id FROM copies.alerts WHERE removed_at IS NOT NULL;
+-- what is rounded is the same, what is too long is an error, and what was cut is repaired
+ALTER TABLE copies.alerts ALTER created_date_time TYPE timestamptz(0), ALTER severity TYPE char(20), ALTER status TYPE varchar(20);
+CALL graph_fdw_refresh_copy('copies', full := true);
+SELECT inserted, updated, repaired FROM graph_fdw_copies;
+ALTER TABLE copies.alerts ALTER title TYPE varchar(5) USING left(title, 5);
+CALL graph_fdw_refresh_copy('copies', full := true);                            -- ERROR
+SELECT state, repaired FROM graph_fdw_copies;
+ALTER TABLE copies.alerts ALTER title TYPE text, ALTER severity TYPE text, ALTER status TYPE text;
+CALL graph_fdw_refresh_copy('copies', full := true);
+SELECT state, updated > 1900 AS updated, repaired > 1900 AS repaired FROM graph_fdw_copies;
+SELECT count(*) FROM copies.alerts AS c JOIN defender.alerts AS a USING (id) WHERE c.title <> a.title;
+-- and what is lost altogether comes back, but for what the service has not
+CREATE TEMPORARY TABLE counted AS SELECT rows FROM graph_fdw_copies;
+TRUNCATE copies.alerts;
+CALL graph_fdw_refresh_copy('copies');
+SELECT state, c.rows = counted.rows - 1 AS all_rows, c.inserted = counted.rows - 1 AS loaded, unchanged FROM graph_fdw_copies AS c, counted;
 -- a procedure and a block that may not commit
 DO $$ BEGIN CALL graph_fdw_refresh_copy('copies'); END $$;
 DO $$ BEGIN CALL graph_fdw_refresh_copy('copies'); EXCEPTION WHEN OTHERS THEN RAISE; END $$;

@@ -1402,6 +1402,17 @@ BEGIN
       MESSAGE = format('foreign table "%s.%s" cannot be copied', source_schema, source->>'source'),
       DETAIL = format('These columns are not of type timestamp with time zone: %s.', missing);
   END IF;
+  -- by which the service and the copy are asked for rows
+  SELECT string_agg(a.attname, ', ' ORDER BY a.attname) INTO missing
+  FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
+  WHERE a.attrelid = format('%I.%I', source_schema, source->>'source')::regclass AND y.typcategory <> 'S'
+    AND a.attname IN (keys->>'id', keys->>'key');
+  IF missing IS NOT NULL THEN
+    RAISE fdw_invalid_data_type USING
+      MESSAGE = format('foreign table "%s.%s" cannot be copied', source_schema, source->>'source'),
+      DETAIL = format('This column is of ids, and not of type text: %s.', missing),
+      HINT = format('ALTER FOREIGN TABLE %I.%I ALTER %I TYPE text makes it one.', source_schema, source->>'source', missing);
+  END IF;
   -- the array of the alert that has the same elements
   IF resource IN ('comments', 'incident_comments') OR resource = 'evidence' AND NOT (source->>'typed')::boolean THEN
     SELECT keys || jsonb_build_object('array', a.attname) INTO keys
@@ -1482,7 +1493,9 @@ AS $$
 DECLARE
   ext text;
   standard constant text[] := '{alerts,alert_evidence,alert_comments,incidents,incident_comments}';
+  guid constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
   wanted text[] := tables;
+  others text[] := '{}';
   sources jsonb[] := '{}';
   source jsonb;
   parent jsonb;
@@ -1504,7 +1517,7 @@ BEGIN
     RAISE null_value_not_allowed USING MESSAGE = 'only "since", "tables" and "tenant_id" of a copy may be null';
   ELSIF tables = '{}' THEN
     RAISE invalid_parameter_value USING MESSAGE = '"tables" names no table to copy',
-      HINT = 'Leave it out for all that there are.';
+      HINT = format('Left out, it is what there is of: %s.', array_to_string(standard, ', '));
   ELSIF removed NOT IN ('mark', 'delete', 'keep') THEN
     RAISE invalid_parameter_value USING MESSAGE = format('invalid value for "removed": "%s"', removed),
       HINT = 'Valid values are: mark, delete, keep.';
@@ -1526,6 +1539,54 @@ BEGIN
       RAISE undefined_table USING MESSAGE = format('there is no foreign table "%s.%s" of graph_fdw', source_schema, name);
     END IF;
   END LOOP;
+
+  -- What is not among the names that are looked for, but could be copied: what is
+  -- in a list of which there is a table, or another list.
+  IF wanted IS NULL THEN
+    FOR name IN
+      SELECT c.relname FROM pg_foreign_table AS f JOIN pg_class AS c ON c.oid = f.ftrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = source_schema AND c.relname <> ALL (standard) ORDER BY c.relname
+    LOOP
+      EXECUTE format('SELECT %s.graph_fdw_copy_source($1, $2)', ext) INTO source USING source_schema::name, name::name;
+      others := others || CASE
+        WHEN source->>'resource' IN ('alerts', 'incidents')
+        THEN CASE WHEN NOT EXISTS (SELECT FROM unnest(sources) AS o WHERE o->>'resource' = source->>'resource') THEN name END
+        WHEN source->>'resource' IN ('evidence', 'comments', 'incident_comments')
+        THEN CASE WHEN sources = '{}' OR EXISTS (SELECT FROM unnest(sources) AS o
+                                                 WHERE o->>'resource' = CASE source->>'resource' WHEN 'incident_comments' THEN 'incidents' ELSE 'alerts' END)
+                  THEN name END
+        END;
+    END LOOP;
+    others := array_remove(others, NULL);
+    IF sources = '{}' THEN
+      RAISE undefined_table USING MESSAGE = format('schema "%s" has no tables that could be copied', source_schema),
+        DETAIL = format('These are looked for, since "tables" names no others: %s.', array_to_string(standard, ', ')),
+        HINT = CASE WHEN others = '{}' THEN 'IMPORT FOREIGN SCHEMA security makes them.'
+                    ELSE format('Name the tables in "tables". There are: %s.', array_to_string(others[:5], ', ') || CASE WHEN cardinality(others) > 5 THEN ', ...' ELSE '' END) END;
+    ELSIF others <> '{}' THEN
+      RAISE NOTICE USING MESSAGE = format('%s of the foreign tables in "%s" are not copied: %s', cardinality(others), source_schema,
+                                          array_to_string(others[:3], ', ') || CASE WHEN cardinality(others) > 3 THEN ', ...' ELSE '' END),
+        HINT = 'A copy has those that are named in "tables".';
+    END IF;
+  END IF;
+  -- a number without a unit is seconds
+  IF since < '1 day' THEN
+    RAISE NOTICE USING MESSAGE = format('the copy goes back %s from the newest alert', since),
+      HINT = 'An interval without a unit is in seconds: write "180 days".';
+  END IF;
+  IF overlap < '1 second' THEN
+    RAISE NOTICE USING MESSAGE = format('what becomes visible later than %s after its last update is only found with full => true', overlap);
+  END IF;
+  -- the login's tenant, as far as this role may see it
+  SELECT o.option_value INTO name
+  FROM (SELECT u.umoptions AS options, CASE u.umuser WHEN 0 THEN 2 ELSE 1 END AS place FROM pg_user_mappings AS u
+        WHERE u.srvname = sources[1]->>'server' AND (u.umuser = 0 OR u.usename = current_user)
+        UNION ALL SELECT s.srvoptions, 3 FROM pg_foreign_server AS s WHERE s.srvname = sources[1]->>'server') AS l,
+    pg_options_to_table(l.options) AS o
+  WHERE o.option_name = 'tenant_id' ORDER BY l.place LIMIT 1;
+  IF name ~* guid AND tenant_id ~* guid AND lower(name) <> lower(tenant_id) THEN
+    RAISE NOTICE USING MESSAGE = format('"tenant_id" of the copy is "%s", and of the login "%s"', tenant_id, name);
+  END IF;
 
   made_schema := NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = target_schema);
   IF made_schema THEN
@@ -1617,10 +1678,6 @@ BEGIN
       END IF;
     END IF;
   END LOOP;
-  IF sources = '{}' THEN
-    RAISE undefined_table USING MESSAGE = format('schema "%s" has no tables that could be copied', source_schema),
-      HINT = 'IMPORT FOREIGN SCHEMA security makes them.';
-  END IF;
 END
 $$;
 
@@ -1652,6 +1709,8 @@ BEGIN
   ELSIF overlap < '0' OR overlap > '10 years' THEN
     RAISE invalid_parameter_value USING MESSAGE = 'value out of range for a copy',
       DETAIL = '"overlap" may be from nothing to 10 years.';
+  ELSIF overlap < '1 second' THEN
+    RAISE NOTICE USING MESSAGE = format('what becomes visible later than %s after its last update is only found with full => true', overlap);
   END IF;
   -- Before the tables, as a refresh locks them; of all tenants, since a column is
   -- added to all partitions.

@@ -32,8 +32,22 @@ ALTER FOREIGN TABLE narrow.alerts ADD last_update_date_time timestamptz;
 SELECT graph_fdw_create_copy('narrow', 'wrong');                                -- ERROR
 CREATE FOREIGN TABLE narrow.other (id text) SERVER graph;
 SELECT graph_fdw_create_copy('narrow', 'wrong', tables => '{alerts,other}');    -- ERROR
+ALTER FOREIGN TABLE narrow.alerts DROP created_date_time, ADD created_date_time timestamptz, DROP id, ADD id bigint;
+SELECT graph_fdw_create_copy('narrow', 'wrong');                                -- ERROR
+ALTER FOREIGN TABLE narrow.alerts ALTER id TYPE text;
+ALTER FOREIGN TABLE narrow.alerts RENAME TO a3;
+SELECT graph_fdw_create_copy('narrow', 'wrong');                                -- ERROR
+SELECT graph_fdw_create_copy('narrow', 'wrong', tables => '{}');                -- ERROR
+DROP FOREIGN TABLE narrow.a3;
+SELECT graph_fdw_create_copy('narrow', 'wrong');                                -- ERROR
 DROP SCHEMA narrow CASCADE;
 SELECT to_regnamespace('wrong');
+-- what is left out, and intervals that may be meant otherwise
+SET client_min_messages = notice;
+SELECT graph_fdw_create_copy('defender', 'noted', since => '180', overlap => '0');
+SELECT graph_fdw_alter_copy('noted', overlap => '100 ms');
+SELECT graph_fdw_drop_copy('noted');
+SET client_min_messages = warning;
 
 -- ===================================================================
 -- Kept

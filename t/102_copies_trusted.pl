@@ -337,6 +337,24 @@ SELECT graph_fdw_create_copy('fabrikam', 'tenants', tables => '{alerts}', tenant
 SQL
 like(said("CALL graph_fdw_refresh_copy('tenants', full => true)"), qr/(repaired 0, gone 0.*){2}/s, 'tenants that do not do the same with what is gone');
 $node->sql("SELECT graph_fdw_drop_copy('tenants')");
+# A tenant is what its alerts say, as far as that can be seen.
+my ($right, $wrong) = ($node->sql("SELECT tenant_id FROM defender.alerts LIMIT 1"), '99999999-8888-7777-6666-555555555555');
+$node->sql("ALTER SERVER fabrikam OPTIONS (ADD tenant_id '$right')");
+foreach my $case ([ $wrong, '{alerts}', 1, 1 ], [ uc $right, '{alerts}', 0, 0 ], [ 'contoso.com', '{alerts}', 0, 0 ])
+{
+	my ($tenant, $tables, $at_create, $at_refresh) = @$case;
+	my $messages = said("SELECT graph_fdw_create_copy('fabrikam', 'tenants', tables => '$tables', tenant_id => '$tenant')");
+	is(() = $messages =~ /NOTICE:  "tenant_id" of the copy is "$tenant", and of the login "$right"/g, $at_create, "made as $tenant");
+	$messages = said("CALL graph_fdw_refresh_copy('tenants')");
+	is(() = $messages =~ /WARNING:  copy "tenants" of "fabrikam" has alerts of tenant "$right" as of "$tenant"/g, $at_refresh, 'refreshed');
+	like($messages, qr/inserted 6\d/, 'all of it');
+	$node->sql("SELECT graph_fdw_drop_copy('tenants')");
+}
+$node->sql("ALTER SERVER fabrikam OPTIONS (DROP tenant_id); CREATE SCHEMA plain;
+	CREATE FOREIGN TABLE plain.alerts (id text, created_date_time timestamptz, last_update_date_time timestamptz) SERVER fabrikam;
+	SELECT graph_fdw_create_copy('plain', 'tenants', tenant_id => '$wrong')");
+unlike(said("CALL graph_fdw_refresh_copy('tenants')"), qr/WARNING/, 'nothing tells');
+$node->sql("SELECT graph_fdw_drop_copy('tenants'); DROP SCHEMA plain CASCADE");
 like(said("SELECT graph_fdw_create_copy('defender', 'x', since => '10000 years')"), qr/ERROR:  value out of range for a copy/, 'since');
 like(said("SELECT graph_fdw_create_copy('defender', 'x', overlap => '11 years')"), qr/ERROR:  value out of range for a copy/, 'overlap');
 like(said("SET default_transaction_read_only = on; CALL graph_fdw_refresh_copy('k')"), qr/ERROR:  cannot refresh a copy in a read-only transaction/, 'read-only');

@@ -394,7 +394,7 @@ BEGIN
   END LOOP;
   IF NOT superuser AND copy->>'owner' NOT IN (current_user, coalesce(trusted, ''))
     AND ((SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) OR NOT pg_has_role(maker, current_user, 'USAGE')) THEN
-    RETURN format('The copy belongs to role "%s", and what that has put into its way would run as "%s".', copy->>'owner', current_user);
+    RETURN format('The copy belongs to role "%s", whose code would run as "%s".', copy->>'owner', current_user);
   END IF;
   RETURN NULL;
 END
@@ -774,7 +774,7 @@ BEGIN
     SELECT r.relkind INTO kind FROM pg_class AS r WHERE r.oid = to_regclass(target);
     IF kind IS NULL THEN
       RAISE undefined_table USING MESSAGE = format('%s has lost its table "%s"', this_copy, tab->>'target'),
-        HINT = format('SELECT graph_fdw_drop_copy(%L, %L) drops what is left; graph_fdw_create_copy() makes it anew.', $1, $2);
+        HINT = format('If the table or its schema was renamed, rename it back. Otherwise SELECT graph_fdw_drop_copy(%L, %L) drops what is left, and graph_fdw_create_copy() makes it anew.', $1, $2);
     ELSIF kind <> 'r' THEN
       RAISE wrong_object_type USING MESSAGE = format('%s is no ordinary table', target);
     END IF;
@@ -782,9 +782,11 @@ BEGIN
   END LOOP;
   EXECUTE format('SELECT %s.graph_fdw_copy_distrust($1, $2)', ext) INTO condition USING to_jsonb(copy), trusted;
   IF condition IS NOT NULL THEN
-    RAISE insufficient_privilege USING MESSAGE = format('%s is not refreshed, since somebody else could run something by that', this_copy),
+    RAISE insufficient_privilege USING MESSAGE = format('%s is not refreshed, since code of another role could run as "%s"', this_copy, current_user),
       DETAIL = condition,
-      HINT = format('All that a copy consists of must belong to its owner, to a superuser, or to a role that is a member of its owner. A copy of another role is refreshed after SET ROLE, or with owner => %L by who trusts that role.', copy.owner);
+      HINT = format('All that a copy consists of must belong to its owner, to a superuser, or to a role that is a member of its owner: ALTER ... OWNER TO changes that.%s',
+                    CASE WHEN copy.owner <> current_user
+                         THEN format(' A copy of another role is refreshed after SET ROLE, or with owner => %L by who trusts that role.', copy.owner) END);
   END IF;
 
   begun := clock_timestamp();
@@ -799,7 +801,7 @@ BEGIN
       USING copy.source_schema, (tab->>'source')::name;
     IF server IS NULL AND to_regclass(format('%I.%I', copy.source_schema, tab->>'source')) IS NULL THEN
       RAISE undefined_table USING MESSAGE = format('source "%s.%s" of %s does not exist', copy.source_schema, tab->>'source', this_copy),
-        HINT = format('A table of that name may take its place. SELECT graph_fdw_drop_copy(%L, %L) drops the copy.', $1, $2);
+        HINT = format('If the table or its schema was renamed, rename it back, or make another of that name. SELECT graph_fdw_drop_copy(%L, %L) drops the copy.', $1, $2);
     ELSIF server IS NULL THEN
       RAISE wrong_object_type USING
         MESSAGE = format('"%s.%s" is not a foreign table of graph_fdw', copy.source_schema, tab->>'source');
@@ -1170,8 +1172,8 @@ BEGIN
     USING to_jsonb(copy), phase IS NULL;
 
   IF phase = 'load' OR phase = 'changes' THEN
-    RAISE NOTICE '%: % from % up to %, rows %, requests %', this_copy, resource,
-      copy.loaded_from, greatest(copy.changes_from, copy.up_to), copy.row_count, copy.requests;
+    RAISE NOTICE '%: % from %, rows %, requests %', this_copy, resource,
+      concat_ws(' up to ', copy.loaded_from, greatest(copy.changes_from, copy.up_to)), copy.row_count, copy.requests;
   ELSIF phase = 'compare' AND copy.compared_to IS NOT NULL THEN
     phase := 'comparing';
     RAISE NOTICE '%: % compared from %, rows %, repaired %, gone %', this_copy, resource, copy.compared_to,
@@ -1215,7 +1217,11 @@ DECLARE
   again boolean;
   attempts int;
 BEGIN
-  IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' THEN
+  IF $1 IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'the name of a copy must not be null';
+  ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) $5::pg_catalog.name) AND $5 IS NOT NULL THEN
+    RAISE undefined_object USING MESSAGE = pg_catalog.format('role "%s" does not exist', $5);
+  ELSIF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' THEN
     RAISE read_only_sql_transaction USING MESSAGE = 'cannot refresh a copy in a read-only transaction';
   END IF;
   SELECT pg_catalog.quote_ident(n.nspname) INTO STRICT ext
@@ -1236,16 +1242,32 @@ BEGIN
                              FROM c', ext)
     INTO sources, resources, refused, several, none USING $1::pg_catalog.name, $3::pg_catalog.name, $5::pg_catalog.name;
   IF sources IS NULL THEN
-    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s.graph_fdw_copies AS c WHERE c.target_schema OPERATOR(pg_catalog.=) $1
-                                              AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL))', ext)
-      INTO none USING $1::pg_catalog.name, $3::pg_catalog.name;
-    IF none THEN
+    -- what there is instead, as far as this role may see it
+    EXECUTE pg_catalog.format('SELECT pg_catalog.bool_or(c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL),
+                                      pg_catalog.string_agg(DISTINCT c.source_schema::pg_catalog.text, '', '')
+                               FROM %s.graph_fdw_copies AS c WHERE c.target_schema OPERATOR(pg_catalog.=) $1', ext)
+      INTO none, message USING $1::pg_catalog.name, $3::pg_catalog.name;
+    EXECUTE pg_catalog.format('SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(c.owner), '', '')
+                               FROM %s.graph_fdw_copy_rows AS c WHERE c.target_schema OPERATOR(pg_catalog.=) $1
+                                AND (c.source_schema OPERATOR(pg_catalog.=) $2 OR $2 IS NULL)', ext)
+      INTO detail USING $1::pg_catalog.name, $3::pg_catalog.name;
+    IF detail IS NOT NULL THEN
+      RAISE undefined_object USING MESSAGE = pg_catalog.format('copy "%s" is not of role "%s"', $1, $5),
+        DETAIL = pg_catalog.format('It belongs to: %s.', detail);
+    ELSIF message IS NOT NULL AND NOT none THEN
+      RAISE undefined_object USING MESSAGE = pg_catalog.format('copy "%s" has no source "%s"', $1, $3),
+        DETAIL = pg_catalog.format('Its sources are: %s.', message);
+    ELSIF none THEN
       RAISE insufficient_privilege USING MESSAGE = pg_catalog.format('permission denied for copy "%s"', $1),
         HINT = 'A refresh needs SELECT, INSERT, UPDATE and DELETE on the tables of the copy, and SELECT on those of the source.';
     END IF;
+    EXECUTE pg_catalog.format('SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_literal(c.target_schema), '', '')
+                               FROM %s.graph_fdw_copies AS c WHERE c.source_schema OPERATOR(pg_catalog.=) $1', ext)
+      INTO message USING $1::pg_catalog.name;
     RAISE undefined_object USING
       MESSAGE = pg_catalog.format('there is no copy "%s" that this role may see', $1),
-      HINT = 'graph_fdw_create_copy() makes one.';
+      HINT = CASE WHEN message IS NOT NULL THEN pg_catalog.format('It is the source of copies: %s.', message)
+                  ELSE 'graph_fdw_create_copy() makes one. A copy whose schema was renamed is known by the name that it had.' END;
   END IF;
   IF NOT may_commit THEN
     RAISE NOTICE 'the refresh is part of its caller''s transaction, and is committed or undone with it';
@@ -1698,6 +1720,8 @@ DECLARE
   col record;
   main text;
   why text;
+  refused text[] := '{}';
+  state text;
   added jsonb := '[]';
   found_one boolean := false;
 BEGIN
@@ -1724,7 +1748,7 @@ BEGIN
       AND NOT EXISTS (SELECT FROM jsonb_array_elements(copy.tables) AS t
                       WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                                         WHERE n.nspname = copy.target_schema AND c.relname = (t->>'target')::name
-                                          AND c.relowner = current_user::regrole AND n.nspowner = current_user::regrole)) THEN
+                                          AND current_user = ALL (ARRAY[pg_get_userbyid(c.relowner), pg_get_userbyid(n.nspowner)]))) THEN
       EXECUTE format('INSERT INTO %s.graph_fdw_copy_drop VALUES ($1, $2, $3)', ext)
         USING copy.target_schema, copy.source_schema, copy.resource;
       EXECUTE format('INSERT INTO %1$s.graph_fdw_copy_rows (%2$s)
@@ -1738,8 +1762,14 @@ BEGIN
     END IF;
     -- columns have types and defaults, which could run something
     EXECUTE format('SELECT %s.graph_fdw_copy_distrust($1, NULL::name)', ext) INTO why USING to_jsonb(copy);
+    SELECT format('"%s.%s" does not exist.', v.schema, v.name) INTO main
+    FROM jsonb_array_elements(copy.tables) AS t,
+      LATERAL (VALUES (copy.source_schema, t->>'source'), (copy.target_schema, t->>'source'), (copy.target_schema, t->>'target')) AS v(schema, name)
+    WHERE to_regclass(format('%I.%I', v.schema, v.name)) IS NULL LIMIT 1;
+    state := CASE WHEN why IS NULL THEN '42P01' ELSE '42501' END;
+    why := coalesce(why, main);
     IF why IS NOT NULL THEN
-      RAISE WARNING USING MESSAGE = format('copy "%s" of "%s" is not changed', copy.target_schema, copy.source_schema), DETAIL = why;
+      refused := refused || format('%s of "%s": %s', copy.resource, copy.source_schema, why);
       CONTINUE;
     END IF;
     found_one := true;
@@ -1763,8 +1793,12 @@ BEGIN
                     WHERE target_schema = $1 AND source_schema = $2 AND resource = $3', ext)
       USING copy.target_schema, copy.source_schema, copy.resource, overlap, removed;
   END LOOP;
-  IF NOT found_one THEN
+  IF NOT found_one AND refused = '{}' THEN
     RAISE undefined_object USING MESSAGE = format('there is no copy "%s" that this role may change', $1);
+  ELSIF NOT found_one THEN
+    RAISE EXCEPTION USING ERRCODE = state, MESSAGE = format('copy "%s" cannot be changed', $1), DETAIL = array_to_string(refused, E'\n');
+  ELSIF refused <> '{}' THEN
+    RAISE WARNING USING MESSAGE = format('a part of copy "%s" is not changed', $1), DETAIL = array_to_string(refused, E'\n');
   END IF;
   -- of all tenants that have the column, whichever of them has brought it
   EXECUTE format('UPDATE %s.graph_fdw_copy_rows AS c

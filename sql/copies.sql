@@ -53,6 +53,10 @@ SET client_min_messages = warning;
 -- Kept
 -- ===================================================================
 CALL graph_fdw_refresh_copy('nothing');                                         -- ERROR
+CALL graph_fdw_refresh_copy(NULL);                                              -- ERROR
+CALL graph_fdw_refresh_copy('defender');                                        -- ERROR
+CALL graph_fdw_refresh_copy('copies', owner => 'no such role');                 -- ERROR
+CALL graph_fdw_refresh_copy('copies', source_schema => 'nowhere');              -- ERROR
 CALL graph_fdw_refresh_copy('copies');
 SELECT state, up_to > '2026-10-31 23:59Z' AS up_to_now, rows, inserted, updated, last_error FROM graph_fdw_copies;
 -- they are the same

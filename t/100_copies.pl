@@ -83,7 +83,8 @@ like(said("SELECT graph_fdw_create_copy('defender', 'kept')"), qr/ERROR:  relati
 
 my $messages = said("CALL graph_fdw_refresh_copy('kept')");
 like($messages, qr/NOTICE:  copy "kept" of "defender": alerts from .* up to .*, rows \d+, requests \d+/, 'progress');
-like($messages, qr/NOTICE:  copy "kept" of "defender": alerts: inserted 300, updated 0, unchanged \d+, requests \d+, seconds/, 'a result');
+unlike($messages, qr/<NULL>/, 'without what is not known yet');
+like($messages, qr/NOTICE:  copy "kept" of "defender": alerts: inserted 300, updated 0, unchanged 0, requests \d+, seconds/, 'a result');
 is_copied('the first load', 'kept', 'defender');
 is($node->sql("SELECT state, rows = (SELECT count(*) FROM kept.alerts) + (SELECT count(*) FROM kept.incidents), up_to BETWEEN '2026-07-31' AND '2026-08-01 12:00', last_error IS NULL, inserted = rows FROM graph_fdw_copies"),
 	'ready|t|t|t|t', 'a loaded copy');

@@ -855,9 +855,9 @@ BEGIN
       EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s LIMIT 1) AS s', target) INTO few;
       IF few = 0 THEN
         RAISE WARNING USING MESSAGE = format('%s has lost all %s, and is loaded anew', this_copy, resource);
-        SELECT NULL, NULL, '1 day', NULL, NULL, NULL, false, NULL, NULL, NULL, NULL, 0
+        SELECT NULL, NULL, '1 day', NULL, NULL, NULL, false, NULL, NULL, NULL, NULL, NULL, NULL, 0
           INTO copy.load_started, copy.loaded_from, copy.load_width, copy.load_end, copy.load_sorted, copy.load_cut, copy.loaded,
-               copy.up_to, copy.changes_width, copy.compared_to, copy.last_refresh, copy.row_count;
+               copy.up_to, copy.changes_width, copy.changes_from, copy.changes_started, copy.compared_to, copy.last_refresh, copy.row_count;
       END IF;
     END IF;
     copy.other_tenant := NULL;

@@ -407,6 +407,9 @@ foreach my $number (0 .. $#faults)
 	my ($name, undef, @expected) = @{ $faults[$number] };
 
 	$session->query('ALTER SERVER odd OPTIONS (SET endpoint \'' . $server->url . "/$number')");
+	# what one service has refused is nothing to the next: another mapping is another client
+	$session->query(q{DROP USER MAPPING FOR CURRENT_USER SERVER odd; CREATE USER MAPPING FOR CURRENT_USER SERVER odd OPTIONS (access_token 'emulator-access-token')})
+	  if $number > 0 && $faults[$number - 1][0] =~ /^429/;
 	foreach my $kind (qw(list lookup))
 	{
 		my $expected = $kind eq 'list' ? $expected[0] : $expected[1];

@@ -85,6 +85,7 @@ struct GraphWriter
 	MemoryContext scratch;		/* for one call */
 	GraphAccount *account;		/* NULL before the first write */
 	int			nopen;			/* writes without an answer */
+	uint64		nadded;			/* writes that were asked for */
 	GraphTime	pause;			/* the service asked to wait until then */
 	GraphTime	starved_since;	/* the system has no descriptor; or 0 */
 	GraphStats *stats;

@@ -319,8 +319,7 @@ check_limit(const GraphWriter *writer, bool adds)
 {
 	const GraphOptions *options = &writer->session->options;
 
-	if (options->max_writes == 0 || writer->counters.writes + writer->nopen <
-		(uint64) options->max_writes)
+	if (options->max_writes == 0 || writer->nadded < (uint64) options->max_writes)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -351,6 +350,7 @@ add(GraphWriter *writer, void *arg)
 	posted = copy_write(writer, write);
 	dlist_push_tail(&writer->account->open, &posted->node);
 	writer->nopen++;
+	writer->nadded++;
 	pump(writer, false);
 }
 

@@ -10,7 +10,8 @@ title_prefix=           # of the tests that run more than once
 tap_bin=                # not empty: the folder of the programs that TAP tests run
 
 # The TAP tests of more than a minute, the longest first.
-long_tests=(111_one_limit 048_moving 110_throttled 040_faults 041_recovery 047_interleaved 033_statements)
+long_tests=(111_one_limit 008_cancel 048_moving 083_incident_faults 112_limit_ends 057_redact 110_throttled 040_faults 047_interleaved
+    041_recovery 051_allocations 033_statements)
 
 #------------------------------------------------------------------------------
 # Counting

@@ -172,7 +172,9 @@ foreach my $endpoint ('http://127.0.0.1:1', 'https://127.0.0.1:' . $emulator->po
 	$node->set_server(endpoint => $endpoint, max_retries => 1);
 	$error = $node->error(q{INSERT INTO defender.alert_comments (alert_id, comment) VALUES ('w1', 'x')});
 	like($error->{message}, qr/^could not (?:connect|establish a trusted TLS)/, "$endpoint: the error");
-	like($error->{detail}, qr/^It was tried 2 times\.$/, "$endpoint: tried again");
+	# what speaks no TLS will not do so a moment later
+	$endpoint =~ /^https/ ? unlike($error->{detail} // '', qr/tried/, "$endpoint: not tried again")
+	  : like($error->{detail}, qr/^It was tried 2 times\.$/, "$endpoint: tried again");
 }
 $node->set_server(endpoint => $emulator->url, max_retries => 2);
 

@@ -69,7 +69,7 @@
 #define ENOUGH			8
 
 /* Two numbers of requests that are about the same are nearer than that. */
-#define SIMILAR			1.5
+#define SIMILAR			1.25
 
 /* If nothing at all was taken before, one request in such a time is a guess. */
 #define UNKNOWN_WINDOW	SECONDS(9)

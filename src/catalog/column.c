@@ -654,3 +654,28 @@ graph_similar_property(const GraphResourceInfo *resource,
 		return psprintf("../%s", similar.closest);
 	return similar.closest;
 }
+
+/*
+ * graph_evidence_type_hint
+ *		What may have been meant by a type of evidence that is not known: a
+ *		sentence.
+ */
+const char *
+graph_evidence_type_hint(const char *name)
+{
+	const char *whole = psprintf("%sEvidence", name);
+	int			count;
+	const char *const *types = graph_evidence_types(&count);
+	GraphSimilarName similar;
+
+	graph_similar_init(&similar, name);
+	for (int i = 0; i < count; i++)
+	{
+		graph_similar_try(&similar, types[i]);
+		if (pg_strcasecmp(whole, types[i]) == 0)
+			similar.closest = types[i];
+	}
+	return similar.closest ?
+		psprintf("Perhaps you meant \"%s\".", similar.closest) :
+		"Evidence types are written as in Microsoft Graph, for example \"deviceEvidence\".";
+}

@@ -352,7 +352,6 @@ extern GraphResource graph_resource_number(const GraphResourceInfo *info);
 extern const char *graph_records_name(const GraphResourceInfo *info);
 extern const char *const *graph_evidence_types(int *count);
 extern bool graph_is_evidence_type(const char *name);
-extern const char *graph_evidence_type_hint(const char *name);
 extern List *graph_type_properties(const char *type_name);
 extern const GraphProperty *graph_find_property(const char *type_name,
 												const char *name);
@@ -384,6 +383,7 @@ extern const char *graph_current_member(const char *enum_name,
 										const char *word);
 
 /* in column.c */
+extern const char *graph_evidence_type_hint(const char *name);
 extern const GraphNamedColumn *graph_join_columns(int *count);
 extern const char *graph_property_problem(const char *value);
 extern const char *graph_row_type(const GraphResourceInfo *resource,

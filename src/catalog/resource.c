@@ -423,29 +423,6 @@ find_type(const char *name)
 }
 
 /*
- * graph_evidence_type_hint
- *		What may have been meant by a type of evidence that is not known: a
- *		sentence.
- */
-const char *
-graph_evidence_type_hint(const char *name)
-{
-	const char *whole = psprintf("%sEvidence", name);
-	GraphSimilarName similar;
-
-	graph_similar_init(&similar, name);
-	for (size_t i = 0; i < lengthof(evidence_types); i++)
-	{
-		graph_similar_try(&similar, evidence_types[i]);
-		if (pg_strcasecmp(whole, evidence_types[i]) == 0)
-			similar.closest = evidence_types[i];
-	}
-	return similar.closest ?
-		psprintf("Perhaps you meant \"%s\".", similar.closest) :
-		"Evidence types are written as in Microsoft Graph, for example \"deviceEvidence\".";
-}
-
-/*
  * graph_is_evidence_type
  *		Is this the name of a type of evidence?
  *

@@ -453,7 +453,8 @@ if (!defined $only && !$service)
 	cmp_ok($done, '>=', $count / 2, 'statements that ran') unless $wrong >= $most;
 	cmp_ok($skipped, '<=', $count / 20, 'statements that take too long over the copies');
 	cmp_ok($refused, '<=', $count / 20, 'statements that PostgreSQL itself refuses');
-	cmp_ok($slow, '<=', $count / 100, 'statements that take too long');
+	# sessions that share what they know of a limit wait for what a fault has taught them
+	cmp_ok($slow, '<=', $count / 50, 'statements that take too long');
 	cmp_ok($empty, '<=', $count / 2, 'statements without rows');
 }
 diag(sprintf '%d done in %.0f s, %d wrong, %d refused, %d slow, %d skipped, %d empty; %s', $done, time - $start, $wrong, $refused, $slow, $skipped, $empty,

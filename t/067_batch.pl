@@ -264,7 +264,8 @@ my @NOT = (
 	[ 'tables of the same alerts', 'SELECT a.title, e.ordinal FROM alerts AS a JOIN device_evidence AS e ON e.alert_id = a.id' ],
 	[ 'a list that costs less', q{SELECT FROM cases AS c JOIN alerts AS a ON a.severity = 'high' AND a.id = c.id AND a.created_date_time > '2026-07-01' CROSS JOIN generate_series(1, 2)}, 1 ],
 	[ 'many of which nothing is known', 'SELECT u.id, a.title FROM unknown AS u JOIN alerts AS a USING (id)' ],
-	[ 'many of which nothing is known, IN', 'SELECT title FROM alerts WHERE id IN (SELECT id FROM unknown)' ],
+	# 19 makes the inner rows unique first, and takes them for 200
+	[ 'many of which nothing is known, IN', 'SELECT title FROM alerts WHERE id IN (SELECT id FROM unknown)', qx(pg_config --version) =~ /(\d+)/ && $1 >= 19 ],
 	[ 'a full join', 'SELECT c.n, a.title FROM cases AS c FULL JOIN alerts AS a ON a.id = c.id' ],
 );
 foreach my $not (@NOT)

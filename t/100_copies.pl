@@ -18,15 +18,6 @@ my $emulator = GraphEmulator->new('--alerts', 300, '--no-sample');
 my $node = GraphCluster->connected_to($emulator);
 my $url = $emulator->url;
 
-# What statements say and how they fail.
-sub said
-{
-	my ($sql, %params) = @_;
-	my (undef, $rows, $messages) = $node->psql($params{database} || 'postgres', $sql);
-
-	return $rows . $messages;
-}
-
 # Is the copy what the service has, row by row?
 sub is_copied
 {
@@ -48,16 +39,6 @@ SQL
 	return;
 }
 
-# Requests for a part of the service since the last time.
-sub requests
-{
-	my ($path) = @_;
-	my @found = grep { m{/security/$path} } $emulator->requests;
-
-	$emulator->clear;
-	return scalar @found;
-}
-
 sub catalog
 {
 	my ($columns, $copy, $resource) = @_;
@@ -73,15 +54,15 @@ sub lately { my ($minute) = @_; return sprintf '2026-08-01T%02d:%02d:00.1234567Z
 #------------------------------------------------------------------------------
 
 $node->sql("SELECT graph_fdw_create_copy('defender', 'kept')");
-is(requests(''), 0, 'creating asks nothing');
+is($emulator->asked(''), 0, 'creating asks nothing');
 is($node->sql("SELECT state, rows FROM graph_fdw_copies WHERE target_schema = 'kept'"), 'new|0', 'a new copy');
 is($node->sql(q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'kept'::regnamespace AND relkind = 'r'}),
 	'alert_comments alert_evidence alerts incident_comments incidents', 'its tables');
 is($node->sql(q{SELECT count(*) FROM pg_indexes WHERE schemaname = 'kept' AND indexdef ~ '\((id|alert_id, ordinal|incident_id, ordinal|created_date_time|last_update_date_time|severity, status|incident_id|device_dns_name)\)'}),
 	13, 'its indexes');
-like(said("SELECT graph_fdw_create_copy('defender', 'kept')"), qr/ERROR:  relation "kept\.alerts" already exists|already/, 'not twice');
+like($node->said("SELECT graph_fdw_create_copy('defender', 'kept')"), qr/ERROR:  relation "kept\.alerts" already exists|already/, 'not twice');
 
-my $messages = said("CALL graph_fdw_refresh_copy('kept')");
+my $messages = $node->said("CALL graph_fdw_refresh_copy('kept')");
 like($messages, qr/NOTICE:  copy "kept" of "defender": alerts from .* up to .*, rows \d+, requests \d+/, 'progress');
 unlike($messages, qr/<NULL>/, 'without what is not known yet');
 like($messages, qr/NOTICE:  copy "kept" of "defender": alerts: inserted 300, updated 0, unchanged 0, requests \d+, seconds/, 'a result');
@@ -98,7 +79,7 @@ sub places { return $node->sql("SELECT md5(string_agg(format('%s %s %s', ctid, x
 
 my %before = map { $_ => places($_) } qw(alerts alert_evidence alert_comments incidents incident_comments);
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
-is(requests('alerts_v2'), 1, 'nothing has changed: one request');
+is($emulator->asked('alerts_v2'), 1, 'nothing has changed: one request');
 is_deeply({ map { $_ => places($_) } keys %before }, \%before, 'no row was written');
 like(catalog('inserted, updated, requests', 'kept'), qr/^0\|0\|1$/, 'the catalog says so');
 
@@ -112,7 +93,7 @@ $emulator->add_alerts(
 	alert(id => $of_three, createdDateTime => '2026-07-01T00:00:00Z', lastUpdateDateTime => lately(7), evidence => [ evidence('fileEvidence'), evidence('deviceEvidence', deviceDnsName => 'ws-9') ]));
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
-is(requests('alerts_v2'), 1, 'changes: one request');
+is($emulator->asked('alerts_v2'), 1, 'changes: one request');
 is(catalog('inserted, updated', 'kept'), '3|1', 'three are new, one is another');
 is_copied('changes', 'kept', 'defender', qw(alerts alert_evidence alert_comments));
 is($node->sql("SELECT count(*) FROM kept.alert_evidence WHERE alert_id = '$of_three'"), 2, 'evidence that is gone is gone');
@@ -121,12 +102,12 @@ $emulator->add_alerts(
 	alert(id => 'new', createdDateTime => lately(5), lastUpdateDateTime => lately(30), status => 'resolved', evidence => [ map { evidence('deviceEvidence', deviceDnsName => "ws-$_") } 1 .. 4 ]));
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
-is(requests('alerts_v2'), 1, 'a late one: one request');
+is($emulator->asked('alerts_v2'), 1, 'a late one: one request');
 is_copied('a late one', 'kept', 'defender', qw(alerts alert_evidence alert_comments));
 
 # A server that leaves out what it did not get would have the copy lose it.
 $node->sql("ALTER SERVER graph OPTIONS (ADD on_partial 'warning')");
-like(said("CALL graph_fdw_refresh_copy('kept')"), qr/DETAIL:.*answers of server "graph" may be incomplete/, 'on_partial');
+like($node->said("CALL graph_fdw_refresh_copy('kept')"), qr/DETAIL:.*answers of server "graph" may be incomplete/, 'on_partial');
 $node->sql("ALTER SERVER graph OPTIONS (DROP on_partial)");
 
 # A time that cannot be is not the end of all others.
@@ -143,7 +124,7 @@ foreach my $id (@future)
 is(catalog("up_to < '2026-09-01'", 'kept'), 't', 'nor do many, one after the other');
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
-is(requests('alerts_v2'), 1, 'they cost no other request');
+is($emulator->asked('alerts_v2'), 1, 'they cost no other request');
 $emulator->control('DELETE', 'alerts?id=' . s/ /%20/r) foreach @future;
 $node->sql("DELETE FROM kept.alerts WHERE id LIKE 'future %'");
 # A copy that stands in the future nevertheless comes back.
@@ -151,7 +132,7 @@ $node->sql("UPDATE graph_fdw_copy SET up_to = '2098-12-31' WHERE target_schema =
 $emulator->add_alerts(alert(id => 'back', createdDateTime => lately(32), lastUpdateDateTime => lately(32)));
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
-is(requests('alerts_v2'), 2, 'a copy of the future: two requests');
+is($emulator->asked('alerts_v2'), 2, 'a copy of the future: two requests');
 is($node->sql("SELECT id FROM kept.alerts WHERE id = 'back'"), 'back', 'and nothing is lost');
 is(catalog("up_to < '2026-09-01'", 'kept'), 't', 'as it comes back');
 $emulator->control('DELETE', 'alerts?id=back');
@@ -170,17 +151,17 @@ $node->sql("SELECT graph_fdw_drop_copy('ahead')");
 # Everything
 #------------------------------------------------------------------------------
 
-$messages = said("CALL graph_fdw_refresh_copy('kept', full := true)");
+$messages = $node->said("CALL graph_fdw_refresh_copy('kept', full := true)");
 like($messages, qr/alerts: compared 304, repaired 0, gone 1/, 'nothing was lost; one is gone');
 is($node->sql("SELECT id FROM kept.alerts WHERE removed_at IS NOT NULL"), 'future', 'it is marked');
 $emulator->clear;
-like(said("CALL graph_fdw_refresh_copy('kept', full => true)"), qr/alerts: compared 304, repaired 0, gone 0/, 'once');
+like($node->said("CALL graph_fdw_refresh_copy('kept', full => true)"), qr/alerts: compared 304, repaired 0, gone 0/, 'once');
 my ($list) = grep { !/lastUpdateDateTime ge|lastUpdateDateTime%20ge/ } grep { /alerts_v2/ } $emulator->requests;
 unlike($list, qr/evidence|raw/, 'evidence is not read');
 like($list, qr/\$select=/, 'only the other properties');
 $emulator->clear;
-like(said("SELECT graph_fdw_copy_step('kept', 'defender', 'alerts', true, true, NULL, 'comparing') IS NULL"), qr/^t.*another session has finished the comparison: compared 304, repaired 0/s, 'one that another session has finished');
-is(requests(''), 0, 'is not begun anew');
+like($node->said("SELECT graph_fdw_copy_step('kept', 'defender', 'alerts', true, true, NULL, 'comparing') IS NULL"), qr/^t.*another session has finished the comparison: compared 304, repaired 0/s, 'one that another session has finished');
+is($emulator->asked(''), 0, 'is not begun anew');
 
 # What the service changes without a word, and what happened to the copy.
 $emulator->add_alerts(alert(id => 'quiet', createdDateTime => '2026-07-20T00:00:00Z', lastUpdateDateTime => '2026-07-20T00:00:00Z', comments => [ { comment => 'y' } ]));
@@ -189,7 +170,7 @@ UPDATE kept.alerts SET title = 'spoilt' WHERE id = 'twin';
 DELETE FROM kept.alerts WHERE id = 'null';
 DELETE FROM kept.alert_evidence WHERE ordinal = 1 AND alert_id = (SELECT alert_id FROM kept.alert_evidence WHERE alert_last_update_date_time < '2026-07-25' ORDER BY alert_id LIMIT 1);
 SQL
-like(said("CALL graph_fdw_refresh_copy('kept', full => true)"), qr/alerts: inserted 2, updated 2, .*alerts: compared 305, repaired 2, gone 0/s, 'repaired, as far as it is not in the overlap');
+like($node->said("CALL graph_fdw_refresh_copy('kept', full => true)"), qr/alerts: inserted 2, updated 2, .*alerts: compared 305, repaired 2, gone 0/s, 'repaired, as far as it is not in the overlap');
 is_copied('repairs', 'kept', 'defender', qw(alerts alert_evidence alert_comments));
 $emulator->add_alerts(alert(id => 'future', createdDateTime => lately(31), lastUpdateDateTime => lately(32)));
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
@@ -200,7 +181,7 @@ $node->sql("SELECT graph_fdw_create_copy('defender', 'deleting', tables => '{ale
 	ALTER TABLE deleting.alert_evidence ADD FOREIGN KEY (alert_id) REFERENCES deleting.alerts; CALL graph_fdw_refresh_copy('deleting')");
 my $oldest = $node->sql('SELECT id FROM kept.alerts ORDER BY created_date_time LIMIT 1');
 $emulator->control('DELETE', "alerts?id=$_") foreach 'new', $oldest;
-$messages = said("CALL graph_fdw_refresh_copy('deleting', full => true)");
+$messages = $node->said("CALL graph_fdw_refresh_copy('deleting', full => true)");
 like($messages, qr/repaired 0, gone 1/, 'deleted');
 is($node->sql("SELECT count(*) FILTER (WHERE id = 'new'), count(*) FILTER (WHERE id = '$oldest'), (SELECT count(*) FROM deleting.alert_evidence WHERE alert_id = 'new') FROM deleting.alerts"),
 	'0|1|0', 'with its evidence; not what is older than all others');
@@ -241,7 +222,7 @@ is(catalog("loaded_from BETWEEN '2026-07-31Z' AND '2026-07-31 00:01Z', row_count
   or diag catalog('*', 'slow');
 next_slice("'1 hour'");
 $emulator->fault(kind => 'stall', path => 'alerts_v2', nth => 3);
-like(said("SET statement_timeout = '1s'; CALL graph_fdw_refresh_copy('slow')"), qr/canceling statement due to statement timeout/, 'a timeout');
+like($node->said("SET statement_timeout = '1s'; CALL graph_fdw_refresh_copy('slow')"), qr/canceling statement due to statement timeout/, 'a timeout');
 is(catalog("last_error ~ '^57014: canceling statement due to statement timeout', loaded_from < '2026-07-31Z', load_width = '16 hours'", 'slow'), 't|t|t', 'is an error too, it went on, and will in smaller pieces');
 my $from = catalog('loaded_from', 'slow');
 next_slice("'1 hour'");
@@ -261,7 +242,7 @@ is(catalog("loaded_from < '$from'", 'slow'), 't', 'a crash leaves what was loade
 $emulator->no_fault;
 $node->sql("CALL graph_fdw_refresh_copy('slow')");
 is_copied('after all that', 'slow', 'defender', qw(alerts alert_evidence alert_comments));
-like(said("CALL graph_fdw_refresh_copy('slow', full => true)"), qr/repaired 0, gone 0/, 'nothing to repair');
+like($node->said("CALL graph_fdw_refresh_copy('slow', full => true)"), qr/repaired 0, gone 0/, 'nothing to repair');
 
 # What took too long is read in pieces, and one that is too small grows.
 foreach my $width ('1 minute', '1 day')
@@ -274,7 +255,7 @@ is_copied('in pieces', 'slow', 'defender', qw(alerts alert_evidence alert_commen
 
 # In a transaction, and in a function.
 $node->sql("SELECT graph_fdw_drop_copy('slow'); SELECT graph_fdw_create_copy('defender', 'slow', tables => '{alerts,alert_evidence,alert_comments}')");
-like(said("BEGIN; CALL graph_fdw_refresh_copy('slow'); ROLLBACK"), qr/NOTICE:  the refresh is part of its caller's transaction/, 'in a transaction');
+like($node->said("BEGIN; CALL graph_fdw_refresh_copy('slow'); ROLLBACK"), qr/NOTICE:  the refresh is part of its caller's transaction/, 'in a transaction');
 is($node->sql("SELECT state, (SELECT count(*) FROM slow.alerts) FROM graph_fdw_copies WHERE target_schema = 'slow'"), 'new|0', 'undone with it');
 $node->sql("DO \$\$ BEGIN CALL graph_fdw_refresh_copy('slow'); END \$\$; CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN CALL graph_fdw_refresh_copy('slow'); END \$\$; SELECT f()");
 is_copied('in a function', 'slow', 'defender', qw(alerts alert_evidence alert_comments));
@@ -282,12 +263,12 @@ is_copied('in a function', 'slow', 'defender', qw(alerts alert_evidence alert_co
 # Two at once.
 $session = $node->session;
 $session->query("BEGIN; CALL graph_fdw_refresh_copy('slow')");
-like(said("CALL graph_fdw_refresh_copy('slow', wait => false)"), qr/NOTICE:  copy "slow" of "defender": another session is refreshing alerts/, 'the second says so');
-like(said("SET statement_timeout = '500ms'; CALL graph_fdw_refresh_copy('slow')"), qr/NOTICE: .*waiting for another session.*canceling statement/s, 'or waits');
+like($node->said("CALL graph_fdw_refresh_copy('slow', wait => false)"), qr/NOTICE:  copy "slow" of "defender": another session is refreshing alerts/, 'the second says so');
+like($node->said("SET statement_timeout = '500ms'; CALL graph_fdw_refresh_copy('slow')"), qr/NOTICE: .*waiting for another session.*canceling statement/s, 'or waits');
 is($node->sql("SELECT count(*) > 0 FROM slow.alerts"), 't', 'readers do not');
 $session->query('COMMIT');
 $session->quit;
-like(said("CALL graph_fdw_refresh_copy('slow', wait => false)"), qr/inserted 0, updated 0/, 'and goes on after it');
+like($node->said("CALL graph_fdw_refresh_copy('slow', wait => false)"), qr/inserted 0, updated 0/, 'and goes on after it');
 
 #------------------------------------------------------------------------------
 # Other roles, other columns
@@ -302,21 +283,21 @@ GRANT SELECT ON ALL TABLES IN SCHEMA defender TO refresher;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA slow TO refresher;
 GRANT SELECT ON ALL TABLES IN SCHEMA slow TO reader;
 SQL
-like(said("SET ROLE refresher; CALL graph_fdw_refresh_copy('slow', full => true)"), qr/repaired 0, gone 0/, 'a role that may only refresh');
-like(said("SET ROLE reader; CALL graph_fdw_refresh_copy('slow')"), qr/ERROR:  permission denied for copy "slow"/, 'one that may only read');
+like($node->said("SET ROLE refresher; CALL graph_fdw_refresh_copy('slow', full => true)"), qr/repaired 0, gone 0/, 'a role that may only refresh');
+like($node->said("SET ROLE reader; CALL graph_fdw_refresh_copy('slow')"), qr/ERROR:  permission denied for copy "slow"/, 'one that may only read');
 is($node->sql("SET ROLE reader; SELECT target_schema FROM graph_fdw_copies"), 'slow', 'sees what it may read');
 is($node->sql("SET ROLE stranger; SELECT count(*) FROM graph_fdw_copies"), 0, 'another one does not');
-like(said("SET ROLE stranger; CALL graph_fdw_refresh_copy('slow')"), qr/ERROR:  there is no copy "slow" that this role may see/, 'and cannot refresh');
+like($node->said("SET ROLE stranger; CALL graph_fdw_refresh_copy('slow')"), qr/ERROR:  there is no copy "slow" that this role may see/, 'and cannot refresh');
 foreach my $change ("UPDATE graph_fdw_copy_rows SET source_schema = 'x'", 'DELETE FROM graph_fdw_copy_rows',
 	"UPDATE graph_fdw_copy_rows SET overlap = '0'", "INSERT INTO graph_fdw_copy_drop VALUES ('slow', 'defender', 'alerts')",
 	"INSERT INTO graph_fdw_copy_rows (target_schema, source_schema, resource, owner, tables, overlap, removed, made_schema) VALUES ('slow', 'x', 'alerts', 'refresher', '[{\"target\": \"alerts\"}]', '0', 'keep', false)")
 {
-	unlike(said("SET ROLE refresher; $change"), qr/^(UPDATE|DELETE|INSERT) .*[1-9]/, "who may refresh may not: $change");
+	unlike($node->said("SET ROLE refresher; $change"), qr/^(UPDATE|DELETE|INSERT) .*[1-9]/, "who may refresh may not: $change");
 }
 is($node->sql("SELECT count(*) FROM graph_fdw_copy WHERE source_schema = 'x'"), 0, 'nothing of that');
 is($node->sql("SELECT count(*) FROM graph_fdw_copy"), 3, 'nothing is missing');
 $node->sql("ALTER FOREIGN TABLE defender.alerts ADD COLUMN description_again text OPTIONS (property 'description')");
-like(said("CALL graph_fdw_refresh_copy('slow')"), qr/WARNING:  copy "slow" of "defender" lacks columns of "alerts": description_again\nHINT:  SELECT graph_fdw_alter_copy\('slow'\)/, 'a new column');
+like($node->said("CALL graph_fdw_refresh_copy('slow')"), qr/WARNING:  copy "slow" of "defender" lacks columns of "alerts": description_again\nHINT:  SELECT graph_fdw_alter_copy\('slow'\)/, 'a new column');
 $node->sql("SELECT graph_fdw_alter_copy('slow', overlap => '2 hours'); CALL graph_fdw_refresh_copy('slow')");
 is(catalog('overlap', 'slow'), '02:00:00', 'another overlap');
 is_copied('a new column', 'slow', 'defender', 'alerts');
@@ -334,24 +315,24 @@ SELECT graph_fdw_create_copy('own one', 'own copy', tables => '{machine,alarm}',
 SQL
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('own copy')");
-cmp_ok(requests('alerts_v2'), '<', 12, 'tables of one\'s own: requests');
+cmp_ok($emulator->asked('alerts_v2'), '<', 12, 'tables of one\'s own: requests');
 is($node->sql(q{SELECT (SELECT count(*) FROM "own one".machine) - (SELECT count(*) FROM "own copy".machine), (SELECT count(*) FROM "own one".alarm) - (SELECT count(*) FROM "own copy".alarm)}), '0|0', 'rows');
-like(said("CALL graph_fdw_refresh_copy('own copy', full => true)"), qr/repaired 0, gone 0/, 'nothing to repair');
-like(said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{machine}')}), qr/ERROR:  "machine" cannot be copied without a table of the alerts that it is in/, 'evidence alone');
-like(said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{}')}), qr/ERROR:  "tables" names no table to copy/, 'no table');
-like(said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{alarm,NULL}')}), qr/ERROR:  only "since", "tables" and "tenant_id" of a copy may be null/, 'a null one');
-like(said(q{SELECT graph_fdw_create_copy('own one', 'x')}), qr/ERROR:  schema "own one" has no tables that could be copied/, 'no known names');
-like(said(q{SELECT graph_fdw_create_copy('public', 'x', tables => '{f}')}), qr/ERROR:  there is no foreign table "public.f" of graph_fdw/, 'no such table');
-like(said(q{ALTER TABLE "own copy".alarm DROP CONSTRAINT alarm_pkey; CALL graph_fdw_refresh_copy('own copy')}), qr/HINT:  Somebody may have changed the tables of the copy/, 'no primary key');
-like(said(q{ALTER FOREIGN TABLE "own one".alarm RENAME TO alarms; CALL graph_fdw_refresh_copy('own copy')}), qr/ERROR:  source "own one.alarm" of copy "own copy" of "own one" does not exist/, 'no source');
+like($node->said("CALL graph_fdw_refresh_copy('own copy', full => true)"), qr/repaired 0, gone 0/, 'nothing to repair');
+like($node->said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{machine}')}), qr/ERROR:  "machine" cannot be copied without a table of the alerts that it is in/, 'evidence alone');
+like($node->said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{}')}), qr/ERROR:  "tables" names no table to copy/, 'no table');
+like($node->said(q{SELECT graph_fdw_create_copy('own one', 'x', tables => '{alarm,NULL}')}), qr/ERROR:  only "since", "tables" and "tenant_id" of a copy may be null/, 'a null one');
+like($node->said(q{SELECT graph_fdw_create_copy('own one', 'x')}), qr/ERROR:  schema "own one" has no tables that could be copied/, 'no known names');
+like($node->said(q{SELECT graph_fdw_create_copy('public', 'x', tables => '{f}')}), qr/ERROR:  there is no foreign table "public.f" of graph_fdw/, 'no such table');
+like($node->said(q{ALTER TABLE "own copy".alarm DROP CONSTRAINT alarm_pkey; CALL graph_fdw_refresh_copy('own copy')}), qr/HINT:  Somebody may have changed the tables of the copy/, 'no primary key');
+like($node->said(q{ALTER FOREIGN TABLE "own one".alarm RENAME TO alarms; CALL graph_fdw_refresh_copy('own copy')}), qr/ERROR:  source "own one.alarm" of copy "own copy" of "own one" does not exist/, 'no source');
 $node->sql("SELECT graph_fdw_drop_copy('own copy')");
 
 # A role makes a copy of its own, and does everything with it.
 $node->sql('GRANT CREATE ON DATABASE postgres TO refresher');
-like(said(q{SET ROLE refresher; SELECT graph_fdw_create_copy('defender', 'mine', tables => '{alerts,alert_evidence}'); CALL graph_fdw_refresh_copy('mine');
+like($node->said(q{SET ROLE refresher; SELECT graph_fdw_create_copy('defender', 'mine', tables => '{alerts,alert_evidence}'); CALL graph_fdw_refresh_copy('mine');
 	SELECT graph_fdw_alter_copy('mine', removed => 'keep'); CALL graph_fdw_refresh_copy('mine', full => true); SELECT count(*) > 0 FROM mine.alerts}),
 	qr/^\s*t(?:psql|NOTICE).*repaired 0, gone 0/ms, 'a role\'s own copy');
-like(said(q{SET ROLE refresher; SELECT graph_fdw_drop_copy('mine'); SELECT to_regnamespace('mine') IS NULL}), qr/^t$/m, 'dropped by it');
+like($node->said(q{SET ROLE refresher; SELECT graph_fdw_drop_copy('mine'); SELECT to_regnamespace('mine') IS NULL}), qr/^t$/m, 'dropped by it');
 
 #------------------------------------------------------------------------------
 # Many tenants
@@ -369,15 +350,15 @@ CALL graph_fdw_refresh_copy('tenants', source_schema => 'fabrikam');
 SQL
 is($node->sql('SELECT tenant_id, count(*) > 0 FROM tenants.alerts GROUP BY 1'), 'fabrikam|t', 'one of two tenants');
 $emulator->fault(kind => 'status', code => 403, path => 'alerts_v2', nth => 1);
-like(said("CALL graph_fdw_refresh_copy('tenants')"), qr/fabrikam": alerts: inserted 0.*ERROR/s, 'one fails, the other does not');
+like($node->said("CALL graph_fdw_refresh_copy('tenants')"), qr/fabrikam": alerts: inserted 0.*ERROR/s, 'one fails, the other does not');
 is($node->sql("SELECT string_agg(source_schema || ' ' || state, ', ' ORDER BY source_schema) FROM graph_fdw_copies WHERE target_schema = 'tenants'"), 'defender failed, fabrikam ready', 'the view says which');
 $emulator->no_fault;
 $emulator->fault(kind => 'status', code => 403, path => 'alerts_v2', nth => 1);
-like(said("BEGIN; CALL graph_fdw_refresh_copy('tenants'); COMMIT"), qr/WARNING:  alerts of "defender": .*fabrikam": alerts: inserted 0/s, 'in a transaction too');
+like($node->said("BEGIN; CALL graph_fdw_refresh_copy('tenants'); COMMIT"), qr/WARNING:  alerts of "defender": .*fabrikam": alerts: inserted 0/s, 'in a transaction too');
 $emulator->no_fault;
-like(said("CALL graph_fdw_refresh_copy('tenants', full => true)"), qr/repaired 0, gone 0.*repaired 0, gone 0/s, 'both');
+like($node->said("CALL graph_fdw_refresh_copy('tenants', full => true)"), qr/repaired 0, gone 0.*repaired 0, gone 0/s, 'both');
 is($node->sql('SELECT string_agg(tenant_id || (n = m)::text, $$ $$ ORDER BY tenant_id) FROM (SELECT tenant_id, count(*) AS n, (SELECT count(*) FROM defender.alerts) AS m FROM tenants.alerts GROUP BY 1) AS s'), 'contosotrue fabrikamtrue', 'all of both');
-like(said("SELECT graph_fdw_create_copy('fabrikam', 'tenants', tenant_id => 'again')"), qr/ERROR:  copy "tenants" of "fabrikam" already exists/, 'none twice');
+like($node->said("SELECT graph_fdw_create_copy('fabrikam', 'tenants', tenant_id => 'again')"), qr/ERROR:  copy "tenants" of "fabrikam" already exists/, 'none twice');
 my $long = 'a_long_name_of_a_schema_with_all_that_there_is_of_a_tenant';
 foreach my $end (1, 2)
 {
@@ -400,7 +381,7 @@ $node->sql('CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $dump ], 'is restored');
 $emulator->clear;
 $node->sql("ALTER EXTENSION graph_fdw SET SCHEMA tenants; SET search_path = pg_catalog; CALL tenants.graph_fdw_refresh_copy('kept')", database => 'restored');
-is(requests('alerts_v2'), 1, 'goes on there with one request, in another schema');
+is($emulator->asked('alerts_v2'), 1, 'goes on there with one request, in another schema');
 $node->sql("CALL graph_fdw_refresh_copy('kept')");
 is($node->sql("SELECT count(*) FROM kept.alerts", database => 'restored'), $node->sql('SELECT count(*) FROM kept.alerts'), 'the same rows');
 $node->sql('CREATE DATABASE old');

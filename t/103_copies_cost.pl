@@ -16,15 +16,6 @@ use Test::More;
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample');
 my $node = GraphCluster->connected_to($emulator);
 
-# Requests since the last time.
-sub requests
-{
-	my $count = scalar grep { /alerts_v2/ } $emulator->requests;
-
-	$emulator->clear;
-	return $count;
-}
-
 # Private memory of a process in kB, or undef where nobody tells.
 sub memory
 {
@@ -68,7 +59,7 @@ foreach my $nr (1 .. 10)
 	$node->sql("UPDATE kept.alerts SET title = 'another $nr' WHERE id LIKE 'changed %'; UPDATE kept.alert_evidence SET device_dns_name = 'another' WHERE alert_id LIKE 'changed %'");
 	$emulator->clear;
 	$session->query("CALL graph_fdw_refresh_copy('kept')");
-	is(requests(), 1, '100 changes: one request') if $nr == 1;
+	is($emulator->asked('alerts_v2'), 1, '100 changes: one request') if $nr == 1;
 	my $now = memory($pid) // 0;
 	$most = $now if $now > $most;
 	$seconds = $node->sql("SELECT extract(epoch FROM duration) FROM graph_fdw_copies");
@@ -99,7 +90,7 @@ SELECT graph_fdw_create_copy('defender', 'storm', tables => '{alerts}');
 CALL graph_fdw_refresh_copy('storm');
 SQL
 is($node->sql('SELECT count(*), count(DISTINCT id) FROM storm.alerts'), '26100|26100', 'all of a storm');
-cmp_ok(requests(), '<', 26 * 3, 'in pages and a few requests');
+cmp_ok($emulator->asked('alerts_v2'), '<', 26 * 3, 'in pages and a few requests');
 is($node->sql("SELECT load_sorted, loaded FROM graph_fdw_copy WHERE target_schema = 'storm'"), 't|t', 'since the list is seen to be in order');
 my (undef, undef, $messages) = $node->psql('postgres', "CALL graph_fdw_refresh_copy('storm', full => true)");
 like($messages, qr/compared 26100, repaired 0, gone 0/, 'nothing to repair');

@@ -19,24 +19,6 @@ use Test::More;
 my $emulator = GraphEmulator->new('--alerts', 0, '--no-sample', '--set', 'top_max=25');
 my $node = GraphCluster->connected_to($emulator, server => { max_retries => 0 });
 
-# What statements say and how they fail.
-sub said
-{
-	my ($sql) = @_;
-	my (undef, $rows, $messages) = $node->psql('postgres', $sql);
-
-	return $rows . $messages;
-}
-
-# Requests for alerts since the last time.
-sub requests
-{
-	my @found = grep { m{/security/alerts_v2} } $emulator->requests;
-
-	$emulator->clear;
-	return scalar @found;
-}
-
 # A time so many minutes ago, by the clock that the service's answers show.
 sub ago { my ($minutes) = @_; return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time - 60 * $minutes)) }
 
@@ -50,7 +32,7 @@ sub calls
 	$emulator->settings(latency_ms => 50);
 	foreach my $call (1 .. 25)
 	{
-		my $messages = said("SET statement_timeout = '$timeout'; CALL graph_fdw_refresh_copy('k'$arguments)");
+		my $messages = $node->said("SET statement_timeout = '$timeout'; CALL graph_fdw_refresh_copy('k'$arguments)");
 
 		note catalog('changes_width, changes_from, up_to, compare_parts, compared_to');
 		next if $messages =~ /ERROR:  canceling statement due to statement timeout/ && (!$between || &$between($call));
@@ -135,7 +117,7 @@ $needed = calls(', full => true', '500ms');
 cmp_ok($needed, '>', 1, 'a comparison is made in parts');
 is_copied('and repairs all');
 is(catalog('compared_to IS NULL, compare_parts, last_full IS NOT NULL, repaired > 5, gone'), 't|1|t|t|0', 'each once');
-like(said("CALL graph_fdw_refresh_copy('k', full => true)"), qr/repaired 0, gone 0/, 'nothing is left to repair');
+like($node->said("CALL graph_fdw_refresh_copy('k', full => true)"), qr/repaired 0, gone 0/, 'nothing is left to repair');
 
 #------------------------------------------------------------------------------
 # Without a timeout
@@ -146,7 +128,7 @@ $emulator->add_alerts(storm('last', 300, 0.1, 0));
 $node->sql("UPDATE graph_fdw_copy SET by_update = false, overlap = '1 hour'");
 $emulator->clear;
 $node->sql("CALL graph_fdw_refresh_copy('k')");
-is(requests(), 1, 'one request for 300 changes');
+is($emulator->asked('alerts_v2'), 1, 'one request for 300 changes');
 is_copied('which are copied');
 
 #------------------------------------------------------------------------------

@@ -194,6 +194,15 @@ sub result
 	return $error =~ /ERROR|FATAL|PANIC/ ? $rows . $error : $rows;
 }
 
+# The same with what they say besides, as notices.
+sub said
+{
+	my ($self, $sql, %params) = @_;
+	my (undef, $rows, $messages) = $self->psql($params{database} || 'postgres', $sql);
+
+	return $rows . $messages;
+}
+
 # How a query fails: a hash of state, message, detail, hint and context, and
 # "text", all of it; empty if it does not fail.  before => statements that come
 # first; session => one that is open, instead of a new one.

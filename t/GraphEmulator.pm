@@ -179,6 +179,16 @@ sub clear
 	return;
 }
 
+# How many requests were made for this ('alerts_v2', '' for any) since the last time.
+sub asked
+{
+	my ($self, $entity_set) = @_;
+	my $count = grep { m{/security/$entity_set} } $self->requests;
+
+	$self->clear;
+	return $count;
+}
+
 # Let something go wrong: fault(kind => 'status', code => 503, times => 2).
 # path, method, nth and times say which requests it befalls, the rest is the
 # fault's own.

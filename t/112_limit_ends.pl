@@ -129,11 +129,16 @@ SKIP:
 }
 $reader->quit;
 
+# Sixty-one lookups, one after the other with a pause.
+my $one_by_one = sub {
+	return 'SELECT count(l.title) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM '
+	  . $limit->{name} . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000')) AS title OFFSET 0) AS l};
+};
+
 # One alert is always refused, slowly, while others are taken: it is not asked for
 # again and again, and the others do not wait for it.
 $limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 1, never_latency => 1500, options => ", throttle_timeout '18s'");
-my $others = $limit->start('SELECT count(l.title) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM ' . $limit->{name}
-	  . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000')) AS title OFFSET 0) AS l});
+my $others = $limit->start($one_by_one->());
 $begin = time;
 is($node->error($limit->some(7, 7))->{state}, '53400', 'an alert that is always refused, slowly, is an error');
 my $tried = grep { $_->[1] =~ /a000007/ } $limit->requests;
@@ -144,8 +149,7 @@ cmp_ok(time - $begin, '<', 60, 'meanwhile');
 
 # Or soon: it waits longer each time.
 $limit->scene(latency => 10, requests => 1000, never => 'a000007', never_after => 'none', options => ", throttle_timeout '12s'");
-$others = $limit->start('SELECT count(l.title) FROM generate_series(20, 80) AS n, LATERAL (SELECT pg_sleep(0.2), (SELECT title FROM ' . $limit->{name}
-	  . q{ AS t WHERE id = 'a' || to_char(n, 'FM000000')) AS title OFFSET 0) AS l});
+$others = $limit->start($one_by_one->());
 like($node->error($limit->some(7, 7))->{detail}, qr/It was refused \d+ times, while others were taken\.$/, 'an alert that is always refused is an error');
 $tried = grep { $_->[1] =~ /a000007/ } $limit->requests;
 cmp_ok($tried, '<', 10, 'and is not asked for again and again');

@@ -257,16 +257,15 @@ goes_before(const GraphBudget *budget, const GraphPlace *one,
  *		waited longest is next, or if not?
  *
  * Who waits for a ceiling of his own server holds up nobody who has a higher one
- * or none.
+ * or none: below is when the ceiling of this one allows it.
  */
 static int
 count_ahead(const GraphBudget *budget, int place, bool oldest, int per_minute,
-			GraphTime now)
+			GraphTime below, GraphTime now)
 {
-	GraphTime	since = place < 0 ? now : budget->places[place].since;
-	GraphTime	below = Max(when_below(budget, per_minute, since, now), now);
 	int			result = 0;
 
+	below = Max(below, now);
 	for (int i = 0; i < GRAPH_BUDGET_PLACES; i++)
 	{
 		const GraphPlace *other = &budget->places[i];
@@ -330,6 +329,16 @@ has_probe(const GraphBudget *budget, GraphTime now)
 }
 
 /*
+ * unreserved
+ *		How much of so many requests is for all, and not kept for those who begin?
+ */
+static int
+unreserved(int most)
+{
+	return most - (int) ceil(most * RESERVED);
+}
+
+/*
  * when_left
  *		When is more left than what is kept for those who begin?
  *
@@ -340,14 +349,14 @@ static GraphTime
 when_left(const GraphBudget *budget, int per_minute)
 {
 	GraphTime	result = 0;
-	int			most = per_minute - (int) ceil(per_minute * RESERVED);
-	const GraphLetGo *sent = nth_last(budget, Max(most, 1));
+	int			most = unreserved((int) budget->allowed);
+	const GraphLetGo *sent;
 
 	if (!budget->together)
 		return 0;
-	if (per_minute >= RESERVED_CEILING && sent)
+	if (per_minute >= RESERVED_CEILING &&
+		(sent = nth_last(budget, unreserved(per_minute))) != NULL)
 		result = sent->at + (GraphTime) (SECONDS(60) * (1 - RESERVED_PART));
-	most = (int) budget->allowed - (int) ceil((int) budget->allowed * RESERVED);
 	if (budget->trouble.since == 0 && budget->window != 0 && most > 0 &&
 		budget->ntimes >= most)
 		result = Max(result, budget->times[budget->ntimes - most] + budget->window -
@@ -442,11 +451,15 @@ graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 	GraphTime	now = graph_now();
 	bool		begins = wish->before < BEGINNING;
 	GraphTime	left = when_left(budget, wish->per_minute);
+	GraphTime	below = when_below(budget, wish->per_minute,
+								   place < 0 ? now : budget->places[place].since,
+								   now);
 
 	/* nobody waits for one that has to leave something to him */
 	bool		oldest = budget->counts.requests % OLDEST_EACH == 0 &&
 		!(begins && left > now);
-	int			ahead = count_ahead(budget, place, oldest, wish->per_minute, now);
+	int			ahead = count_ahead(budget, place, oldest, wish->per_minute, below,
+									now);
 	GraphTime	when;
 
 	if (budget->window != 0 &&
@@ -454,9 +467,7 @@ graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 		budget->window = 0;
 	if (budget->recovered == 0)
 		budget->concurrency = Max(budget->concurrency, wish->lanes);
-	when = Max(when_allowed(budget),
-			   when_below(budget, wish->per_minute,
-						  place < 0 ? now : budget->places[place].since, now));
+	when = Max(when_allowed(budget), below);
 	if (!begins)
 		when = Max(when, left);
 	if (budget->trouble.since != 0 && budget->trouble.cautious && has_probe(budget, now))
@@ -469,7 +480,7 @@ graph_budget_ask(GraphBudget *budget, int place, const GraphWish *wish)
 		/* who is behind many may be next in the other order */
 		if (ahead > 1)
 			ahead = Min(ahead, 1 + count_ahead(budget, place, !oldest,
-											   wish->per_minute, now));
+											   wish->per_minute, below, now));
 		when = budget->trouble.pause > now ? Max(budget->trouble.pause, when) :
 			look_again(budget, when, ahead, now);
 		if (place >= 0)

@@ -387,13 +387,14 @@ is_first_refusal(const GraphTrouble *trouble, const GraphRefusal *refusal)
 static GraphTime
 wait_itself(const GraphRefusal *refusal, GraphTime now)
 {
-	GraphTime	wait = SECONDS(Max(refusal->retry_after, 0));
-
 	if (refusal->for_itself > 0)
 		return now + Max(with_jitter(least_wait(refusal->for_itself,
 												refusal->retry_after), 1),
 						 SECONDS(1));
-	return refusal->request.again ? Max(refusal->came + with_jitter(wait, 1), now) : now;
+	if (!refusal->request.again)
+		return now;
+	return Max(refusal->came + with_jitter(SECONDS(Max(refusal->retry_after, 0)), 1),
+			   now);
 }
 
 /*

@@ -444,6 +444,20 @@ graph_find_column(GraphResource resource, const char *evidence_type,
 }
 
 /*
+ * try_columns
+ *		Try the names of the columns that a type's properties have.
+ */
+static void
+try_columns(GraphSimilarName *similar, const char *type)
+{
+	ListCell   *cell;
+
+	foreach(cell, graph_type_properties(type))
+		graph_similar_try(similar,
+						  graph_snake_case(((GraphProperty *) lfirst(cell))->name));
+}
+
+/*
  * similar_column
  *		A name for which a table's columns would be found, like one for which they
  *		are not; or NULL.  What a row says of its record begins with what that is
@@ -461,22 +475,15 @@ similar_column(const GraphResourceInfo *info, const char *evidence_type,
 	int			count = 0;
 	const char *problem;
 	GraphSimilarName similar;
-	ListCell   *cell;
 
 	if (find_column(info, evidence_type, other, NULL, &problem))
 		return other;
 	graph_similar_init(&similar, name);
-	foreach(cell, graph_type_properties(graph_row_type(info, evidence_type)))
-		graph_similar_try(&similar,
-						  graph_snake_case(((GraphProperty *) lfirst(cell))->name));
+	try_columns(&similar, graph_row_type(info, evidence_type));
 	if (info->has_derived && evidence_type == NULL)
 		types = graph_evidence_types(&count);
 	for (int i = 0; i < count; i++)
-	{
-		foreach(cell, graph_type_properties(types[i]))
-			graph_similar_try(&similar,
-							  graph_snake_case(((GraphProperty *) lfirst(cell))->name));
-	}
+		try_columns(&similar, types[i]);
 	return similar.closest;
 }
 

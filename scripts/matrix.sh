@@ -4,10 +4,10 @@
 # had here.
 #
 # Debian and Ubuntu have a version in each of their releases.  A root folder of
-# one is made with debootstrap, kept packed in a cache, and unpacked for the run in it; mounts
-# and processes are in namespaces of their own and end with it.  A server that
-# is here already is used where it is.  What could not be tested is said with
-# the reason, and a table is printed, for docs/versions.md.
+# one is made with debootstrap, kept packed in a cache, and unpacked for the run
+# in it; mounts and processes are in namespaces of their own and end with it.  A
+# server that is here already is used where it is.  What could not be tested is
+# said with the reason, and a table is printed, for docs/versions.md.
 
 set -euo pipefail
 
